@@ -1,0 +1,33 @@
+# `make demo`, `make test`, `make check`: each sets up .venv first if it is missing or the lock file changed.
+PYTHON ?= python3.11
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: demo test check lock
+
+# The demo cohort from nothing to results/report.html.
+demo: $(INSTALLED)
+	snakemake
+	snakemake --report results/report.html
+	@cat results/evaluation/summary.md
+	@echo "Report: results/report.html   Tables: results/evaluation   Pictures: results/figures"
+
+test: $(INSTALLED)
+	pytest
+
+check: $(INSTALLED)
+	ruff check
+	ruff format --check
+	snakefmt --check Snakefile rules
+	snakemake --lint
+
+# The lock file anew from envs/requirements.in; needs uv.
+lock:
+	uv pip compile envs/requirements.in --python-version 3.11 --no-header --no-annotate --no-emit-index-url -o envs/requirements.lock
+
+# --no-deps: the lock file names every package, so nothing else may be chosen.
+$(INSTALLED): envs/requirements.lock
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/pip install --disable-pip-version-check --no-deps --quiet --progress-bar on -r $<
+	touch $@
