@@ -1,0 +1,207 @@
+"""Checking config and slide sheet before anything runs: every mistake is one line."""
+
+import csv
+import math
+import re
+from collections import Counter
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, relevance
+
+from microtome.errors import InputError
+
+FILE_COLUMNS = ("path", "annotation", "viable_mask", "whole_mask")
+_NUMBERS = {"fold": int, "burden": float, "spacing_um": float}
+
+
+def check_config(config: dict, *, schema: str | Path) -> None:
+    """Check a config against its schema and for what a schema cannot say.
+
+    Raises
+    ------
+    InputError
+        One line that names the key.
+    """
+    _require_finite(config, ())
+    _validate(config, schema, lambda error: f"config: {_key(error)}")
+    missing = [name for name in config["run"] if name not in config["models"]]
+    if missing:
+        known = ", ".join(config["models"])
+        raise InputError(f"config: run: there is no model {missing[0]!r}; models has {known}")
+    for bounds in ("saturation_bounds", "pen_hues"):
+        low, high = config["tissue"][bounds]
+        if low > high:
+            raise InputError(f"config: tissue.{bounds}: {low:g} is larger than {high:g}")
+    for name, model in config["models"].items():
+        weights = model.get("weights")
+        if weights and not Path(weights).exists():
+            raise InputError(f"config: models.{name}.weights: the file {weights} does not exist")
+        loss = model.get("reconstruction_loss")
+        if loss and not any(loss.values()):
+            raise InputError(
+                f"config: models.{name}.reconstruction_loss: every part is 0, so there is nothing"
+                " to learn from; give at least one a weight"
+            )
+
+
+def _require_finite(value: object, key: tuple[str, ...]) -> None:
+    """A schema takes .nan and .inf for numbers, and for no smaller than any minimum."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _require_finite(item, (*key, str(name)))
+    elif isinstance(value, list):
+        for item in value:
+            _require_finite(item, key)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"config: {'.'.join(key)}: {value} is no number")
+
+
+def read_sheet(
+    path: str | Path, *, schema: str | Path, made_by_workflow: str = ""
+) -> dict[str, dict]:
+    """Read and check the slide sheet.
+
+    Parameters
+    ----------
+    path : str or Path
+        Tab-separated, first row the names of the columns.
+    schema : str or Path
+        JSON schema (YAML) of one row.
+    made_by_workflow : str
+        Files below this folder need not exist yet.
+
+    Returns
+    -------
+    dict of str to dict
+        Slide id -> its row, without empty cells; numbers as numbers, in the sheet's order.
+
+    Raises
+    ------
+    InputError
+        One line that names the row or slide, the column and what to do.
+    """
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, delimiter="\t", strict=True)
+            rows = [(reader.line_num, row) for row in reader]
+            columns = reader.fieldnames or []
+    except OSError as error:
+        raise InputError(
+            f"slide sheet {path}: cannot be read ({error.strerror}); set `slides` in the config"
+        ) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"slide sheet {path}: is not tab-separated UTF-8 text") from error
+    if not rows:
+        raise InputError(f"slide sheet {path}: has no slides")
+    twice = [name for name, n in Counter(columns).items() if n > 1]
+    if twice:
+        raise InputError(f"slide sheet {path}: column {twice[0]!r} is there twice")
+    sheet: dict[str, dict] = {}
+    for line, row in rows:
+        values = _typed(row, f"slide sheet {path}, line {line}")
+        _validate(
+            values,
+            schema,
+            lambda error, line=line: f"slide sheet {path}, line {line}: {_key(error)}",
+        )
+        if values["slide"] in sheet:
+            raise InputError(
+                f"slide sheet {path}, line {line}: slide {values['slide']} is there already"
+            )
+        sheet[values["slide"]] = values
+    _check_splits(sheet, path)
+    _check_files(sheet, path, made_by_workflow)
+    return sheet
+
+
+def _typed(row: dict, where: str) -> dict:
+    if None in row or any(value is None for value in row.values()):
+        raise InputError(f"{where}: has more or fewer cells than the first row has columns")
+    values = {column: cell.strip() for column, cell in row.items() if cell.strip()}
+    for column, kind in _NUMBERS.items():
+        if column in values:
+            try:
+                values[column] = kind(values[column])
+                known = math.isfinite(values[column])
+            except ValueError:
+                known = False
+            if not known:
+                raise InputError(f"{where}: {column}: {row[column].strip()!r} is no number")
+    return values
+
+
+def _check_splits(sheet: dict[str, dict], path: Path) -> None:
+    """One file, and one patient, may not be in two splits, nor a patient in two folds."""
+    for column, what, group in (
+        ("path", "file", "split"),
+        ("patient", "patient", "split"),
+        ("patient", "patient", "fold"),
+    ):
+        seen: dict[str, dict] = {}
+        for row in sheet.values():
+            if column not in row:
+                continue
+            key = str(Path(row[column]).resolve()) if column == "path" else row[column]
+            first = seen.setdefault(key, row)
+            if first.get(group) != row.get(group):
+                raise InputError(
+                    f"slide sheet {path}: {what} {row[column]} is in two {group}s: slide"
+                    f" {first['slide']} in {first.get(group, 'none')}, slide {row['slide']} in"
+                    f" {row.get(group, 'none')}"
+                )
+            if column == "path" and first is not row:
+                raise InputError(
+                    f"slide sheet {path}: slides {first['slide']} and {row['slide']} are the same"
+                    f" file {row[column]}"
+                )
+
+
+def _check_files(sheet: dict[str, dict], path: Path, made_by_workflow: str) -> None:
+    for row in sheet.values():
+        for column in FILE_COLUMNS:
+            name = row.get(column)
+            if not name or (made_by_workflow and Path(name).is_relative_to(made_by_workflow)):
+                continue
+            if not Path(name).exists():
+                raise InputError(
+                    f"slide sheet {path}: slide {row['slide']}: {column}: the file {name} does not"
+                    " exist"
+                )
+
+
+def _validate(values: dict, schema: str | Path, where) -> None:
+    validator = Draft202012Validator(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
+    errors = sorted(validator.iter_errors(values), key=relevance)
+    if errors:
+        # The deepest cause: that says most.
+        error = max(errors, key=lambda error: len(error.absolute_path))
+        raise InputError(f"{where(error)}{_say(error)}")
+
+
+def _key(error: ValidationError) -> str:
+    key = ".".join(str(part) for part in error.absolute_path)
+    return f"{key}: " if key else ""
+
+
+def _say(error: ValidationError) -> str:
+    text = error.message.splitlines()[0]
+    if error.validator == "additionalProperties":
+        known = ", ".join(error.schema.get("properties", {}))
+        unknown = re.search(r"\((.*) (?:was|were) unexpected\)", text)
+        return f"unknown key {unknown.group(1) if unknown else text}; known keys are {known}"
+    if error.validator == "required":
+        return text.replace("is a required property", "is missing")
+    if error.validator == "pattern":
+        return _say_pattern(error.instance, error.validator_value)
+    return text
+
+
+def _say_pattern(name: str, pattern: str) -> str:
+    """Say what is wrong with a name; patterns allow letters, digits, _, - and some a dot inside."""
+    if "." in pattern and name.startswith("."):
+        return f"{name!r} begins with a dot"
+    allowed = "letters, digits, . _ -" if "." in pattern else "letters, digits, _ -"
+    return f"{name!r} has characters that are not allowed ({allowed})"

@@ -1,0 +1,67 @@
+"""Files that are either whole or absent."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Give a temporary name beside `path` and rename it to `path` when the block ends well.
+
+    A job that is killed, or a disk that is full, leaves `path` as it was: no reader ever
+    sees half a file. Works for folders (Zarr stores) as for files.
+
+    Parameters
+    ----------
+    path : str or Path
+        The final name. Its folder is made where it is missing.
+
+    Yields
+    ------
+    Path
+        The name to write to: same folder, same suffix.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # One fixed name per output: what a killed job left is overwritten by the next, not piled up.
+    temporary = path.with_name(f".partial-{path.name}")
+    _remove(temporary)
+    try:
+        yield temporary
+        _flush(temporary)
+        if path.is_dir() and temporary.exists():  # unlike a file, a folder cannot be replaced
+            shutil.rmtree(path)
+        temporary.replace(path)
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def write_json(path: str | Path, content: dict) -> None:
+    """Write `content` as indented JSON, keys in the order given."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> dict:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Push the data to the disk, so that a write error shows here and not after the rename."""
+    for name in path.rglob("*") if path.is_dir() else [path]:
+        if name.is_file():
+            with name.open("rb") as file:
+                os.fsync(file.fileno())

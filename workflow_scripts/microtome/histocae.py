@@ -1,0 +1,93 @@
+"""HistoCAE: a convolutional autoencoder of patches and the classifier that starts from it.
+
+Roy et al., "Convolutional autoencoder based model HistoCAE for segmentation of viable tumor regions
+in liver whole-slide images" (2021), methods and figure 2.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+_ENCODER = (16, 32, 64, 64)
+_DECODER = (64, 32, 16, 16)
+
+
+def _step(conv: nn.Module) -> list[nn.Module]:
+    """Convolution, ReLU, batch norm: in this order, as the paper has it."""
+    return [conv, nn.ReLU(inplace=True), nn.BatchNorm2d(conv.out_channels)]
+
+
+class Encoder(nn.Sequential):
+    """Four blocks of two convolutions: (B, 3, H, W) -> (B, 64, H / 16, W / 16)."""
+
+    def __init__(self) -> None:
+        blocks: list[nn.Module] = []
+        before = 3
+        for depth in _ENCODER:
+            blocks += _step(nn.Conv2d(before, depth, 3, padding=1))
+            blocks += _step(nn.Conv2d(depth, depth, 3, stride=2, padding=1))
+            before = depth
+        super().__init__(*blocks)
+
+
+class Decoder(nn.Sequential):
+    """Four deconvolution blocks back to pixels: (B, 64, h, w) -> (B, 3, 16 h, 16 w) in [0, 1]."""
+
+    def __init__(self) -> None:
+        blocks: list[nn.Module] = []
+        before = _ENCODER[-1]
+        for depth in _DECODER:
+            up = nn.ConvTranspose2d(before, depth, 3, stride=2, padding=1, output_padding=1)
+            blocks += _step(up)
+            blocks += _step(nn.Conv2d(depth, depth, 3, padding=1))
+            before = depth
+        super().__init__(*blocks, nn.Conv2d(before, 3, 3, padding=1), nn.Sigmoid())
+
+
+class HistoCAE(nn.Module):
+    """The autoencoder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Encoder()
+        self.decoder = Decoder()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Reconstruct images (B, 3, H, W) in [0, 1]; H and W are multiples of 16."""
+        return self.decoder(self.encoder(images))
+
+
+class HistoCAEClassifier(nn.Module):
+    """The encoder, one convolution, dense layers with dropout: logits of {not tumour, tumour}.
+
+    Parameters
+    ----------
+    patch_px : int
+        Side of the patches; fixes the size of the paper's dense layers.
+    head : {'light', 'paper'}
+        'paper': convolution 128 of stride 2, dense 4096, 4096, 256 (the authors' code; 52 million
+        weights at 256 px). 'light': the same convolution, mean over the patch, dense 256.
+    dropout : float
+        Share of units dropped after each dense layer.
+    """
+
+    def __init__(self, *, patch_px: int, head: str, dropout: float) -> None:
+        super().__init__()
+        self.encoder = Encoder()
+        conv = _step(nn.Conv2d(_ENCODER[-1], 128, 3, stride=2, padding=1))
+        if head == "paper":
+            side = -(-patch_px // 32)
+            pool: list[nn.Module] = []
+            widths = (128 * side * side, 4096, 4096, 256)
+        else:
+            pool = [nn.AdaptiveAvgPool2d(1)]
+            widths = (128, 256)
+        dense: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            dense += [nn.Linear(before, after), nn.ReLU(inplace=True), nn.Dropout(dropout)]
+        self.head = nn.Sequential(*conv, *pool, nn.Flatten(), *dense, nn.Linear(widths[-1], 2))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (B, 2) of images (B, 3, H, W) in [0, 1]."""
+        return self.head(self.encoder(images))

@@ -1,0 +1,181 @@
+"""Reading a slide-sized mask TIFF a band at a time, never whole."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from tifffile import TiffFile
+
+from microtome.errors import InputError
+
+# A strip or tile is decoded in one piece: a mask that is one huge strip would fill the memory.
+MAX_SEGMENT_PX = 2**30
+
+FOREGROUND = (1, 255)
+
+
+@contextmanager
+def _damage_named(path: str | Path) -> Iterator[None]:
+    """Turn whatever the TIFF parser and the codecs trip over in a damaged file into one line."""
+    try:
+        yield
+    except (OSError, MemoryError):  # the machine's trouble, not the file's
+        raise
+    except Exception as error:
+        raise InputError(
+            f"{path}: is no TIFF or is damaged ({error}); write the mask again"
+        ) from None
+
+
+class MaskTiff:
+    """A mask of 0 and 1, or of 0 and 255, sampled in bands of rows.
+
+    Strips and tiles are decoded once if the bands are read from the top down; what is kept is one
+    row of tiles, thinned to the columns asked for and without the empty ones.
+
+    Parameters
+    ----------
+    path : str or Path
+        A TIFF with one channel, as strips or tiles, in any compression that imagecodecs reads;
+        of a pyramid the first level counts.
+
+    Attributes
+    ----------
+    size_px : tuple of int
+        Width and height.
+
+    Raises
+    ------
+    InputError
+        The file is no such TIFF. Sampling raises it too: for damaged data and for values other
+        than those of a mask.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = path
+        self._foreground: int | None = None
+        self._kept: tuple[int, np.ndarray, list[tuple[int, np.ndarray]]] | None = None
+        with _damage_named(path):
+            self._tiff = TiffFile(path)
+        try:
+            self._open_page()
+        except BaseException:
+            self._tiff.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._tiff.close()
+
+    def sample(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Read the pixels where level-0 rows and columns meet.
+
+        Parameters
+        ----------
+        rows, columns : ndarray of shape (n,)
+            Increasing level-0 px inside the mask.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_columns)
+            bool.
+        """
+        if self._pixels is not None:
+            return self._binary(self._pixels[np.ix_(rows, columns)])
+        band = np.zeros((len(rows), len(columns)), dtype=bool)
+        height = self._segment_shape[0]
+        # Consecutive rows of the band come from one row of tiles (or strip) at a time.
+        starts = np.flatnonzero(np.diff(rows // height, prepend=-1))
+        for start, stop in zip(starts, [*starts[1:], len(rows)], strict=True):
+            for left, pixels in self._tile_row(int(rows[start] // height), columns):
+                right = left + pixels.shape[1]
+                band[start:stop, left:right] = pixels[rows[start:stop] % height]
+        return band
+
+    def _open_page(self) -> None:
+        with _damage_named(self.path):
+            page = self._tiff.pages.first
+            shape, n_segments = page.shape, min(len(page.dataoffsets), len(page.databytecounts))
+        if len(shape) != 2:
+            raise InputError(
+                f"{self.path}: a mask has one channel, this has the shape {shape}: write it again"
+            )
+        self._page = page
+        self.size_px = (page.imagewidth, page.imagelength)
+        self._pixels = None
+        self._segment_shape = page.chunks
+        if page.is_memmappable:
+            self._pixels = self._map_pixels()
+        elif page.chunks[0] * page.chunks[1] > MAX_SEGMENT_PX:
+            raise InputError(
+                f"{self.path}: is compressed in pieces of {page.chunks[1]} x {page.chunks[0]} px, "
+                "too large to read; write it in tiles "
+                "(vips tiffsave IN OUT --tile --compression deflate --bigtiff)"
+            )
+        elif n_segments != page.chunked[0] * page.chunked[1]:
+            raise InputError(
+                f"{self.path}: its table of strips or tiles is incomplete; write the mask again"
+            )
+
+    def _map_pixels(self) -> np.ndarray:
+        dtype = np.dtype(self._page.dtype).newbyteorder(self._tiff.byteorder)
+        offset = self._page.dataoffsets[0]
+        try:
+            return np.memmap(self.path, dtype, mode="r", offset=offset, shape=self._page.shape)
+        except ValueError:
+            raise InputError(f"{self.path}: the file ends too early; copy it again") from None
+
+    def _tile_row(self, tile_row: int, columns: np.ndarray) -> list[tuple[int, np.ndarray]]:
+        """Decode one row of tiles (one strip), thinned to `columns`; kept for the next band.
+
+        Gives each tile that is not empty with its first index in `columns`.
+        """
+        if self._kept is not None:
+            kept_row, kept_columns, tiles = self._kept
+            if kept_row == tile_row and np.array_equal(kept_columns, columns):
+                return tiles
+        self._kept = tiles = None  # frees the last row of tiles before there is a second
+        width = self._segment_shape[1]
+        across = -(-self.size_px[0] // width)
+        bounds = np.searchsorted(columns, np.arange(across + 1) * width)
+        tiles = []
+        for tile in range(across):
+            left, right = bounds[tile : tile + 2]
+            if left == right or (pixels := self._decode(tile_row * across + tile)) is None:
+                continue
+            inside = self._binary(pixels.take(columns[left:right] - tile * width, axis=1))
+            if inside.any():
+                tiles.append((left, inside))
+        self._kept = (tile_row, columns, tiles)
+        return tiles
+
+    def _decode(self, index: int) -> np.ndarray | None:
+        """Decode a strip or tile to (height, width); None, for 0, where the file leaves it out."""
+        page = self._page
+        file = self._tiff.filehandle
+        if page.databytecounts[index] == 0:
+            return None
+        file.seek(page.dataoffsets[index])
+        data = file.read(page.databytecounts[index])
+        with _damage_named(self.path):
+            segment, _, _ = page.decode(
+                data, index, jpegtables=page.jpegtables, jpegheader=page.jpegheader
+            )
+        return None if segment is None else segment[0, :, :, 0]
+
+    def _binary(self, pixels: np.ndarray) -> np.ndarray:
+        """Turn stored values into bool and hold them to one foreground value in the whole file."""
+        inside = pixels != 0
+        if not inside.any():
+            return inside
+        first = pixels.flat[inside.argmax()] if self._foreground is None else self._foreground
+        strange = inside & (pixels != first) if first in FOREGROUND else inside
+        if strange.any():
+            beside = f" beside {first}" if first in FOREGROUND else ""
+            raise InputError(
+                f"{self.path}: holds the value {pixels.flat[strange.argmax()]}{beside}; "
+                "a mask is 0 and 1, or 0 and 255: write it again"
+            )
+        self._foreground = first
+        return inside

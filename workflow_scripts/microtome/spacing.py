@@ -1,0 +1,42 @@
+"""From spacings in µm/px to level-0 px."""
+
+from microtome.errors import InputError
+
+
+def scale_for(
+    spacing_um: float, *, slide_spacing_um: float, spacing_tolerance: float, name: str
+) -> float:
+    """Level-0 px per px of a raster or patch at a spacing.
+
+    Parameters
+    ----------
+    spacing_um : float
+        µm per px that is asked for.
+    slide_spacing_um : float
+        µm per px of the slide's level 0.
+    spacing_tolerance : float
+        Relative difference up to which a whole multiple of the slide's own spacing stands for
+        the spacing asked for (0.499 for 0.5): no resampling then.
+    name : str
+        The slide's id, for the message.
+
+    Returns
+    -------
+    float
+        The real spacing is this times `slide_spacing_um`.
+
+    Raises
+    ------
+    InputError
+        If the spacing is finer than the slide's own.
+    """
+    ratio = spacing_um / slide_spacing_um
+    whole = max(1, round(ratio))
+    if abs(ratio / whole - 1) <= spacing_tolerance:
+        return float(whole)
+    if ratio < 1:
+        raise InputError(
+            f"slide {name}: {spacing_um:g} µm/px is asked for, but the slide has only"
+            f" {slide_spacing_um:g} µm/px; choose a coarser spacing"
+        )
+    return ratio

@@ -1,0 +1,60 @@
+"""Tables: tab-separated for programs, Markdown for people."""
+
+import csv
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+from microtome.files import atomic
+
+
+def write_table(path: str | Path, rows: Iterable[dict], *, columns: Iterable[str] = ()) -> None:
+    """Write rows as CSV or TSV, by the suffix; NaN and None are empty cells.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.csv`` or ``.tsv``.
+    rows : iterable of dict
+        Column -> value.
+    columns : iterable of str
+        The columns, where there may be no row; else those of the first row.
+    """
+    rows = list(rows)
+    columns = list(columns) or list(rows[0])
+    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        delimiter = "\t" if Path(path).suffix == ".tsv" else ","
+        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+
+
+def read_table(path: str | Path) -> list[dict[str, str]]:
+    """Read rows that `write_table` wrote."""
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file, delimiter="\t" if Path(path).suffix == ".tsv" else ","))
+
+
+def markdown_table(rows: Iterable[dict]) -> str:
+    """Rows as a Markdown table, numbers with three digits, columns aligned for a terminal."""
+    rows = list(rows)
+    header = list(rows[0])
+    cells = [header] + [[_short(row[column]) for column in header] for row in rows]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
+    lines = [
+        " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) for line in cells
+    ]
+    lines.insert(1, " | ".join("-" * w for w in widths))
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+def _cell(value: object) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.3f}"
+    return str(value)
