@@ -1,0 +1,34 @@
+"""Microtome: from a sheet of whole-slide images to tumour maps and tumour burden."""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: workflow.source_path("config.yaml")
+
+
+include: "rules/common.smk"
+include: "rules/demo.smk"
+include: "rules/slides.smk"
+include: "rules/patches.smk"
+include: "rules/training.smk"
+include: "rules/inference.smk"
+include: "rules/burden.smk"
+include: "rules/evaluation.smk"
+
+
+wildcard_constraints:
+    slide="[A-Za-z0-9_-][A-Za-z0-9._-]*",
+    model="[A-Za-z0-9_-]+",
+    grid="[0-9.]+um_[0-9]+px_every[0-9]+px",
+
+
+rule all:
+    default_target: True
+    input:
+        "results/cohort.tsv",
+        training_curves,
+        burden_tables,
+        slide_figures,
+        evaluation_tables,

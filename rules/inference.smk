@@ -1,0 +1,74 @@
+rule score_slide:
+    """Give every patch with tissue a tumour probability."""
+    input:
+        slide=slide_file,
+        inspected="results/slides/{slide}.json",
+        grid=scoring_grid_file,
+        weights=weights_of,
+    output:
+        scores=directory("results/scores/{model}/{slide}.zarr"),
+    log:
+        "logs/score_slide/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/score_slide/{model}/{slide}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 2
+    resources:
+        mem_mb=slide_memory,
+        runtime=slide_runtime,
+        gpu=1,
+    params:
+        slide=config["slide"],
+        entry=model_entry,
+        batch=config["inference"]["batch"],
+        code=code("score_slide.py"),
+    script:
+        "../workflow_scripts/score_slide.py"
+
+
+rule stitch_heatmap:
+    """Average overlapping patch scores into one heatmap of the slide."""
+    input:
+        inspected="results/slides/{slide}.json",
+        scores="results/scores/{model}/{slide}.zarr",
+    output:
+        heatmap="results/heatmaps/{model}/{slide}.tif",
+    log:
+        "logs/stitch_heatmap/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/stitch_heatmap/{model}/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=slide_memory,
+        runtime=slide_runtime,
+    params:
+        spacing_um=config["heatmap"]["spacing_um"],
+        slide=config["slide"],
+        code=code("stitch_heatmap.py"),
+    script:
+        "../workflow_scripts/stitch_heatmap.py"
+
+
+rule segment:
+    """Segment viable tumour: threshold, then morphology."""
+    input:
+        heatmap="results/heatmaps/{model}/{slide}.tif",
+        tissue="results/tissue/{slide}.tif",
+    output:
+        viable="results/viable/{model}/{slide}.tif",
+    log:
+        "logs/segment/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/segment/{model}/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=slide_memory,
+        runtime=slide_runtime,
+    params:
+        segmentation=config["segmentation"],
+        code=code("segment.py"),
+    script:
+        "../workflow_scripts/segment.py"

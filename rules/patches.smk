@@ -1,0 +1,55 @@
+rule patch_grid:
+    """Lay a grid of patches over the tissue, with tissue and tumour share of each."""
+    input:
+        inspected="results/slides/{slide}.json",
+        earlier=steps_before_grid,
+        tissue="results/tissue/{slide}.tif",
+        truth=truth_file,
+    output:
+        status="results/grids/{grid}/{slide}.json",
+        grid="results/grids/{grid}/{slide}.npz",
+    log:
+        "logs/patch_grid/{grid}/{slide}.log",
+    benchmark:
+        "benchmarks/patch_grid/{grid}/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=slide_memory,
+        runtime=slide_runtime,
+    params:
+        slide=config["slide"],
+        label_rule=config["patches"]["label_rule"],
+        min_tumour_fraction=config["patches"]["min_tumour_fraction"],
+        code=code("patch_grid.py"),
+    script:
+        "../workflow_scripts/patch_grid.py"
+
+
+rule extract_patches:
+    """Store the patches of a slide that are worth training on."""
+    input:
+        slide=slide_file,
+        inspected="results/slides/{slide}.json",
+        grid="results/grids/{grid}/{slide}.npz",
+    output:
+        patches=directory("results/patches/{grid}/{slide}.zarr"),
+    log:
+        "logs/extract_patches/{grid}/{slide}.log",
+    benchmark:
+        "benchmarks/extract_patches/{grid}/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=slide_memory,
+        runtime=slide_runtime,
+    params:
+        slide=config["slide"],
+        patches={
+            key: config["patches"][key]
+            for key in ("white_from", "max_white_fraction", "codec")
+        },
+        min_tissue_fraction=config["patches"]["min_tissue_fraction"],
+        code=code("extract_patches.py"),
+    script:
+        "../workflow_scripts/extract_patches.py"

@@ -1,0 +1,102 @@
+rule inspect_slide:
+    """Open a slide and note its levels and spacing, or what is wrong with it."""
+    input:
+        slide=slide_file,
+    output:
+        status="results/slides/{slide}.json",
+    log:
+        "logs/inspect_slide/{slide}.log",
+    benchmark:
+        "benchmarks/inspect_slide/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=slide_memory,
+        runtime=15,
+    params:
+        row=sheet_row,
+        slide=config["slide"],
+        code=code("inspect_slide.py"),
+    script:
+        "../workflow_scripts/inspect_slide.py"
+
+
+rule tissue_mask:
+    """Tell tissue from glass, padding and pen at low resolution."""
+    input:
+        slide=slide_file,
+        inspected="results/slides/{slide}.json",
+    output:
+        status="results/tissue/{slide}.json",
+        mask="results/tissue/{slide}.tif",
+        overview="results/overviews/{slide}.jpg",
+    log:
+        "logs/tissue_mask/{slide}.log",
+    benchmark:
+        "benchmarks/tissue_mask/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=slide_memory,
+        runtime=slide_runtime,
+    params:
+        slide=config["slide"],
+        tissue=config["tissue"],
+        code=code("tissue_mask.py"),
+    script:
+        "../workflow_scripts/tissue_mask.py"
+
+
+rule rasterize_annotation:
+    """Turn outlines or masks into one truth map of the slide, and check them."""
+    input:
+        unpack(slide_files),
+        inspected="results/slides/{slide}.json",
+    output:
+        status="results/truth/{slide}.json",
+        truth="results/truth/{slide}.tif",
+    log:
+        "logs/rasterize_annotation/{slide}.log",
+    benchmark:
+        "benchmarks/rasterize_annotation/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=slide_memory,
+        runtime=slide_runtime,
+    params:
+        row=sheet_row,
+        slide=config["slide"],
+        annotation=config["annotation"],
+        code=code("rasterize_annotation.py"),
+    script:
+        "../workflow_scripts/rasterize_annotation.py"
+
+
+checkpoint cohort:
+    """List every slide of the sheet with its state; what follows uses those that are ok."""
+    input:
+        statuses=all_statuses,
+    output:
+        table=report(
+            "results/cohort.tsv",
+            caption="captions/cohort.rst",
+            category="1 Cohort",
+            labels={"table": "slides and their state"},
+        ),
+    log:
+        "logs/cohort.log",
+    benchmark:
+        "benchmarks/cohort.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        sheet=SHEET,
+        statuses={slide: slide_statuses(slide) for slide in SHEET},
+        bad_slides=config["bad_slides"],
+        code=code("cohort.py"),
+    script:
+        "../workflow_scripts/cohort.py"

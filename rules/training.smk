@@ -1,0 +1,97 @@
+rule pretrain_cae:
+    """Train a HistoCAE autoencoder to reconstruct patches; no labels."""
+    input:
+        train=training_stores,
+        validation=validation_stores,
+    output:
+        weights="results/models/{model}/cae.safetensors",
+        card="results/models/{model}/cae.json",
+        curves="results/models/{model}/pretraining_curves.csv",
+        figure=report(
+            "results/models/{model}/pretraining_curves.png",
+            caption="captions/curves.rst",
+            category="3 Training",
+            labels={"model": "{model}", "curves": "pretraining"},
+        ),
+    log:
+        "logs/pretrain_cae/{model}.log",
+    benchmark:
+        "benchmarks/pretrain_cae/{model}.tsv"
+    wildcard_constraints:
+        model=models_of("histocae"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 8
+    resources:
+        mem_mb=training_memory,
+        runtime=training_runtime,
+        gpu=1,
+    params:
+        entry=model_entry,
+        checkpoint="results/checkpoints/{model}_pretraining.safetensors",
+        code=code("pretrain_cae.py"),
+    script:
+        "../workflow_scripts/pretrain_cae.py"
+
+
+rule train_classifier:
+    """Train a HistoCAE classifier, starting from the autoencoder's encoder."""
+    input:
+        train=training_stores,
+        validation=validation_stores,
+        cae="results/models/{model}/cae.safetensors",
+    output:
+        weights="results/models/{model}/weights.safetensors",
+        card="results/models/{model}/weights.json",
+        curves="results/models/{model}/training_curves.csv",
+        figure=report(
+            "results/models/{model}/training_curves.png",
+            caption="captions/curves.rst",
+            category="3 Training",
+            labels={"model": "{model}", "curves": "training"},
+        ),
+    log:
+        "logs/train_classifier/{model}.log",
+    benchmark:
+        "benchmarks/train_classifier/{model}.tsv"
+    wildcard_constraints:
+        model=models_of("histocae"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 8
+    resources:
+        mem_mb=training_memory,
+        runtime=training_runtime,
+        gpu=1,
+    params:
+        entry=model_entry,
+        checkpoint="results/checkpoints/{model}_training.safetensors",
+        code=code("train_classifier.py"),
+    script:
+        "../workflow_scripts/train_classifier.py"
+
+
+rule fit_colour_baseline:
+    """Fit the colour-only baseline: what mean and spread of R, G and B alone give away."""
+    input:
+        train=training_stores,
+    output:
+        weights="results/models/{model}/weights.safetensors",
+        card="results/models/{model}/weights.json",
+    log:
+        "logs/fit_colour_baseline/{model}.log",
+    benchmark:
+        "benchmarks/fit_colour_baseline/{model}.tsv"
+    wildcard_constraints:
+        model=models_of("colour"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 2
+    resources:
+        mem_mb=training_memory,
+        runtime=240,
+    params:
+        entry=model_entry,
+        code=code("fit_colour_baseline.py"),
+    script:
+        "../workflow_scripts/fit_colour_baseline.py"

@@ -1,0 +1,20 @@
+"""Rule fit_colour_baseline: what colour alone gives away."""
+
+from microtome.colour import fit_colour
+from microtome.datasets import PatchData
+from microtome.devices import use_threads
+from microtome.logs import start_log
+from microtome.registry import save_weights
+
+start_log(snakemake.log[0])
+use_threads(snakemake.threads)
+name, code = snakemake.wildcards.model, snakemake.params.code
+train = PatchData(snakemake.input.train, labelled=True)
+train.require_both_classes(f"models.{name}: training")
+save_weights(
+    snakemake.output.weights,
+    fit_colour(train),
+    name=name,
+    entry=snakemake.params.entry,
+    training={**train.summary(), "code": code},
+)

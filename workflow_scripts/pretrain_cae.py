@@ -1,0 +1,27 @@
+"""Rule pretrain_cae: the autoencoder of a HistoCAE model."""
+
+from microtome.datasets import PatchData
+from microtome.devices import use_threads
+from microtome.figures import curves_figure
+from microtome.histocae_training import pretrain
+from microtome.logs import start_log
+from microtome.registry import save_weights
+from microtome.tables import write_table
+
+start_log(snakemake.log[0])
+use_threads(snakemake.threads)
+name, entry, code = snakemake.wildcards.model, snakemake.params.entry, snakemake.params.code
+train = PatchData(snakemake.input.train, labelled=False)
+validation = PatchData(snakemake.input.validation, labelled=False)
+cae, history = pretrain(
+    name, entry, train, validation, checkpoint=snakemake.params.checkpoint, code=code
+)
+write_table(snakemake.output.curves, history)
+curves_figure(snakemake.output.figure, history, title=f"{name}: pretraining")
+save_weights(
+    snakemake.output.weights,
+    cae,
+    name=name,
+    entry=entry,
+    training={**train.summary(), "code": code},
+)

@@ -1,0 +1,26 @@
+"""Rule score_slide: the tumour probability of every patch of a slide."""
+
+from microtome.devices import use_threads
+from microtome.files import read_json
+from microtome.grids import Grid
+from microtome.inference import score
+from microtome.inspection import open_inspected
+from microtome.logs import start_log
+from microtome.registry import load_model
+from microtome.stores import write_scores
+
+start_log(snakemake.log[0])
+use_threads(snakemake.threads)
+name = snakemake.wildcards.slide
+info = read_json(snakemake.input.inspected)
+grid = Grid.load(snakemake.input.grid)
+model = load_model(
+    snakemake.input.weights, name=snakemake.wildcards.model, entry=snakemake.params.entry
+)
+with open_inspected(info, name=name, **snakemake.params.slide) as slide:
+    write_scores(
+        snakemake.output.scores,
+        score(model, slide, grid, batch=snakemake.params.batch),
+        grid,
+        origin={"slide": name, "path": info["path"], "model": snakemake.wildcards.model},
+    )
