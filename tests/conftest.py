@@ -1,0 +1,161 @@
+"""What several tests share: a copy of the workflow, and one finished run of a small demo cohort."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parent.parent
+REAL_DATA = REPOSITORY.parent / "shared" / "data"
+PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profiles")
+
+# Small enough for tests: four slides of a sixth of the demo's area, one epoch.
+SMALL_COHORT = {
+    "demo-01": {"split": "train", "annotation": "demo/cohort/demo-01_paip.xml"},
+    "demo-02": {"split": "train", "annotation": "demo/cohort/demo-02_asap.xml"},
+    "demo-03": {
+        "split": "validation",
+        "viable_mask": "demo/cohort/demo-03_viable.tif",
+        "whole_mask": "demo/cohort/demo-03_whole.tif",
+    },
+    "demo-10": {"split": "test", "annotation": "demo/cohort/demo-10_paip.xml"},
+}
+SMALL_CONFIG = {
+    "slides": "slides.tsv",
+    "models": {
+        "histocae1": {
+            "pretraining": {"epochs": 2, "batch": 8},
+            "training": {"epochs": 2, "batch": 8},
+        }
+    },
+    "demo": {"width_px": 3200, "height_px": 2800, "artefacts": {}},
+}
+COLUMNS = (
+    "slide",
+    "path",
+    "split",
+    "annotation",
+    "viable_mask",
+    "whole_mask",
+    "label",
+    "spacing_um",
+)
+
+
+def write_sheet(path: Path, rows: dict[str, dict]) -> None:
+    """Write a slide sheet; a row without a path is a slide of the demo cohort."""
+    lines = ["\t".join(COLUMNS)]
+    for slide, row in rows.items():
+        values = {"slide": slide, "path": f"demo/cohort/{slide}.svs", **row}
+        lines.append("\t".join(str(values.get(column, "")) for column in COLUMNS))
+    path.write_text("\n".join(lines) + "\n")
+
+
+@dataclass
+class Workflow:
+    """A copy of the workflow, which a test may change, and a folder to run it in."""
+
+    source: Path
+    folder: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of a run."""
+        return [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--snakefile",
+            str(self.source / "Snakefile"),
+            "--directory",
+            str(self.folder),
+            "--configfile",
+            str(self.folder / "config.yaml"),
+            "--workflow-profile",
+            str(self.source / "profiles" / "default"),
+            *arguments,
+        ]
+
+    def run(self, *arguments: str, **settings) -> subprocess.CompletedProcess:
+        """Run snakemake and return what it said, output and errors together."""
+        return subprocess.run(
+            self.command(*arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            **settings,
+        )
+
+    def configure(self, config: dict, rows: dict[str, dict] | None = None) -> None:
+        """Write the config and, where rows are given, the slide sheet."""
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(config))
+        if rows is not None:
+            write_sheet(self.folder / "slides.tsv", rows)
+
+    def planned(self, *arguments: str) -> set[str]:
+        """The rules that a run would execute now."""
+        done = self.run("--dry-run", *arguments)
+        assert done.returncode == 0, done.stdout
+        lines = done.stdout.splitlines()
+        return {
+            line.split()[1].rstrip(":")
+            for line in lines
+            if line.startswith(("rule ", "localrule ", "checkpoint ", "localcheckpoint "))
+        } - {"all"}
+
+    def cohort(self) -> dict[str, dict[str, str]]:
+        """The rows of results/cohort.tsv, by slide."""
+        lines = (self.folder / "results" / "cohort.tsv").read_text().splitlines()
+        header = lines[0].split("\t")
+        rows = [dict(zip(header, line.split("\t"), strict=True)) for line in lines[1:]]
+        return {row["slide"]: row for row in rows}
+
+
+@pytest.fixture
+def make_workflow(tmp_path_factory):
+    """Give a function that copies the workflow and makes a folder to run it in."""
+
+    def make() -> Workflow:
+        return copy_workflow(tmp_path_factory.mktemp("workflow"))
+
+    return make
+
+
+def copy_workflow(root: Path) -> Workflow:
+    """Copy the workflow to `root`, beside an empty folder to run it in."""
+    workflow = Workflow(root / "source", root / "run")
+    workflow.folder.mkdir()
+    for part in PARTS:
+        source, target = REPOSITORY / part, workflow.source / part
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy2(source, target)
+    # The progress bar is for people; what a test reads is Snakemake's own log.
+    profile = workflow.source / "profiles" / "default" / "config.yaml"
+    profile.write_text(profile.read_text().replace("logger: rich\n", ""))
+    return workflow
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Workflow:
+    """A finished run of the small cohort. Tests that change it put back what they changed."""
+    workflow = copy_workflow(tmp_path_factory.mktemp("finished"))
+    workflow.configure(SMALL_CONFIG, SMALL_COHORT)
+    done = workflow.run()
+    assert done.returncode == 0, done.stdout
+    return workflow
+
+
+@pytest.fixture(scope="session")
+def real_slides() -> Path:
+    """The folder of real slides, where this machine has it."""
+    folder = REAL_DATA / "slides"
+    if not folder.is_dir():
+        pytest.skip("the folder of real slides (../shared/data/slides) is not here")
+    return folder

@@ -1,0 +1,434 @@
+"""Every mistake in config or sheet is one line that says where it is and what to do."""
+
+import copy
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from microtome.checks import check_config, read_sheet
+from microtome.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG_SCHEMA = ROOT / "rules" / "schemas" / "config.schema.yaml"
+SHEET_SCHEMA = ROOT / "rules" / "schemas" / "slides.schema.yaml"
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+
+
+def mistake_in(config: dict) -> str:
+    """Check a bad config; give the line that says why."""
+    with pytest.raises(InputError) as caught:
+        check_config(config, schema=CONFIG_SCHEMA)
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+def changed(*path: str, value: object = None, remove: bool = False) -> dict:
+    """Copy config.yaml with one key set or removed."""
+    config = copy.deepcopy(CONFIG)
+    section = config
+    for key in path[:-1]:
+        section = section[key]
+    if remove:
+        del section[path[-1]]
+    else:
+        section[path[-1]] = value
+    return config
+
+
+def test_the_config_in_the_repository_is_good():
+    """What Microtome ships with passes its own check."""
+    check_config(CONFIG, schema=CONFIG_SCHEMA)
+
+
+SCHEMA = yaml.safe_load(CONFIG_SCHEMA.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("section", "schema"),
+    [
+        ("", SCHEMA),
+        ("heatmap", SCHEMA["properties"]["heatmap"]),
+        ("annotation.classes", SCHEMA["properties"]["annotation"]["properties"]["classes"]),
+        ("models.colour", SCHEMA["$defs"]["colour"]),
+        ("models.histocae1", SCHEMA["$defs"]["histocae"]),
+        ("models.histocae1.training", SCHEMA["$defs"]["fitting"]),
+    ],
+)
+def test_unknown_key(section, schema):
+    """A key that is not known is named with its place and the known ones, at any depth."""
+    place = section.split(".") if section else []
+    known = ", ".join(schema["properties"])
+    where = f"{section}: " if section else ""
+    assert mistake_in(changed(*place, "typo", value=1)) == (
+        f"config: {where}unknown key 'typo'; known keys are {known}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        (("bad_slides",), "skip", "bad_slides: 'skip' is not one of ['exclude', 'stop']"),
+        (
+            ("models", "histocae1", "head"),
+            "big",
+            "models.histocae1.head: 'big' is not one of ['light', 'paper']",
+        ),
+        (
+            ("models", "colour", "kind"),
+            "unet",
+            "models.colour.kind: 'unet' is not one of ['histocae', 'colour']",
+        ),
+        (("tissue",), None, "tissue: None is not of type 'object'"),
+        (("tissue", "spacing_um"), "8", "tissue.spacing_um: '8' is not of type 'number'"),
+        (
+            ("inference", "overlap"),
+            1.0,
+            "inference.overlap: 1.0 is greater than the maximum of 0.95",
+        ),
+        (("patches", "stride_px"), 0, "patches.stride_px: 0 is less than the minimum of 1"),
+        (
+            ("models", "colour", "patch_px"),
+            100,
+            "models.colour.patch_px: 100 is not a multiple of 16",
+        ),
+        (
+            ("models", "histocae1", "training", "learning_rate"),
+            "1e-3",
+            "models.histocae1.training.learning_rate: '1e-3' is not of type 'number'",
+        ),
+        (
+            ("score_splits",),
+            ["tests"],
+            "score_splits.0: 'tests' is not one of ['train', 'validation', 'test']",
+        ),
+        (("run",), [], "run: [] should be non-empty"),
+        (
+            ("demo", "artefacts"),
+            {"a": "x"},
+            "demo.artefacts.a: 'x' is not one of ['padding', 'pen', 'pale']",
+        ),
+    ],
+)
+def test_wrong_value(path, value, line):
+    """A value that cannot be is named with its key and what may stand there."""
+    assert mistake_in(changed(*path, value=value)) == f"config: {line}"
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        (("tissue",), "config: 'tissue' is missing"),
+        (("tissue", "variant"), "config: tissue: 'variant' is missing"),
+        (("models", "histocae1", "kind"), "config: models.histocae1: 'kind' is missing"),
+        (("models", "colour", "kind"), "config: models.colour: 'kind' is missing"),
+        (("models", "histocae1", "seed"), "config: models.histocae1: 'seed' is missing"),
+        (
+            ("models", "histocae1", "reconstruction_loss", "mae"),
+            "config: models.histocae1.reconstruction_loss: 'mae' is missing",
+        ),
+    ],
+)
+def test_missing_key(path, line):
+    """A key that is needed is named with its section."""
+    assert mistake_in(changed(*path, remove=True)) == line
+
+
+def test_run_names_a_missing_model():
+    """The run may only name models of the registry."""
+    line = mistake_in(changed("run", value=["colour", "histocae2"]))
+    assert line == "config: run: there is no model 'histocae2'; models has histocae1, colour"
+
+
+def test_bounds_in_the_wrong_order():
+    """A lower bound above the upper one is refused, equal ones are not."""
+    line = mistake_in(changed("tissue", "pen_hues", value=[0.5, 0.1]))
+    assert line == "config: tissue.pen_hues: 0.5 is larger than 0.1"
+    check_config(changed("tissue", "saturation_bounds", value=[0.1, 0.1]), schema=CONFIG_SCHEMA)
+
+
+def test_a_loss_without_parts():
+    """A model with nothing to learn from is refused before it is trained."""
+    loss = {"mse": 0, "ssim": 0.0, "mae": 0}
+    line = mistake_in(changed("models", "histocae1", "reconstruction_loss", value=loss))
+    assert line == (
+        "config: models.histocae1.reconstruction_loss: every part is 0, so there is nothing to"
+        " learn from; give at least one a weight"
+    )
+
+
+def test_weights_that_are_not_there(tmp_path):
+    """Weights that a model names must be there before anything runs."""
+    weights = tmp_path / "weights.safetensors"
+    config = changed("models", "colour", "weights", value=str(weights))
+    assert mistake_in(config) == (
+        f"config: models.colour.weights: the file {weights} does not exist"
+    )
+    weights.touch()
+    check_config(config, schema=CONFIG_SCHEMA)
+
+
+@pytest.mark.parametrize("name", ["a/b", "a b", "ä", ""])
+def test_names_of_models(name):
+    """A model's name becomes part of file names."""
+    line = mistake_in(changed("models", name, value=CONFIG["models"]["colour"]))
+    assert line.startswith(f"config: models: {name!r} has characters that are not allowed (")
+
+
+def test_a_dot_in_the_name_of_a_model():
+    """A dot is refused, so the line must not list it among what is allowed."""
+    line = mistake_in(changed("models", "a.b", value=CONFIG["models"]["colour"]))
+    assert line.startswith("config: models: 'a.b' ")
+    assert "." not in line.split("(")[1]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_number_that_is_none_in_the_config(value):
+    """.nan and .inf, which YAML knows, are no spacing."""
+    assert mistake_in(changed("tissue", "spacing_um", value=value)).startswith(
+        "config: tissue.spacing_um: "
+    )
+
+
+COLUMNS = ("slide", "path", "patient", "split", "fold", "annotation", "label", "spacing_um")
+
+
+@pytest.fixture
+def sheet(tmp_path, monkeypatch):
+    """Give a function that writes a sheet of rows and reads it, in a folder with slide files."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.svs", "b.svs", "c.svs", "a.xml"):
+        Path(name).touch()
+
+    def read(*rows: dict, columns=COLUMNS, **options: object) -> dict:
+        lines = [columns, *([row.get(column, "") for column in columns] for row in rows)]
+        text = "".join("\t".join(line) + "\n" for line in lines)
+        return read_text(text.encode(), **options)
+
+    return read
+
+
+def read_text(content: bytes, **options: object) -> dict:
+    """Write a sheet as it is and read it."""
+    Path("slides.tsv").write_bytes(content)
+    return read_sheet("slides.tsv", schema=SHEET_SCHEMA, **options)
+
+
+def refused(read, *arguments: object, **options: object) -> str:
+    """Read a bad sheet; give the line that says why, without its beginning."""
+    with pytest.raises(InputError) as caught:
+        read(*arguments, **options)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith("slide sheet slides.tsv")
+    return line.removeprefix("slide sheet slides.tsv")
+
+
+A, B = {"slide": "a", "path": "a.svs"}, {"slide": "b", "path": "b.svs"}
+
+
+def test_a_good_sheet(sheet):
+    """Rows in the sheet's order, numbers as numbers, empty cells left out."""
+    found = sheet(
+        {**B, "split": "train", "patient": "p", "fold": "2", "spacing_um": "0.25"},
+        {**A, "annotation": "a.xml", "label": "micro"},
+    )
+    assert list(found) == ["b", "a"]
+    assert found["b"] == {**B, "split": "train", "patient": "p", "fold": 2, "spacing_um": 0.25}
+    assert found["a"] == {**A, "annotation": "a.xml", "label": "micro"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"slide\tpath\na\ta.svs\n",
+        b"\xef\xbb\xbfslide\tpath\r\na\ta.svs\r\n\r\n",  # as Excel saves it
+        b"slide\tpath\n a \ta.svs ",
+        b"path\tslide\na.svs\ta\n",
+    ],
+)
+def test_sheets_as_programs_write_them(sheet, content):
+    """A byte order mark, other line ends, blanks and another order of columns do not matter."""
+    assert read_text(content) == {"a": A}
+
+
+@pytest.mark.parametrize("slide", ["a", "TCGA-01.x_2", "_a", "-", "7"])
+def test_good_ids(sheet, slide):
+    """Letters, digits, dots, lines and dashes."""
+    assert list(sheet({**A, "slide": slide})) == [slide]
+
+
+@pytest.mark.parametrize("slide", ["a/b", "a b", "ä", "a\\b", "a:b", "a*"])
+def test_ids_that_cannot_be_file_names(sheet, slide):
+    """An id with a slash, a blank or the like is refused with what is allowed."""
+    assert refused(sheet, {**A, "slide": slide}) == (
+        f", line 2: slide: {slide!r} has characters that are not allowed (letters, digits, . _ -)"
+    )
+
+
+@pytest.mark.parametrize("slide", ["..", ".", ".hidden"])
+def test_ids_that_begin_with_a_dot(sheet, slide):
+    """These would leave the folder or hide in it; the line says that it is the first character."""
+    line = refused(sheet, {**A, "slide": slide})
+    assert line.startswith(f", line 2: slide: {slide!r} ")
+    assert "begin" in line or "start" in line or "first" in line
+
+
+def test_duplicate_id(sheet):
+    """Two rows of one id: the second is named."""
+    assert refused(sheet, A, B, {**A, "path": "c.svs"}) == ", line 4: slide a is there already"
+
+
+def test_a_patient_in_two_splits(sheet):
+    """A patient's slides must not be on both sides."""
+    rows = [{**A, "patient": "p", "split": "train"}, {**B, "patient": "p", "split": "test"}]
+    assert refused(sheet, *rows) == (
+        ": patient p is in two splits: slide a in train, slide b in test"
+    )
+    rows = [{**A, "patient": "p", "split": "train"}, {**B, "patient": "p"}]
+    assert refused(sheet, *rows) == (
+        ": patient p is in two splits: slide a in train, slide b in none"
+    )
+    rows = [{**A, "patient": "p", "split": "train"}, {**B, "patient": "q", "split": "test"}]
+    assert len(sheet(*rows)) == 2
+
+
+def test_a_patient_in_two_folds(sheet):
+    """A patient's slides share a fold, as the sheet's schema says."""
+    rows = [{**A, "patient": "p", "fold": "0"}, {**B, "patient": "p", "fold": "1"}]
+    line = refused(sheet, *rows)
+    assert line.startswith(": patient p is in two folds")
+
+
+def test_a_file_in_two_splits(sheet):
+    """One file under two ids and names must not be on both sides."""
+    rows = [{**A, "split": "train"}, {**B, "path": "./a.svs", "split": "test"}]
+    assert refused(sheet, *rows) == (
+        ": file ./a.svs is in two splits: slide a in train, slide b in test"
+    )
+
+
+def test_a_file_twice(sheet):
+    """One file under two ids is a mistake in one split too, and so is a link to it."""
+    assert refused(sheet, A, {**B, "path": "./a.svs"}) == (
+        ": slides a and b are the same file ./a.svs"
+    )
+    Path("link.svs").symlink_to("a.svs")
+    assert refused(sheet, A, {**B, "path": "link.svs"}) == (
+        ": slides a and b are the same file link.svs"
+    )
+
+
+def test_missing_file(sheet):
+    """A file that is not there is named with slide and column."""
+    assert refused(sheet, A, {**B, "path": "gone.svs"}) == (
+        ": slide b: path: the file gone.svs does not exist"
+    )
+    assert refused(sheet, {**A, "annotation": "gone.xml"}) == (
+        ": slide a: annotation: the file gone.xml does not exist"
+    )
+
+
+def test_files_that_the_workflow_makes(sheet):
+    """Files below the demo's folder need not be there yet, others beside it must."""
+    made = {**A, "path": "demo/cohort/a.svs"}
+    assert sheet(made, made_by_workflow="demo/cohort") == {"a": made}
+    line = refused(sheet, {**A, "path": "demo/cohorts/a.svs"}, made_by_workflow="demo/cohort")
+    assert line.endswith("demo/cohorts/a.svs does not exist")
+    assert refused(sheet, made).endswith("demo/cohort/a.svs does not exist")
+
+
+@pytest.mark.parametrize("column", ["slide", "path"])
+def test_missing_column_or_cell(sheet, column):
+    """Without id or path, as a column or in one row, the row is named."""
+    others = [name for name in COLUMNS if name != column]
+    assert refused(sheet, A, columns=others) == f", line 2: {column!r} is missing"
+    assert refused(sheet, A, {**B, column: " "}) == f", line 3: {column!r} is missing"
+
+
+def test_unknown_column(sheet):
+    """A column that is not known is an error that lists the known ones."""
+    line = refused(sheet, {**A, "anotation": "a.xml"}, columns=(*COLUMNS, "anotation"))
+    known = ", ".join(yaml.safe_load(SHEET_SCHEMA.read_text(encoding="utf-8"))["properties"])
+    assert line == f", line 2: unknown key 'anotation'; known keys are {known}"
+
+
+def test_a_column_twice(sheet):
+    """Two columns of one name: which counts cannot be known."""
+    assert refused(read_text, b"slide\tpath\tpath\na\ta.svs\tb.svs\n") == (
+        ": column 'path' is there twice"
+    )
+
+
+@pytest.mark.parametrize("row", ["b", "b\tb.svs\tx", "b\tb.svs\t"])
+def test_ragged_row(sheet, row):
+    """A row with more or fewer cells than columns is named."""
+    assert refused(read_text, f"slide\tpath\na\ta.svs\n{row}\n".encode()) == (
+        ", line 3: has more or fewer cells than the first row has columns"
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("spacing_um", "0,25"), ("spacing_um", "x"), ("spacing_um", "nan"), ("fold", "one")],
+)
+def test_a_number_that_is_none(sheet, column, value):
+    """A number with a comma, a word or "nan" is named with its column."""
+    assert refused(sheet, {**A, column: value}) == f", line 2: {column}: {value!r} is no number"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "line"),
+    [
+        ("spacing_um", "0", "0.0 is less than or equal to the minimum of 0.01"),
+        ("spacing_um", "inf", "'inf' is no number"),
+        ("fold", "-1", "-1 is less than the minimum of 0"),
+        ("split", "training", "'training' is not one of ['train', 'validation', 'test']"),
+        ("label", "Macro", "'Macro' is not one of ['negative', 'itc', 'micro', 'macro']"),
+    ],
+)
+def test_a_value_that_cannot_be(sheet, column, value, line):
+    """A value outside of what may stand there is named with its row and column."""
+    assert refused(sheet, A, {**B, column: value}) == f", line 3: {column}: {line}"
+
+
+@pytest.mark.parametrize("content", [b"", b"slide\tpath\n", b"\n\n"])
+def test_empty_sheet(sheet, content):
+    """A sheet without rows has no slides."""
+    assert refused(read_text, content) == ": has no slides"
+
+
+@pytest.mark.parametrize(
+    "content", ["slide\tpath\nä\ta.svs\n".encode("latin-1"), "slide\tpath\na\tb".encode("utf-16")]
+)
+def test_not_utf_8(sheet, content):
+    """A sheet in another encoding is refused."""
+    assert refused(read_text, content) == ": is not tab-separated UTF-8 text"
+
+
+def test_no_sheet(sheet):
+    """A sheet that is not there says which key names it."""
+    with pytest.raises(InputError) as caught:
+        read_sheet("gone.tsv", schema=SHEET_SCHEMA)
+    assert str(caught.value) == (
+        "slide sheet gone.tsv: cannot be read (No such file or directory); set `slides` in the"
+        " config"
+    )
+
+
+def test_the_sheet_in_the_repository_is_good(tmp_path, monkeypatch):
+    """The demo's sheet passes its own check before the demo's slides are made."""
+    shutil.copy(ROOT / CONFIG["slides"], tmp_path / "slides.tsv")
+    monkeypatch.chdir(tmp_path)
+    found = read_sheet("slides.tsv", schema=SHEET_SCHEMA, made_by_workflow="demo/cohort")
+    splits = {row.get("split") for row in found.values()}
+    assert {"train", "validation", "test"} <= splits
+
+
+def test_every_column_is_described():
+    """Each column of the sheet has a description in its schema, which is the manual."""
+    schema = yaml.safe_load(SHEET_SCHEMA.read_text(encoding="utf-8"))
+    for column, rule in schema["properties"].items():
+        assert rule.get("description", "").endswith("."), column

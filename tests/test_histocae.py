@@ -1,0 +1,191 @@
+"""HistoCAE's layers, sizes and parameters are those of the paper."""
+
+import pytest
+import torch
+from torch import nn
+
+from microtome.histocae import Decoder, Encoder, HistoCAE, HistoCAEClassifier
+
+ENCODER_SHAPES = [
+    (16, 64, 64),
+    (16, 32, 32),
+    (32, 32, 32),
+    (32, 16, 16),
+    (64, 16, 16),
+    (64, 8, 8),
+    (64, 8, 8),
+    (64, 4, 4),
+]
+DECODER_SHAPES = [
+    (64, 8, 8),
+    (64, 8, 8),
+    (32, 16, 16),
+    (32, 16, 16),
+    (16, 32, 32),
+    (16, 32, 32),
+    (16, 64, 64),
+    (16, 64, 64),
+]
+
+
+def conv(inputs: int, outputs: int) -> int:
+    """Count weights and biases of a convolution 3 x 3."""
+    return inputs * outputs * 9 + outputs
+
+
+def step(inputs: int, outputs: int) -> int:
+    """Count those of a convolution and of the batch norm behind it."""
+    return conv(inputs, outputs) + 2 * outputs
+
+
+# Two convolutions a block, depths 16, 32, 64, 64; and back 64, 32, 16, 16 and to RGB.
+ENCODER_WEIGHTS = (
+    step(3, 16)
+    + step(16, 16)
+    + step(16, 32)
+    + step(32, 32)
+    + step(32, 64)
+    + step(64, 64)
+    + step(64, 64)
+    + step(64, 64)
+)
+DECODER_WEIGHTS = (
+    step(64, 64)
+    + step(64, 64)
+    + step(64, 32)
+    + step(32, 32)
+    + step(32, 16)
+    + step(16, 16)
+    + step(16, 16)
+    + step(16, 16)
+    + conv(16, 3)
+)
+
+
+def n_weights(module: nn.Module) -> int:
+    """Count a module's trained weights."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def outputs_of(module: nn.Sequential, images: torch.Tensor, kind: type) -> list[tuple]:
+    """Shapes behind every layer of a kind."""
+    shapes = []
+    with torch.no_grad():
+        for layer in module:
+            images = layer(images)
+            if isinstance(layer, kind):
+                shapes.append(tuple(images.shape[1:]))
+    return shapes
+
+
+def test_encoder_layer_by_layer():
+    """Of each two convolutions the first keeps the size and the second halves it."""
+    encoder = Encoder().eval()
+    assert outputs_of(encoder, torch.rand(1, 3, 64, 64), nn.Conv2d) == ENCODER_SHAPES
+    convolutions = [layer for layer in encoder if isinstance(layer, nn.Conv2d)]
+    assert [layer.stride for layer in convolutions] == [(1, 1), (2, 2)] * 4
+    assert {layer.kernel_size for layer in convolutions} == {(3, 3)}
+
+
+def test_decoder_layer_by_layer():
+    """Each block doubles the size, then convolves; depths 64, 32, 16, 16, then RGB."""
+    decoder = Decoder().eval()
+    kinds = nn.ConvTranspose2d | nn.Conv2d
+    shapes = outputs_of(decoder, torch.rand(1, 64, 4, 4), kinds)
+    assert shapes == [*DECODER_SHAPES, (3, 64, 64)]
+    ups = [isinstance(m, nn.ConvTranspose2d) for m in decoder if isinstance(m, kinds)]
+    assert ups == [True, False] * 4 + [False]
+
+
+def test_latent_of_a_patch_of_256_px():
+    """256 x 256 x 3 becomes 16 x 16 x 64 and comes back."""
+    model = HistoCAE().eval()
+    with torch.no_grad():
+        latent = model.encoder(torch.rand(1, 3, 256, 256))
+        back = model.decoder(latent)
+    assert latent.shape == (1, 64, 16, 16)
+    assert back.shape == (1, 3, 256, 256)
+
+
+@pytest.mark.parametrize("side", [16, 48, 112])
+def test_any_multiple_of_16_comes_back(side):
+    """A reconstruction has the size of its patch."""
+    with torch.no_grad():
+        assert HistoCAE().eval()(torch.rand(1, 3, side, side)).shape == (1, 3, side, side)
+
+
+@pytest.mark.parametrize("layers", [list(Encoder()), list(Decoder())[:-2]])
+def test_order_within_a_step(layers):
+    """Convolution, ReLU, batch norm, again and again; no pooling and no upsampling."""
+    kinds = [type(layer) for layer in layers]
+    assert set(kinds[0::3]) <= {nn.Conv2d, nn.ConvTranspose2d}
+    assert set(kinds[1::3]) == {nn.ReLU}
+    assert set(kinds[2::3]) == {nn.BatchNorm2d}
+    assert len(kinds) == 3 * 8
+
+
+def test_decoder_ends_in_rgb_and_sigmoid():
+    """The last layers are a convolution to RGB and a sigmoid."""
+    last, sigmoid = list(Decoder())[-2:]
+    assert (last.in_channels, last.out_channels, last.stride) == (16, 3, (1, 1))
+    assert isinstance(sigmoid, nn.Sigmoid)
+
+
+def test_reconstructions_lie_between_0_and_1():
+    """Pixels are in [0, 1] even for wild input."""
+    with torch.no_grad():
+        found = HistoCAE().eval()(1000 * torch.randn(1, 3, 32, 32))
+    assert 0 <= float(found.min()) <= float(found.max()) <= 1
+
+
+def test_numbers_of_weights():
+    """Encoder and decoder have as many weights as counted by hand from the paper."""
+    assert n_weights(Encoder()) == ENCODER_WEIGHTS == 146_640
+    assert n_weights(Decoder()) == DECODER_WEIGHTS == 114_099
+
+
+def paper_head() -> HistoCAEClassifier:
+    """Build the classifier with the paper's head for 256 px, without memory for its weights."""
+    with torch.device("meta"):
+        return HistoCAEClassifier(patch_px=256, head="paper", dropout=0.7)
+
+
+def test_paper_head():
+    """Convolution 128 of stride 2, dense 4096, 4096, 256, dropout 0.7 behind each, two classes."""
+    head = paper_head().head
+    assert isinstance(head[0], nn.Conv2d)
+    assert (head[0].out_channels, head[0].stride) == (128, (2, 2))
+    dense = [layer for layer in head if isinstance(layer, nn.Linear)]
+    assert [layer.in_features for layer in dense] == [128 * 8 * 8, 4096, 4096, 256]
+    assert [layer.out_features for layer in dense] == [4096, 4096, 256, 2]
+    assert [layer.p for layer in head if isinstance(layer, nn.Dropout)] == [0.7] * 3
+    assert not [layer for layer in head if isinstance(layer, nn.AdaptiveAvgPool2d)]
+
+
+def test_numbers_of_weights_of_the_heads():
+    """The heads have as many weights as counted by hand."""
+    dense = [8192 * 4096 + 4096, 4096 * 4096 + 4096, 4096 * 256 + 256, 256 * 2 + 2]
+    assert n_weights(paper_head().head) == step(64, 128) + sum(dense) == 51_463_298
+    light = HistoCAEClassifier(patch_px=256, head="light", dropout=0.7)
+    assert n_weights(light.head) == step(64, 128) + 128 * 256 + 256 + 256 * 2 + 2
+    assert n_weights(light.encoder) == ENCODER_WEIGHTS
+
+
+@pytest.mark.parametrize("head", ["light", "paper"])
+@pytest.mark.parametrize("side", [16, 32, 48])
+def test_two_logits_a_patch(head, side):
+    """Whatever the head and the patch's side: one logit for each class."""
+    model = HistoCAEClassifier(patch_px=side, head=head, dropout=0.5).eval()
+    with torch.no_grad():
+        assert model(torch.rand(3, 3, side, side)).shape == (3, 2)
+
+
+def test_dropout_acts_in_training_only():
+    """In evaluation the same patch has the same logits; in training it has not."""
+    torch.manual_seed(0)
+    model = HistoCAEClassifier(patch_px=32, head="light", dropout=0.7)
+    images = torch.rand(4, 3, 32, 32)
+    with torch.no_grad():
+        assert not torch.equal(model(images), model(images))
+        model.eval()
+        assert torch.equal(model(images), model(images))

@@ -1,0 +1,148 @@
+"""Scoring: every patch once, whatever the batches, the output and the gaps."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from microtome.errors import InputError
+from microtome.inference import score, tumour_probability
+from microtome.slides import Slide
+from microtome.stores import open_scores, write_scores
+from pictures import break_tile, grid_of, noise, write_slide
+
+PIXELS = noise(160, 224)
+PLACES = [(r, c) for r in range(5) for c in range(7) if (r + 2 * c) % 6]
+
+
+class Brightness(nn.Module):
+    """Logits from a patch's mean grey, so that its probability is known; counts its patches.
+
+    Parameters
+    ----------
+    side : int, optional
+        Side of the map; None gives one value a patch.
+    """
+
+    def __init__(self, side: int | None = None) -> None:
+        super().__init__()
+        self.side = side
+        self.batches: list[int] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (B, 2) or (B, 2, side, side)."""
+        assert not torch.is_grad_enabled()
+        assert not self.training
+        self.batches.append(len(images))
+        grey = images.mean(1, keepdim=True)
+        grey = nn.functional.adaptive_avg_pool2d(grey, self.side or 1)
+        logits = torch.cat([torch.zeros_like(grey), 4 * grey], dim=1)
+        return logits if self.side else logits.flatten(1)
+
+
+def expected(side: int) -> np.ndarray:
+    """Compute the probabilities of all patches from the slide's pixels."""
+    maps = []
+    for row, column in PLACES:
+        patch = PIXELS[row * 32 : row * 32 + 32, column * 32 : column * 32 + 32] / 255
+        blocks = patch.reshape(side, 32 // side, side, 32 // side, 3).mean((1, 3, 4))
+        maps.append(1 / (1 + np.exp(-4 * blocks)))
+    return np.array(maps)
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Write a slide of 7 x 5 patches of 32 px."""
+    return write_slide(tmp_path / "a.svs", PIXELS)
+
+
+def score_all(path, model: nn.Module, *, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Score the grid; give the patches' indices and their maps."""
+    with Slide(path, name="a") as slide:
+        parts = list(score(model, slide, grid_of(PLACES, patch_px=32), batch=batch))
+    return np.concatenate([i for i, _ in parts]), np.concatenate([p for _, p in parts])
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4, 7, len(PLACES), len(PLACES) - 1, 1000])
+@pytest.mark.parametrize("side", [None, 4])
+def test_every_patch_once(path, batch, side):
+    """Any batch size scores each patch exactly once with its own probability, the last too."""
+    model = Brightness(side)
+    index, probability = score_all(path, model, batch=batch)
+    np.testing.assert_array_equal(np.sort(index), np.arange(len(PLACES)))
+    np.testing.assert_allclose(probability, expected(side or 1)[index], atol=1e-5)
+    assert probability.dtype == np.float32
+    assert sum(model.batches) == len(PLACES)
+    full, rest = divmod(len(PLACES), batch)
+    assert model.batches == [batch] * full + ([rest] if rest else [])
+
+
+def test_scores_do_not_depend_on_the_batch(path):
+    """Batch norm and dropout are those of prediction, so neighbours in a batch do not matter."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=4),
+        nn.BatchNorm2d(4),
+        nn.Dropout(0.5),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 2),
+    ).train()
+    _, alone = score_all(path, model, batch=1)
+    _, together = score_all(path, model.train(), batch=10)
+    np.testing.assert_allclose(alone, together, atol=1e-6)
+
+
+def test_scores_of_unreadable_patches_are_left_out(path, tmp_path):
+    """A broken tile costs its patches; the rest is scored, and the store says how many lack."""
+    break_tile(path, row=0, column=1)  # rows 0-1, columns 2-3 of the grid
+    lost = {p for p in PLACES if p[0] in (0, 1) and p[1] in (2, 3)}
+    grid = grid_of(PLACES, patch_px=32)
+    with Slide(path, name="a") as slide:
+        write_scores(
+            tmp_path / "a.zarr", score(Brightness(), slide, grid, batch=4), grid, origin={}
+        )
+    scores = open_scores(tmp_path / "a.zarr")
+    kept = [i for i, p in enumerate(PLACES) if p not in lost]
+    assert 0 < len(lost) == scores.attributes["unreadable_patches"]
+    np.testing.assert_allclose(scores.probability, expected(1)[kept], atol=1e-5)
+    np.testing.assert_array_equal(scores.grid.column, [PLACES[i][1] for i in kept])
+
+
+@pytest.mark.parametrize("side", [None, 2])
+def test_a_model_that_gives_no_number_is_told_with_the_place(path, side):
+    """NaN for one patch, in one px of its map, is an error that names slide and position."""
+
+    class Broken(Brightness):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            logits = super().forward(images)
+            before = sum(self.batches) - len(images)
+            if before <= 9 < before + len(images):
+                logits[9 - before].view(2, -1)[1, -1] = torch.nan
+            return logits
+
+    row, column = PLACES[9]
+    text = f"slide a: the model gives no number for the patch at x={32 * column}, y={32 * row}"
+    with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
+        score_all(path, Broken(side), batch=4)
+
+
+def test_an_empty_grid_has_no_scores(path):
+    """No patches, no batches."""
+    with Slide(path, name="a") as slide:
+        assert not list(score(Brightness(), slide, grid_of([], patch_px=32), batch=4))
+
+
+def test_tumour_probability_by_hand():
+    """Logits (0, ln 3) are a probability of 3/4, for a patch and for each px of a map."""
+    logits = torch.tensor([[0.0, np.log(3)], [5.0, 5.0]])
+    found = tumour_probability(logits)
+    assert found.shape == (2, 1, 1)
+    assert found.flatten().tolist() == pytest.approx([0.75, 0.5])
+    dense = logits[:, :, None, None].expand(2, 2, 3, 5).half()
+    found = tumour_probability(dense)
+    assert found.shape == (2, 3, 5)
+    assert found.dtype == torch.float32
+    assert found[0].min() == pytest.approx(0.75, abs=1e-3)
