@@ -24,7 +24,7 @@ check: $(INSTALLED)
 
 # The lock file anew from envs/requirements.in; needs uv.
 lock:
-	uv pip compile envs/requirements.in --python-version 3.11 --no-header --no-annotate --no-emit-index-url -o envs/requirements.lock
+	uv pip compile envs/requirements.in --python-version 3.11 --no-header --no-annotate -o envs/requirements.lock
 
 # --no-deps: the lock file names every package, so nothing else may be chosen.
 $(INSTALLED): envs/requirements.lock

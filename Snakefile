@@ -28,7 +28,7 @@ rule all:
     default_target: True
     input:
         "results/cohort.tsv",
-        training_curves,
+        curves_figures,
         burden_tables,
         slide_figures,
         evaluation_tables,

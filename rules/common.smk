@@ -194,7 +194,7 @@ def of_evaluated_slides(pattern):
     return files
 
 
-def training_curves(wildcards):
+def curves_figures(wildcards):
     """Curves of every model that is trained here in epochs."""
     curves = "results/models/{}/{}_curves.png"
     return [

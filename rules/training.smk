@@ -7,12 +7,6 @@ rule pretrain_cae:
         weights="results/models/{model}/cae.safetensors",
         card="results/models/{model}/cae.json",
         curves="results/models/{model}/pretraining_curves.csv",
-        figure=report(
-            "results/models/{model}/pretraining_curves.png",
-            caption="captions/curves.rst",
-            category="3 Training",
-            labels={"model": "{model}", "curves": "pretraining"},
-        ),
     log:
         "logs/pretrain_cae/{model}.log",
     benchmark:
@@ -44,12 +38,6 @@ rule train_classifier:
         weights="results/models/{model}/weights.safetensors",
         card="results/models/{model}/weights.json",
         curves="results/models/{model}/training_curves.csv",
-        figure=report(
-            "results/models/{model}/training_curves.png",
-            caption="captions/curves.rst",
-            category="3 Training",
-            labels={"model": "{model}", "curves": "training"},
-        ),
     log:
         "logs/train_classifier/{model}.log",
     benchmark:
@@ -95,3 +83,31 @@ rule fit_colour_baseline:
         code=code("fit_colour_baseline.py"),
     script:
         "../workflow_scripts/fit_colour_baseline.py"
+
+
+rule training_curves:
+    """Draw loss and accuracy per epoch."""
+    input:
+        curves="results/models/{model}/{run}_curves.csv",
+    output:
+        figure=report(
+            "results/models/{model}/{run}_curves.png",
+            caption="captions/curves.rst",
+            category="3 Training",
+            labels={"model": "{model}", "curves": "{run}"},
+        ),
+    log:
+        "logs/training_curves/{model}_{run}.log",
+    benchmark:
+        "benchmarks/training_curves/{model}_{run}.tsv"
+    wildcard_constraints:
+        run="pretraining|training",
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        code=code("training_curves.py"),
+    script:
+        "../workflow_scripts/training_curves.py"

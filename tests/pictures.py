@@ -6,7 +6,7 @@ import numpy as np
 import tifffile
 
 from microtome.grids import Grid
-from microtome.stores import write_patches
+from microtome.patch_stores import write_patches
 
 TILE_PX = 64
 

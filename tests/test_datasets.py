@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from microtome.datasets import PatchData, to_images, turn
+from microtome.datasets import PatchData, turn
 from microtome.errors import InputError
+from microtome.images import to_images
 from pictures import stained, write_store
 
 LABELS = [0, 1, -1, 1, 0], [-1, -1], [1, 0, 0, 0]

@@ -17,7 +17,7 @@ from microtome.evaluation import (
 )
 from microtome.masks import resampled
 from microtome.rasters import open_raster, write_array
-from microtome.stores import Scores
+from microtome.score_stores import Scores
 from microtome.tumour import VIABLE
 from pictures import grid_of
 

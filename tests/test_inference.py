@@ -9,8 +9,8 @@ from torch import nn
 
 from microtome.errors import InputError
 from microtome.inference import score, tumour_probability
+from microtome.score_stores import open_scores, write_scores
 from microtome.slides import Slide
-from microtome.stores import open_scores, write_scores
 from pictures import break_tile, grid_of, noise, write_slide
 
 PIXELS = noise(160, 224)

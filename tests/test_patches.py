@@ -8,17 +8,12 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from microtome.batching import batches
 from microtome.errors import InputError
-from microtome.patches import batches, read_patches
+from microtome.patch_stores import is_kept, open_patches, write_patches
+from microtome.patches import read_patches
+from microtome.score_stores import open_scores, score_attributes, write_scores
 from microtome.slides import Slide
-from microtome.stores import (
-    is_kept,
-    open_patches,
-    open_scores,
-    score_attributes,
-    write_patches,
-    write_scores,
-)
 from pictures import break_tile, grid_of, noise, shrunk, write_slide
 
 PIXELS = noise(200, 420)

@@ -10,9 +10,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from microtome.colour import ColourModel, colour_features, fit_colour
-from microtome.datasets import PatchData, to_images
+from microtome.colour import ColourModel, colour_features
+from microtome.colour_fitting import fit_colour
+from microtome.datasets import PatchData
 from microtome.errors import InputError
+from microtome.images import to_images
 from microtome.registry import build_model, load_model, load_state, save_weights
 from pictures import stained, write_store
 

@@ -8,7 +8,8 @@ from microtome.cohort_table import check_policy, cohort_rows
 from microtome.comparison import comparison_rows, summary
 from microtome.errors import InputError
 from microtome.files import write_json
-from microtome.tables import markdown_table, read_table, write_table
+from microtome.markdown import markdown_table
+from microtome.tables import read_table, write_table
 
 
 @pytest.mark.parametrize(("suffix", "delimiter"), [("csv", ","), ("tsv", "\t")])

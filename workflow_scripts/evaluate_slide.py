@@ -4,7 +4,7 @@ from microtome.evaluation import evaluate_slide
 from microtome.files import read_json, write_json
 from microtome.logs import start_log
 from microtome.rasters import open_raster, read_raster
-from microtome.stores import open_scores
+from microtome.score_stores import open_scores
 
 start_log(snakemake.log[0])
 labels, spacing_um = read_raster(snakemake.input.tumour)

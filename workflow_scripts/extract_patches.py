@@ -4,8 +4,8 @@ from microtome.files import read_json
 from microtome.grids import Grid
 from microtome.inspection import open_inspected
 from microtome.logs import start_log
+from microtome.patch_stores import write_patches
 from microtome.patches import read_patches
-from microtome.stores import write_patches
 
 start_log(snakemake.log[0])
 name = snakemake.wildcards.slide

@@ -1,6 +1,6 @@
 """Rule fit_colour_baseline: what colour alone gives away."""
 
-from microtome.colour import fit_colour
+from microtome.colour_fitting import fit_colour
 from microtome.datasets import PatchData
 from microtome.devices import use_threads
 from microtome.logs import start_log

@@ -2,7 +2,6 @@
 
 from microtome.datasets import PatchData
 from microtome.devices import use_threads
-from microtome.figures import curves_figure
 from microtome.histocae_training import pretrain
 from microtome.logs import start_log
 from microtome.registry import save_weights
@@ -17,7 +16,6 @@ cae, history = pretrain(
     name, entry, train, validation, checkpoint=snakemake.params.checkpoint, code=code
 )
 write_table(snakemake.output.curves, history)
-curves_figure(snakemake.output.figure, history, title=f"{name}: pretraining")
 save_weights(
     snakemake.output.weights,
     cae,

@@ -7,7 +7,7 @@ from microtome.inference import score
 from microtome.inspection import open_inspected
 from microtome.logs import start_log
 from microtome.registry import load_model
-from microtome.stores import write_scores
+from microtome.score_stores import write_scores
 
 start_log(snakemake.log[0])
 use_threads(snakemake.threads)

@@ -3,9 +3,9 @@
 from microtome.files import read_json
 from microtome.logs import start_log
 from microtome.rasters import write_raster
+from microtome.score_stores import open_scores
 from microtome.spacing import scale_for
 from microtome.stitching import Stitcher, encode
-from microtome.stores import open_scores
 
 start_log(snakemake.log[0])
 info = read_json(snakemake.input.inspected)

@@ -2,7 +2,6 @@
 
 from microtome.datasets import PatchData
 from microtome.devices import use_threads
-from microtome.figures import curves_figure
 from microtome.histocae_training import train_from_cae
 from microtome.logs import start_log
 from microtome.registry import load_state, save_weights
@@ -23,7 +22,6 @@ classifier, history = train_from_cae(
     code=code,
 )
 write_table(snakemake.output.curves, history)
-curves_figure(snakemake.output.figure, history, title=f"{name}: training")
 save_weights(
     snakemake.output.weights,
     classifier,

@@ -4,7 +4,7 @@ from microtome.files import write_json
 from microtome.logs import start_log
 from microtome.masks import resampled
 from microtome.rasters import read_raster, write_array
-from microtome.stores import score_attributes
+from microtome.score_stores import score_attributes
 from microtome.tumour import burden, tumour_map
 
 start_log(snakemake.log[0])

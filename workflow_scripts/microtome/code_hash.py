@@ -40,8 +40,6 @@ def _imported(path: Path, root: Path) -> set[Path]:
     while waiting:
         for module in _parsed(waiting.pop())[1]:
             file = root.joinpath(*module.split(".")).with_suffix(".py")
-            if not file.exists():  # `from microtome import x`: the package itself
-                file = root.joinpath(*module.split("."), "__init__.py")
             if file not in found:
                 found.add(file)
                 waiting.append(file)
@@ -54,7 +52,8 @@ def _parsed(path: Path) -> tuple[str, tuple[str, ...]]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     modules = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == _PACKAGE:
+        # Not the package itself: it holds the version, and a new one is no reason to train again.
+        if isinstance(node, ast.ImportFrom) and node.module.startswith(f"{_PACKAGE}."):
             modules.append(node.module)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
             node

@@ -1,6 +1,6 @@
 """The models of a run side by side."""
 
-from microtome.tables import markdown_table
+from microtome.markdown import markdown_table
 
 # What is shown at a glance; the tables have all of it.
 _SHOWN = {

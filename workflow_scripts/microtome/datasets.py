@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from microtome.errors import InputError
-from microtome.stores import open_patches
+from microtome.images import to_images
+from microtome.patch_stores import open_patches
 
 
 class PatchData:
@@ -98,11 +99,6 @@ class PatchData:
     def _load(self, index: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         pixels = np.stack([self._pixels[self._store[i]][self._index[i]] for i in index])
         return to_images(pixels), torch.as_tensor(self.labels[index], dtype=torch.int64)
-
-
-def to_images(pixels: np.ndarray) -> torch.Tensor:
-    """RGB uint8 (B, H, W, 3) -> float32 (B, 3, H, W) in [0, 1], channels last in memory."""
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(255)
 
 
 def turn(images: torch.Tensor, turns: np.ndarray) -> torch.Tensor:

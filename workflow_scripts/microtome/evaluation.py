@@ -3,7 +3,7 @@
 import numpy as np
 
 from microtome.rasters import TILE_PX, Raster
-from microtome.stores import Scores
+from microtome.score_stores import Scores
 from microtome.tumour import VIABLE
 
 _CLASSES = ("other", "tumour")

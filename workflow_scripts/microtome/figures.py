@@ -1,4 +1,4 @@
-"""Pictures of a slide's results, and of training."""
+"""The picture of a slide's results."""
 
 from pathlib import Path
 
@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from microtome.files import atomic
+from microtome.drawing import INK, save_figure
 from microtome.masks import resampled
 from microtome.tumour import NONE, VIABLE
 
-_VIABLE, _WHOLE, _INK = "#c2185b", "#f9a825", "#263238"
+_VIABLE, _WHOLE = "#c2185b", "#f9a825"
 _HEAT = mpl.colormaps["magma"]
 _MAX_SIDE_PX = 1600
 _SCALE_BARS_MM = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
@@ -55,7 +55,7 @@ def slide_figure(
     aspect = shape[0] / shape[1]
     figure = Figure(figsize=(4 * panels + 0.6, 4 * aspect + 0.75), layout="constrained", dpi=110)
     axes = figure.subplots(1, panels)
-    figure.suptitle(title, color=_INK, fontsize=12, x=0.01, ha="left")
+    figure.suptitle(title, color=INK, fontsize=12, x=0.01, ha="left")
     pale = (255 - (255 - overview.astype(np.float32)) * 0.45).astype(np.uint8)
     _panel(axes[0], overview, "slide")
     if truth is not None:
@@ -69,30 +69,12 @@ def slide_figure(
     _panel(axes[-1], overview, "viable (pink) in whole tumour (yellow)")
     _outline(axes[-1], labels, fill=True)
     _scale_bar(axes[0], shape, shown_um)
-    _save(figure, path)
-
-
-def curves_figure(path: str | Path, history: list[dict[str, float]], *, title: str) -> None:
-    """Draw loss (and accuracy, where there is one) per epoch, training and validation."""
-    names = sorted({key.partition("_")[2] for key in history[0] if key != "epoch"}, reverse=True)
-    figure = Figure(figsize=(4.6 * len(names), 3.4), layout="constrained", dpi=110)
-    figure.suptitle(title, color=_INK, fontsize=12, x=0.01, ha="left")
-    epochs = [row["epoch"] for row in history]
-    for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        for part, colour in (("train", _INK), ("validation", _VIABLE)):
-            if f"{part}_{name}" in history[0]:
-                values = [row[f"{part}_{name}"] for row in history]
-                axis.plot(epochs, values, "o-", ms=3, color=colour, label=part)
-        axis.set(xlabel="epoch", ylabel=name)
-        axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _panel(axes: Axes, pixels: np.ndarray, title: str) -> Axes:
     axes.imshow(pixels)
-    axes.set_title(title, fontsize=10, color=_INK, loc="left")
+    axes.set_title(title, fontsize=10, color=INK, loc="left")
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_color("#cfd8dc")
@@ -114,11 +96,5 @@ def _scale_bar(axes: Axes, shape: tuple[int, int], spacing_um: float) -> None:
     width_mm = shape[1] * spacing_um / 1000
     length_mm = max((mm for mm in _SCALE_BARS_MM if mm < width_mm / 3), default=_SCALE_BARS_MM[0])
     right, y = 0.96 * shape[1], 0.95 * shape[0]
-    axes.plot([right - length_mm * 1000 / spacing_um, right], [y, y], color=_INK, lw=3)
-    axes.text(right, y - 0.02 * shape[0], f"{length_mm:g} mm", ha="right", va="bottom", color=_INK)
-
-
-def _save(figure: Figure, path: str | Path) -> None:
-    with atomic(path) as temporary:
-        # No software version or date in the file: the same run gives the same bytes.
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+    axes.plot([right - length_mm * 1000 / spacing_um, right], [y, y], color=INK, lw=3)
+    axes.text(right, y - 0.02 * shape[0], f"{length_mm:g} mm", ha="right", va="bottom", color=INK)

@@ -1,5 +1,6 @@
 """The grid of patches of a slide: where they lie, how much tissue and tumour each holds."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import numpy as np
 from microtome.errors import InputError
 from microtome.files import atomic
 from microtome.grid_spec import GridSpec
-from microtome.rasters import ReadRows
 
 # Rounding of the sums below, far under the share of one pixel of a patch of 8192 px.
 _ROUNDING = 1e-9
 UNKNOWN = -1
+
+ReadRows = Callable[[int, int], np.ndarray]
 
 
 @dataclass(frozen=True)

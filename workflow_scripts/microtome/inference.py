@@ -6,12 +6,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from microtome.datasets import to_images
+from microtome.batching import batches
 from microtome.devices import autocast, default_device
 from microtome.errors import InputError
 from microtome.grids import Grid
+from microtome.images import to_images
 from microtome.logs import log
-from microtome.patches import batches, read_patches
+from microtome.patches import read_patches
 from microtome.slides import Slide
 
 _LOG_EVERY = 1000

@@ -1,4 +1,4 @@
-"""Tables: tab-separated for programs, Markdown for people."""
+"""Tables of results, CSV or TSV."""
 
 import csv
 import math
@@ -35,26 +35,7 @@ def read_table(path: str | Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file, delimiter="\t" if Path(path).suffix == ".tsv" else ","))
 
 
-def markdown_table(rows: Iterable[dict]) -> str:
-    """Rows as a Markdown table, numbers with three digits, columns aligned for a terminal."""
-    rows = list(rows)
-    header = list(rows[0])
-    cells = [header] + [[_short(row[column]) for column in header] for row in rows]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
-    lines = [
-        " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) for line in cells
-    ]
-    lines.insert(1, " | ".join("-" * w for w in widths))
-    return "".join(f"| {line} |\n" for line in lines)
-
-
 def _cell(value: object) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _short(value: object) -> str:
-    if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.3f}"
-    return str(value)
