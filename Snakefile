@@ -8,6 +8,9 @@ min_version("9.0")
 configfile: workflow.source_path("config.yaml")
 
 
+report: "rules/captions/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/demo.smk"
 include: "rules/slides.smk"
@@ -22,6 +25,11 @@ wildcard_constraints:
     slide="[A-Za-z0-9_-][A-Za-z0-9._-]*",
     model="[A-Za-z0-9_-]+",
     grid="[0-9.]+um_[0-9]+px_every[0-9]+px",
+
+
+# A limit on GPUs is one of the machine that runs jobs itself; a cluster gives each job its own.
+resource_scopes:
+    gpu="local",
 
 
 rule all:

@@ -90,6 +90,13 @@ def test_failure_leaves_the_old_folder(tmp_path):
     assert names(tmp_path) == {"a.zarr"}
 
 
+def test_disk_trouble_names_the_output(tmp_path):
+    """A full disk says which output it was about, where the system did not."""
+    with pytest.raises(OSError, match=r"No space left on device: '.*a\.bin'"):  # noqa: SIM117
+        with atomic(tmp_path / "a.bin"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def test_a_block_that_writes_nothing_leaves_the_old_output(tmp_path):
     """Forgetting to write is an error, and costs neither an old file nor an old folder."""
     (tmp_path / "a.txt").write_text("old")

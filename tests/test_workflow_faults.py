@@ -126,8 +126,8 @@ def test_real_bad_slides_are_excluded(finished, make_workflow, real_slides):
         "plain": unknown,
     }
     assert reasons.pop("fluorescence") == (
-        "slide fluorescence: 99.1% of it is dark: fluorescence or an unscanned slide, not H&E; take"
-        " it out of the slide sheet"
+        "slide fluorescence: 100.0% of it is dark: fluorescence or an unscanned slide, not H&E;"
+        " take it out of the slide sheet"
     )
     assert reasons == {
         name: f"slide {name}: {real_slides / files[name]} {words}" for name, words in said.items()
@@ -201,7 +201,7 @@ def test_full_disk_leaves_nothing_that_looks_complete(finished, make_workflow):
         check=False,
     )
     assert done.returncode == 1
-    assert "File too large" in done.stdout
+    assert f"ERROR [Errno 27] File too large: '{target}'" in done.stdout
     assert "Traceback" not in done.stdout
     assert not list(workflow.folder.glob("results/patches/**/*.zarr"))
     assert not list(workflow.folder.rglob(".partial-*"))

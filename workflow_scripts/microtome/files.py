@@ -36,8 +36,10 @@ def atomic(path: str | Path) -> Iterator[Path]:
         if path.is_dir() and temporary.exists():  # unlike a file, a folder cannot be replaced
             shutil.rmtree(path)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         _remove(temporary)
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = str(path)  # a full disk does not say which file it was about
         raise
 
 
