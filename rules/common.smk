@@ -45,9 +45,14 @@ def model_entry(wildcards):
     return MODELS[wildcards.model]
 
 
-def sheet_row(wildcards):
-    """A slide's row of the sheet."""
-    return SHEET[wildcards.slide]
+def cells(*columns):
+    """Make a params function: these cells of a slide's row, and no others to rerun for."""
+
+    def row(wildcards):
+        found = SHEET[wildcards.slide]
+        return {column: found[column] for column in columns if column in found}
+
+    return row
 
 
 def is_annotated(slide):
@@ -75,13 +80,6 @@ def scoring_grid(model):
     entry = MODELS[model]
     stride_px = max(1, round(entry["patch_px"] * (1 - config["inference"]["overlap"])))
     return GridSpec(entry["spacing_um"], entry["patch_px"], stride_px).name
-
-
-def slide_files(wildcards):
-    """What a slide's row of the sheet points to as truth."""
-    columns = ("annotation", "viable_mask", "whole_mask")
-    row = SHEET[wildcards.slide]
-    return {column: row[column] for column in columns if column in row}
 
 
 def slide_file(wildcards):

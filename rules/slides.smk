@@ -14,7 +14,7 @@ rule inspect_slide:
         mem_mb=slide_memory,
         runtime=15,
     params:
-        row=sheet_row,
+        row=cells("path", "spacing_um"),
         slide=config["slide"],
         code=code("inspect_slide.py"),
     script:
@@ -50,7 +50,7 @@ rule tissue_mask:
 rule rasterize_annotation:
     """Turn outlines or masks into one truth map of the slide, and check them."""
     input:
-        unpack(slide_files),
+        unpack(cells("annotation", "viable_mask", "whole_mask")),
         inspected="results/slides/{slide}.json",
     output:
         status="results/truth/{slide}.json",
@@ -65,7 +65,7 @@ rule rasterize_annotation:
         mem_mb=slide_memory,
         runtime=slide_runtime,
     params:
-        row=sheet_row,
+        row=cells("annotation", "viable_mask", "whole_mask", "burden"),
         slide=config["slide"],
         annotation=config["annotation"],
         code=code("rasterize_annotation.py"),

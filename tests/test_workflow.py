@@ -10,7 +10,7 @@ import tifffile
 import yaml
 import zarr
 
-from conftest import REPOSITORY, SMALL_CONFIG, Workflow
+from conftest import REPOSITORY, SMALL_COHORT, SMALL_CONFIG, Workflow, write_sheet
 
 RESULTS = (
     "results/cohort.tsv",
@@ -221,3 +221,15 @@ def test_real_slides_with_given_weights(finished, make_workflow, real_slides):
         assert 0 <= burden["burden"] <= 1
         assert burden["unreadable_patches"] == 0
         assert (results / "figures" / "histocae1" / f"{slide}.png").stat().st_size > 10_000
+
+
+def test_another_split_looks_at_no_slide_again(finished):
+    """Moving a slide to another split reruns the table and training, not what read the slide."""
+    write_sheet(
+        finished.folder / "slides.tsv",
+        SMALL_COHORT | {"demo-02": SMALL_COHORT["demo-02"] | {"split": "validation"}},
+    )
+    planned = finished.planned()
+    write_sheet(finished.folder / "slides.tsv", SMALL_COHORT)
+    assert "cohort" in planned
+    assert not planned & {"inspect_slide", "tissue_mask", "patch_grid", "extract_patches"}
