@@ -141,3 +141,10 @@ def test_neighbours_share_no_pixel(ring, cut):
     np.testing.assert_array_equal(one ^ two, np.ones_like(one))
     both = fill_rings([ring, left], **size) ^ fill_rings([ring, right], **size)
     np.testing.assert_array_equal(both, np.ones_like(one))
+
+
+def test_no_rings_fill_nothing() -> None:
+    """Without rings every row is empty."""
+    filled = fill_rings([], first_row=0, n_rows=3, width_px=4, scale=1.0)
+    assert filled.shape == (3, 4)
+    assert not filled.any()

@@ -200,7 +200,6 @@ def test_inspection_describes_the_slide(path):
         "height_px": 300,
         "spacing_um": 0.5,
         "levels": [[420, 300], [105, 75]],
-        "notes": [],
     }
     with open_inspected(found, name="a", spacing_tolerance=0.02) as slide:
         assert (slide.size_px, slide.spacing_um) == ((420, 300), 0.5)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from skimage.measure import approximate_polygon, find_contours
 
-from microtome.polygon_fill import paint_edges, ring_edges
+from microtome.polygon_fill import fill_rings
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,9 @@ def trace(whole: np.ndarray, viable: np.ndarray, *, step_px: int) -> Outlines:
 
 def fill(outlines: Outlines, *, width_px: int, height_px: int) -> tuple[np.ndarray, np.ndarray]:
     """Masks of viable and whole tumour, each of shape (height, width), bool."""
-    viable = np.zeros((height_px, width_px), bool)
-    whole = np.zeros((height_px, width_px), bool)
-    for mask, rings, value in (
-        (whole, outlines.whole, True),
-        (viable, outlines.viable, True),
-        (viable, outlines.holes, False),
-    ):
-        for ring in rings:
-            paint_edges(mask, ring_edges([ring]), value=value, first_row=0, scale=1.0)
-    return viable, whole
+    band = {"first_row": 0, "n_rows": height_px, "width_px": width_px, "scale": 1.0}
+    viable = fill_rings(outlines.viable, **band) & ~fill_rings(outlines.holes, **band)
+    return viable, fill_rings(outlines.whole, **band)
 
 
 def _rings(distance: np.ndarray, step_px: int) -> list[np.ndarray]:

@@ -25,7 +25,7 @@ def inspect(*, name: str, row: dict, spacing_tolerance: float) -> dict:
     -------
     dict
         ``path``, ``vendor``, ``width_px``, ``height_px``, ``spacing_um``, ``levels`` (list of
-        [width_px, height_px]) and ``notes`` (list of str).
+        [width_px, height_px]).
 
     Raises
     ------
@@ -51,7 +51,6 @@ def inspect(*, name: str, row: dict, spacing_tolerance: float) -> dict:
             "height_px": height_px,
             "spacing_um": slide.spacing_um,
             "levels": [list(size) for size in slide.levels],
-            "notes": [],
         }
 
 

@@ -49,7 +49,8 @@ def ring_edges(rings: Sequence[np.ndarray]) -> np.ndarray:
         float64 x, y of the upper end (smaller y), then of the lower; sorted by the upper y,
         horizontal edges left out.
     """
-    edges = np.concatenate([np.hstack([ring, np.roll(ring, -1, axis=0)]) for ring in rings])
+    each = [np.hstack([ring, np.roll(ring, -1, axis=0)]) for ring in rings]
+    edges = np.concatenate([np.empty((0, 4)), *each])
     edges = edges[edges[:, 1] != edges[:, 3]].astype(np.float64)
     # Always from the upper end, so that two polygons sharing an edge cut a row at the same x.
     edges = np.where(edges[:, 1:2] > edges[:, 3:4], edges[:, [2, 3, 0, 1]], edges)
