@@ -51,7 +51,6 @@ rule burden_table:
 rule slide_figure:
     """Slide, truth, heatmap and tumour map side by side."""
     input:
-        inspected="results/slides/{slide}.json",
         overview="results/overviews/{slide}.jpg",
         tissue="results/tissue/{slide}.tif",
         heatmap="results/heatmaps/{model}/{slide}.tif",

@@ -144,21 +144,40 @@ def evaluated_slides():
     return [slide for slide in scored_slides() if is_annotated(slide)]
 
 
-def patch_stores(model, split):
-    """The patch stores of a split that a model is trained on."""
-    grid = training_grid(model)
-    slides = [s for s in usable_slides() if SHEET[s].get("split") == split]
-    return [f"results/patches/{grid}/{slide}.zarr" for slide in slides]
+def slides_of(split):
+    """The usable slides of a split."""
+    return [s for s in usable_slides() if SHEET[s].get("split") == split]
 
 
-def training_stores(wildcards):
-    """Patches to learn from."""
-    return patch_stores(wildcards.model, "train")
+def patches_of(split):
+    """Make an input function: the patch stores of a split, or its grids if none are stored."""
+    pattern = "results/patches/{}/{}.zarr"
+    if config["patches"]["codec"] == "none":
+        pattern = "results/grids/{}/{}.npz"
+
+    def files(wildcards):
+        grid = training_grid(wildcards.model)
+        return [pattern.format(grid, slide) for slide in slides_of(split)]
+
+    return files
 
 
-def validation_stores(wildcards):
-    """Patches to choose the epoch by."""
-    return patch_stores(wildcards.model, "validation")
+def read_in_training(split):
+    """Make an input function: what the slides of a split are, if training reads them itself."""
+
+    def files(wildcards):
+        slides = slides_of(split) if config["patches"]["codec"] == "none" else []
+        return [f"results/slides/{slide}.json" for slide in slides]
+
+    return files
+
+
+def training_data(wildcards):
+    """What matters to training that reads the slides itself; stored patches know it already."""
+    if config["patches"]["codec"] != "none":
+        return {"min_tissue_fraction": None, "slide_settings": None}
+    fraction = config["patches"]["min_tissue_fraction"]
+    return {"min_tissue_fraction": fraction, "slide_settings": config["slide"]}
 
 
 def weights_of(wildcards):

@@ -40,14 +40,16 @@ rule extract_patches:
         "benchmarks/extract_patches/{grid}/{slide}.tsv"
     conda:
         "../envs/slides.yaml"
+    threads: 4
     resources:
         mem_mb=slide_memory,
         runtime=slide_runtime,
     params:
         slide=config["slide"],
-        patches={
+        codec=config["patches"]["codec"],
+        store={
             key: config["patches"][key]
-            for key in ("white_from", "max_white_fraction", "codec")
+            for key in ("jpeg_quality", "white_from", "max_white_fraction")
         },
         min_tissue_fraction=config["patches"]["min_tissue_fraction"],
         code=code("extract_patches.py"),

@@ -1,8 +1,10 @@
 rule pretrain_cae:
     """Train a HistoCAE autoencoder to reconstruct patches; no labels."""
     input:
-        train=training_stores,
-        validation=validation_stores,
+        train=patches_of("train"),
+        train_slides=read_in_training("train"),
+        validation=patches_of("validation"),
+        validation_slides=read_in_training("validation"),
     output:
         weights="results/models/{model}/cae.safetensors",
         card="results/models/{model}/cae.json",
@@ -23,6 +25,7 @@ rule pretrain_cae:
     params:
         entry=model_entry,
         checkpoint="results/checkpoints/{model}_pretraining.safetensors",
+        data=training_data,
         code=code("pretrain_cae.py"),
     script:
         "../workflow_scripts/pretrain_cae.py"
@@ -31,8 +34,10 @@ rule pretrain_cae:
 rule train_classifier:
     """Train a HistoCAE classifier, starting from the autoencoder's encoder."""
     input:
-        train=training_stores,
-        validation=validation_stores,
+        train=patches_of("train"),
+        train_slides=read_in_training("train"),
+        validation=patches_of("validation"),
+        validation_slides=read_in_training("validation"),
         cae="results/models/{model}/cae.safetensors",
     output:
         weights="results/models/{model}/weights.safetensors",
@@ -54,6 +59,7 @@ rule train_classifier:
     params:
         entry=model_entry,
         checkpoint="results/checkpoints/{model}_training.safetensors",
+        data=training_data,
         code=code("train_classifier.py"),
     script:
         "../workflow_scripts/train_classifier.py"
@@ -62,7 +68,8 @@ rule train_classifier:
 rule fit_colour_baseline:
     """Fit the colour-only baseline: what mean and spread of R, G and B alone give away."""
     input:
-        train=training_stores,
+        train=patches_of("train"),
+        train_slides=read_in_training("train"),
     output:
         weights="results/models/{model}/weights.safetensors",
         card="results/models/{model}/weights.json",
@@ -80,6 +87,7 @@ rule fit_colour_baseline:
         runtime=240,
     params:
         entry=model_entry,
+        data=training_data,
         code=code("fit_colour_baseline.py"),
     script:
         "../workflow_scripts/fit_colour_baseline.py"

@@ -86,17 +86,30 @@ def grid_of(
     )
 
 
-def write_store(path: Path, pixels: np.ndarray, labels: list[int]) -> Path:
-    """Write patches (n, side, side, 3) with labels as the store of the slide `path` names."""
+def write_store(
+    path: Path,
+    pixels: np.ndarray,
+    labels: list[int],
+    *,
+    codec: str = "raw",
+    spacings_um: tuple[float, ...] = (),
+) -> Path:
+    """Write patches (n, side, side, 3) with labels as the store of the slide `path` names.
+
+    With further spacings the patches are (n, 1 + further, side, side, 3).
+    """
     places = [(0, i) for i in range(len(pixels))]
     write_patches(
         path,
         [(np.arange(len(pixels)), pixels)],
-        grid_of(places, patch_px=pixels.shape[1], labels=labels),
+        grid_of(places, patch_px=pixels.shape[-2], labels=labels),
         origin={"slide": path.stem},
-        codec="none",
+        codec=codec,
+        jpeg_quality=90,
+        threads=1,
         white_from=256,
         max_white_fraction=0.5,
+        spacings_um=spacings_um,
     )
     return path
 

@@ -1,12 +1,15 @@
 """Training patches: the same order and turns for the same seed, each patch once."""
 
 import os
+import threading
+import tracemalloc
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
-from microtome.datasets import PatchData, turn
+from microtome.datasets import PatchData, Patches, turned
 from microtome.errors import InputError
 from microtome.images import to_images
 from pictures import stained, write_store
@@ -122,20 +125,171 @@ def _which_turn(image: torch.Tensor, originals: torch.Tensor) -> tuple[int, int]
 def test_eight_symmetries():
     """The numbers 0 to 7 are the eight symmetries of a square, each another one."""
     image = torch.arange(2 * 9.0).reshape(2, 3, 3)
-    found = turn(image.expand(8, -1, -1, -1), np.arange(8))
-    expected = {tuple(turned.flatten().tolist()) for turned in symmetries(image)}
-    assert {tuple(turned.flatten().tolist()) for turned in found} == expected
+    points = image.permute(1, 2, 0).numpy()
+    found = [torch.from_numpy(turned(points, code).copy()).permute(2, 0, 1) for code in range(8)]
+    expected = {tuple(other.flatten().tolist()) for other in symmetries(image)}
+    assert {tuple(other.flatten().tolist()) for other in found} == expected
     assert len(expected) == 8
     assert torch.equal(found[0], image)
 
 
-def test_each_image_gets_its_own_turn():
-    """In a batch the turns are not mixed up."""
-    images = torch.rand(6, 3, 5, 5)
-    codes = np.array([7, 0, 3, 3, 5, 1])
-    together = turn(images, codes)
-    alone = [turn(images[i : i + 1], codes[i : i + 1])[0] for i in range(6)]
-    assert torch.equal(together, torch.stack(alone))
+def test_a_batch_is_what_its_parts_are(tmp_path):
+    """Each image of a shuffled batch is its patch, divided by 255, turned by its own number."""
+    pixels = stained([0, 1] * 10, side=8)
+    data = PatchData([write_store(tmp_path / "a.zarr", pixels, [0, 1] * 10)], labelled=True)
+    generator = np.random.default_rng([7, 2])
+    order = np.arange(20, dtype=np.int32)
+    generator.shuffle(order)
+    turns = generator.integers(0, 8, 20, dtype=np.uint8)
+    images = torch.cat([images for images, _ in data.shuffled(6, seed=7, epoch=2)])
+    for image, i, code in zip(images, order, turns, strict=True):
+        expected = to_images(turned(pixels[i], int(code)).copy()[None])[0]
+        assert torch.equal(image, expected)
+
+
+def test_memory_of_a_batch(paths):
+    """Images are float32, channels last in memory, as networks take them."""
+    for batches in (PatchData(paths, labelled=False).in_order(4), shuffled(paths, workers=1)):
+        images, _ = next(iter(batches))
+        assert images.dtype == torch.float32
+        assert images.shape[1:] == (3, SIDE, SIDE)
+        assert images.is_contiguous(memory_format=torch.channels_last)
+
+
+def shuffled(paths, **settings):
+    """Batches of all patches."""
+    return PatchData(paths, labelled=False, **settings).shuffled(4, seed=1, epoch=1)
+
+
+@pytest.mark.parametrize("codec", ["raw", "jpeg"])
+def test_the_same_batches_for_any_number_of_workers(tmp_path, codec):
+    """How many threads read ahead changes nothing."""
+    labels = [0, 1] * 20
+    path = write_store(tmp_path / "a.zarr", stained(labels, side=16), labels, codec=codec)
+    expected = list(shuffled([path], workers=0))
+    for workers in (1, 2, 5):
+        found = list(shuffled([path], workers=workers))
+        assert len(found) == len(expected) == 10
+        for (images, classes), (others, other_classes) in zip(found, expected, strict=True):
+            assert torch.equal(images, others)
+            assert torch.equal(classes, other_classes)
+
+
+def test_stopping_early_leaves_no_thread(paths):
+    """A training that is broken off leaves nothing running."""
+    before = threading.active_count()
+    for _ in shuffled(paths, workers=3):
+        break
+    assert threading.active_count() == before
+
+
+def test_damage_is_told_to_whoever_trains(tmp_path):
+    """A store that is cut off under the readers is an error in the training loop."""
+    labels = [0, 1] * 20
+    path = write_store(tmp_path / "a.zarr", stained(labels), labels)
+    batches = shuffled([path], workers=2)
+    os.truncate(path / "pixels" / "c.0.0.0.0", 0)
+    with pytest.raises(InputError, match=f"^{path} is damaged .*; delete it and run again$"):
+        list(batches)
+
+
+def test_co_centred_spacings(tmp_path):
+    """With further spacings a batch is (B, spacings, 3, H, W), all images of a patch turned alike.
+
+    The images of one spacing are as contiguous as those of a store that has only that.
+    """
+    labels = [0, 1] * 5
+    one = stained(labels, side=8)
+    pixels = np.stack([one, one // 2, one // 4], axis=1)
+    path = write_store(tmp_path / "a.zarr", pixels, labels, spacings_um=(1.0, 2.0))
+    data = PatchData([path], labelled=True, spacings_um=(1.0, 2.0))
+    for first, (images, classes) in enumerate(data.in_order(4)):
+        expected = pixels[4 * first : 4 * first + 4]
+        assert images.shape == (len(expected), 3, 3, 8, 8)
+        for spacing in range(3):
+            assert torch.equal(images[:, spacing], to_images(expected[:, spacing].copy()))
+            of_one = images[:, spacing]
+            assert of_one.is_contiguous(memory_format=torch.channels_last)
+        assert classes.tolist() == labels[4 * first : 4 * first + 4]
+    for images, _ in data.shuffled(4, seed=0, epoch=0):
+        points = (images * 255).round()
+        assert torch.equal(points[:, 1], points[:, 0] // 2)
+        assert torch.equal(points[:, 2], points[:, 0] // 4)
+    assert next(data.in_order(2))[0].shape == (2, 3, 3, 8, 8)
+    assert next(PatchData([path], labelled=True).in_order(2))[0].shape == (2, 3, 8, 8)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_with_processes(paths, workers):
+    """It is a dataset for PyTorch's own loader, with worker processes too, after reading began."""
+    data = PatchData(paths, labelled=False)
+    assert len(list(data.in_order(4))) == 3
+    loader = DataLoader(
+        data, batch_size=4, num_workers=workers, multiprocessing_context="fork" if workers else None
+    )
+    found = list(loader)
+    assert [pixels.shape for pixels, _ in found] == [(4, SIDE, SIDE, 3)] * 2 + [(3, SIDE, SIDE, 3)]
+    assert all(pixels.dtype == torch.uint8 for pixels, _ in found)
+    greys = [int(pixels.float().mean()) for batch, _ in found for pixels in batch]
+    assert greys == list(range(10, 120, 10))
+    expected = [label for labels in LABELS for label in labels]
+    assert torch.cat([labels for _, labels in found]).tolist() == expected
+
+
+def test_single_patches(paths):
+    """Patches are had one by one, from either end, and no further."""
+    data = PatchData(paths, labelled=False)
+    assert len(data) == 11
+    pixels, label = data[3]
+    assert (int(pixels[0, 0, 0]), label) == (40, 1)
+    assert int(data[-1][0][0, 0, 0]) == 110
+    assert len(list(data)) == 11
+    with pytest.raises(IndexError):
+        data[11]
+
+
+def test_stores_of_different_sizes(tmp_path):
+    """Patches of two sizes make no batch: the slides are named."""
+    paths = [
+        write_store(tmp_path / f"{side}.zarr", stained([0, 1], side=side), [0, 1])
+        for side in (8, 16)
+    ]
+    with pytest.raises(InputError, match="slide 8 are 8 px wide, of slide 16 16 px; delete"):
+        PatchData(paths, labelled=True)
+
+
+class Endless:
+    """A slide with as many patches as one likes; none holds anything."""
+
+    slide = "endless"
+    shape = (1, SIDE, SIDE, 3)
+
+    def __init__(self, n: int) -> None:
+        self.label = np.zeros(n, np.int8)
+
+    def read(self, row: int, out: np.ndarray) -> None:
+        """Give the number of the patch."""
+        out[...] = row % 251
+
+    def identity(self) -> str:
+        """Name it."""
+        return self.slide
+
+
+def test_ten_million_patches_fit():
+    """Shuffling ten million patches of 1000 slides holds 11 bytes for each and no more."""
+    n = 10_000
+    sources = [Endless(n) for _ in range(1000)]
+    tracemalloc.start()
+    try:
+        data = Patches(sources, labelled=True)
+        images, _ = next(data.shuffled(64, seed=0, epoch=0))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(data) == 10_000_000
+    assert len(images) == 64
+    assert most < 11 * len(data)
 
 
 def test_images_of_pixels():

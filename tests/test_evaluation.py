@@ -100,7 +100,8 @@ def test_pixel_confusion_in_bands_is_that_of_the_whole(tmp_path, truth_um, map_u
     shape = tuple(int(np.ceil(n * truth_um / map_um)) for n in truth.shape)
     labels = rng.integers(0, 3, shape, dtype=np.uint8)
     write_array(tmp_path / "truth.tif", truth, spacing_um=truth_um)
-    found = pixel_confusion(open_raster(tmp_path / "truth.tif"), labels, spacing_um=map_um)
+    write_array(tmp_path / "map.tif", labels, spacing_um=map_um)
+    found = pixel_confusion(open_raster(tmp_path / "truth.tif"), open_raster(tmp_path / "map.tif"))
     ratio = truth_um / map_um
     at_once = confusion(truth == VIABLE, resampled(labels, truth.shape, ratio=ratio) == VIABLE)
     np.testing.assert_array_equal(found, at_once)
@@ -112,7 +113,8 @@ def test_pixel_confusion_counts_viable_tumour_only(tmp_path):
     truth = np.array([[0, 1, 2, 2]], np.uint8)
     labels = np.array([[1, 2, 1, 2]], np.uint8)
     write_array(tmp_path / "truth.tif", truth, spacing_um=1)
-    found = pixel_confusion(open_raster(tmp_path / "truth.tif"), labels, spacing_um=1)
+    write_array(tmp_path / "map.tif", labels, spacing_um=1)
+    found = pixel_confusion(open_raster(tmp_path / "truth.tif"), open_raster(tmp_path / "map.tif"))
     np.testing.assert_array_equal(found, [[1, 1], [1, 1]])
 
 
@@ -121,13 +123,14 @@ def slide_figures(tmp_path, name: str, *, true_burden: float | None) -> dict:
     truth, labels = np.zeros((10, 10), np.uint8), np.zeros((10, 10), np.uint8)
     truth[:5], labels[:4] = 2, 2
     write_array(tmp_path / f"{name}.tif", truth, spacing_um=1)
-    probability = np.array([[[0.5]], [[0.4]], [[0.9]], [[0.1]]], np.float32)
-    grid = grid_of([(0, i) for i in range(4)], patch_px=4, labels=[1, 1, 0, 0])
+    write_array(tmp_path / "map.tif", labels, spacing_um=1)
+    # The last could not be read.
+    probability = np.array([0.5, 0.4, 0.9, 0.1, np.nan], np.float32)[:, None, None]
+    grid = grid_of([(0, i) for i in range(5)], patch_px=4, labels=[1, 1, 0, 0, 1])
     return evaluate_slide(
         name,
         scores=Scores(grid, probability, {}),
-        labels=labels,
-        spacing_um=1.0,
+        labels=open_raster(tmp_path / "map.tif"),
         truth=open_raster(tmp_path / f"{name}.tif"),
         burden=0.4,
         true_burden=true_burden,
@@ -153,8 +156,7 @@ def test_a_patch_with_a_map_counts_by_its_mean(tmp_path):
     found = evaluate_slide(
         "a",
         scores=Scores(grid_of([(0, 0), (0, 1)], patch_px=4, labels=[1, 0]), maps, {}),
-        labels=np.zeros((2, 2), np.uint8),
-        spacing_um=1.0,
+        labels=open_raster(tmp_path / "a.tif"),
         truth=open_raster(tmp_path / "a.tif"),
         burden=0.0,
         true_burden=0.0,

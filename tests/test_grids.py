@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from microtome.bands import rows_of
 from microtome.errors import InputError
 from microtome.grid_spec import GridSpec
 from microtome.grids import Grid, label_patches, lattice, make_grid, window_fractions
@@ -19,9 +20,8 @@ def grid(tissue: np.ndarray, *, truth: np.ndarray | None = None, **changes: obje
         "size_px": (256, 192),
         "scale": 2.0,
         "spacing_um": 1.0,
-        "tissue": tissue,
-        "tissue_scale": 8.0,
-        "truth": None if truth is None else (lambda y, n: truth[y : y + n], truth.shape, 8.0),
+        "tissue": (rows_of(tissue), tissue.shape, 8.0),
+        "truth": None if truth is None else (rows_of(truth), truth.shape, 8.0),
         "label_rule": "fraction",
         "min_tumour_fraction": 0.3,
     }
@@ -64,11 +64,9 @@ def test_lattice_covers_and_has_none_too_many(size, patch, data):
 def test_window_fractions_by_hand():
     """Windows of 2 px every 1.5 px on a row of three px, the second covered."""
     mask = np.array([[0, 1, 0]], bool)
-    found = window_fractions(
-        lambda y, n: mask[y : y + n], (1, 3), window=2.0, stride=1.5, n_rows=1, n_columns=3
-    )
+    found = window_fractions(rows_of(mask), (1, 3), window=2.0, stride=1.5, row=0, n_columns=3)
     # [0, 2) holds all of px 1, [1.5, 3.5) half of it, [3, 5) none; each window has 4 px².
-    np.testing.assert_allclose(found, [[1 / 4, 0.5 / 4, 0]])
+    np.testing.assert_allclose(found, [1 / 4, 0.5 / 4, 0])
 
 
 @settings(deadline=None, max_examples=60)
@@ -83,14 +81,12 @@ def test_window_fractions_against_a_loop(height, width, window, stride, seed):
     """Any window, of fractions of px too, has the share that adding px by px gives."""
     mask = np.random.default_rng(seed).random((height, width)) < 0.5
     n_rows, n_columns = (lattice(n, patch_px=window, stride_px=stride) for n in mask.shape)
-    found = window_fractions(
-        lambda y, n: mask[y : y + n],
-        mask.shape,
-        window=window,
-        stride=stride,
-        n_rows=n_rows,
-        n_columns=n_columns,
-    )
+    lattice_rows = [
+        window_fractions(
+            rows_of(mask), mask.shape, window=window, stride=stride, row=row, n_columns=n_columns
+        )
+        for row in range(n_rows)
+    ]
 
     def shares(n_windows: int, size: int) -> np.ndarray:
         start = np.arange(n_windows)[:, None] * stride
@@ -99,7 +95,8 @@ def test_window_fractions_against_a_loop(height, width, window, stride, seed):
         return common.clip(0)
 
     rows, columns = shares(n_rows, height), shares(n_columns, width)
-    np.testing.assert_allclose(found, rows @ mask @ columns.T / window**2, atol=1e-9)
+    expected = rows @ mask @ columns.T / window**2
+    np.testing.assert_allclose(lattice_rows, expected, atol=1e-9)
 
 
 def test_fraction_rule_counts_from_its_least_on():
@@ -165,6 +162,33 @@ def test_without_truth_labels_are_unknown():
     found = grid(empty() | True)
     assert np.isnan(found.tumour_fraction).all()
     assert (found.label == -1).all()
+
+
+def test_masks_are_read_from_the_top_down_and_truth_only_where_tissue_is():
+    """No row of the lattice is read twice, and the truth only where patches are."""
+    tissue, asked = empty(), {"tissue": [], "truth": []}
+    tissue[10, 3] = True  # level 0: rows 80-88, in the lattice's rows 1 (32-96) and 2 (64-128)
+
+    def noted(name: str) -> tuple:
+        def rows(first: int, n: int) -> np.ndarray:
+            asked[name].append((first, n))
+            return tissue[first : first + n]
+
+        return rows, tissue.shape, 8.0
+
+    make_grid(
+        SPEC,
+        name="a",
+        size_px=(256, 192),
+        scale=2.0,
+        spacing_um=1.0,
+        tissue=noted("tissue"),
+        truth=noted("truth"),
+        label_rule="any",
+        min_tumour_fraction=0,
+    )
+    assert asked["tissue"] == [(first, 8) for first in (0, 4, 8, 12, 16)]
+    assert asked["truth"] == [(4, 8), (8, 8)]
 
 
 def test_no_tissue_no_grid():

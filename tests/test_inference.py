@@ -96,7 +96,7 @@ def test_scores_do_not_depend_on_the_batch(path):
 
 
 def test_scores_of_unreadable_patches_are_left_out(path, tmp_path):
-    """A broken tile costs its patches; the rest is scored, and the store says how many lack."""
+    """A broken tile costs its patches: NaN; the rest is scored, the store says how many lack."""
     break_tile(path, row=0, column=1)  # rows 0-1, columns 2-3 of the grid
     lost = {p for p in PLACES if p[0] in (0, 1) and p[1] in (2, 3)}
     grid = grid_of(PLACES, patch_px=32)
@@ -107,8 +107,9 @@ def test_scores_of_unreadable_patches_are_left_out(path, tmp_path):
     scores = open_scores(tmp_path / "a.zarr")
     kept = [i for i, p in enumerate(PLACES) if p not in lost]
     assert 0 < len(lost) == scores.attributes["unreadable_patches"]
-    np.testing.assert_allclose(scores.probability, expected(1)[kept], atol=1e-5)
-    np.testing.assert_array_equal(scores.grid.column, [PLACES[i][1] for i in kept])
+    np.testing.assert_allclose(scores.probability[:][kept], expected(1)[kept], atol=1e-5)
+    assert np.isnan(scores.probability[:]).sum() == len(lost)
+    np.testing.assert_array_equal(scores.grid.column, [column for _, column in PLACES])
 
 
 @pytest.mark.parametrize("side", [None, 2])

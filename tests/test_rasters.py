@@ -152,6 +152,43 @@ def test_only_rows_asked_for(tmp_path):
     np.testing.assert_array_equal(raster.pixels[::7, ::5], array[::7, ::5])
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.tuples(st.integers(0, 1699), st.integers(1, 1800)), min_size=1, max_size=9))
+def test_rows_in_any_order(tmp_path_factory, asked):
+    """Rows of tiles that stay decoded change nothing: any band, at any time, has its rows."""
+    path = tmp_path_factory.getbasetemp() / "any.tif"
+    array = labels(1700, 40)
+    if not path.exists():
+        write_array(path, array, spacing_um=1)
+    raster = open_raster(path)
+    for first, n in asked:
+        np.testing.assert_array_equal(raster.rows(first, n), array[first : first + n])
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7, 511, 512, 513, 5000])
+def test_thinned(tmp_path, step):
+    """Every few px, read in bands: what slicing the whole raster gives."""
+    array = labels(1300, 700)
+    write_array(tmp_path / "a.tif", array, spacing_um=1)
+    raster = open_raster(tmp_path / "a.tif")
+    np.testing.assert_array_equal(raster.thinned(step), array[::step, ::step])
+
+
+def test_long_rows_are_asked_for_a_few_at_a_time(tmp_path):
+    """Where rows are long a band has fewer of them, and the file is the same."""
+    asked = []
+
+    def rows(first: int, n: int) -> np.ndarray:
+        asked.append(n)
+        return np.full((n, 30_000), first % 251, np.uint8)
+
+    write_raster(tmp_path / "a.tif", rows, shape=(600, 30_000), spacing_um=1)
+    assert asked == [64] * 8 + [64, 24]
+    found = open_raster(tmp_path / "a.tif").pixels[:, ::9999]
+    np.testing.assert_array_equal(found[:, 0], np.arange(600) // 64 * 64 % 251)
+    assert (found == found[:, :1]).all()
+
+
 def test_failure_leaves_the_old_raster_and_nothing_else(tmp_path):
     """Rows that fail half way leave the file as it was, and no temporary one."""
     array = labels(600, 600)

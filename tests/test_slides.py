@@ -3,17 +3,15 @@
 import re
 
 import numpy as np
-import openslide
 import pytest
-import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microtome.errors import InputError
-from microtome.inspection import inspect, open_inspected
 from microtome.slides import Slide
 from microtome.spacing import scale_for
 from pictures import TILE_PX, break_tile, noise, shrunk, write_slide
+from slide_files import write_tiled
 
 PIXELS = noise(300, 420)
 
@@ -135,14 +133,37 @@ def test_sheet_overrides_the_file(path):
         assert slide.spacing_at(slide.scale_for(0.8)) == pytest.approx(0.8)
 
 
-@pytest.mark.parametrize(
-    ("x_um", "y_um"), [("1000", "1000"), ("0.5", "0.6"), ("0", "0"), ("nan", "0.5"), ("0.5", "0")]
-)
-def test_impossible_spacing(path, monkeypatch, x_um, y_um):
-    """A spacing that no scanner has, or of oblong pixels, is refused and not computed with."""
-    said = {openslide.PROPERTY_NAME_MPP_X: x_um, openslide.PROPERTY_NAME_MPP_Y: y_um}
-    monkeypatch.setattr(openslide.OpenSlide, "properties", said)
+@pytest.mark.parametrize("mpp", ["1000", "0", "-0.5", "1e400", "1e-9"])
+def test_impossible_spacing(tmp_path, mpp):
+    """A spacing that no scanner has is refused and not computed with."""
+    text = f"Aperio Image Library v12.0.0|AppMag = 20|MPP = {mpp}"
+    path = write_tiled(tmp_path / "a.svs", PIXELS, "none", downsamples=(1,), description=text)
     with pytest.raises(InputError, match=r"which cannot be; give the right value in the column"):
+        Slide(path, name="a")
+
+
+@pytest.mark.parametrize(
+    ("x_per_cm", "y_per_cm", "refused"), [(20000, 16000, True), (20000, 19500, False)]
+)
+def test_oblong_pixels(tmp_path, x_per_cm, y_per_cm, refused):
+    """Pixels that are far from square are refused; of nearly square ones the mean side counts."""
+    path = tmp_path / "a.tif"
+    resolution = (x_per_cm, y_per_cm)
+    write_tiled(path, PIXELS, "none", aperio=False, downsamples=(1,), resolution=resolution)
+    if refused:
+        with pytest.raises(InputError, match=r"says its pixels are 0.5 x 0.625 µm, which cannot"):
+            Slide(path, name="a")
+    else:
+        with Slide(path, name="a") as slide:
+            assert slide.spacing_um == pytest.approx((0.5 + 1e4 / 19500) / 2)
+
+
+@pytest.mark.parametrize("mpp", ["", "|MPP = ", "|MPP = nan", "|MPP = e"])
+def test_spacing_that_is_no_number_is_none(tmp_path, mpp):
+    """A spacing that cannot be read asks for the sheet's, as one that is not there."""
+    text = f"Aperio Image Library v12.0.0|AppMag = 20{mpp}"
+    path = write_tiled(tmp_path / "a.svs", PIXELS, "none", downsamples=(1,), description=text)
+    with pytest.raises(InputError, match=r"does not say its spacing; add it to the column"):
         Slide(path, name="a")
 
 
@@ -188,91 +209,3 @@ def test_finer_than_the_slide():
     )
     with pytest.raises(InputError, match=f"^{text}$"):
         scale_for(0.25, slide_spacing_um=0.5, spacing_tolerance=0.02, name="a")
-
-
-def test_inspection_describes_the_slide(path):
-    """What is found is all that later steps need, and opens the same slide again."""
-    found = inspect(name="a", row={"path": str(path)}, spacing_tolerance=0.02)
-    assert found == {
-        "path": str(path),
-        "vendor": "aperio",
-        "width_px": 420,
-        "height_px": 300,
-        "spacing_um": 0.5,
-        "levels": [[420, 300], [105, 75]],
-    }
-    with open_inspected(found, name="a", spacing_tolerance=0.02) as slide:
-        assert (slide.size_px, slide.spacing_um) == ((420, 300), 0.5)
-
-
-def test_inspection_keeps_the_spacing_of_the_sheet(path):
-    """The sheet's spacing is noted, and later steps use it too."""
-    row = {"path": str(path), "spacing_um": 0.3}
-    found = inspect(name="a", row=row, spacing_tolerance=0.02)
-    with open_inspected(found, name="a", spacing_tolerance=0.02) as slide:
-        assert slide.spacing_um == 0.3
-
-
-def test_file_cut_off_in_its_last_picture(tmp_path):
-    """A copy that stopped early is found, though OpenSlide opens it and reads most of it."""
-    path = write_slide(tmp_path / "cut.svs", PIXELS)
-    tifffile.imwrite(path, PIXELS, append=True, photometric="rgb", description="Aperio\r\nmacro")
-    content = path.read_bytes()
-    path.write_bytes(content[:-50])
-    text = f"^slide cut: {path} is cut off: it has {len(content) - 50} bytes, its tile table needs"
-    with pytest.raises(InputError, match=rf"{text} \d+; copy the file again$"):
-        inspect(name="cut", row={"path": str(path)}, spacing_tolerance=0.02)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
-def test_file_cut_off_anywhere(path, share):
-    """Wherever a copy stopped, the slide is refused with one line that names it."""
-    content = path.read_bytes()
-    path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(InputError, match=f"^slide a: {path} ") as caught:
-        inspect(name="a", row={"path": str(path)}, spacing_tolerance=0.02)
-    assert "\n" not in str(caught.value)
-
-
-def test_exchanged_file(path):
-    """A file that changed since its inspection is an error, not a shifted map."""
-    found = inspect(name="a", row={"path": str(path)}, spacing_tolerance=0.02)
-    write_slide(path, noise(256, 256))
-    with pytest.raises(InputError, match=r"has another size than when it was inspected"):
-        open_inspected(found, name="a", spacing_tolerance=0.02)
-
-
-def test_real_slides_are_read_as_openslide_reads_them(real_slides):
-    """A JPEG scan: the pixels of a region, and a coarse one as their mean."""
-    path = real_slides / "CMU-1-Small-Region.svs"
-    with openslide.OpenSlide(path) as reference:
-        expected = np.asarray(reference.read_region((301, 503), 0, (400, 240)).convert("RGB"))
-    with Slide(path, name="cmu") as slide:
-        assert slide.spacing_um == pytest.approx(0.499)
-        np.testing.assert_array_equal(slide.read(301, 503, 400, 240, scale=1), expected)
-        coarse = slide.read(301, 503, 100, 60, scale=slide.scale_for(2.0))
-    assert np.abs(coarse - shrunk(expected, 4)).max() <= 0.6
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("TCGA-CR-7395-01A-01-TS1.svs", "does not say its spacing"),
-        ("broken.svs", "cannot be opened as a slide"),
-        ("unopenable.tiff", "cannot be opened as a slide"),
-        ("kidney-48-5.tif", "cannot be opened as a slide"),
-    ],
-)
-def test_real_slides_that_cannot_be_used(real_slides, name, text):
-    """Files as they come in: refused with one line that says why."""
-    with pytest.raises(InputError, match=f"^slide x: {real_slides / name} {text}") as caught:
-        inspect(name="x", row={"path": str(real_slides / name)}, spacing_tolerance=0.02)
-    assert "\n" not in str(caught.value)
-
-
-def test_real_slide_that_opens_but_cannot_be_read(real_slides):
-    """Each read is refused with its place, again and again."""
-    with Slide(real_slides / "unreadable.svs", name="x", spacing_um=0.5) as slide:
-        for x_px in (0, 4):
-            with pytest.raises(InputError, match=f"cannot be read at x={x_px}, y=0, level 0"):
-                slide.read(x_px, 0, 8, 8, scale=1)

@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microtome.grids import Grid, lattice
+from microtome.score_stores import open_scores, write_scores
 from microtome.stitching import Stitcher, decode, encode
 from pictures import grid_of
+from whole_arrays import in_bands
 
 
 def cut(heatmap: np.ndarray, *, side: int, stride: int, holes: tuple = ()) -> tuple:
@@ -137,6 +139,48 @@ def test_many_patches_at_once():
     assert len(grid) > 2000
     found = Stitcher(grid, patches, size_px=(900, 16), scale=1.0).rows(0, 16)
     np.testing.assert_allclose(found, heatmap, atol=1e-6)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    map_side=st.sampled_from([1, 3]),
+    scale=st.sampled_from([1.0, 2.0, 2.6]),
+    n_rows=st.integers(1, 60),
+    seed=st.integers(0, 999),
+)
+def test_a_heatmap_of_a_store_skips_patches_without_a_score(
+    tmp_path_factory, *, map_side, scale, n_rows, seed
+):
+    """Read from disk, with NaN for patches that lack: the heatmap of the patches there are."""
+    rng = np.random.default_rng(seed)
+    places = [(r, c) for r in range(9) for c in range(7)]
+    grid = grid_of(places, patch_px=16, stride_px=7, scale=1.5)
+    patches = rng.random((len(places), map_side, map_side)).astype(np.float32)
+    known = np.flatnonzero(rng.random(len(places)) < 0.6)
+    path = tmp_path_factory.mktemp("scores") / "a.zarr"
+    write_scores(path, [(known, patches[known])], grid, origin={})
+    scores = open_scores(path)
+    stored = Stitcher(scores.grid, scores.probability, size_px=(80, 110), scale=scale)
+    only = Stitcher(grid.subset(known), patches[known], size_px=(80, 110), scale=scale)
+    expected = encode(only.rows(0, only.shape[0]))
+    np.testing.assert_array_equal(in_bands(stored.encoded_rows, stored.shape[0], n_rows), expected)
+
+
+def test_only_the_patches_of_a_band_are_read():
+    """A band asks for no patch that lies outside it."""
+    grid, patches = cut(np.zeros((800, 40), np.float32), side=8, stride=4)
+    asked = []
+
+    class Stored:
+        shape = patches.shape
+
+        def __getitem__(self, part: slice) -> np.ndarray:
+            asked.append(part)
+            return patches[part]
+
+    Stitcher(grid, Stored(), size_px=(40, 800), scale=1.0).rows(400, 16)
+    first, last = min(p.start for p in asked), max(p.stop for p in asked) - 1
+    assert (grid.y_px[first] + 8 > 400) & (grid.y_px[last] < 416)
 
 
 def test_a_slide_without_scores_is_all_nan():

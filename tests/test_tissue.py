@@ -1,12 +1,18 @@
 """Tissue is told from glass, padding and pen."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
 
+import whole_arrays
+from microtome.bands import rows_of
 from microtome.errors import InputError
-from microtome.slides import Slide
-from microtome.tissue import read_overview, require_brightfield, require_tissue, tissue_mask
-from pictures import noise, shrunk, write_slide
+from microtome.tissue import require_tissue, tissue_mask
 
 SPACING_UM = 8.0
 # As config.yaml has it.
@@ -33,7 +39,11 @@ def drawn(*, height: int = 120, width: int = 160) -> np.ndarray:
 
 def mask_of(pixels: np.ndarray, **changes: object) -> np.ndarray:
     """Find tissue with the settings of config.yaml, some of them changed."""
-    return tissue_mask(pixels, spacing_um=SPACING_UM, **{**SETTINGS, **changes})
+    asked = {"spacing_um": SPACING_UM, **SETTINGS, **changes}
+    with tempfile.TemporaryDirectory() as folder:
+        beside = Path(folder) / "a.tif"
+        with tissue_mask(rows_of(pixels), pixels.shape[:2], beside=beside, **asked) as mask:
+            return mask.rows(0, len(pixels))
 
 
 def box(mask: np.ndarray) -> tuple[int, int, int, int]:
@@ -148,7 +158,7 @@ def test_lengths_are_in_um():
     pixels = drawn()
     pixels[40:55, 40:55] = TISSUE  # 14400 µm² at 8 µm, 57600 µm² at 16 µm
     assert not mask_of(pixels).any()
-    assert tissue_mask(pixels, spacing_um=16.0, **SETTINGS).any()
+    assert mask_of(pixels, spacing_um=16.0).any()
 
 
 def test_the_picture_is_not_changed():
@@ -160,32 +170,41 @@ def test_the_picture_is_not_changed():
     np.testing.assert_array_equal(pixels, before)
 
 
-def test_overview_is_the_whole_slide_in_bands(tmp_path):
-    """The overview covers the slide, the last row and column too, without seams of its bands."""
-    pixels = noise(1203, 70)
-    with Slide(write_slide(tmp_path / "a.svs", pixels, downsamples=(1,)), name="a") as slide:
-        overview, scale = read_overview(slide, spacing_um=1.0)
-    assert scale == 2.0
-    assert overview.shape == (602, 35, 3)
-    assert np.abs(overview[:601] - shrunk(pixels, 2)).max() <= 0.51
-    beyond = np.full((1, 70, 3), 255)  # below the last row lies white
-    assert np.abs(overview[601] - shrunk(np.vstack([pixels[1202:], beyond]), 2)[0]).max() <= 0.51
-
-
-def test_fluorescence_is_told():
-    """A dark slide is no brightfield image, and said so; one with some light is."""
-    dark = np.full((50, 50, 3), 10, np.uint8)
-    dark[0] = 255  # 2 % of it
-    require_brightfield(dark, name="a")
-    dark[0, 0] = 0
-    with pytest.raises(InputError, match=r"^slide a: 98.0% of it is dark: fluorescence or"):
-        require_brightfield(dark, name="a")
+@settings(deadline=None, max_examples=80)
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    n_rows=st.integers(1, 40),
+    seed=st.integers(0, 10**6),
+    variant=st.sampled_from(["plain", "camelyon"]),
+    bounds=st.sampled_from([(0.05, 0.12), (0.0, 1.0)]),
+    radii_um=st.tuples(st.sampled_from([0, 8, 20]), st.sampled_from([0, 24])),
+)
+def test_bands_of_any_height_give_the_mask_of_the_whole(
+    *, height, width, n_rows, seed, variant, bounds, radii_um
+):
+    """In bands, px by px what the same steps give on the whole slide at once."""
+    rng = np.random.default_rng(seed)
+    pixels = ndimage.gaussian_filter(rng.normal(size=(height, width, 3)), (2, 2, 0)) * 600
+    pixels = (pixels + rng.integers(0, 256, 3)).clip(0, 255).astype(np.uint8)
+    pixels[rng.random((height, width)) < rng.choice([0, 0.02, 0.3])] = 0
+    asked = {
+        **SETTINGS,
+        "variant": variant,
+        "saturation_bounds": bounds,
+        "opening_um": radii_um[0],
+        "closing_um": radii_um[1],
+        "min_area_um2": 64 * rng.integers(0, 30),
+        "max_hole_um2": 64 * rng.integers(0, 30),
+    }
+    np.testing.assert_array_equal(
+        mask_of(pixels, n_rows=n_rows, **asked),
+        whole_arrays.tissue(pixels, spacing_um=SPACING_UM, **asked),
+    )
 
 
 def test_no_tissue_is_told():
     """An empty mask is a reason, a mask with one pixel is none."""
-    mask = np.zeros((5, 5), bool)
     with pytest.raises(InputError, match=r"^slide a: no tissue found; look at the slide"):
-        require_tissue(mask, name="a")
-    mask[2, 2] = True
-    require_tissue(mask, name="a")
+        require_tissue(0, name="a")
+    require_tissue(1, name="a")

@@ -1,5 +1,8 @@
 """Viable tumour, whole tumour and burden, against figures worked out by hand."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from microtome.masks import without_small
-from microtome.tumour import NONE, VIABLE, WHOLE, burden, tumour_map, viable_mask
+import whole_arrays
+from microtome.bands import rows_of
+from microtome.tumour import NONE, VIABLE, WHOLE, tumour_map, viable_mask
+from microtome.tumour import burden as burden_of_rows
+from whole_arrays import in_bands
 
 PLAIN = {
     "spacing_um": 1.0,
@@ -22,7 +28,22 @@ PLAIN = {
 def found(probability: np.ndarray, *, tissue: np.ndarray | None = None, **changes: object):
     """Segment a probability map, all of it tissue if not told otherwise."""
     tissue = np.ones(probability.shape, bool) if tissue is None else tissue
-    return viable_mask(probability, tissue, **{**PLAIN, **changes})
+    asked = {**PLAIN, **changes}
+    with tempfile.TemporaryDirectory() as folder:
+        asked["beside"] = Path(folder) / "a.tif"
+        with viable_mask(rows_of(probability), rows_of(tissue), tissue.shape, **asked) as mask:
+            return mask.rows(0, len(tissue))
+
+
+def labelled(viable: np.ndarray, tissue: np.ndarray, *, n_rows: int = 512) -> np.ndarray:
+    """Label whole and viable tumour."""
+    rows = tumour_map(rows_of(viable), rows_of(tissue), viable.shape)
+    return in_bands(rows, len(viable), n_rows)
+
+
+def burden(labels: np.ndarray, *, spacing_um: float) -> dict:
+    """Measure a tumour map."""
+    return burden_of_rows(rows_of(labels), labels.shape, spacing_um=spacing_um)
 
 
 def test_threshold_counts_from_its_value_on():
@@ -102,7 +123,7 @@ def test_hull_of_a_square_ring_by_hand():
     for y in (10, 25):
         for x in (10, 25):
             viable[y : y + 5, x : x + 5] = True
-    labels = tumour_map(viable, np.ones((40, 40), bool))
+    labels = labelled(viable, np.ones((40, 40), bool))
     assert (labels == VIABLE).sum() == 100
     assert (labels[10:30, 10:30] != NONE).all()
     assert (labels != NONE).sum() == 400
@@ -118,7 +139,7 @@ def test_hull_of_a_triangle_by_hand():
     viable = np.zeros((30, 30), bool)
     viable[5:25, 5] = True
     viable[24, 5:25] = True
-    labels = tumour_map(viable, np.ones((30, 30), bool))
+    labels = labelled(viable, np.ones((30, 30), bool))
     rows, columns = np.indices((30, 30))
     inside = (columns >= 5) & (rows <= 24) & (columns - 5 < rows - 4)
     # The slanted edge runs through px centres, from whose corners the hull is drawn.
@@ -133,7 +154,7 @@ def test_whole_tumour_is_hull_and_tissue():
     viable[5:15, 5:10] = viable[5:15, 30:35] = True
     tissue = np.ones((20, 40), bool)
     tissue[:, 15:25] = False
-    labels = tumour_map(viable, tissue)
+    labels = labelled(viable, tissue)
     assert not labels[:, 15:25].any()
     assert (labels == VIABLE).sum() == 100
     assert (labels != NONE).sum() == 10 * 20
@@ -142,7 +163,7 @@ def test_whole_tumour_is_hull_and_tissue():
 
 def test_no_tumour_is_a_burden_of_zero():
     """Without viable tumour there is no whole tumour, and the burden is 0."""
-    labels = tumour_map(np.zeros((9, 9), bool), np.ones((9, 9), bool))
+    labels = labelled(np.zeros((9, 9), bool), np.ones((9, 9), bool))
     assert burden(labels, spacing_um=1) == {"viable_mm2": 0.0, "whole_mm2": 0.0, "burden": 0.0}
 
 
@@ -151,7 +172,7 @@ def test_a_hull_of_few_px(places):
     """One px, two, and three on a line have a hull: at least themselves."""
     viable = np.zeros((9, 9), bool)
     viable[tuple(zip(*places, strict=True))] = True
-    labels = tumour_map(viable, np.ones((9, 9), bool))
+    labels = labelled(viable, np.ones((9, 9), bool))
     np.testing.assert_array_equal(labels == VIABLE, viable)
 
 
@@ -163,12 +184,42 @@ MASKS = arrays(bool, st.tuples(st.integers(1, 14), st.integers(1, 14)))
 def test_burden_is_a_share(viable, data):
     """Whatever viable tumour and tissue are, also apart: 0 <= burden <= 1."""
     tissue = data.draw(arrays(bool, viable.shape))
-    labels = tumour_map(viable, tissue)
+    labels = labelled(viable, tissue)
     areas = burden(labels, spacing_um=2.0)
     assert 0 <= areas["burden"] <= 1
     assert areas["viable_mm2"] == pytest.approx((viable & tissue).sum() * 4e-6)
     assert areas["whole_mm2"] >= areas["viable_mm2"]
     assert not labels[~tissue].any()
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    shape=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    n_rows=st.integers(1, 70),
+    density=st.sampled_from([0.2, 0.5, 0.8]),
+    opening_um=st.integers(0, 3),
+    areas=st.tuples(st.integers(0, 60), st.integers(0, 60)),
+    seed=st.integers(0, 10**6),
+)
+def test_bands_of_any_height_give_the_maps_of_the_whole(
+    *, shape, n_rows, density, opening_um, areas, seed
+):
+    """Viable tumour and tumour map in bands are those of the whole arrays, px by px."""
+    rng = np.random.default_rng(seed)
+    probability = ndimage.uniform_filter(rng.random(shape), 3).astype(np.float32)
+    probability[rng.random(shape) < 0.1] = np.nan
+    tissue = rng.random(shape) < density
+    asked = {
+        **PLAIN,
+        "opening_um": opening_um,
+        "max_hole_um2": areas[0],
+        "min_area_um2": areas[1],
+    }
+    viable = found(probability, tissue=tissue, n_rows=n_rows, **asked)
+    np.testing.assert_array_equal(viable, whole_arrays.viable(probability, tissue, **asked))
+    np.testing.assert_array_equal(
+        labelled(viable, tissue, n_rows=n_rows), whole_arrays.tumour_labels(viable, tissue)
+    )
 
 
 @settings(deadline=None, max_examples=60)
@@ -180,4 +231,4 @@ def test_without_small_against_a_loop(mask, least):
     for i in range(1, n + 1):
         if (pieces == i).sum() >= least:
             expected |= pieces == i
-    np.testing.assert_array_equal(without_small(mask, least), expected)
+    np.testing.assert_array_equal(whole_arrays.without_small(mask, least), expected)

@@ -3,18 +3,16 @@
 from microtome.evaluation import evaluate_slide
 from microtome.files import read_json, write_json
 from microtome.logs import start_log
-from microtome.rasters import open_raster, read_raster
+from microtome.rasters import open_raster
 from microtome.score_stores import open_scores
 
 start_log(snakemake.log[0])
-labels, spacing_um = read_raster(snakemake.input.tumour)
 write_json(
     snakemake.output.metrics,
     evaluate_slide(
         snakemake.wildcards.slide,
         scores=open_scores(snakemake.input.scores),
-        labels=labels,
-        spacing_um=spacing_um,
+        labels=open_raster(snakemake.input.tumour),
         truth=open_raster(snakemake.input.truth),
         burden=read_json(snakemake.input.burden)["burden"],
         true_burden=read_json(snakemake.input.truth_status)["burden"],

@@ -1,18 +1,20 @@
 """Rule segment: viable tumour from the heatmap."""
 
 from microtome.logs import start_log
-from microtome.masks import resampled
-from microtome.rasters import read_raster, write_array
-from microtome.stitching import decode
+from microtome.masks import resampled_rows
+from microtome.rasters import open_raster, write_raster
+from microtome.stitching import decoded
 from microtome.tumour import viable_mask
 
 start_log(snakemake.log[0])
-heatmap, spacing_um = read_raster(snakemake.input.heatmap)
-tissue, tissue_um = read_raster(snakemake.input.tissue)
-viable = viable_mask(
-    decode(heatmap),
-    resampled(tissue, heatmap.shape, ratio=spacing_um / tissue_um).astype(bool),
+heatmap, tissue = open_raster(snakemake.input.heatmap), open_raster(snakemake.input.tissue)
+spacing_um, shape = heatmap.spacing_um, heatmap.shape
+with viable_mask(
+    decoded(heatmap.rows),
+    resampled_rows(tissue.rows, tissue.shape, shape, ratio=spacing_um / tissue.spacing_um),
+    shape,
     spacing_um=spacing_um,
+    beside=snakemake.output.viable,
     **snakemake.params.segmentation,
-)
-write_array(snakemake.output.viable, viable, spacing_um=spacing_um)
+) as viable:
+    write_raster(snakemake.output.viable, viable.rows, shape=shape, spacing_um=spacing_um)

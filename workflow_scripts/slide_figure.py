@@ -8,7 +8,6 @@ draw_slide(
     snakemake.output.figure,
     name=snakemake.wildcards.slide,
     model=snakemake.wildcards.model,
-    inspected=snakemake.input.inspected,
     overview=snakemake.input.overview,
     tissue=snakemake.input.tissue,
     heatmap=snakemake.input.heatmap,

@@ -5,7 +5,7 @@ from microtome.logs import start_log
 from microtome.rasters import write_raster
 from microtome.score_stores import open_scores
 from microtome.spacing import scale_for
-from microtome.stitching import Stitcher, encode
+from microtome.stitching import Stitcher
 
 start_log(snakemake.log[0])
 info = read_json(snakemake.input.inspected)
@@ -21,7 +21,7 @@ stitcher = Stitcher(
 )
 write_raster(
     snakemake.output.heatmap,
-    lambda first, n: encode(stitcher.rows(first, n)),
+    stitcher.encoded_rows,
     shape=stitcher.shape,
     spacing_um=info["spacing_um"] * scale,
 )

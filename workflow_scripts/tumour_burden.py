@@ -2,25 +2,26 @@
 
 from microtome.files import write_json
 from microtome.logs import start_log
-from microtome.masks import resampled
-from microtome.rasters import read_raster, write_array
+from microtome.masks import resampled_rows
+from microtome.rasters import open_raster, write_raster
 from microtome.score_stores import score_attributes
 from microtome.tumour import burden, tumour_map
 
 start_log(snakemake.log[0])
-viable, spacing_um = read_raster(snakemake.input.viable)
-tissue, tissue_um = read_raster(snakemake.input.tissue)
+viable, tissue = open_raster(snakemake.input.viable), open_raster(snakemake.input.tissue)
+spacing_um, shape = viable.spacing_um, viable.shape
 labels = tumour_map(
-    viable.astype(bool),
-    resampled(tissue, viable.shape, ratio=spacing_um / tissue_um).astype(bool),
+    viable.rows,
+    resampled_rows(tissue.rows, tissue.shape, shape, ratio=spacing_um / tissue.spacing_um),
+    shape,
 )
+write_raster(snakemake.output.tumour, labels, shape=shape, spacing_um=spacing_um)
 unreadable = score_attributes(snakemake.input.scores)["unreadable_patches"]
-write_array(snakemake.output.tumour, labels, spacing_um=spacing_um)
 write_json(
     snakemake.output.burden,
     {
         "slide": snakemake.wildcards.slide,
-        **burden(labels, spacing_um=spacing_um),
+        **burden(open_raster(snakemake.output.tumour).rows, shape, spacing_um=spacing_um),
         "unreadable_patches": unreadable,
     },
 )

@@ -7,15 +7,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from microtome.colour import ColourModel, colour_features
-from microtome.datasets import PatchData
+from microtome.datasets import Patches
 
 
-def fit_colour(data: PatchData) -> ColourModel:
+def fit_colour(data: Patches) -> ColourModel:
     """Fit the baseline with both classes weighted alike.
 
     Parameters
     ----------
-    data : PatchData
+    data : Patches
         Labelled patches of both classes.
 
     Returns

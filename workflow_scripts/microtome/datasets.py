@@ -3,24 +3,57 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from microtome.errors import InputError
-from microtome.images import to_images
 from microtome.patch_stores import open_patches
+from microtome.prefetching import mapped
+
+_RGB = np.dtype("V3")  # a pixel as one thing to be moved, three times faster than three bytes
 
 
-class PatchData:
-    """Labelled patches of several stores.
+class Source(Protocol):
+    """The patches of one slide, wherever they are read from.
+
+    Attributes
+    ----------
+    slide : str
+        The slide's id.
+    label : ndarray of shape (n_patches,), int8
+        1 tumour, 0 not, -1 unknown.
+    shape : tuple of int
+        Of one patch: (spacings, side, side, 3).
+    """
+
+    slide: str
+    label: np.ndarray
+    shape: tuple[int, int, int, int]
+
+    def read(self, row: int, out: np.ndarray) -> None:
+        """Read one patch into `out`, of `shape`, uint8; in any thread."""
+
+    def identity(self) -> str:
+        """Which patches these are, for a checkpoint to know its own."""
+
+
+class Patches:
+    """Labelled patches of several slides, in training batches.
+
+    It can also be given to a ``DataLoader`` as a map-style dataset of (pixels, label), with worker
+    processes or without.
 
     Parameters
     ----------
-    paths : sequence of str or Path
-        Patch stores, one a slide.
+    sources : sequence of Source
+        One a slide.
     labelled : bool
         Keep only patches whose label is known.
+    workers : int
+        Threads that make the next batches while the last one is used. The batches are the same
+        for any number.
 
     Attributes
     ----------
@@ -30,20 +63,50 @@ class PatchData:
         The slides that gave at least one patch.
     """
 
-    def __init__(self, paths: Sequence[str | Path], *, labelled: bool) -> None:
-        self._paths = list(paths)
-        stores = [open_patches(path) for path in paths]
-        keep = [np.flatnonzero(s.label >= 0 if labelled else s.label >= -1) for s in stores]
-        self._pixels = [store.pixels for store in stores]
-        self._store = np.repeat(np.arange(len(stores)), [len(k) for k in keep])
-        self._index = np.concatenate([np.empty(0, np.int64), *keep]).astype(np.int64)
+    def __init__(self, sources: Sequence[Source], *, labelled: bool, workers: int = 1) -> None:
+        least = 0 if labelled else -1
+        rows = [np.flatnonzero(s.label >= least).astype(np.int32) for s in sources]
+        shapes = {s.shape: s.slide for s in sources}
+        if len(shapes) > 1:
+            (a, slide), (b, other) = list(shapes.items())[:2]
+            raise InputError(
+                f"patches of slide {slide} are {a[1]} px wide, of slide {other} {b[1]} px; delete"
+                " the patch stores and run again"
+            )
+        self._all = list(sources)
+        self._workers = workers
+        self._shape = next(iter(shapes), (1, 0, 0, 3))
+        # All that is held of a patch, besides what its source knows: its row there, and its label.
+        self._first = np.cumsum([0, *map(len, rows)])
+        self._row = np.concatenate([np.empty(0, np.int32), *rows])
         self.labels = np.concatenate(
-            [np.empty(0, np.int8), *(s.label[k] for s, k in zip(stores, keep, strict=True))]
+            [np.empty(0, np.int8), *(s.label[r] for s, r in zip(sources, rows, strict=True))]
         )
-        self.slides = [s.attributes["slide"] for s, k in zip(stores, keep, strict=True) if len(k)]
+        self.slides = [s.slide for s, r in zip(sources, rows, strict=True) if len(r)]
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, int]:
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"patch {i} of {len(self)}")
+        return self.__getitems__([i % len(self)])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, int]]:
+        """Give several patches at once, as a ``DataLoader`` asks for them.
+
+        Returns
+        -------
+        list of (pixels, label)
+            RGB of shape (side, side, 3), or with further spacings (spacings, side, side, 3),
+            uint8; label 1, 0 or -1.
+        """
+        index = np.asarray(indices, np.int64)
+        pixels = np.empty((len(index), *self._shape), np.uint8)
+        for place, (source, row) in enumerate(self._places(index)):
+            source.read(row, pixels[place])
+        images = torch.from_numpy(pixels if self._shape[0] > 1 else pixels[:, 0])
+        return list(zip(images, self.labels[index].tolist(), strict=True))
 
     def summary(self) -> dict:
         """What there is to learn from: slides, number of patches, of tumour patches."""
@@ -51,8 +114,8 @@ class PatchData:
         return {"slides": self.slides, "patches": len(self), "tumour_patches": n_tumour}
 
     def identity(self) -> str:
-        """Which patches these are: changes when a store is written anew or another is added."""
-        text = " ".join(f"{p} {(Path(p) / 'zarr.json').stat().st_mtime_ns}" for p in self._paths)
+        """Which patches these are: changes when a source does, or another is added."""
+        text = " ".join(source.identity() for source in self._all)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def require_both_classes(self, what: str) -> None:
@@ -67,16 +130,20 @@ class PatchData:
             )
 
     def in_order(self, batch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Every patch once, in the stores' order, the last batch with what is left.
+        """Every patch once, in the sources' order, the last batch with what is left.
 
         Yields
         ------
         images : Tensor of shape (B, 3, side, side), float32
-            RGB in [0, 1].
+            RGB in [0, 1], channels last in memory. With further spacings (B, spacings, 3, side,
+            side), the grid's own first: one block, since all have one size, for one copy to the
+            GPU; ``images[:, s]`` are the images of a spacing, contiguous, channels last.
         labels : Tensor of shape (B,), int64
         """
-        for first in range(0, len(self), batch):
-            yield self._load(np.arange(first, min(first + batch, len(self))))
+        return self._batches(
+            (np.arange(first, min(first + batch, len(self))), None)
+            for first in range(0, len(self), batch)
+        )
 
     def shuffled(
         self, batch: int, *, seed: int, epoch: int
@@ -84,36 +151,99 @@ class PatchData:
         """Every patch once, in an order and with flips and turns that follow from seed and epoch.
 
         A last batch of one patch is left out: batch norm has no variance of one. Which patch that
-        is changes with the epoch.
+        is changes with the epoch. Co-centred images of a patch are turned alike.
         """
         generator = np.random.default_rng([seed, epoch])
-        order = generator.permutation(len(self))
-        turns = generator.integers(0, 8, len(self))
-        for first in range(0, len(self), batch):
-            index = order[first : first + batch]
-            if len(index) == 1 and len(self) > 1:
-                return
-            images, labels = self._load(index)
-            yield turn(images, turns[first : first + batch]), labels
+        order = np.arange(len(self), dtype=np.int32 if len(self) < 2**31 else np.int64)
+        generator.shuffle(order)
+        turns = generator.integers(0, 8, len(self), dtype=np.uint8)
+        last = len(self) - (len(self) > 1 and len(self) % batch == 1)
+        return self._batches(
+            (order[first : first + batch], turns[first : first + batch])
+            for first in range(0, last, batch)
+        )
 
-    def _load(self, index: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        pixels = np.stack([self._pixels[self._store[i]][self._index[i]] for i in index])
-        return to_images(pixels), torch.as_tensor(self.labels[index], dtype=torch.int64)
+    def _batches(
+        self, parts: Iterator[tuple[np.ndarray, np.ndarray | None]]
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        return mapped(self._load, parts, workers=self._workers)
+
+    def _places(self, index: np.ndarray) -> Iterator[tuple[Source, int]]:
+        """The source of each patch, and its row there."""
+        sources = np.searchsorted(self._first, index, side="right") - 1
+        for source, row in zip(sources.tolist(), self._row[index].tolist(), strict=True):
+            yield self._all[source], row
+
+    def _load(
+        self, part: tuple[np.ndarray, np.ndarray | None]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Read a batch. All that is done to a patch is done while it is in the cache.
+
+        NumPy only: in a thread of ours PyTorch would start threads of its own.
+        """
+        index, turns = part
+        n_spacings, side = self._shape[:2]
+        images = np.empty((n_spacings, len(index), side, side, 3), np.float32)
+        pixels = np.empty(self._shape, np.uint8)
+        moved = np.empty_like(pixels[0])
+        for place, (source, row) in enumerate(self._places(index)):
+            source.read(row, pixels)
+            for image, values in zip(pixels, images[:, place], strict=True):
+                if turns is not None and turns[place]:
+                    np.copyto(_as_points(moved), turned(_as_points(image), int(turns[place])))
+                    np.copyto(values, moved)
+                else:
+                    np.copyto(values, image)
+                np.divide(values, np.float32(255), out=values)
+        batch = torch.from_numpy(images).permute(1, 0, 4, 2, 3)
+        labels = torch.from_numpy(self.labels[index].astype(np.int64))
+        return batch if n_spacings > 1 else batch[:, 0], labels
 
 
-def turn(images: torch.Tensor, turns: np.ndarray) -> torch.Tensor:
-    """Turn each square image by 0-3 quarter turns and flip it where its number is 4-7.
+class PatchData(Patches):
+    """Labelled patches of several stores.
 
     Parameters
     ----------
-    images : Tensor of shape (B, C, side, side)
-        Images.
-    turns : ndarray of shape (B,), int
-        0 to 7: the eight symmetries of a square (random rotation, horizontal and vertical flips).
+    paths : sequence of str or Path
+        Patch stores, one a slide.
+    labelled, workers
+        See `Patches`.
+    spacings_um : sequence of float
+        Further spacings of the stores: co-centred images of each patch.
     """
-    result = torch.empty_like(images)
-    for code in np.unique(turns):
-        chosen = torch.from_numpy(np.flatnonzero(turns == code))
-        part = torch.rot90(images[chosen], int(code) % 4, (2, 3))
-        result[chosen] = part.flip(3) if code >= 4 else part
-    return result
+
+    def __init__(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        labelled: bool,
+        workers: int = 1,
+        spacings_um: Sequence[float] = (),
+    ) -> None:
+        stores = [open_patches(path, spacings_um=spacings_um) for path in paths]
+        super().__init__(stores, labelled=labelled, workers=workers)
+
+
+def _as_points(pixels: np.ndarray) -> np.ndarray:
+    """(side, side, 3), uint8 -> the same memory as (side, side) of whole pixels."""
+    return pixels.view(_RGB)[..., 0]
+
+
+def turned(image: np.ndarray, code: int) -> np.ndarray:
+    """Turn a square image by 0-3 quarter turns and flip it where the number is 4-7.
+
+    Parameters
+    ----------
+    image : ndarray of shape (side, side, ...)
+        The image.
+    code : int
+        0 to 7: the eight symmetries of a square (random rotation, horizontal and vertical flips).
+
+    Returns
+    -------
+    ndarray of shape (side, side, ...)
+        A view of `image`.
+    """
+    quarter = np.rot90(image, code % 4)
+    return quarter[:, ::-1] if code >= 4 else quarter

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from microtome.rasters import TILE_PX, Raster
+from microtome.bands import band_rows, bands
+from microtome.masks import resampled_rows
+from microtome.rasters import Raster
 from microtome.score_stores import Scores
 from microtome.tumour import VIABLE
 
@@ -12,8 +14,11 @@ _MOST_LIKELY = 0.5  # the more likely of two classes; maps have a threshold of t
 
 def confusion(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """Counts of shape (2, 2), int64: row the truth, column the prediction, 0 other, 1 tumour."""
-    pairs = 2 * truth.astype(np.int64).ravel() + prediction.astype(np.int64).ravel()
-    return np.bincount(pairs, minlength=4).reshape(2, 2)
+    truth, prediction = np.asarray(truth, bool), np.asarray(prediction, bool)
+    n_true, n_predicted = np.count_nonzero(truth), np.count_nonzero(prediction)
+    n_both = np.count_nonzero(truth & prediction)
+    neither = truth.size - n_true - n_predicted + n_both
+    return np.array([[neither, n_predicted - n_both], [n_true - n_both, n_both]], np.int64)
 
 
 def classification_metrics(counts: np.ndarray) -> dict[str, float | None]:
@@ -47,29 +52,26 @@ def overlap_metrics(counts: np.ndarray) -> dict[str, float]:
     return {"dice": float(2 * both / (both + either)), "jaccard": float(both / either)}
 
 
-def pixel_confusion(truth: Raster, labels: np.ndarray, *, spacing_um: float) -> np.ndarray:
+def pixel_confusion(truth: Raster, labels: Raster) -> np.ndarray:
     """Confusion of viable tumour over a whole slide, at the truth's resolution, in bands.
 
     Parameters
     ----------
     truth : Raster
         Truth map with the labels of `microtome.tumour`.
-    labels : ndarray of shape (height, width), uint8
-        Tumour map at `spacing_um` µm/px.
+    labels : Raster
+        Tumour map.
 
     Returns
     -------
     ndarray of shape (2, 2), int64
     """
-    counts = np.zeros((2, 2), np.int64)
     height, width = truth.shape
-    ratio = truth.spacing_um / spacing_um
-    column = np.minimum(((np.arange(width) + 0.5) * ratio).astype(np.int64), labels.shape[1] - 1)
-    for top in range(0, height, TILE_PX):
-        n_rows = min(TILE_PX, height - top)
-        row = ((np.arange(top, top + n_rows) + 0.5) * ratio).astype(np.int64)
-        predicted = labels[np.ix_(np.minimum(row, labels.shape[0] - 1), column)] == VIABLE
-        counts += confusion(truth.rows(top, n_rows) == VIABLE, predicted)
+    ratio = truth.spacing_um / labels.spacing_um
+    predicted = resampled_rows(labels.rows, labels.shape, truth.shape, ratio=ratio)
+    counts = np.zeros((2, 2), np.int64)
+    for band in bands(height, band_rows(width)):
+        counts += confusion(truth.rows(*band) == VIABLE, predicted(*band) == VIABLE)
     return counts
 
 
@@ -77,8 +79,7 @@ def evaluate_slide(
     name: str,
     *,
     scores: Scores,
-    labels: np.ndarray,
-    spacing_um: float,
+    labels: Raster,
     truth: Raster,
     burden: float,
     true_burden: float | None,
@@ -90,11 +91,10 @@ def evaluate_slide(
     name : str
         The slide's id.
     scores : Scores
-        Its patches, labelled; a patch is called tumour from a mean probability of 0.5 on.
-    labels : ndarray of shape (height, width), uint8
-        Its tumour map at `spacing_um` µm/px.
-    truth : Raster
-        Its truth map.
+        Its patches, labelled; a patch is called tumour from a mean probability of 0.5 on. Those
+        that could not be read do not count.
+    labels, truth : Raster
+        Its tumour map and its truth map.
     burden, true_burden : float
         Measured and true; the latter None where the whole tumour is not annotated.
 
@@ -104,14 +104,14 @@ def evaluate_slide(
         ``metrics``: the slide's row of the table, None where not defined. ``patch_counts``: the
         confusion matrix of its patches, to be pooled.
     """
-    patch_counts = confusion(
-        scores.grid.label == 1, scores.probability.mean((1, 2)) >= _MOST_LIKELY
-    )
+    means = scores.means()
+    is_scored = ~np.isnan(means)
+    patch_counts = confusion(scores.grid.label[is_scored] == 1, means[is_scored] >= _MOST_LIKELY)
     metrics = {
         "slide": name,
         "patches": int(patch_counts.sum()),
         **classification_metrics(patch_counts),
-        **overlap_metrics(pixel_confusion(truth, labels, spacing_um=spacing_um)),
+        **overlap_metrics(pixel_confusion(truth, labels)),
         "burden": burden,
         "true_burden": true_burden,
         "burden_error": None if true_burden is None else burden - true_burden,

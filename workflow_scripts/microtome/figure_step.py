@@ -8,11 +8,12 @@ from PIL import Image
 from microtome.figures import slide_figure
 from microtome.files import read_json
 from microtome.masks import resampled
-from microtome.rasters import open_raster, read_raster
+from microtome.overviews import picture_step
+from microtome.rasters import Raster, open_raster
 from microtome.stitching import decode
 
-# The overview is our own file, and that of a large slide is more than Pillow takes for harmless.
-Image.MAX_IMAGE_PIXELS = None
+# Rasters of large slides are much finer than a picture needs.
+_SHOWN_PX = 2048
 
 
 def draw_slide(
@@ -20,7 +21,6 @@ def draw_slide(
     *,
     name: str,
     model: str,
-    inspected: str | Path,
     overview: str | Path,
     tissue: str | Path,
     heatmap: str | Path,
@@ -36,30 +36,35 @@ def draw_slide(
         PNG to write.
     name, model : str
         For the title.
-    inspected, overview, tissue, heatmap, tumour, burden, truth : str or Path
+    overview, tissue, heatmap, tumour, burden, truth : str or Path
         The slide's results; `truth` where it is known.
     """
     pixels = np.asarray(Image.open(overview))
-    info, result = read_json(inspected), read_json(burden)
-    encoded, spacing_um = read_raster(heatmap)
-    mask, mask_um = read_raster(tissue)
-    on_tissue = resampled(mask, encoded.shape, ratio=spacing_um / mask_um) > 0
-    labels, _ = read_raster(tumour)
+    mask, found = open_raster(tissue), open_raster(heatmap)
+    encoded, spacing_um = _shown(found)
+    mask_thin, mask_um = _shown(mask)
+    on_tissue = resampled(mask_thin, encoded.shape, ratio=spacing_um / mask_um) > 0
+    labels, _ = _shown(open_raster(tumour))
     shown = None
     if truth:
         raster = open_raster(truth)
-        # Every few rows are enough for a picture, and the truth is much finer than it.
         step = max(1, int(spacing_um / raster.spacing_um))
-        coarse = raster.pixels[::step, ::step]
+        coarse = raster.thinned(step)
         shown = resampled(coarse, labels.shape, ratio=spacing_um / (raster.spacing_um * step))
     slide_figure(
         figure,
-        title=f"{name}  ·  {model}  ·  tumour burden {result['burden']:.0%}",
+        title=f"{name}  ·  {model}  ·  tumour burden {read_json(burden)['burden']:.0%}",
         overview=pixels,
-        overview_spacing_um=info["spacing_um"] * info["width_px"] / pixels.shape[1],
+        overview_spacing_um=mask.spacing_um * picture_step(mask.shape),
         # Patches reach beyond the tissue; what they say of glass is of no interest.
         probability=np.where(on_tissue, decode(encoded), np.nan),
         labels=labels,
         spacing_um=spacing_um,
         truth=shown,
     )
+
+
+def _shown(raster: Raster) -> tuple[np.ndarray, float]:
+    """As many pixels of a raster as a picture can show, and their spacing."""
+    step = -(-max(raster.shape) // _SHOWN_PX)
+    return raster.thinned(step), raster.spacing_um * step

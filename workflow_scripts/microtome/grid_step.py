@@ -9,7 +9,7 @@ from microtome.grid_spec import GridSpec
 from microtome.grids import make_grid
 from microtome.inspection import open_inspected
 from microtome.logs import log
-from microtome.rasters import open_raster, read_raster
+from microtome.rasters import open_raster
 from microtome.tumour import VIABLE
 
 
@@ -55,11 +55,11 @@ def write_grid(
     with open_inspected(read_json(inspected), name=name, **slide_settings) as slide:
         scale = slide.scale_for(spec.spacing_um)
         level_0_um, size_px, spacing_um = slide.spacing_um, slide.size_px, slide.spacing_at(scale)
-    mask, mask_um = read_raster(tissue)
-    rows = None
+    mask = open_raster(tissue)
+    viable = None
     if truth:
         raster = open_raster(truth)
-        rows = (
+        viable = (
             lambda first, n: raster.rows(first, n) == VIABLE,
             raster.shape,
             raster.spacing_um / level_0_um,
@@ -70,9 +70,8 @@ def write_grid(
         size_px=size_px,
         scale=scale,
         spacing_um=spacing_um,
-        tissue=mask.astype(bool),
-        tissue_scale=mask_um / level_0_um,
-        truth=rows,
+        tissue=(mask.rows, mask.shape, mask.spacing_um / level_0_um),
+        truth=viable,
         label_rule=label_rule,
         min_tumour_fraction=min_tumour_fraction,
     )

@@ -1,11 +1,11 @@
 """The grid of patches of a slide: where they lie, how much tissue and tumour each holds."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from microtome.bands import ReadRows, band_rows, bands
 from microtome.errors import InputError
 from microtome.files import atomic
 from microtome.grid_spec import GridSpec
@@ -13,8 +13,6 @@ from microtome.grid_spec import GridSpec
 # Rounding of the sums below, far under the share of one pixel of a patch of 8192 px.
 _ROUNDING = 1e-9
 UNKNOWN = -1
-
-ReadRows = Callable[[int, int], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -92,10 +90,10 @@ def window_fractions(
     *,
     window: float,
     stride: float,
-    n_rows: int,
+    row: int,
     n_columns: int,
 ) -> np.ndarray:
-    """Share of each window of a lattice that a mask covers, exact for fractions of pixels.
+    """Share of each window of one row of a lattice that a mask covers, exact for parts of pixels.
 
     Parameters
     ----------
@@ -105,26 +103,29 @@ def window_fractions(
         Height and width of the mask in px.
     window, stride : float
         Side and stride in mask px; what hangs over the mask's edge counts as uncovered.
+    row : int
+        The row of the lattice.
 
     Returns
     -------
-    ndarray of shape (n_rows, n_columns), float64
+    ndarray of shape (n_columns,), float64
     """
     height, width = shape
+    top, bottom = min(row * stride, height), min(row * stride + window, height)
+    first, last = int(np.floor(top)), int(np.ceil(bottom))
+    column_sums = np.zeros(width)
+    for start, n in bands(last - first, band_rows(width)):
+        pixel = np.arange(first + start, first + start + n)
+        weight = np.minimum(pixel + 1, bottom) - np.maximum(pixel, top)
+        band = rows(int(pixel[0]), n)
+        whole = weight == 1
+        column_sums += np.count_nonzero(band[whole], axis=0)
+        column_sums += weight[~whole] @ band[~whole]
+    sums = np.concatenate([[0.0], np.cumsum(column_sums)])
+    edges = np.arange(width + 1)
     left = np.clip(np.arange(n_columns) * stride, 0, width)
     right = np.clip(np.arange(n_columns) * stride + window, 0, width)
-    result = np.zeros((n_rows, n_columns))
-    for i in range(n_rows):
-        top, bottom = min(i * stride, height), min(i * stride + window, height)
-        first, last = int(np.floor(top)), int(np.ceil(bottom))
-        if first >= last:
-            continue
-        pixel = np.arange(first, last)
-        weight = np.minimum(pixel + 1, bottom) - np.maximum(pixel, top)
-        sums = np.concatenate([[0.0], np.cumsum(weight @ rows(first, last - first))])
-        edges = np.arange(width + 1)
-        result[i] = np.interp(right, edges, sums) - np.interp(left, edges, sums)
-    return result / window**2
+    return (np.interp(right, edges, sums) - np.interp(left, edges, sums)) / window**2
 
 
 def label_patches(
@@ -158,13 +159,14 @@ def make_grid(
     size_px: tuple[int, int],
     scale: float,
     spacing_um: float,
-    tissue: np.ndarray,
-    tissue_scale: float,
+    tissue: tuple[ReadRows, tuple[int, int], float],
     truth: tuple[ReadRows, tuple[int, int], float] | None,
     label_rule: str,
     min_tumour_fraction: float,
 ) -> Grid:
     """Lay a grid over a slide and keep every patch that holds any tissue.
+
+    The masks are read a row of the lattice at a time, from the top down.
 
     Parameters
     ----------
@@ -176,10 +178,11 @@ def make_grid(
         Width and height of level 0.
     scale, spacing_um : float
         What `spec.spacing_um` really is on this slide: level-0 px and µm per patch px.
-    tissue : ndarray of shape (height, width), bool
-        Tissue mask; `tissue_scale` level-0 px per px.
+    tissue : tuple
+        ``rows(first_row, n_rows)`` of the tissue mask, bool or 0/1, its shape (height, width), and
+        level-0 px per px.
     truth : tuple, optional
-        ``rows`` of viable tumour, their shape, and level-0 px per px.
+        The same of viable tumour.
 
     Raises
     ------
@@ -189,25 +192,31 @@ def make_grid(
     window, stride = spec.patch_px * scale, spec.stride_px * scale
     n_columns, n_rows = (lattice(n, patch_px=window, stride_px=stride) for n in size_px)
 
-    def fractions(rows: ReadRows, shape: tuple[int, int], mask_scale: float) -> np.ndarray:
+    def fractions(mask: tuple[ReadRows, tuple[int, int], float], row: int) -> np.ndarray:
+        rows, shape, mask_scale = mask
         return window_fractions(
             rows,
             shape,
             window=window / mask_scale,
             stride=stride / mask_scale,
-            n_rows=n_rows,
+            row=row,
             n_columns=n_columns,
         )
 
-    tissue_fraction = fractions(lambda y, n: tissue[y : y + n], tissue.shape, tissue_scale)
-    row, column = np.nonzero(tissue_fraction > _ROUNDING)
-    if not len(row):
+    found = []
+    for row in range(n_rows):
+        share = fractions(tissue, row)
+        column = np.flatnonzero(share > _ROUNDING)
+        if len(column):
+            tumour = fractions(truth, row)[column] if truth else np.full(len(column), np.nan)
+            found.append((np.full(len(column), row), column, share[column], tumour))
+    if not found:
         raise InputError(f"slide {name}: no patch of {spec.name} holds tissue")
-    tumour = fractions(*truth)[row, column] if truth else np.full(len(row), np.nan)
+    row, column, share, tumour = (np.concatenate(part) for part in zip(*found, strict=True))
     return Grid(
         row=row.astype(np.int32),
         column=column.astype(np.int32),
-        tissue_fraction=tissue_fraction[row, column].astype(np.float32),
+        tissue_fraction=share.astype(np.float32),
         tumour_fraction=tumour.astype(np.float32),
         label=label_patches(tumour, rule=label_rule, min_tumour_fraction=min_tumour_fraction),
         scale=scale,

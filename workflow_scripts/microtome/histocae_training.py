@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from microtome.datasets import PatchData
+from microtome.datasets import Patches
 from microtome.errors import InputError
 from microtome.histocae import HistoCAE
 from microtome.losses import ReconstructionLoss
@@ -20,8 +20,8 @@ History = list[dict[str, float]]
 def pretrain(
     name: str,
     entry: dict,
-    train: PatchData,
-    validation: PatchData,
+    train: Patches,
+    validation: Patches,
     *,
     checkpoint: str | Path,
     code: str,
@@ -34,7 +34,7 @@ def pretrain(
         The entry's name.
     entry : dict
         Its settings.
-    train, validation : PatchData
+    train, validation : Patches
         Patches; `validation` may be empty.
     checkpoint : str or Path
         See `fit`.
@@ -79,8 +79,8 @@ def pretrain(
 def train_from_cae(
     name: str,
     entry: dict,
-    train: PatchData,
-    validation: PatchData,
+    train: Patches,
+    validation: Patches,
     *,
     cae: dict[str, torch.Tensor],
     checkpoint: str | Path,

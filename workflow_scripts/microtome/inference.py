@@ -19,7 +19,7 @@ _LOG_EVERY = 1000
 
 
 def score(
-    model: nn.Module, slide: Slide, grid: Grid, *, batch: int
+    model: nn.Module, slide: Slide, grid: Grid, *, batch: int, threads: int = 1
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Score every patch of a grid, the last, partial batch too.
 
@@ -33,6 +33,8 @@ def score(
         The patches.
     batch : int
         Patches a step.
+    threads : int
+        Threads that read ahead while the model works.
 
     Yields
     ------
@@ -49,7 +51,7 @@ def score(
     device = default_device()
     model = model.to(device, memory_format=torch.channels_last).eval()
     n_done = 0
-    for index, pixels in batches(read_patches(slide, grid), batch):
+    for index, pixels in batches(read_patches(slide, grid, threads=threads), batch):
         images = to_images(pixels).to(device, memory_format=torch.channels_last)
         with torch.inference_mode(), autocast(device):
             logits = model(images)

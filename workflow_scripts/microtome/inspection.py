@@ -5,8 +5,13 @@ from pathlib import Path
 import tifffile
 
 from microtome.errors import InputError
+from microtome.isolation import run_isolated
 from microtome.logs import log
 from microtome.slides import Slide
+
+# Enough for any scan on a slow disk; a broken file must not hold a job for longer.
+_OPENING_S = 120
+_OPENING_MB = 3000
 
 
 def inspect(*, name: str, row: dict, spacing_tolerance: float) -> dict:
@@ -24,34 +29,71 @@ def inspect(*, name: str, row: dict, spacing_tolerance: float) -> dict:
     Returns
     -------
     dict
-        ``path``, ``vendor``, ``width_px``, ``height_px``, ``spacing_um``, ``levels`` (list of
-        [width_px, height_px]).
+        ``path``, ``vendor``, ``read_by``, ``file_bytes``, ``width_px``, ``height_px``,
+        ``spacing_um``, ``levels`` (list of [width_px, height_px]).
 
     Raises
     ------
     InputError
-        If the slide cannot be opened, is cut off, or no spacing is known.
+        If the slide cannot be opened within two minutes and 3 GB, crashes its reader, is cut off,
+        cannot be read anywhere, or no spacing is known.
     """
-    # Before OpenSlide sees it, which would only say that it cannot open the file.
-    _require_whole_file(Path(row["path"]), name)
-    with Slide(
-        row["path"],
-        name=name,
+    path = Path(row["path"])
+    found = run_isolated(
+        _describe,
+        name=f"slide {name}: {path}",
+        timeout_s=_OPENING_S,
+        extra_mb=_OPENING_MB,
+        path=path,
+        slide_name=name,
         spacing_um=row.get("spacing_um"),
         spacing_tolerance=spacing_tolerance,
+    )
+    log.info(
+        "%s: %s, %d x %d px, %g µm/px, read %s",
+        name,
+        found["vendor"],
+        found["width_px"],
+        found["height_px"],
+        found["spacing_um"],
+        found["read_by"],
+    )
+    return found
+
+
+def _describe(
+    *, path: Path, slide_name: str, spacing_um: float | None, spacing_tolerance: float
+) -> dict:
+    # Before OpenSlide sees it, which would only say that it cannot open the file.
+    _require_whole_file(path, slide_name)
+    with Slide(
+        path, name=slide_name, spacing_um=spacing_um, spacing_tolerance=spacing_tolerance
     ) as slide:
+        _try_reading(slide)
         width_px, height_px = slide.size_px
-        log.info(
-            "%s: %s, %d x %d px, %g µm/px", name, slide.vendor, *slide.size_px, slide.spacing_um
-        )
         return {
-            "path": str(row["path"]),
+            "path": str(path),
             "vendor": slide.vendor,
+            "read_by": slide.source.read_by,
+            "file_bytes": path.stat().st_size,
             "width_px": width_px,
             "height_px": height_px,
             "spacing_um": slide.spacing_um,
             "levels": [list(size) for size in slide.levels],
         }
+
+
+def _try_reading(slide: Slide) -> None:
+    """Read the middle of each level; raise InputError where not one can be read."""
+    errors = []
+    for (width_px, height_px), downsample in zip(slide.levels, slide.downsamples, strict=True):
+        corner = (width_px // 2 * downsample, height_px // 2 * downsample)
+        try:
+            slide.read(*corner, 1, 1, scale=downsample)
+        except InputError as error:
+            errors.append(error)
+    if len(errors) == len(slide.levels):
+        raise errors[0]
 
 
 def _require_whole_file(path: Path, name: str) -> None:
@@ -88,10 +130,12 @@ def open_inspected(info: dict, *, name: str, spacing_tolerance: float) -> Slide:
         spacing_um=info["spacing_um"],
         spacing_tolerance=spacing_tolerance,
     )
-    if list(slide.size_px) != [info["width_px"], info["height_px"]]:
+    found = [*slide.size_px, slide.path.stat().st_size]
+    if found != [info["width_px"], info["height_px"], info["file_bytes"]]:
         slide.close()
         raise InputError(
             f"slide {name}: {info['path']} has another size than when it was inspected"
-            f" ({info['width_px']} x {info['height_px']} px); run again"
+            f" ({info['width_px']} x {info['height_px']} px, {info['file_bytes']} bytes);"
+            " run again"
         )
     return slide

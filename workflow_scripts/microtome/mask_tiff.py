@@ -81,8 +81,9 @@ class MaskTiff:
         ndarray of shape (n_rows, n_columns)
             bool.
         """
-        if self._pixels is not None:
-            return self._binary(self._pixels[np.ix_(rows, columns)])
+        if self._is_mapped:
+            # Mapped for one band only: the pages that a map has touched count as memory.
+            return self._binary(self._map_pixels()[np.ix_(rows, columns)])
         band = np.zeros((len(rows), len(columns)), dtype=bool)
         height = self._segment_shape[0]
         # Consecutive rows of the band come from one row of tiles (or strip) at a time.
@@ -103,10 +104,10 @@ class MaskTiff:
             )
         self._page = page
         self.size_px = (page.imagewidth, page.imagelength)
-        self._pixels = None
         self._segment_shape = page.chunks
-        if page.is_memmappable:
-            self._pixels = self._map_pixels()
+        self._is_mapped = bool(page.is_memmappable)
+        if self._is_mapped:
+            self._map_pixels()  # tells at once if the file is cut short
         elif page.chunks[0] * page.chunks[1] > MAX_SEGMENT_PX:
             raise InputError(
                 f"{self.path}: is compressed in pieces of {page.chunks[1]} x {page.chunks[0]} px, "

@@ -1,65 +1,58 @@
 """Cutting the patches of a grid out of a slide."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from microtome.errors import InputError
 from microtome.grids import Grid
-from microtome.logs import log
 from microtome.slides import Slide
+from microtome.strips import read_strips
+from microtome.tile_patches import read_tiles
+from microtome.tile_plan import views_of
 
-# Neighbours are read as one strip, so that pixels they share are decoded once; so many at most.
-_STRIP_PATCHES = 32
 
+def read_patches(
+    slide: Slide, grid: Grid, *, threads: int = 1, spacings_um: Sequence[float] = ()
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Read the patches of a grid, region by region, row by row: each tile is decoded once.
 
-def read_patches(slide: Slide, grid: Grid) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Read the patches of a grid, in the grid's order.
+    Where patches lie on whole pixels of a level, or of what a decoder makes of it in the DCT
+    domain, they are pieced together from its tiles; else strips of them are resampled.
 
     Parameters
     ----------
     slide : Slide
         Opened slide.
     grid : Grid
-        Its patches.
+        Its patches, row by row.
+    threads : int
+        Threads that decode.
+    spacings_um : sequence of float
+        Further spacings in µm/px: patches of the same size in px with the same centres, from the
+        same decoding where one level serves them (MR-HistoCAE).
 
     Yields
     ------
     index : ndarray of shape (n,), int64
         Which patches of the grid these are.
     pixels : ndarray of shape (n, patch_px, patch_px, 3), uint8
-        RGB. Patches that cannot be decoded are left out, with a warning in the log.
+        RGB; of shape (n, 1 + len(spacings_um), patch_px, patch_px, 3), the grid's own spacing
+        first, where further spacings are asked for. Valid until the next item is asked for.
+        Patches that cannot be decoded are left out, with a warning in the log.
+
+    Raises
+    ------
+    InputError
+        If a spacing is finer than the slide's, or the file has changed meanwhile.
     """
-    side, stride = grid.patch_px, grid.stride_px
-    for index in _strips(grid):
-        column = grid.column[index]
-        width = int(column[-1] - column[0]) * stride + side
-        corner = float(grid.x_px[index[0]]), float(grid.y_px[index[0]])
-        try:
-            strip = slide.read(*corner, width, side, scale=grid.scale)
-        except InputError as error:
-            if len(index) == 1:
-                log.warning("%s", error)
-                continue
-            # One broken tile must not cost its neighbours: read the strip patch by patch.
-            for i in index:
-                yield from (
-                    (np.array([i]), pixels)
-                    for _, pixels in read_patches(slide, grid.subset(np.array([i])))
-                )
-            continue
-        left = (column - column[0]) * stride
-        # Views into the strip, copied once: (n, side, side, 3).
-        windows = np.lib.stride_tricks.sliding_window_view(strip, side, axis=1)[:, left]
-        yield index, np.ascontiguousarray(np.moveaxis(windows, (1, 3), (0, 2)))
-
-
-def _strips(grid: Grid) -> Iterator[np.ndarray]:
-    """Runs of patches of one row whose neighbours touch or overlap."""
     if not len(grid):
         return
-    gap = -(-grid.patch_px // grid.stride_px)  # so many columns on, patches no longer overlap
-    new = (np.diff(grid.row) != 0) | (np.diff(grid.column) > gap)
-    for run in np.split(np.arange(len(grid)), np.flatnonzero(new) + 1):
-        for first in range(0, len(run), _STRIP_PATCHES):
-            yield run[first : first + _STRIP_PATCHES]
+    scales = [grid.scale, *(slide.scale_for(spacing) for spacing in spacings_um)]
+    views = views_of(slide, grid, scales)
+    if views:
+        parts = read_tiles(slide, grid, views, threads=threads)
+    else:
+        parts = read_strips(slide, grid, scales, threads=threads)
+    for index, pixels in parts:
+        yield index, pixels if spacings_um else pixels[:, 0]
+    slide.require_unchanged()

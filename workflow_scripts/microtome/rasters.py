@@ -1,21 +1,20 @@
 """Masks and heatmaps of a slide: tiled pyramidal OME-TIFF, written and read in bands."""
 
-import os
-import tempfile
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import tifffile
 import zarr
 
+from microtome.bands import ReadRows, band_rows, bands, rows_of
 from microtome.files import atomic
+from microtome.spools import Spool
 
 TILE_PX = 512
-
-ReadRows = Callable[[int, int], np.ndarray]
+_KEPT_TILE_ROWS = 2
 
 
 def write_raster(
@@ -23,8 +22,9 @@ def write_raster(
 ) -> None:
     """Write one channel as a tiled pyramid that QuPath, Bio-Formats and tifffile open.
 
-    The rows are asked for from top to bottom, 512 at a time, so memory does not grow with the
-    raster's height. Coarser levels keep every second pixel: labels stay labels.
+    The rows are asked for from top to bottom, each once, at most 512 at a time and fewer where
+    they are long, so memory does not grow with the raster's height. Coarser levels keep every
+    second pixel: labels stay labels.
 
     Parameters
     ----------
@@ -42,23 +42,16 @@ def write_raster(
         levels.append(tuple(-(-side // 2) for side in levels[-1]))
     with (
         atomic(path) as temporary,
-        tempfile.TemporaryFile(dir=temporary.parent) as spill,
+        ExitStack() as spools,
         tifffile.TiffWriter(temporary, bigtiff=True, ome=True) as tiff,
     ):
-        offsets = np.cumsum([0] + [h * w for h, w in levels[1:]])
-        if offsets[-1]:
-            # Taken now: a disk that fills up under a memory map would kill the process.
-            os.posix_fallocate(spill.fileno(), 0, int(offsets[-1]))
-        coarser = [
-            np.memmap(spill, np.uint8, "r+", offset=int(at), shape=size)
-            for at, size in zip(offsets, levels[1:], strict=False)
-        ]
+        coarser = [spools.enter_context(Spool(size, np.uint8, beside=path)) for size in levels[1:]]
         for i, size in enumerate(levels):
             spacing = spacing_um * shape[1] / size[1] if i else spacing_um
             below = coarser[i] if i < len(coarser) else None
-            source = coarser[i - 1] if i else None
+            source = coarser[i - 1].rows if i else rows
             tiff.write(
-                _tiles(rows if source is None else _rows_of(source), size, below),
+                _tiles(source, size, below),
                 shape=size,
                 dtype=np.uint8,
                 tile=(TILE_PX, TILE_PX),
@@ -78,14 +71,13 @@ def write_raster(
 def write_array(path: str | Path, array: np.ndarray, *, spacing_um: float) -> None:
     """Write a raster that is in memory, ndarray of shape (height, width), bool or uint8."""
     labels = array.astype(np.uint8)
-    write_raster(path, _rows_of(labels), shape=labels.shape, spacing_um=spacing_um)
+    write_raster(path, rows_of(labels), shape=labels.shape, spacing_um=spacing_um)
 
 
-@dataclass(frozen=True)
 class Raster:
     """A raster opened for reading.
 
-    Attributes
+    Parameters
     ----------
     pixels : zarr.Array
         Shape (height, width), uint8; slicing decodes only the tiles it touches.
@@ -93,8 +85,10 @@ class Raster:
         µm per px.
     """
 
-    pixels: zarr.Array
-    spacing_um: float
+    def __init__(self, pixels: zarr.Array, spacing_um: float) -> None:
+        self.pixels = pixels
+        self.spacing_um = spacing_um
+        self._decoded: dict[int, np.ndarray] = {}  # rows of tiles
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -102,8 +96,33 @@ class Raster:
         return self.pixels.shape
 
     def rows(self, first_row: int, n_rows: int) -> np.ndarray:
-        """Rows as an ndarray of shape (n_rows, width), uint8."""
-        return self.pixels[first_row : first_row + n_rows]
+        """Rows as an ndarray of shape (n_rows, width), uint8; fewer at the end.
+
+        The rows of tiles last touched stay decoded: bands that overlap, or are lower than a tile,
+        cost nothing more as long as they are read from the top down.
+        """
+        last_row = min(first_row + n_rows, self.shape[0])
+        found = np.empty((last_row - first_row, self.shape[1]), np.uint8)
+        touched = range(first_row // TILE_PX, -(-last_row // TILE_PX))
+        self._decoded = {i: tiles for i, tiles in self._decoded.items() if i in touched}
+        for i in touched:
+            top = i * TILE_PX
+            if i not in self._decoded:
+                if len(self._decoded) == _KEPT_TILE_ROWS:
+                    del self._decoded[min(self._decoded)]
+                self._decoded[i] = self.pixels[top : top + TILE_PX]
+            a, b = max(first_row, top), min(last_row, top + TILE_PX)
+            found[a - first_row : b - first_row] = self._decoded[i][a - top : b - top]
+        return found
+
+    def thinned(self, step: int) -> np.ndarray:
+        """Every `step`-th pixel of every `step`-th row, for a picture."""
+        height, width = self.shape
+        found = np.empty((-(-height // step), -(-width // step)), np.uint8)
+        for first, n in bands(len(found), max(1, TILE_PX // step)):
+            rows = self.rows(first * step, (n - 1) * step + 1)
+            found[first : first + n] = rows[::step, ::step]
+        return found
 
 
 def open_raster(path: str | Path) -> Raster:
@@ -120,22 +139,18 @@ def read_raster(path: str | Path) -> tuple[np.ndarray, float]:
     return raster.rows(0, raster.shape[0]), raster.spacing_um
 
 
-def _tiles(
-    rows: ReadRows, shape: tuple[int, int], below: np.ndarray | None
-) -> Iterator[np.ndarray]:
+def _tiles(rows: ReadRows, shape: tuple[int, int], below: Spool | None) -> Iterator[np.ndarray]:
     """Cut bands into tiles, and fill the next coarser level on the way."""
     height, width = shape
-    for top in range(0, height, TILE_PX):
-        band = rows(top, min(TILE_PX, height - top))
+    part_rows = min(TILE_PX, band_rows(width))
+    for top, n_rows in bands(height, TILE_PX):
+        band = np.empty((n_rows, width), np.uint8)
+        for first, n in bands(n_rows, part_rows):
+            band[first : first + n] = rows(top + first, n)
         if below is not None:
-            half = band[::2, ::2]
-            below[top // 2 : top // 2 + len(half)] = half
+            below.write(top // 2, band[::2, ::2])
         for left in range(0, width, TILE_PX):
             yield np.ascontiguousarray(band[:, left : left + TILE_PX])
-
-
-def _rows_of(array: np.ndarray) -> ReadRows:
-    return lambda first, n: array[first : first + n]
 
 
 def _ome(path: str | Path, spacing_um: float) -> dict:

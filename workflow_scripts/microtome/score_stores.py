@@ -1,14 +1,21 @@
 """The scores of a slide's patches as a Zarr v3 store."""
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import zarr
 
+from microtome.bands import bands
 from microtome.files import atomic
 from microtome.grids import Grid
-from microtome.zarr_files import create_store, open_store, read_grid, write_array, write_columns
+from microtome.zarr_files import create_store, open_store, read_grid, write_columns
+
+# A chunk is a file: large enough that they are few, small enough to be held.
+_CHUNK_BYTES = 2**22
+_CHUNKS_HELD = 4
 
 
 def write_scores(
@@ -18,32 +25,72 @@ def write_scores(
     *,
     origin: dict,
 ) -> None:
-    """Write the probability maps of a slide's patches.
+    """Write the probability maps of a slide's patches, as they come.
 
     Parameters
     ----------
     path : str or Path
         The store's folder, ``.zarr``.
     parts : iterable of (index, probability)
-        Which patches of `grid`, and their tumour probability (n, h, w), float32: one value for a
-        patch (h = w = 1) or a map of it.
+        Which patches of `grid`, in any order, and their tumour probability (n, h, w), float32: one
+        value for a patch (h = w = 1) or a map of it.
     grid : Grid
-        All patches that were to be scored.
+        All patches that were to be scored. Those of which there is no part have NaN.
     origin : dict
         Where the scores came from; becomes the store's attributes.
     """
-    found = list(parts)
-    index = np.concatenate([np.empty(0, np.int64), *(i for i, _ in found)]).astype(np.int64)
-    if len(np.unique(index)) != len(index):
-        raise ValueError("a patch was scored twice")
-    maps = [p for _, p in found] or [np.empty((0, 1, 1), np.float32)]
-    probability = np.concatenate(maps).astype(np.float32)
-    order = np.argsort(index)
+    is_scored = np.zeros(len(grid), bool)
     with atomic(path) as temporary:
         group = create_store(temporary, grid, origin)
-        write_array(group, "probability", probability[order])
-        write_columns(group, grid.subset(index[order]))
-        group.attrs["unreadable_patches"] = len(grid) - len(index)
+        write_columns(group, grid)
+        chunks = None
+        for index, probability in parts:
+            if is_scored[index].any() or len(np.unique(index)) != len(index):
+                raise ValueError("a patch was scored twice")
+            is_scored[index] = True
+            chunks = chunks or _Chunks(group, (len(grid), *probability.shape[1:]))
+            chunks.put(index, probability)
+        (chunks or _Chunks(group, (len(grid), 1, 1))).flush()
+        group.attrs["unreadable_patches"] = int(np.count_nonzero(~is_scored))
+
+
+class _Chunks:
+    """The array of probabilities while it is filled: the chunks last touched are in memory."""
+
+    def __init__(self, group: zarr.Group, shape: tuple[int, int, int]) -> None:
+        self._size = min(max(1, shape[0]), max(1, _CHUNK_BYTES // (4 * shape[1] * shape[2])))
+        self._array = group.create_array(
+            "probability",
+            shape=shape,
+            dtype=np.float32,
+            chunks=(self._size, *shape[1:]),
+            fill_value=np.nan,
+        )
+        self._held: OrderedDict[int, np.ndarray] = OrderedDict()
+
+    def put(self, index: np.ndarray, probability: np.ndarray) -> None:
+        """Note the maps of some patches."""
+        for number in np.unique(index // self._size).tolist():
+            chosen = index // self._size == number
+            self._chunk(number)[index[chosen] % self._size] = probability[chosen]
+
+    def flush(self) -> None:
+        """Write what is in memory."""
+        while self._held:
+            self._write(*self._held.popitem())
+
+    def _chunk(self, number: int) -> np.ndarray:
+        if number not in self._held:
+            if len(self._held) == _CHUNKS_HELD:
+                self._write(*self._held.popitem(last=False))
+            first = number * self._size
+            self._held[number] = self._array[first : first + self._size]
+        self._held.move_to_end(number)
+        return self._held[number]
+
+    def _write(self, number: int, chunk: np.ndarray) -> None:
+        first = number * self._size
+        self._array[first : first + len(chunk)] = chunk
 
 
 @dataclass(frozen=True)
@@ -53,22 +100,31 @@ class Scores:
     Attributes
     ----------
     grid : Grid
-        The patches that have a score.
-    probability : ndarray of shape (n_patches, h, w), float32
-        Tumour probability.
+        The patches that were to be scored.
+    probability : zarr.Array or ndarray of shape (n_patches, h, w), float32
+        Tumour probability; NaN throughout a patch that could not be read.
     attributes : dict
         Where the scores came from.
     """
 
     grid: Grid
-    probability: np.ndarray
+    probability: zarr.Array | np.ndarray
     attributes: dict
+
+    def means(self) -> np.ndarray:
+        """Mean probability of each patch, shape (n_patches,), float32; NaN where unreadable."""
+        n, height, width = self.probability.shape
+        found = np.empty(n, np.float32)
+        for first, n_maps in bands(n, max(1, _CHUNK_BYTES // (4 * height * width))):
+            maps = self.probability[first : first + n_maps]
+            found[first : first + n_maps] = maps.mean((1, 2))
+        return found
 
 
 def open_scores(path: str | Path) -> Scores:
     """Open a store that `write_scores` wrote."""
     group = open_store(path)
-    return Scores(read_grid(group), group["probability"][:], dict(group.attrs))
+    return Scores(read_grid(group), group["probability"], dict(group.attrs))
 
 
 def score_attributes(path: str | Path) -> dict:

@@ -4,6 +4,7 @@ One meaning of a region everywhere: its upper left corner in level-0 px, its siz
 and `scale`, the level-0 px per output px that `Slide.scale_for` gives for a spacing in µm/px.
 """
 
+import math
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,10 +14,18 @@ import openslide
 from PIL import Image
 
 from microtome.errors import InputError
+from microtome.image_source import ImageSource
+from microtome.openslide_source import OpenSlideSource
 from microtome.spacing import scale_for
+from microtome.tile_levels import read_tile_tables
+from microtome.tiled_source import REDUCTIONS, TiledSource
 
 # A level whose width is 4.0003 times smaller than level 0 is a level of downsample 4.
 _LEVEL_ROUNDING = 0.005
+# Larger regions are read in parts of so many source px, whatever the slide's size.
+_MAX_SOURCE_PX = 2**22
+# Formats of OpenSlide's whose tiles lie where TIFF says; the others shift, join or pad theirs.
+_TILED_VENDORS = (None, "aperio", "generic-tiff")
 
 
 class Slide:
@@ -32,6 +41,21 @@ class Slide:
         µm per pixel of level 0; overrides what the file says.
     spacing_tolerance : float
         See `microtome.spacing.scale_for`; `spacing_at` says what a spacing really is.
+
+    Attributes
+    ----------
+    vendor : str
+        Who made the file.
+    size_px : tuple of int
+        Width and height of level 0.
+    levels : list of (width_px, height_px)
+        Sizes of the levels, finest first.
+    downsamples : list of float
+        Level-0 px per pixel of each level.
+    spacing_um : float
+        µm per pixel of level 0.
+    source : TiledSource, OpenSlideSource or ImageSource
+        What reads the pixels.
 
     Raises
     ------
@@ -52,18 +76,12 @@ class Slide:
         self.spacing_tolerance = spacing_tolerance
         if not self.path.exists():
             raise InputError(f"slide {name}: the file {path} does not exist")
-        self._open()
-        self.size_px: tuple[int, int] = self._file.dimensions
-        self.vendor: str = self._file.properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown")
+        self._opened = self._state()
+        self.vendor, self.source = _open_source(self.path, name)
+        self.levels: list[tuple[int, int]] = list(self.source.levels)
+        self.size_px = self.levels[0]
+        self.downsamples = [_rounded(d) for d in self.source.downsamples]
         self.spacing_um = self._spacing(spacing_um)
-
-    def _open(self) -> None:
-        try:
-            self._file = openslide.OpenSlide(self.path)
-        except openslide.OpenSlideError as error:
-            raise InputError(
-                f"slide {self.name}: {self.path} cannot be opened as a slide ({error})"
-            ) from error
 
     def __enter__(self) -> Self:
         return self
@@ -75,18 +93,28 @@ class Slide:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self.source.close()
 
-    @property
-    def levels(self) -> list[tuple[int, int]]:
-        """Sizes of the levels: list of (width_px, height_px), finest first."""
-        return list(self._file.level_dimensions)
+    def require_unchanged(self) -> None:
+        """Raise InputError if the file is gone or another one since it was opened."""
+        if self._state() != self._opened:
+            raise InputError(
+                f"slide {self.name}: {self.path} has changed while it was read; run again"
+            )
 
-    @property
-    def downsamples(self) -> list[float]:
-        """Level-0 px per pixel of each level."""
-        rounded = [(round(d), d) for d in self._file.level_downsamples]
-        return [float(n) if abs(d / n - 1) < _LEVEL_ROUNDING else d for n, d in rounded]
+    def _state(self) -> tuple[int, int, int]:
+        try:
+            state = self.path.stat()
+        except OSError as error:
+            raise InputError(
+                f"slide {self.name}: {self.path} is no longer there ({error.strerror})"
+            ) from error
+        return state.st_size, state.st_mtime_ns, state.st_ino
+
+    def level_for(self, scale: float) -> int:
+        """The coarsest level that is fine enough for `scale` level-0 px per output px."""
+        fine = [i for i, d in enumerate(self.downsamples) if d <= scale * (1 + _LEVEL_ROUNDING)]
+        return fine[-1]
 
     def scale_for(self, spacing_um: float) -> float:
         """Level-0 px per output px for a spacing in µm/px: see `microtome.spacing.scale_for`."""
@@ -126,55 +154,98 @@ class Slide:
         InputError
             If the region cannot be decoded.
         """
-        downsamples = self.downsamples
-        level = max(i for i, d in enumerate(downsamples) if d <= scale * (1 + _LEVEL_ROUNDING))
-        zoom = scale / downsamples[level]  # level px per output px
-        left, top = x_px / downsamples[level], y_px / downsamples[level]
-        width, height = width_px * zoom, height_px * zoom
+        level = self.level_for(scale)
+        zoom = scale / self.downsamples[level]  # level px per output px
+        decoded = zoom / self._reduction(2 ** int(math.log2(zoom)))
+        most = _MAX_SOURCE_PX / decoded**2  # output px of a part
+        columns = max(1, min(width_px, max(int(most**0.5), int(most / height_px))))
+        rows = max(1, int(most / columns))
+        if rows >= height_px and columns >= width_px:
+            return self._read_part(x_px, y_px, width_px, height_px, level=level, zoom=zoom)
+        result = np.empty((height_px, width_px, 3), np.uint8)
+        for top in range(0, height_px, rows):
+            for left in range(0, width_px, columns):
+                part = result[top : top + rows, left : left + columns]
+                part[:] = self._read_part(
+                    x_px + left * scale,
+                    y_px + top * scale,
+                    part.shape[1],
+                    part.shape[0],
+                    level=level,
+                    zoom=zoom,
+                )
+        return result
+
+    def _read_part(
+        self,
+        x_px: float,
+        y_px: float,
+        width_px: int,
+        height_px: int,
+        *,
+        level: int,
+        zoom: float,
+    ) -> np.ndarray:
+        downsample = self.downsamples[level]
+        left, top = x_px / downsample, y_px / downsample  # in level px
         if all(float(n).is_integer() for n in (left, top, zoom)):
-            pixels = self._read_level(level, int(left), int(top), int(width), int(height))
-            return pixels if zoom == 1 else np.asarray(Image.fromarray(pixels).reduce(int(zoom)))
+            # What divides everything is left to the decoder, the rest is a mean of whole pixels.
+            reduce = self._reduction(math.gcd(int(zoom), int(left), int(top)))
+            mean = int(zoom) // reduce
+            x, y = int(left) // reduce, int(top) // reduce
+            pixels = self.source.read(level, x, y, width_px * mean, height_px * mean, reduce=reduce)
+            return pixels if mean == 1 else np.asarray(Image.fromarray(pixels).reduce(mean))
+        reduce = self._reduction(2 ** int(math.log2(zoom)))
+        left, top, zoom = left / reduce, top / reduce, zoom / reduce
+        width, height = width_px * zoom, height_px * zoom
         # Pillow's BOX does not weigh by area where pixels do not line up; BILINEAR is a triangle
         # and looks one output px beyond the region on each side.
         margin = int(np.ceil(zoom)) + 1
         x0, y0 = int(np.floor(left)) - margin, int(np.floor(top)) - margin
         x1, y1 = int(np.ceil(left + width)) + margin, int(np.ceil(top + height)) + margin
-        pixels = Image.fromarray(self._read_level(level, x0, y0, x1 - x0, y1 - y0))
+        pixels = self.source.read(level, x0, y0, x1 - x0, y1 - y0, reduce=reduce)
         box = (left - x0, top - y0, left - x0 + width, top - y0 + height)
         size = (width_px, height_px)
-        return np.asarray(pixels.resize(size, Image.Resampling.BILINEAR, box=box))
+        image = Image.fromarray(pixels)
+        return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box=box))
 
-    def _read_level(self, level: int, x: int, y: int, width: int, height: int) -> np.ndarray:
-        """RGB of a rectangle in the pixels of one level."""
-        downsample = self.downsamples[level]
-        corner = (round(x * downsample), round(y * downsample))
-        try:
-            region = self._file.read_region(corner, level, (width, height))
-        except openslide.OpenSlideError as error:
-            self._open()  # OpenSlide refuses all further reads after an error
-            raise InputError(
-                f"slide {self.name}: {self.path} cannot be read at x={corner[0]}, y={corner[1]},"
-                f" level {level} ({error})"
-            ) from error
-        white = Image.new("RGB", region.size, "white")
-        white.paste(region, mask=region.getchannel("A"))
-        return np.asarray(white)
+    def _reduction(self, divisor: int) -> int:
+        """The strongest reduction of the decoder's that divides `divisor`."""
+        if not self.source.reduces:
+            return 1
+        return next(reduce for reduce in REDUCTIONS if divisor % reduce == 0)
 
     def _spacing(self, override_um: float | None) -> float:
         if override_um is not None:
             return float(override_um)
-        properties = self._file.properties
-        try:
-            x_um = float(properties[openslide.PROPERTY_NAME_MPP_X])
-            y_um = float(properties[openslide.PROPERTY_NAME_MPP_Y])
-        except (KeyError, ValueError) as error:
+        if self.source.spacing_um is None:
             raise InputError(
                 f"slide {self.name}: {self.path} does not say its spacing;"
                 " add it to the column spacing_um of the slide sheet (µm per pixel)"
-            ) from error
+            )
+        x_um, y_um = self.source.spacing_um
         if not 0.01 < x_um < 100 or not 0.95 < y_um / x_um < 1.05:
             raise InputError(
                 f"slide {self.name}: {self.path} says its pixels are {x_um:g} x {y_um:g} µm, which"
                 " cannot be; give the right value in the column spacing_um of the slide sheet"
             )
         return (x_um + y_um) / 2
+
+
+def _rounded(downsample: float) -> float:
+    whole = round(downsample)
+    return float(whole) if abs(downsample / whole - 1) < _LEVEL_ROUNDING else downsample
+
+
+def _open_source(path: Path, name: str) -> tuple[str, TiledSource | OpenSlideSource | ImageSource]:
+    """Who made a slide, and what reads it."""
+    vendor = openslide.OpenSlide.detect_format(path)
+    if vendor in _TILED_VENDORS:
+        tables = read_tile_tables(path, name=name)
+        # Where Aperio's lack tiles, OpenSlide makes the coarser levels there from the finer ones.
+        incomplete = tables and any(0 in table.counts for table in tables.levels)
+        if tables and not (vendor == "aperio" and incomplete and len(tables.levels) > 1):
+            return vendor or "tiff", TiledSource(path, tables, name=name)
+    if vendor:
+        return vendor, OpenSlideSource(path, name=name)
+    return "image", ImageSource(path, name=name)

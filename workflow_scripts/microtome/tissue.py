@@ -4,41 +4,30 @@ Generalized framework, section "tissue mask"; its CAMELYON variant turns black b
 white and takes a 7 x 7 median first.
 """
 
+from pathlib import Path
+
 import numpy as np
 from scipy import ndimage
 from skimage.color import rgb2hsv
 from skimage.filters import threshold_otsu
 
+from microtome.bands import ReadRows, band_rows, bands, window
+from microtome.channels import strongest, weakest
+from microtome.components import drop_small
 from microtome.errors import InputError
-from microtome.masks import closed, opened, without_small
-from microtome.slides import Slide
+from microtome.masks import closed_rows, opened_rows
+from microtome.spools import Spool, spooled
 
-_ROWS = 512
-# In brightfield even dense tissue has more light than this in its weakest channel (of 255).
-_DARK, _LEAST_LIT = 60, 0.02
-
-
-def read_overview(slide: Slide, *, spacing_um: float) -> tuple[np.ndarray, float]:
-    """Read a whole slide at low resolution, in bands.
-
-    Returns
-    -------
-    pixels : ndarray of shape (height, width, 3), uint8
-        RGB.
-    scale : float
-        Level-0 px per px.
-    """
-    scale = slide.scale_for(spacing_um)
-    width, height = (int(np.ceil(side / scale)) for side in slide.size_px)
-    pixels = np.empty((height, width, 3), np.uint8)
-    for top in range(0, height, _ROWS):
-        n_rows = min(_ROWS, height - top)
-        pixels[top : top + n_rows] = slide.read(0, top * scale, width, n_rows, scale=scale)
-    return pixels, scale
+# JPEG ringing makes a saturated seam along padding, as wide as the blur of the downsampling.
+_SEAM_PX = 2
+_MEDIAN_PX = 7
+_COLOUR_BAND_PX = 2**19
+_N_CODES = 256 * 256  # a pixel's saturation follows from its strongest and weakest channel
 
 
 def tissue_mask(
-    pixels: np.ndarray,
+    rows: ReadRows,
+    shape: tuple[int, int],
     *,
     spacing_um: float,
     variant: str,
@@ -50,13 +39,18 @@ def tissue_mask(
     closing_um: float,
     min_area_um2: float,
     max_hole_um2: float,
-) -> np.ndarray:
+    beside: str | Path,
+    n_rows: int | None = None,
+) -> Spool:
     """Tell tissue from glass, padding and pen.
 
     Parameters
     ----------
-    pixels : ndarray of shape (height, width, 3), uint8
-        RGB at `spacing_um` µm/px.
+    rows : callable
+        ``rows(first_row, n_rows)`` gives an ndarray of shape (n_rows, width, 3), uint8: RGB at
+        `spacing_um` µm/px.
+    shape : tuple of int
+        Height and width.
     variant : {'plain', 'camelyon'}
         'camelyon' smooths with a 7 x 7 median first.
     black_below : int
@@ -70,51 +64,117 @@ def tissue_mask(
         Radii of the discs that remove specks and close gaps.
     min_area_um2, max_hole_um2 : float
         Smaller pieces are dropped, smaller holes are filled.
+    beside : str or Path
+        The mask is kept on disk beside it.
+    n_rows : int, optional
+        Rows of a band; the mask does not depend on it.
 
     Returns
     -------
-    ndarray of shape (height, width), bool
-        True on tissue.
+    Spool of shape (height, width), bool
+        True on tissue; to be closed.
     """
-    black = (pixels < black_below).all(axis=2)
-    # JPEG ringing makes a saturated seam along padding, as wide as the blur of the downsampling.
-    black = ndimage.binary_dilation(black, iterations=2)
-    pixels = np.where(black[..., None], np.uint8(255), pixels)
-    if variant == "camelyon":
-        pixels = ndimage.median_filter(pixels, size=(7, 7, 1))
-    saturation = np.empty(black.shape, np.float32)
-    pen = np.empty(black.shape, bool)
-    for top in range(0, len(pixels), _ROWS):  # in bands: HSV takes four times the room of RGB
-        rows = slice(top, top + _ROWS)
-        hue, saturation[rows], _ = np.moveaxis(rgb2hsv(pixels[rows].astype(np.float32) / 255), 2, 0)
-        is_ink = (hue > pen_hues[0]) & (hue < pen_hues[1])
-        pen[rows] = is_ink & (saturation[rows] > pen_saturation)
-    saturation[pen] = 0
-    measured = saturation[~(black | pen)]
-    if measured.size == 0 or measured.max() == measured.min():
-        return np.zeros(black.shape, bool)
-    mask = saturation > np.clip(threshold_otsu(measured), *saturation_bounds)
-    mask = opened(mask, round(opening_um / spacing_um))
-    mask = closed(mask, round(closing_um / spacing_um))
-    mask = without_small(mask, min_area_um2 / spacing_um**2)
-    return ~without_small(~mask, max_hole_um2 / spacing_um**2)
+    opening_px, closing_px = round(opening_um / spacing_um), round(closing_um / spacing_um)
+    # HSV takes thirty times the room of a mask; discs want bands larger than themselves.
+    colour_rows = n_rows or band_rows(shape[1], band_px=_COLOUR_BAND_PX)
+    n_rows = n_rows or max(band_rows(shape[1]), 4 * (opening_px + closing_px))
+    colours = _Colours(
+        variant=variant, black_below=black_below, pen_hues=pen_hues, pen_saturation=pen_saturation
+    )
+    measured = np.zeros(_N_CODES, np.int64)
+    with Spool(shape, np.uint16, beside=beside) as codes:
+        for first, n in bands(shape[0], colour_rows):
+            found, counts = colours.codes(rows, shape[0], first, n)
+            codes.write(first, found)
+            measured += counts
+        is_tissue = _above_otsu(measured, saturation_bounds)
+        if is_tissue is None:
+            return Spool(shape, bool, beside=beside)  # of zeros
+        mask_rows = opened_rows(lambda y, n: is_tissue[codes.rows(y, n)], shape, opening_px)
+        mask_rows = closed_rows(mask_rows, shape, closing_px)
+        mask = spooled(mask_rows, shape, bool, beside=beside, n_rows=n_rows)
+    try:
+        drop_small(mask, min_area_um2 / spacing_um**2, n_rows=n_rows)
+        drop_small(mask, max_hole_um2 / spacing_um**2, of=False, n_rows=n_rows)
+    except BaseException:
+        mask.close()
+        raise
+    return mask
 
 
-def require_brightfield(pixels: np.ndarray, *, name: str) -> None:
-    """Raise InputError where nearly nothing of an overview is lit: fluorescence, not H&E."""
-    # The last row and column may hang over the slide, and are partly white then.
-    lit = (pixels[:-1, :-1].min(axis=2) >= _DARK).mean()
-    if lit < _LEAST_LIT:
-        raise InputError(
-            f"slide {name}: {1 - lit:.1%} of it is dark: fluorescence or an unscanned slide, not"
-            " H&E; take it out of the slide sheet"
-        )
-
-
-def require_tissue(mask: np.ndarray, *, name: str) -> None:
-    """Raise InputError where the mask of slide `name` is empty."""
-    if not mask.any():
+def require_tissue(tissue_px: int, *, name: str) -> None:
+    """Raise InputError where the mask of slide `name` has no pixel of tissue."""
+    if not tissue_px:
         raise InputError(
             f"slide {name}: no tissue found; look at the slide, and at `tissue` in the config"
             " if it has some"
         )
+
+
+class _Colours:
+    """What the colours of a slide say, as two bytes a pixel."""
+
+    def __init__(
+        self,
+        *,
+        variant: str,
+        black_below: int,
+        pen_hues: tuple[float, float],
+        pen_saturation: float,
+    ) -> None:
+        self._smooth = variant == "camelyon"
+        self._black_below = black_below
+        self._pen_hues = pen_hues
+        self._pen_saturation = pen_saturation
+        self._saturation = _saturations()
+
+    def codes(
+        self, rows: ReadRows, height: int, first: int, n_rows: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """256 times the strongest channel plus the weakest, 0 for pen, of a band.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_rows, width), uint16
+            See `_saturations`.
+        counts : ndarray of shape (65536,), int64
+            How often each occurs where there is neither padding nor pen.
+        """
+        margin = _SEAM_PX + (_MEDIAN_PX // 2 if self._smooth else 0)
+        pixels, above = window(rows, height, first, n_rows, margin=margin)
+        black = strongest(pixels) < self._black_below
+        if black.any():
+            black = ndimage.binary_dilation(black, iterations=_SEAM_PX)
+            pixels = np.where(black[..., None], np.uint8(255), pixels)
+        if self._smooth:
+            pixels = ndimage.median_filter(pixels, size=(_MEDIAN_PX, _MEDIAN_PX, 1))
+        band = slice(above, above + n_rows)
+        pixels, black = pixels[band], black[band]
+        codes = strongest(pixels).astype(np.uint16) << 8 | weakest(pixels)
+        pen = self._saturation[codes] > self._pen_saturation
+        hue = rgb2hsv(pixels[pen].astype(np.float32) / 255)[:, 0] if pen.any() else np.empty(0)
+        pen[pen] = (hue > self._pen_hues[0]) & (hue < self._pen_hues[1])
+        codes[pen] = 0
+        return codes, np.bincount(codes[~(black | pen)], minlength=_N_CODES)
+
+
+def _saturations() -> np.ndarray:
+    """HSV saturation by 256 * strongest channel + weakest, shape (65536,), float32."""
+    high, low = np.divmod(np.arange(_N_CODES), 256)
+    colours = np.stack([np.maximum(high, low), low, low], axis=1)
+    return rgb2hsv(colours.astype(np.float32) / 255)[:, 1]
+
+
+def _above_otsu(counts: np.ndarray, bounds: tuple[float, float]) -> np.ndarray | None:
+    """Which codes are above Otsu's threshold, held between `bounds`: shape (65536,), bool.
+
+    None where all that was measured is alike. The histogram is the one that `threshold_otsu`
+    makes of an image.
+    """
+    saturation, seen = _saturations(), counts > 0
+    measured = saturation[seen]
+    if measured.size == 0 or measured.max() == measured.min():
+        return None
+    histogram, edges = np.histogram(measured, bins=256, weights=counts[seen])
+    threshold = threshold_otsu(hist=(histogram, (edges[:-1] + edges[1:]) / 2.0))
+    return saturation > np.clip(threshold, *bounds)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from PIL import Image
-
-from microtome.files import atomic, read_json
+from microtome.bands import count_true
+from microtome.files import read_json
 from microtome.inspection import open_inspected
 from microtome.logs import log
-from microtome.rasters import write_array
-from microtome.tissue import read_overview, require_brightfield, require_tissue, tissue_mask
+from microtome.overviews import read_overview, require_brightfield, write_picture
+from microtome.rasters import write_raster
+from microtome.tissue import require_tissue, tissue_mask
 
 
 def make_tissue(
@@ -45,14 +45,18 @@ def make_tissue(
     """
     settings = dict(tissue_settings)
     with open_inspected(read_json(inspected), name=name, **slide_settings) as slide:
-        pixels, scale = read_overview(slide, spacing_um=settings.pop("spacing_um"))
+        pixels, scale = read_overview(slide, spacing_um=settings.pop("spacing_um"), beside=overview)
         spacing_um = slide.spacing_at(scale)
-    require_brightfield(pixels, name=name)
-    found = tissue_mask(pixels, spacing_um=spacing_um, **settings)
-    require_tissue(found, name=name)
-    tissue_mm2 = float(found.sum() * spacing_um**2 / 1e6)
-    log.info("%s: %.2f mm² of tissue, %.0f %% of the slide", name, tissue_mm2, 100 * found.mean())
-    write_array(mask, found, spacing_um=spacing_um)
-    with atomic(overview) as temporary:
-        Image.fromarray(pixels).save(temporary, format="JPEG", quality=90)
+    with pixels:
+        require_brightfield(pixels.rows, pixels.shape, name=name)
+        shape = pixels.shape[:2]
+        found = tissue_mask(pixels.rows, shape, spacing_um=spacing_um, beside=mask, **settings)
+        with found:
+            tissue_px = count_true(found.rows, shape)
+            require_tissue(tissue_px, name=name)
+            write_raster(mask, found.rows, shape=shape, spacing_um=spacing_um)
+        write_picture(overview, pixels.rows, pixels.shape)
+    tissue_mm2 = float(tissue_px * spacing_um**2 / 1e6)
+    percent = 100 * tissue_px / (shape[0] * shape[1])
+    log.info("%s: %.2f mm² of tissue, %.0f %% of the slide", name, tissue_mm2, percent)
     return {"tissue_mm2": tissue_mm2, "spacing_um": spacing_um}

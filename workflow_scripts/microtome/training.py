@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from microtome.datasets import PatchData
+from microtome.datasets import Patches
 from microtome.devices import autocast, default_device, needs_loss_scaling
 from microtome.errors import InputError
 from microtome.files import atomic
@@ -25,8 +25,8 @@ def fit(
     model: nn.Module,
     objective: Objective,
     *,
-    train: PatchData,
-    validation: PatchData,
+    train: Patches,
+    validation: Patches,
     epochs: int,
     batch: int,
     learning_rate: float,
@@ -48,7 +48,7 @@ def fit(
         Changed in place.
     objective : callable
         What is measured on a batch.
-    train, validation : PatchData
+    train, validation : Patches
         Patches; `validation` may be empty.
     epochs, batch : int
         Passes over the patches, and patches a step.
@@ -116,7 +116,7 @@ def fit(
 
 
 @torch.no_grad()
-def measure(model: nn.Module, objective: Objective, data: PatchData, *, batch: int) -> "_Means":
+def measure(model: nn.Module, objective: Objective, data: Patches, *, batch: int) -> "_Means":
     """Means of the objective's scalars over all patches, the model in evaluation mode."""
     device = next(model.parameters()).device
     model.eval()

@@ -1,0 +1,226 @@
+"""Writers of tiny slides in every form that scanners and converters give them."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import tifffile
+from PIL import Image
+
+JPEG_2000_RGB, JPEG_2000_YCBCR = 33005, 33003
+# How each way to store a tile is called here: (TIFF's compression, photometric, predictor).
+STORAGE = {
+    "jpeg rgb": (7, "rgb", False),
+    "jpeg 4:4:4": (7, "ycbcr", False),
+    "jpeg 4:2:2": (7, "ycbcr", False),
+    "jpeg 4:2:0": (7, "ycbcr", False),
+    "none": (1, "rgb", False),
+    "lzw": (5, "rgb", False),
+    "lzw predictor": (5, "rgb", True),
+    "deflate": (8, "rgb", False),
+    "deflate predictor": (8, "rgb", True),
+    "zstd": (50000, "rgb", False),
+    "zstd predictor": (50000, "rgb", True),
+    "jpeg 2000": (JPEG_2000_RGB, "rgb", False),
+    "jpeg 2000 standard": (34712, "rgb", False),
+}
+_BYTES = {
+    1: bytes,
+    5: imagecodecs.lzw_encode,
+    8: imagecodecs.zlib_encode,
+    50000: imagecodecs.zstd_encode,
+}
+_SUBSAMPLING = {"4:4:4": (1, 1), "4:2:2": (2, 1), "4:2:0": (2, 2)}
+
+
+def texture(height: int, width: int, *, seed: int = 0) -> np.ndarray:
+    """Draw something as smooth and as coloured as stained tissue."""
+    rng = np.random.default_rng(seed)
+    density = np.zeros((height, width, 2))
+    for step, weight in ((64, 0.7), (16, 0.5), (5, 0.35), (2, 0.06)):
+        shape = (height // step + 2, width // step + 2)
+        for stain in range(2):
+            coarse = rng.random(shape, np.float32)
+            size = (shape[1] * step, shape[0] * step)
+            density[..., stain] += weight * (_resized(coarse, size)[:height, :width] - 0.3)
+    stains = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]])
+    light = 10 ** -(density.clip(0) @ stains * 0.5)
+    return (245 * light).round().astype(np.uint8)
+
+
+def _resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BICUBIC))
+
+
+def jpeg(pixels: np.ndarray, storage: str, *, quality: int = 85) -> bytes:
+    """Encode one tile as scanners do: the stream says nowhere how its colours are coded."""
+    rgb = storage == "jpeg rgb"
+    stream = imagecodecs.jpeg8_encode(
+        np.ascontiguousarray(pixels),
+        level=quality,
+        colorspace="rgb",
+        outcolorspace="rgb" if rgb else "ycbcr",
+        subsampling="444" if rgb else storage.removeprefix("jpeg ").replace(":", ""),
+    )
+    kept = b"".join(part for kind, part in _segments(stream) if kind not in (0xE0, 0xEE))
+    if rgb:  # The encoder calls the components R, G and B, which would tell; Aperio 0, 1 and 2.
+        for old in (b"\x03R\x11\x00G\x11\x00B\x11\x00", b"\x03R\x00G\x00B\x00"):
+            kept = kept.replace(old, old.translate(bytes.maketrans(b"RGB", b"\x00\x01\x02")))
+    return kept
+
+
+def _segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
+    """The segments of a JPEG by the second byte of their marker; the last is all the rest."""
+    yield 0xD8, stream[:2]
+    at = 2
+    while stream[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
+        yield stream[at + 1], stream[at:end]
+        at = end
+    yield 0xDA, stream[at:]
+
+
+def without_tables(stream: bytes) -> tuple[bytes, bytes]:
+    """Take a JPEG's tables out of it: TIFF's tag JPEGTables, and the stream without them."""
+    tables, rest = b"", b""
+    for kind, part in _segments(stream):
+        if kind in (0xDB, 0xC4):
+            tables += part
+        else:
+            rest += part
+    return b"\xff\xd8" + tables + b"\xff\xd9", rest
+
+
+def encoded(pixels: np.ndarray, storage: str) -> bytes:
+    """One tile as it is stored."""
+    compression, _, predictor = STORAGE[storage]
+    if compression == 7:
+        return jpeg(pixels, storage)
+    if compression in (JPEG_2000_RGB, JPEG_2000_YCBCR, 34712):
+        return imagecodecs.jpeg2k_encode(pixels, codecformat="J2K", level=45, mct=False)
+    if predictor:
+        pixels = np.diff(pixels, axis=1, prepend=np.zeros_like(pixels[:, :1]))
+    return _BYTES[compression](np.ascontiguousarray(pixels).tobytes())
+
+
+def tiles_of(
+    pixels: np.ndarray, tile: tuple[int, int], padding: int | None
+) -> Iterator[np.ndarray]:
+    """Cut a level into tiles, height and width of `tile`; beyond the edge its last px go on."""
+    height, width = tile
+    down, right = (-side % step for side, step in zip(pixels.shape, tile, strict=False))
+    how = {"mode": "edge"} if padding is None else {"constant_values": padding}
+    padded = np.pad(pixels, ((0, down), (0, right), (0, 0)), **how)
+    for top in range(0, padded.shape[0], height):
+        for left in range(0, padded.shape[1], width):
+            yield padded[top : top + height, left : left + width]
+
+
+def ome_description(
+    width: int, height: int, *, x_um: str = "0.5", y_um: str = "0.5", unit: str | None = None
+) -> str:
+    """What an OME-TIFF says of one RGB image."""
+    units = "" if unit is None else f' PhysicalSizeXUnit="{unit}" PhysicalSizeYUnit="{unit}"'
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        '<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8"'
+        f' SizeX="{width}" SizeY="{height}" SizeC="3" SizeZ="1" SizeT="1"'
+        f' PhysicalSizeX="{x_um}" PhysicalSizeY="{y_um}"{units}>'
+        '<Channel ID="Channel:0:0" SamplesPerPixel="3"/><TiffData IFD="0" PlaneCount="1"/>'
+        "</Pixels></Image></OME>"
+    )
+
+
+def write_tiled(
+    path: Path,
+    pixels: np.ndarray,
+    storage: str,
+    *,
+    tile: tuple[int, int] = (64, 64),
+    downsamples: tuple[int, ...] = (1, 4),
+    aperio: bool = True,
+    padding: int | None = None,
+    absent: Collection[tuple[int, int]] = (),
+    tables: bool = True,
+    resolution: tuple[float, float] | None = None,
+    subifds: bool = False,
+    description: str | None = None,
+    **form: object,
+) -> Path:
+    """Write a tiled pyramid.
+
+    Parameters
+    ----------
+    path : Path
+        Where.
+    pixels : ndarray of shape (height, width, 3), uint8
+        Level 0.
+    storage : str
+        One of `STORAGE`.
+    tile : tuple of int
+        Height and width of a tile.
+    downsamples : tuple of int
+        The levels.
+    aperio : bool
+        Whether it says that Aperio made it, at 0.5 µm/px.
+    padding : int, optional
+        What tiles hold beyond the edge of the slide; without, its last px go on.
+    absent : collection of (level, tile)
+        Tiles that are not there: offset and count are 0.
+    tables : bool
+        Whether JPEG tables are kept once for all tiles.
+    resolution : tuple of float, optional
+        Px per cm in x and y.
+    subifds : bool
+        Whether the coarser levels hang under the first.
+    description : str, optional
+        Instead of the usual one.
+    **form
+        For `tifffile.TiffWriter`: bigtiff, byteorder.
+    """
+    compression, photometric, predictor = STORAGE[storage]
+    height, width = pixels.shape[:2]
+    with tifffile.TiffWriter(path, **form) as tiff:
+        for number, by in enumerate(downsamples):
+            whole = pixels[: height // by * by, : width // by * by]
+            level = np.asarray(Image.fromarray(whole).reduce(by))
+            streams = [encoded(part, storage) for part in tiles_of(level, tile, padding)]
+            head = {}
+            if compression == 7:
+                # Else tifffile would call it YCbCr.
+                head["compressionargs"] = {"outcolorspace": photometric}
+                if photometric == "ycbcr":
+                    head["subsampling"] = _SUBSAMPLING[storage.removeprefix("jpeg ")]
+                if tables:
+                    head["jpegtables"] = without_tables(streams[0])[0]
+                    streams = [without_tables(stream)[1] for stream in streams]
+            if resolution:
+                head |= {"resolution": resolution, "resolutionunit": "CENTIMETER"}
+            if subifds:
+                head |= {"subifds": len(downsamples) - 1} if by == 1 else {}
+            if not aperio and by > 1:
+                head["subfiletype"] = 1
+            text = description
+            if text is None and aperio:
+                size = "" if by == 1 else f" -> {level.shape[1]}x{level.shape[0]}"
+                text = (
+                    f"Aperio Image Library v12.0.0\r\n{width}x{height} [0,0 {width}x{height}]"
+                    f" ({tile[1]}x{tile[0]}){size}|AppMag = 20|MPP = 0.5"
+                )
+            tiff.write(
+                iter([b"" if (number, i) in absent else s for i, s in enumerate(streams)]),
+                shape=level.shape,
+                dtype=np.uint8,
+                tile=tile,
+                compression=compression,
+                predictor=2 if predictor else None,
+                photometric=photometric,
+                planarconfig="contig",
+                description=None if text is None else text.encode(),
+                metadata=None,
+                software=False,
+                **head,
+            )
+    return path

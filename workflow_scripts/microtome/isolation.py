@@ -1,0 +1,86 @@
+"""Running what may crash, hang or eat all memory in a process of its own."""
+
+import multiprocessing
+import os
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from microtome.errors import InputError
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def run_isolated(
+    work: Callable[..., dict], *, name: str, timeout_s: float, extra_mb: int, **arguments: object
+) -> dict:
+    """Run `work(**arguments)` in a child process with limits.
+
+    The libraries that parse slides are written in C, and a broken file can make them crash or
+    loop, which no exception tells.
+
+    Parameters
+    ----------
+    work : callable
+        What to run; returns what JSON can hold.
+    name : str
+        What it is about, such as ``slide a: a.svs``, for messages.
+    timeout_s : float
+        It is killed after so many seconds.
+    extra_mb : int
+        Memory it may take beyond what is in use now.
+
+    Returns
+    -------
+    dict
+        What `work` returned.
+
+    Raises
+    ------
+    InputError
+        What `work` raised, or that it crashed, or went over a limit.
+    """
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_child, args=(sender, work, extra_mb, arguments), daemon=True)
+    child.start()
+    sender.close()
+    try:
+        if not receiver.poll(timeout_s):
+            raise InputError(f"{name} cannot be opened: no end after {timeout_s:g} s")
+        found, error = receiver.recv()
+    except EOFError:
+        child.join()
+        code = child.exitcode or 0
+        why = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        raise InputError(f"{name} cannot be opened: it crashes its reader ({why})") from None
+    finally:
+        child.kill()
+        child.join()
+        receiver.close()
+    if error == _NO_MEMORY:
+        raise InputError(f"{name} cannot be opened: it asks for more than {extra_mb} MB of memory")
+    if error:
+        raise InputError(error)
+    return found
+
+
+_NO_MEMORY = "no memory"
+
+
+def _child(sender: object, work: Callable[..., dict], extra_mb: int, arguments: dict) -> None:
+    in_use = int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE_BYTES
+    limit = in_use + extra_mb * 2**20
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        answer = work(**arguments), ""
+    except InputError as error:
+        answer = None, str(error)
+    except MemoryError:
+        answer = None, _NO_MEMORY
+    sender.send(answer)

@@ -1,0 +1,93 @@
+"""Slides that OpenSlide reads: NDPI, MRXS, DICOM, Philips, Ventana, Leica and others."""
+
+from pathlib import Path
+
+import numpy as np
+import openslide
+from PIL import Image
+
+from microtome.errors import InputError, one_line
+
+
+class OpenSlideSource:
+    """The pixels of a slide by OpenSlide; safe to use from several threads.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    name : str
+        The slide's id, for messages.
+
+    Raises
+    ------
+    InputError
+        If OpenSlide cannot open it.
+    """
+
+    reduces = False
+    read_by = "by OpenSlide"
+
+    def __init__(self, path: Path, *, name: str) -> None:
+        self._path, self._name = path, name
+        self._open()
+        self.levels = list(self._file.level_dimensions)
+        self.downsamples = list(self._file.level_downsamples)
+        self.spacing_um = self._spacing()
+
+    def _open(self) -> None:
+        try:
+            self._file = openslide.OpenSlide(self._path)
+        except openslide.OpenSlideError as error:
+            raise InputError(
+                f"slide {self._name}: {self._path} cannot be opened as a slide ({one_line(error)})"
+            ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def read(
+        self,
+        level: int,
+        x: int,
+        y: int,
+        width: int,
+        height: int,
+        *,
+        reduce: int = 1,
+    ) -> np.ndarray:
+        """Read a rectangle of one level, in its px; what was not scanned is white.
+
+        Returns
+        -------
+        ndarray of shape (height, width, 3), uint8
+
+        Raises
+        ------
+        InputError
+            If it cannot be decoded.
+        """
+        downsample = self.downsamples[level]
+        corner = (round(x * downsample), round(y * downsample))
+        try:
+            region = self._file.read_region(corner, level, (width, height))
+        except openslide.OpenSlideError as error:
+            self._open()  # OpenSlide refuses all further reads after an error
+            raise InputError(
+                f"slide {self._name}: {self._path} cannot be read at x={corner[0]}, y={corner[1]},"
+                f" level {level} ({one_line(error)})"
+            ) from error
+        white = Image.new("RGB", region.size, "white")
+        white.paste(region, mask=region.getchannel("A"))
+        return np.asarray(white)
+
+    def _spacing(self) -> tuple[float, float] | None:
+        properties = self._file.properties
+        try:
+            return (
+                float(properties[openslide.PROPERTY_NAME_MPP_X]),
+                float(properties[openslide.PROPERTY_NAME_MPP_Y]),
+            )
+        except (KeyError, ValueError):
+            return None

@@ -1,0 +1,123 @@
+"""Training batches straight from the slides, with nothing stored."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from microtome.datasets import Patches
+from microtome.errors import InputError
+from microtome.grids import Grid
+from microtome.handles import Handles
+from microtome.inspection import open_inspected
+from microtome.slides import Slide
+
+# An open slide holds its tables of tiles, a few MB, and a file or a few.
+_MOST_OPEN = 64
+
+
+class SlideData(Patches):
+    """Labelled patches of several slides, read from the slides each time they are needed.
+
+    A grid says which patches these are: what is not to be trained on is left out of it. A patch
+    that cannot be read is an error and not skipped, for then batches would no longer follow from
+    the seed alone; a store leaves such patches out once for all.
+
+    Parameters
+    ----------
+    slides : sequence of (str, dict, Grid)
+        Each slide's id, what `inspect` found it to be, and its patches.
+    labelled, workers
+        See `Patches`.
+    spacing_tolerance : float
+        See `Slide`.
+    spacings_um : sequence of float
+        Further spacings in µm per px: images of the same size in px about the same centres.
+    """
+
+    def __init__(
+        self,
+        slides: Sequence[tuple[str, dict, Grid]],
+        *,
+        labelled: bool,
+        spacing_tolerance: float,
+        workers: int = 1,
+        spacings_um: Sequence[float] = (),
+    ) -> None:
+        infos = {name: info for name, info, _ in slides}
+        opened = Handles(_Opener(infos, spacing_tolerance), Slide.close, _most_open)
+        sources = [
+            _SlidePatches(name, info, grid, opened, tuple(spacings_um))
+            for name, info, grid in slides
+        ]
+        super().__init__(sources, labelled=labelled, workers=workers)
+
+
+def _most_open() -> int:
+    return _MOST_OPEN
+
+
+@dataclass(frozen=True)
+class _Opener:
+    """Opens a slide by its id."""
+
+    infos: dict[str, dict]
+    spacing_tolerance: float
+
+    def __call__(self, name: str) -> Slide:
+        return open_inspected(self.infos[name], name=name, spacing_tolerance=self.spacing_tolerance)
+
+
+class _SlidePatches:
+    """The patches of one slide."""
+
+    def __init__(
+        self,
+        name: str,
+        info: dict,
+        grid: Grid,
+        opened: Handles[str, Slide],
+        spacings_um: tuple[float, ...],
+    ) -> None:
+        self.slide = name
+        self.label = grid.label
+        self.shape = (1 + len(spacings_um), grid.patch_px, grid.patch_px, 3)
+        self._opened = opened
+        self._spacings_um = spacings_um
+        # Of the grid, only what is needed to read: ten million patches have to fit.
+        self._row, self._column = grid.row, grid.column
+        self._scale, self._stride_px = grid.scale, grid.stride_px
+        content = hashlib.sha256(json.dumps(info, sort_keys=True).encode())
+        for part in (
+            grid.row,
+            grid.column,
+            grid.label,
+            *map(np.float64, (self._scale, *spacings_um)),
+        ):
+            content.update(part.tobytes())
+        content.update(f"{grid.patch_px} {grid.stride_px}".encode())
+        self._identity = f"{name} {content.hexdigest()}"
+
+    def identity(self) -> str:
+        """Which patches these are: changes with the slide, the grid and the spacings."""
+        return self._identity
+
+    def read(self, row: int, out: np.ndarray) -> None:
+        """Read one patch, and what lies about its centre at the further spacings."""
+        handle = self._opened[self.slide]
+        slide = handle.value
+        side = out.shape[1]
+        scales = [self._scale, *(slide.scale_for(spacing) for spacing in self._spacings_um)]
+        step = self._stride_px * self._scale
+        x_px, y_px = int(self._column[row]) * step, int(self._row[row]) * step
+        try:
+            for image, scale in zip(out, scales, strict=True):
+                shift = (self._scale - scale) * side / 2
+                image[...] = slide.read(x_px + shift, y_px + shift, side, side, scale=scale)
+        except InputError as error:
+            raise InputError(
+                f"{error}; leave the slide out, or train on stored patches, which leave out what"
+                " cannot be read"
+            ) from error

@@ -1,0 +1,153 @@
+"""From the compressed bytes of one tile to RGB, with libjpeg-turbo and imagecodecs."""
+
+import struct
+from collections.abc import Callable
+
+import imagecodecs
+import numpy as np
+import simplejpeg
+
+# Compressions of TIFF. Aperio's JPEG 2000 in YCbCr (33003) is left to OpenSlide.
+JPEG, JPEG_2000, JPEG_2000_APERIO = 7, 34712, 33005
+RGB, YCBCR = 2, 6  # photometric interpretations
+
+SOI, EOI = b"\xff\xd8", b"\xff\xd9"
+_ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"  # and then the transform, one byte
+
+# What only undoes a compression: (stream, number of bytes wanted) -> bytes.
+_BYTES: dict[int, Callable] = {
+    1: lambda stream, n: stream[:n],
+    5: lambda stream, n: imagecodecs.lzw_decode(stream, out=n),
+    8: lambda stream, n: imagecodecs.zlib_decode(stream, out=n),
+    32946: lambda stream, n: imagecodecs.zlib_decode(stream, out=n),
+    50000: lambda stream, n: imagecodecs.zstd_decode(stream, out=n),
+}
+LOSSLESS = frozenset(_BYTES)
+_NO_PREDICTOR, _HORIZONTAL = 1, 2
+PREDICTORS = (_NO_PREDICTOR, _HORIZONTAL)
+
+
+class UndecodableError(Exception):
+    """A tile's bytes are not what the slide's tile table says."""
+
+
+def jpeg_header(tables: bytes | None, photometric: int) -> bytes:
+    """What a tile's JPEG stream lacks: how its colours are coded, and the shared tables.
+
+    Aperio's streams carry no marker of their colours, and libjpeg would guess YCbCr; TIFF's
+    photometric tag knows.
+
+    Parameters
+    ----------
+    tables : bytes or None
+        The tag JPEGTables.
+    photometric : int
+        2 RGB, 6 YCbCr.
+
+    Returns
+    -------
+    bytes
+        To stand where the stream has its first two bytes.
+    """
+    adobe = _ADOBE + bytes([photometric == YCBCR])
+    tables = tables or b""
+    return SOI + adobe + tables.removeprefix(SOI).removesuffix(EOI)
+
+
+def decode_jpeg(
+    stream: bytes | bytearray | memoryview,
+    shape: tuple[int, int],
+    *,
+    out: np.ndarray,
+    reduce: int = 1,
+) -> np.ndarray:
+    """Decode a whole JPEG at 1/`reduce` of its size, in the DCT domain.
+
+    Parameters
+    ----------
+    stream : buffer
+        A JPEG with all its tables.
+    shape : tuple of int
+        Height and width that it must have.
+    out : ndarray, uint8, C-contiguous
+        Room for the result; what is not the JPEG of `shape` never gets more.
+    reduce : {1, 2, 4, 8}
+        Px of the JPEG per px of the result.
+
+    Returns
+    -------
+    ndarray of shape (height / reduce, width / reduce, 3), uint8
+        A view of `out`.
+
+    Raises
+    ------
+    UndecodableError
+        If the stream is damaged or of another size.
+    """
+    height, width = shape[0] // reduce, shape[1] // reduce
+    room = out.reshape(-1)[: height * width * 3]
+    options = {"min_height": height, "min_width": width, "buffer": room}
+    try:
+        # The decoder would choose a scale at which a larger JPEG fits, and show all of it.
+        if simplejpeg.decode_jpeg_header(stream)[:2] != shape:
+            raise UndecodableError(f"a JPEG of another size than {shape[1]} x {shape[0]} px")
+        try:
+            return simplejpeg.decode_jpeg(stream, **options)
+        except ValueError as error:
+            # Some scanners pad their streams; nothing of the picture is missing then.
+            if "extraneous bytes" not in str(error):
+                raise
+            return simplejpeg.decode_jpeg(stream, strict=False, **options)
+    except (ValueError, OverflowError, MemoryError) as error:
+        raise UndecodableError(str(error) or type(error).__name__) from error
+
+
+def decode_jpeg_2000(stream: bytes, shape: tuple[int, int]) -> np.ndarray:
+    """Decode a JPEG 2000 codestream of `shape` to RGB; raises UndecodableError."""
+    # Before the decoder believes it: SOC, SIZ, its length and flags, then size, offset, (the same
+    # of its own tiles,) number of components.
+    if len(stream) < 42 or stream[:4] != b"\xff\x4f\xff\x51":
+        raise UndecodableError("no JPEG 2000 codestream")
+    right, lower, left, top, n_components = struct.unpack(">4I16xH", stream[8:42])
+    if (lower - top, right - left) != shape:
+        raise UndecodableError(f"a JPEG 2000 of another size than {shape[1]} x {shape[0]} px")
+    if n_components != 3:
+        raise UndecodableError(f"a JPEG 2000 of {n_components} components, not RGB")
+    try:
+        pixels = imagecodecs.jpeg2k_decode(stream)
+    except (RuntimeError, ValueError, MemoryError) as error:  # imagecodecs' errors are the first
+        raise UndecodableError(str(error)) from error
+    if pixels.shape != (*shape, 3) or pixels.dtype != np.uint8:
+        raise UndecodableError("a JPEG 2000 that is not RGB of 8 bits")
+    return pixels
+
+
+def decode_lossless(
+    stream: bytes, shape: tuple[int, int], *, compression: int, predictor: int
+) -> np.ndarray:
+    """Undo LZW, deflate, zstd or nothing, and the predictor, to RGB; raises UndecodableError."""
+    n_bytes = shape[0] * shape[1] * 3
+    try:
+        flat = _BYTES[compression](stream, n_bytes)
+    except (RuntimeError, ValueError, MemoryError) as error:  # imagecodecs' errors are the first
+        raise UndecodableError(str(error)) from error
+    if len(flat) != n_bytes:
+        raise UndecodableError(f"{len(flat)} bytes where {n_bytes} are needed")
+    pixels = np.frombuffer(flat, np.uint8).reshape(*shape, 3)
+    if predictor == _HORIZONTAL:
+        return np.cumsum(pixels, axis=1, dtype=np.uint8)
+    return pixels
+
+
+def shrunk(pixels: np.ndarray, by: int) -> np.ndarray:
+    """Mean of whole squares of `by` x `by` px, rounded: (h, w, 3) uint8 -> (h / by, w / by, 3)."""
+    if by == 1:
+        return pixels
+    # Sums of whole planes: a reduction over five axes is many times slower.
+    rows = pixels[::by].astype(np.uint16)
+    for k in range(1, by):
+        rows += pixels[k::by]
+    total = rows[:, ::by].astype(np.uint16)
+    for k in range(1, by):
+        total += rows[:, k::by]
+    return ((total + by * by // 2) // (by * by)).astype(np.uint8)

@@ -1,0 +1,142 @@
+"""Which tiles the patches of a grid are pieced together from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from microtome.grids import Grid
+from microtome.slides import Slide
+from microtome.tiled_source import REDUCTIONS, TiledSource
+
+_ROUNDING_PX = 1e-6
+
+
+@dataclass(frozen=True)
+class View:
+    """How the patches of one spacing lie on the tiles of one level.
+
+    Attributes
+    ----------
+    place : int
+        Which of the spacings asked for.
+    level : int
+        Which level.
+    reduce : int
+        Level px per patch px: 1, 2, 4 or 8.
+    x, y : ndarray of shape (n_patches,), int64
+        Corners in level px / `reduce`.
+    """
+
+    place: int
+    level: int
+    reduce: int
+    x: np.ndarray
+    y: np.ndarray
+
+
+def views_of(slide: Slide, grid: Grid, scales: list[float]) -> list[View] | None:
+    """Lay co-centred patches of several scales on the slide's tiles.
+
+    Parameters
+    ----------
+    slide : Slide
+        Opened slide.
+    grid : Grid
+        The patches.
+    scales : list of float
+        Level-0 px per patch px of each spacing; all patches have `grid.patch_px`.
+
+    Returns
+    -------
+    list of View or None
+        None where the slide has no tiles to read, or patches do not lie on whole pixels that a
+        decoder can give: then they have to be resampled.
+    """
+    if not isinstance(slide.source, TiledSource):
+        return None
+    views = []
+    for place, scale in enumerate(scales):
+        level = slide.level_for(scale)
+        zoom = scale / slide.downsamples[level]
+        if zoom not in REDUCTIONS:
+            return None
+        x, y = (corner / scale for corner in corners_at(grid, scale))
+        whole_x, whole_y = np.rint(x), np.rint(y)
+        if max(np.abs(x - whole_x).max(initial=0), np.abs(y - whole_y).max(initial=0)) > (
+            _ROUNDING_PX
+        ):
+            return None
+        views.append(
+            View(place, level, int(zoom), whole_x.astype(np.int64), whole_y.astype(np.int64))
+        )
+    return views
+
+
+def corners_at(grid: Grid, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Corners in level-0 px of the patches of another scale with the same centres."""
+    shift = grid.patch_px * (grid.scale - scale) / 2
+    return grid.x_px + shift, grid.y_px + shift
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The pieces of tiles that patches are made of, sorted by block of patches, level and tile.
+
+    Attributes
+    ----------
+    block, level, tile, slot, view, left, top : ndarray of shape (n_pieces,), int64
+        A piece is the part of tile `tile` of `level` that lies in patch `slot` of `block`, at the
+        spacing of `view`; the tile's corner is at (left, top) px of the patch.
+    """
+
+    block: np.ndarray
+    level: np.ndarray
+    tile: np.ndarray
+    slot: np.ndarray
+    view: np.ndarray
+    left: np.ndarray
+    top: np.ndarray
+
+    def part(self, which: slice) -> "Pieces":
+        """Some of the pieces."""
+        return Pieces(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
+
+
+def pieces_of(
+    source: TiledSource, views: list[View], which: np.ndarray, *, patch_px: int, per_block: int
+) -> Pieces:
+    """Cut the patches `which` of a grid, `per_block` of them a block, into pieces of tiles.
+
+    Absent tiles, and what lies outside the slide, have no pieces.
+    """
+    position = np.arange(len(which))
+    found = []
+    for number, view in enumerate(views):
+        table = source.tables[view.level]
+        height, width = (side // view.reduce for side in table.tile_shape)
+        x, y = view.x[which], view.y[which]
+        row, column = y // height, x // width
+        for down in range(int(((y + patch_px - 1) // height - row).max(initial=-1)) + 1):
+            for right in range(int(((x + patch_px - 1) // width - column).max(initial=-1)) + 1):
+                r, c = row + down, column + right
+                inside = (r >= 0) & (r < table.rows) & (c >= 0) & (c < table.columns)
+                left, top = c * width - x, r * height - y
+                inside &= (left < patch_px) & (top < patch_px)
+                keep = np.flatnonzero(inside)
+                tile = r[keep] * table.columns + c[keep]
+                there = table.counts[tile] > 0
+                keep, tile = keep[there], tile[there]
+                found.append(
+                    (
+                        position[keep] // per_block,
+                        np.full(len(keep), view.level),
+                        tile,
+                        position[keep] % per_block,
+                        np.full(len(keep), number),
+                        left[keep],
+                        top[keep],
+                    )
+                )
+    columns = [np.concatenate(parts) for parts in zip(*found, strict=True)]
+    order = np.lexsort((columns[2], columns[1], columns[0]))
+    return Pieces(*(column[order] for column in columns))
