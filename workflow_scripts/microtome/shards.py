@@ -9,7 +9,6 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +20,7 @@ from numcodecs.zstd import Zstd
 
 from microtome.errors import InputError
 from microtome.handles import Handle, Handles, descriptor_limit
+from microtome.streamed_files import StreamWriter
 
 # The bytes of one chunk, or a C-contiguous array of them.
 Chunk = bytes | np.ndarray
@@ -31,10 +31,8 @@ _MOST_CHUNKS = 2**14  # of tiny patches; the index is written and read as one
 # All files of an array in one folder, not in a folder for each dimension: c.7.0.0.0
 CHUNK_KEYS = {"name": "default", "separator": "."}
 
-_FLUSH_BYTES = 64 * 2**20
 _ABSENT = 2**64 - 1
 _CRC_BYTES = 4
-_BUFFERS_A_CALL = 1024  # Linux takes no more at once
 _INDEX_CODECS = ["bytes", "crc32c"]
 
 
@@ -59,14 +57,8 @@ class ShardWriter:
         self._folder = folder
         self._per_shard = per_shard
         self._n_shards = 0
-        self._file: int | None = None
+        self._stream = StreamWriter()
         self._lengths: list[int] = []
-        # What is written goes to the disk while more is made: a store is whole once it has its
-        # name, and waiting for the disk only at the end would take as long again.
-        self._flusher = ThreadPoolExecutor(1)
-        self._flushed = Future()
-        self._flushed.set_result(None)
-        self._unflushed = 0
 
     def __enter__(self) -> Self:
         return self
@@ -74,73 +66,32 @@ class ShardWriter:
     def __exit__(
         self, kind: type | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if error is None:
+        with self._stream:
+            if error is None and self._lengths:
                 self._finish_shard()
-                self._flushed.result()
-        finally:
-            self._flusher.shutdown()
-            if self._file is not None:
-                os.close(self._file)
 
     def append(self, chunks: Sequence[Chunk]) -> None:
-        """Write chunks as they are, straight from where they lie."""
-        while len(chunks):
-            if self._file is None:
-                path = self._folder / f"c.{self._n_shards}.0.0.0"
-                self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-                self._end = 0
-            room = min(self._per_shard - len(self._lengths), _BUFFERS_A_CALL)
-            part = [memoryview(chunk).cast("B") for chunk in chunks[:room]]
-            self._lengths += [len(chunk) for chunk in part]
-            self._write(part)
-            chunks = chunks[room:]
+        """Write chunks as they are; they are copied at once."""
+        for chunk in chunks:
+            if not self._lengths:
+                self._stream.begin(self._folder / f"c.{self._n_shards}.0.0.0")
+            content = np.frombuffer(chunk, np.uint8)
+            self._stream.write(content)
+            self._lengths.append(len(content))
             if len(self._lengths) == self._per_shard:
                 self._finish_shard()
-            elif self._unflushed >= _FLUSH_BYTES and self._flushed.done():
-                self._flush()
-
-    def _flush(self, *, close: bool = False) -> None:
-        """Begin to push a shard to the disk; what went wrong with the last one shows here."""
-        self._flushed.result()
-        self._flushed = self._flusher.submit(_to_disk, self._file, close=close)
-        self._unflushed = 0
-
-    def _write(self, parts: list[memoryview]) -> None:
-        while parts:
-            written = os.pwritev(self._file, parts, self._end)
-            self._end += written
-            self._unflushed += written
-            whole = 0
-            while whole < len(parts) and written >= len(parts[whole]):
-                written -= len(parts[whole])
-                whole += 1
-            parts = parts[whole:]
-            if parts:  # a disk that fills up takes part of it first, and then says why not more
-                parts[0] = parts[0][written:]
 
     def _finish_shard(self) -> None:
-        if self._file is None:
-            return
         index = np.full((self._per_shard, 2), _ABSENT, "<u8")
         n = len(self._lengths)
         index[:n, 1] = self._lengths
         index[:n, 0] = np.cumsum(index[:n, 1]) - index[:n, 1]
         content = index.tobytes()
         crc = google_crc32c.value(content).to_bytes(_CRC_BYTES, "little")
-        self._write([memoryview(content), memoryview(crc)])
-        self._flush(close=True)
-        self._file = None
+        self._stream.write(np.frombuffer(content + crc, np.uint8))
+        self._stream.end()
         self._n_shards += 1
         self._lengths = []
-
-
-def _to_disk(file: int, *, close: bool) -> None:
-    try:
-        os.fdatasync(file)
-    finally:
-        if close:
-            os.close(file)
 
 
 def _open_file(path: str) -> int:

@@ -99,21 +99,27 @@ def run_jobs(
     finest = {}
     for view in views:
         finest[view.level] = min(view.reduce, finest.get(view.level, view.reduce))
-    for job in jobs:
-        try:
-            tile = _decode(source, job, finest[job.level], pixels)
-        except InputError as error:
-            for slot, *_ in job.targets:
-                unreadable[slot] = str(error)
-            continue
-        if tile is None:
-            continue
-        sizes = {finest[job.level]: tile}
-        for slot, view, left, top in job.targets:
-            reduce = views[view].reduce
-            if reduce not in sizes:
-                sizes[reduce] = shrunk(tile, reduce // finest[job.level])
-            paste(pixels[slot, view], sizes[reduce], left, top)
+    try:
+        for job in jobs:
+            try:
+                tile = _decode(source, job, finest[job.level], pixels)
+            except InputError as error:
+                for slot, *_ in job.targets:
+                    unreadable[slot] = str(error)
+                continue
+            if tile is None:
+                continue
+            sizes = {finest[job.level]: tile}
+            for slot, view, left, top in job.targets:
+                reduce = views[view].reduce
+                if reduce not in sizes:
+                    sizes[reduce] = shrunk(tile, reduce // finest[job.level])
+                paste(pixels[slot, view], sizes[reduce], left, top)
+    finally:
+        # Where an error ends it all, nobody must wait for what is decoded no more.
+        for job in jobs:
+            if job.decodes and job.decoded:
+                job.decoded.cancel()
 
 
 def _decode(

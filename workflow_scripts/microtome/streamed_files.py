@@ -1,0 +1,121 @@
+"""Large files written from beginning to end, at the speed of the disk and beside other work."""
+
+import errno
+import fcntl
+import mmap
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+# Whole pages, and so much at a time that a parallel file system is not asked for little things.
+_PAGE_BYTES = 4096
+_BUFFER_BYTES = 8 * 2**20
+_N_BUFFERS = 3
+
+
+class StreamWriter:
+    """Writes files one after the other in a thread of its own.
+
+    What is written goes past the page cache where the file system allows it (O_DIRECT): copying
+    pixels there and pushing them out again costs as much as a third of decoding them. And what
+    is written is on the disk then, so a node that dies leaves no store that only looks whole.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._free: SimpleQueue[mmap.mmap] = SimpleQueue()
+        for _ in range(_N_BUFFERS):
+            self._free.put(mmap.mmap(-1, _BUFFER_BYTES))  # begins at a page, as O_DIRECT wants
+        self._file: int | None = None
+        self._under_way: deque[Future] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.shutdown()
+        if self._file is not None:
+            os.close(self._file)
+        if error is None:
+            self._raise_errors()
+
+    def begin(self, path: Path) -> None:
+        """Begin a file that is not there yet."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        try:
+            self._file = os.open(path, flags | os.O_DIRECT, 0o666)
+        except OSError:  # a file system without it; what else is wrong shows again
+            path.unlink(missing_ok=True)
+            self._file = os.open(path, flags, 0o666)
+        self._handed_over = 0
+        self._buffer, self._filled = self._free.get(), 0
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the file so far."""
+        return self._handed_over + self._filled
+
+    def write(self, data: np.ndarray) -> None:
+        """Add bytes to the file, ndarray of shape (n,), uint8; they are copied at once."""
+        while len(data):
+            room = np.frombuffer(self._buffer, np.uint8)[self._filled :]
+            n = min(len(data), len(room))
+            room[:n] = data[:n]
+            self._filled += n
+            data = data[n:]
+            if self._filled == _BUFFER_BYTES:
+                self._hand_over(_BUFFER_BYTES)
+                self._buffer, self._filled = self._free.get(), 0
+
+    def end(self) -> None:
+        """Finish the file; it is on the disk when the context has ended."""
+        n_bytes = self.n_bytes
+        self._hand_over(-(-self._filled // _PAGE_BYTES) * _PAGE_BYTES)
+        self._under_way.append(self._thread.submit(_finish, self._file, n_bytes))
+        self._file = None
+
+    def _hand_over(self, n_bytes: int) -> None:
+        """Have the buffer's first bytes written; say what went wrong with earlier ones."""
+        while self._under_way and self._under_way[0].done():
+            self._under_way.popleft().result()
+        work = self._write_out, self._file, self._buffer, n_bytes, self._handed_over
+        self._under_way.append(self._thread.submit(*work))
+        self._handed_over += n_bytes
+
+    def _write_out(self, file: int, buffer: mmap.mmap, n_bytes: int, offset: int) -> None:
+        try:
+            with memoryview(buffer) as view:
+                done = 0
+                # A disk that fills up takes a part first, and says why not more when asked again.
+                while done < n_bytes:
+                    try:
+                        done += os.pwrite(file, view[done:n_bytes], offset + done)
+                    except OSError as error:
+                        flags = fcntl.fcntl(file, fcntl.F_GETFL)
+                        if error.errno != errno.EINVAL or not flags & os.O_DIRECT:
+                            raise
+                        # Not aligned as this file system wants it: by way of the page cache.
+                        fcntl.fcntl(file, fcntl.F_SETFL, flags & ~os.O_DIRECT)
+        finally:
+            self._free.put(buffer)
+
+    def _raise_errors(self) -> None:
+        while self._under_way:
+            self._under_way.popleft().result()
+
+
+def _finish(file: int, n_bytes: int) -> None:
+    """Cut off what fills the last page, and make sure of the rest."""
+    try:
+        os.ftruncate(file, n_bytes)
+        os.fsync(file)
+    finally:
+        os.close(file)
