@@ -17,7 +17,7 @@ WHOLE = [(row, column) for row in range(4) for column in range(6)]  # four of si
 @pytest.fixture(params=["jpeg rgb", "jpeg 4:2:0"])
 def slide(tmp_path, request):
     """Open a slide of 420 x 300 px in JPEG tiles of 64 px, two of them never scanned."""
-    path = write_tiled(tmp_path / "a.svs", PIXELS, request.param, absent=[(0, 1), (2, 3)])
+    path = write_tiled(tmp_path / "a.svs", PIXELS, request.param, absent=[(0, 1), (0, 15)])
     with Slide(path, name="a") as opened:
         yield opened
 
@@ -41,11 +41,13 @@ def test_tiles_decode_to_what_is_read(slide):
         np.testing.assert_array_equal(simplejpeg.decode_jpeg(found[i]), expected)
 
 
-def test_tiles_of_a_coarser_level(slide):
+def test_tiles_of_a_coarser_level(tmp_path):
     """A level that has the spacing gives its tiles."""
     grid = grid_of([(0, 0)], patch_px=64, scale=4.0)
-    expected = slide.read(0, 0, 64, 64, scale=4)
-    np.testing.assert_array_equal(simplejpeg.decode_jpeg(streams_of(slide, grid)[0]), expected)
+    with Slide(write_tiled(tmp_path / "a.svs", PIXELS, "jpeg 4:2:0"), name="a") as slide:
+        stream = streams_of(slide, grid)[0]
+        expected = slide.read(0, 0, 64, 64, scale=4)
+    np.testing.assert_array_equal(simplejpeg.decode_jpeg(stream), expected)
 
 
 def test_tiles_over_the_edge_are_white_beyond_it(slide):

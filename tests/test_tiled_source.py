@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from microtome.slides import Slide
-from pictures import noise
+from pictures import noise, shrunk
 from slide_files import JPEG_2000_YCBCR, ome_description, texture, tiles_of, write_tiled
 
 PIXELS = texture(300, 420)
@@ -105,14 +105,32 @@ def test_any_region_of_any_level_is_openslides(written, form, data):
     np.testing.assert_array_equal(read, canvas[y : y + h, x : x + w])
 
 
-@pytest.mark.parametrize("absent", [{(0, 0)}, {(1, 0)}])
-def test_aperio_pyramids_that_lack_tiles_are_openslides(tmp_path, absent):
-    """OpenSlide knows where their coarser levels are wrong, and makes them from the finer ones."""
+@pytest.mark.parametrize("absent", [{(0, 0)}, {(1, 0)}, {(0, 0), (0, 1), (1, 3)}])
+@pytest.mark.parametrize("downsamples", [(1, 4), (1, 2, 4)])
+def test_coarser_levels_of_aperios_that_lack_tiles_are_made_anew(tmp_path, absent, downsamples):
+    """Where a tile is missing, those above it are wrong: they come from the finer level."""
+    path = write_tiled(
+        tmp_path / "a.svs", PIXELS, "jpeg rgb", absent=absent, downsamples=downsamples
+    )
+    with Slide(path, name="a") as slide:
+        assert slide.source.read_by == "tile by tile"
+        full = slide.read(0, 0, 416, 300, scale=1)
+        for scale in (2, 4, 8):
+            read = slide.read(0, 0, 416 // scale, 296 // scale, scale=scale)
+            expected = shrunk(full[:296], scale)[: 296 // scale, : 416 // scale]
+            assert np.mean((read - expected) ** 2) < 255**2 / 10**3.5  # 35 dB, that of the JPEGs
+
+
+def test_absent_tiles_of_every_level_are_background(tmp_path):
+    """A sparse slide is white where nothing was written, at every level, and not slow there."""
+    absent = {(0, tile) for tile in range(1, 35)} | {(1, tile) for tile in range(4)}
     path = write_tiled(tmp_path / "a.svs", PIXELS, "jpeg rgb", absent=absent)
     with Slide(path, name="a") as slide:
-        assert slide.source.read_by == "by OpenSlide"
-        read = slide.read(0, 0, 105, 75, scale=4)
-    np.testing.assert_array_equal(read, by_openslide(path)[1][MARGIN:-MARGIN, MARGIN:-MARGIN])
+        assert (slide.read(64, 64, 200, 200, scale=1) == 255).all()
+        assert (slide.read(64, 64, 50, 50, scale=4) == 255).all()
+        assert slide.read(0, 0, 64, 64, scale=1).mean() < 250
+        assert slide.read(0, 0, 16, 16, scale=4).mean() < 250
+        assert [state.remade.sum() for state in slide.source.states] == [0, 1]
 
 
 def test_jpeg_2000_in_ycbcr_is_openslides(tmp_path):

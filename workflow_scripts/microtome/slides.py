@@ -242,10 +242,9 @@ def _open_source(path: Path, name: str) -> tuple[str, TiledSource | OpenSlideSou
     vendor = openslide.OpenSlide.detect_format(path)
     if vendor in _TILED_VENDORS:
         tables = read_tile_tables(path, name=name)
-        # Where Aperio's lack tiles, OpenSlide makes the coarser levels there from the finer ones.
-        incomplete = tables and any(0 in table.counts for table in tables.levels)
-        if tables and not (vendor == "aperio" and incomplete and len(tables.levels) > 1):
-            return vendor or "tiff", TiledSource(path, tables, name=name)
+        if tables:
+            source = TiledSource(path, tables, name=name, spoils=vendor == "aperio")
+            return vendor or "tiff", source
     if vendor:
         return vendor, OpenSlideSource(path, name=name)
     return "image", ImageSource(path, name=name)

@@ -144,10 +144,11 @@ def shrunk(pixels: np.ndarray, by: int) -> np.ndarray:
     if by == 1:
         return pixels
     # Sums of whole planes: a reduction over five axes is many times slower.
-    rows = pixels[::by].astype(np.uint16)
+    sums = np.uint16 if by <= 16 else np.uint32
+    rows = pixels[::by].astype(sums)
     for k in range(1, by):
         rows += pixels[k::by]
-    total = rows[:, ::by].astype(np.uint16)
+    total = rows[:, ::by].copy()
     for k in range(1, by):
         total += rows[:, k::by]
     return ((total + by * by // 2) // (by * by)).astype(np.uint8)

@@ -58,7 +58,7 @@ def views_of(slide: Slide, grid: Grid, scales: list[float]) -> list[View] | None
     for place, scale in enumerate(scales):
         level = slide.level_for(scale)
         zoom = scale / slide.downsamples[level]
-        if zoom not in REDUCTIONS:
+        if zoom not in REDUCTIONS or slide.source.states[level].remade.any():
             return None
         x, y = (corner / scale for corner in corners_at(grid, scale))
         whole_x, whole_y = np.rint(x), np.rint(y)
@@ -124,7 +124,7 @@ def pieces_of(
                 inside &= (left < patch_px) & (top < patch_px)
                 keep = np.flatnonzero(inside)
                 tile = r[keep] * table.columns + c[keep]
-                there = table.counts[tile] > 0
+                there = source.states[view.level].own[tile]
                 keep, tile = keep[there], tile[there]
                 found.append(
                     (

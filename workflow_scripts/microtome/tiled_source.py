@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from microtome.errors import InputError, one_line
+from microtome.missing_tiles import tile_states
 from microtome.tile_decoding import (
     LOSSLESS,
     SOI,
@@ -40,14 +41,17 @@ class TiledSource:
         What `read_tile_tables` found in it.
     name : str
         The slide's id, for messages.
+    spoils : bool
+        See `tile_states`.
     """
 
     reduces = True
     read_by = "tile by tile"
 
-    def __init__(self, path: Path, tables: TileTables, *, name: str) -> None:
+    def __init__(self, path: Path, tables: TileTables, *, name: str, spoils: bool) -> None:
         self._path, self._name = path, name
         self.tables = tables.levels
+        self.states = tile_states(tables.levels, spoils=spoils)
         self.levels = [(level.width_px, level.height_px) for level in tables.levels]
         self.spacing_um = tables.spacing_um
         self._file = os.open(path, os.O_RDONLY)
@@ -106,8 +110,8 @@ class TiledSource:
         return result
 
     def is_absent(self, level: int, tile: int) -> bool:
-        """Whether a tile was never written: background."""
-        return not self.tables[level].counts[tile]
+        """Whether a tile is background: never written, or nothing that it could be made from."""
+        return not (self.states[level].own[tile] or self.states[level].remade[tile])
 
     def is_cut(self, level: int, tile: int) -> bool:
         """Whether a tile hangs over the right or lower edge of its level."""
@@ -239,7 +243,8 @@ class TiledSource:
             if found is not None:
                 self._cache.move_to_end(key)
                 return found
-        pixels = self.tile(level, tile, reduce)
+        remade = self.states[level].remade[tile]
+        pixels = (self._from_finer if remade else self.tile)(level, tile, reduce)
         with self._lock:
             if key not in self._cache:
                 self._cache[key] = pixels
@@ -247,6 +252,24 @@ class TiledSource:
                 while self._cached_bytes > _CACHE_BYTES:
                     self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
         return pixels
+
+    def _from_finer(self, level: int, tile: int, reduce: int) -> np.ndarray:
+        """Make a tile from the next finer level, at 1/`reduce` of its size."""
+        table, finer = self.tables[level], self.tables[level - 1]
+        row, column = divmod(tile, table.columns)
+        height, width = (side // reduce for side in table.tile_shape)
+        zoom = reduce * round(finer.width_px / table.width_px)
+        decoded = next(r for r in REDUCTIONS if zoom % r == 0)
+        mean = zoom // decoded
+        pixels = self.read(
+            level - 1,
+            column * width * mean,
+            row * height * mean,
+            width * mean,
+            height * mean,
+            reduce=decoded,
+        )
+        return shrunk(pixels, mean)
 
     @staticmethod
     def _inside(table: TileLevel, tile: int) -> tuple[int, int]:
