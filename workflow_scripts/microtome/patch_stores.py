@@ -58,8 +58,9 @@ def write_patches(
         The store's folder, ``.zarr``.
     parts : iterable of (index, pixels) or (index, streams)
         From `read_patches`: which patches of `grid`, and their RGB (n, side, side, 3), or with
-        further spacings (n, 1 + further, side, side, 3), uint8, valid until the next are asked
-        for. From `read_streams`, for 'pass-through': which patches, and a JPEG file of each.
+        further spacings (n, 1 + further, side, side, 3), uint8, valid until those after the
+        next are asked for. From `read_streams`, for 'pass-through': which patches, and a JPEG
+        file of each.
     grid : Grid
         The patches that were to be read.
     origin : dict

@@ -37,7 +37,8 @@ def read_patches(
         Which patches of the grid these are.
     pixels : ndarray of shape (n, patch_px, patch_px, 3), uint8
         RGB; of shape (n, 1 + len(spacings_um), patch_px, patch_px, 3), the grid's own spacing
-        first, where further spacings are asked for. Valid until the next item is asked for.
+        first, where further spacings are asked for. Valid until the item after
+        the next is asked for.
         Patches that cannot be decoded are left out, with a warning in the log.
 
     Raises

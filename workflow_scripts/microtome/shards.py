@@ -8,7 +8,7 @@ the speed: it rewrites a shard to add a patch, and reads its index anew for ever
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -71,13 +71,17 @@ class ShardWriter:
                 self._finish_shard()
 
     def append(self, chunks: Sequence[Chunk]) -> None:
-        """Write chunks as they are; they are copied at once."""
-        for chunk in chunks:
+        """Write chunks as they are, in a thread; unchanged until the next are appended."""
+        self._stream.settle()
+        while len(chunks):
             if not self._lengths:
                 self._stream.begin(self._folder / f"c.{self._n_shards}.0.0.0")
-            content = np.frombuffer(chunk, np.uint8)
-            self._stream.write(content)
-            self._lengths.append(len(content))
+            room = self._per_shard - len(self._lengths)
+            contents = [np.frombuffer(chunk, np.uint8) for chunk in chunks[:room]]
+            for content in _joined(contents):
+                self._stream.write(content)
+            self._lengths += [len(content) for content in contents]
+            chunks = chunks[room:]
             if len(self._lengths) == self._per_shard:
                 self._finish_shard()
 
@@ -92,6 +96,18 @@ class ShardWriter:
         self._stream.end()
         self._n_shards += 1
         self._lengths = []
+
+
+def _joined(contents: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """Take bytes that lie one after the other in memory as one piece."""
+    starts = [content.__array_interface__["data"][0] for content in contents]
+    first = 0
+    for i, content in enumerate(contents, start=1):
+        if i < len(contents) and starts[i] == starts[i - 1] + len(content):
+            continue
+        length = starts[i - 1] + len(content) - starts[first]
+        yield np.lib.stride_tricks.as_strided(contents[first], (length,), (1,), writeable=False)
+        first = i
 
 
 def _open_file(path: str) -> int:

@@ -45,7 +45,7 @@ class StreamWriter:
         if self._file is not None:
             os.close(self._file)
         if error is None:
-            self._raise_errors()
+            self.settle()
 
     def begin(self, path: Path) -> None:
         """Begin a file that is not there yet."""
@@ -64,7 +64,17 @@ class StreamWriter:
         return self._handed_over + self._filled
 
     def write(self, data: np.ndarray) -> None:
-        """Add bytes to the file, ndarray of shape (n,), uint8; they are copied at once."""
+        """Add bytes to the file, ndarray of shape (n,), uint8; unchanged until `settle`.
+
+        Whole pages of memory go to the disk from where they lie. What begins or ends within a
+        page is copied.
+        """
+        address = data.__array_interface__["data"][0]
+        if not (self._filled or address % _PAGE_BYTES or len(data) % _PAGE_BYTES):
+            work = _write_at, self._file, memoryview(data), self._handed_over
+            self._under_way.append(self._thread.submit(*work))
+            self._handed_over += len(data)
+            return
         while len(data):
             room = np.frombuffer(self._buffer, np.uint8)[self._filled :]
             n = min(len(data), len(room))
@@ -93,23 +103,28 @@ class StreamWriter:
     def _write_out(self, file: int, buffer: mmap.mmap, n_bytes: int, offset: int) -> None:
         try:
             with memoryview(buffer) as view:
-                done = 0
-                # A disk that fills up takes a part first, and says why not more when asked again.
-                while done < n_bytes:
-                    try:
-                        done += os.pwrite(file, view[done:n_bytes], offset + done)
-                    except OSError as error:
-                        flags = fcntl.fcntl(file, fcntl.F_GETFL)
-                        if error.errno != errno.EINVAL or not flags & os.O_DIRECT:
-                            raise
-                        # Not aligned as this file system wants it: by way of the page cache.
-                        fcntl.fcntl(file, fcntl.F_SETFL, flags & ~os.O_DIRECT)
+                _write_at(file, view[:n_bytes], offset)
         finally:
             self._free.put(buffer)
 
-    def _raise_errors(self) -> None:
+    def settle(self) -> None:
+        """Wait for all that is under way; raise what went wrong with it."""
         while self._under_way:
             self._under_way.popleft().result()
+
+
+def _write_at(file: int, view: memoryview, offset: int) -> None:
+    done = 0
+    # A disk that fills up takes a part first, and says why not more when asked again.
+    while done < len(view):
+        try:
+            done += os.pwrite(file, view[done:], offset + done)
+        except OSError as error:
+            flags = fcntl.fcntl(file, fcntl.F_GETFL)
+            if error.errno != errno.EINVAL or not flags & os.O_DIRECT:
+                raise
+            # Not aligned as this file system wants it: by way of the page cache.
+            fcntl.fcntl(file, fcntl.F_SETFL, flags & ~os.O_DIRECT)
 
 
 def _finish(file: int, n_bytes: int) -> None:

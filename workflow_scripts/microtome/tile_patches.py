@@ -1,5 +1,6 @@
 """Patches pieced together from a slide's tiles, each decoded once, in threads."""
 
+import mmap
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -47,34 +48,41 @@ def read_tiles(
     views : list of View
         From `views_of`.
     threads : int
-        Threads that decode; with one, nothing is handed over at all.
+        Threads that decode; with one, it is the caller's.
 
     Yields
     ------
     index : ndarray of shape (n,), int64
         Which patches of the grid these are.
     pixels : ndarray of shape (n, n_views, patch_px, patch_px, 3), uint8
-        Valid until the next item is asked for. Patches that cannot be decoded are left out, with
-        a warning in the log.
+        Valid until the item after the next is asked for. Patches that cannot be decoded are left
+        out, with a warning in the log.
     """
     shape = (len(views), grid.patch_px, grid.patch_px, 3)
     per_block = max(1, _BLOCK_BYTES // int(np.prod(shape)))
-    ahead = 0 if threads == 1 else _AHEAD
     # Used again and again: fresh memory would cost as much as copying into it.
-    free = [np.empty((per_block, *shape), np.uint8) for _ in range(ahead + 1)]
+    ahead = 0 if threads == 1 else _AHEAD
+    free = [_pages((per_block, *shape)) for _ in range(ahead + 2)]
+    used: deque[np.ndarray] = deque()
     pending: deque[_Block] = deque()
     executor = None if threads == 1 else ThreadPoolExecutor(threads)
     try:
         for region in regions(grid, repeat_px=_repeat_px(slide.source, views)):
             for block in _start(slide.source, views, region, free, executor):
                 pending.append(block)
-                if not free:
-                    yield from _finished(pending.popleft(), free)
+                if len(pending) > ahead:
+                    yield _finished(pending.popleft(), used)
+                    free += [used.popleft() for _ in range(len(used) - 1)]
         while pending:
-            yield from _finished(pending.popleft(), free)
+            yield _finished(pending.popleft(), used)
     finally:
         if executor:
             executor.shutdown(cancel_futures=True)
+
+
+def _pages(shape: tuple[int, ...]) -> np.ndarray:
+    """Make room that begins with a page of memory, which a disk can be given as it is."""
+    return np.frombuffer(mmap.mmap(-1, int(np.prod(shape))), np.uint8).reshape(shape)
 
 
 def _repeat_px(source: TiledSource, views: list[View]) -> int:
@@ -131,16 +139,15 @@ def _prefetch(source: TiledSource, jobs: list[TileJob]) -> None:
         source.prefetch(level, tiles)
 
 
-def _finished(block: _Block, free: list[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Wait for a block, give what could be read of it, and take its memory back."""
+def _finished(block: _Block, used: deque[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Wait for a block, and give what could be read of it."""
     for future in block.futures:
         future.result()
+    used.append(block.pixels)
     pixels = block.pixels[: len(block.which)]
     for slot in sorted(block.unreadable):
         log.warning("%s", block.unreadable[slot])
     if not block.unreadable:
-        yield block.which, pixels
-    else:
-        readable = np.setdiff1d(np.arange(len(block.which)), list(block.unreadable))
-        yield block.which[readable], pixels[readable]
-    free.append(block.pixels)
+        return block.which, pixels
+    readable = np.setdiff1d(np.arange(len(block.which)), list(block.unreadable))
+    return block.which[readable], pixels[readable]
