@@ -1,10 +1,10 @@
-# `make demo`, `make test`, `make check`: each sets up .venv first if it is missing or the lock file changed.
+# `make demo`, `make test`, `make check`, `make bench`: each sets up .venv first if it is missing or the lock file changed.
 PYTHON ?= python3.11
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test check lock
+.PHONY: demo test check bench lock
 
 # The demo cohort from nothing to results/report.html.
 demo: $(INSTALLED)
@@ -21,6 +21,12 @@ check: $(INSTALLED)
 	ruff format --check
 	snakefmt --check Snakefile rules
 	snakemake --lint
+
+# Against peers, each in an environment of its own (15 GB), and against the decode bound.
+bench: $(INSTALLED)
+	python bench/run.py --pin
+	python bench/memory.py
+	python bench/training_reads.py
 
 # The lock file anew from envs/requirements.in; needs uv.
 lock:

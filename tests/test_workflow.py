@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import openslide
@@ -99,23 +100,23 @@ def test_burden_is_viable_over_whole_of_the_tumour_map(finished):
     assert burden["whole_mm2"] == pytest.approx(whole * 64e-6)
 
 
-def test_training_reads_the_slides_where_nothing_is_stored(finished):
+def test_training_reads_the_slides_where_nothing_is_stored(finished, tmp_path):
     """With codec none no store is made, and a model learns from the slides' own pixels."""
     weights = "results/models/direct/weights.safetensors"
+    workflow = Workflow(finished.source, tmp_path / "run")
+    shutil.copytree(finished.folder, workflow.folder)
     entry = {"kind": "colour", "spacing_um": 1.0, "patch_px": 256}
     patches = {"codec": "none", "stride_px": 512}
-    finished.configure(
+    workflow.configure(
         {**SMALL_CONFIG, "run": ["direct"], "models": {"direct": entry}, "patches": patches}
     )
-    try:
-        done = finished.run(weights)
-    finally:
-        finished.configure(SMALL_CONFIG)
+    done = workflow.run(weights)
     assert done.returncode == 0, done.stdout
     assert "rule extract_patches" not in done.stdout
-    assert not (finished.folder / "results" / "patches" / "1um_256px_every512px").exists()
-    card = json.loads((finished.folder / weights).with_suffix(".json").read_text())
-    grid = np.load(finished.folder / "results/grids/1um_256px_every512px/demo-01.npz")
+    results = workflow.folder / "results"
+    assert not (results / "patches" / "1um_256px_every512px").exists()
+    card = json.loads((workflow.folder / weights).with_suffix(".json").read_text())
+    grid = np.load(results / "grids" / "1um_256px_every512px" / "demo-01.npz")
     assert card["training"]["slides"][0] == "demo-01"
     assert card["training"]["patches"] >= np.sum(grid["tissue_fraction"] > 0.25) > 0
 

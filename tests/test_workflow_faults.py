@@ -78,7 +78,8 @@ def test_bad_slides_are_excluded_with_their_reason_and_the_rest_finishes(
         " spacing"
     )
     assert cohort["garbage"]["reason"] == (
-        "slide garbage: garbage.svs cannot be opened as a slide (Unsupported or missing image file)"
+        "slide garbage: garbage.svs cannot be opened as a slide"
+        " (no format that OpenSlide or Pillow knows)"
     )
     assert cohort["cut"]["reason"] == (
         f"slide cut: cut.svs is cut off: it has {len(whole) * 2 // 3} bytes, its tile table needs"
@@ -118,12 +119,14 @@ def test_real_bad_slides_are_excluded(finished, make_workflow, real_slides):
     assert done.returncode == 0, done.stdout
     reasons = {name: row["reason"] for name, row in workflow.cohort().items()}
     assert reasons.pop("good") == ""
-    unknown = "cannot be opened as a slide (Unsupported or missing image file)"
+    unknown = "cannot be opened as a slide (no format that OpenSlide or Pillow knows)"
     said = {
         "garbage": unknown,
         "unopenable": "cannot be opened as a slide (Unsupported TIFF compression: 52479)",
-        "unreadable": "cannot be read at x=0, y=0, level 0 (Bogus marker length)",
-        "plain": unknown,
+        "unreadable": "cannot be read at x=0, y=0, level 0"
+        " (tjDecompressHeader3(): Could not determine subsampling level of JPEG image)",
+        "plain": "does not say its spacing; add it to the column spacing_um of the slide sheet"
+        " (µm per pixel)",
     }
     assert reasons.pop("fluorescence") == (
         "slide fluorescence: 100.0% of it is dark: fluorescence or an unscanned slide, not H&E;"

@@ -10,8 +10,8 @@ import numpy as np
 
 ReadRows = Callable[[int, int], np.ndarray]
 
-# A band has about so many px: a few MB as uint8, whatever the width.
-_BAND_PX = 2**21
+# A band has about so many px: little beside the libraries, whatever the width.
+_BAND_PX = 2**18
 _LEAST_ROWS, _MOST_ROWS = 16, 512
 
 

@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from microtome.errors import InputError, one_line
 from microtome.tiled_source import paste
@@ -48,6 +48,11 @@ class ImageSource:
                 white.paste(pixels, mask=pixels.getchannel("A") if "A" in image.mode else None)
         except InputError:
             raise
+        except UnidentifiedImageError as error:
+            raise InputError(
+                f"slide {name}: {path} cannot be opened as a slide (no format that OpenSlide or"
+                " Pillow knows)"
+            ) from error
         except Image.DecompressionBombError as error:
             raise InputError(
                 f"slide {name}: {path} is too large for an image in one piece; convert it to a"

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import simplejpeg
 from PIL import Image
 
 from microtome.bands import ReadRows, band_rows, bands
@@ -13,9 +14,9 @@ from microtome.slides import Slide
 from microtome.spools import Spool
 
 # The longer side of the picture.
-MAX_SIDE_PX = 2048
+MAX_SIDE_PX = 1536
 # Px of the slide's level that are decoded at a time: about 100 MB while they become RGB.
-_BLOCK_PX = 2**24
+_BLOCK_PX = 2**21
 _MOST_ROWS, _LEAST_LEVEL_ROWS = 512, 512
 # In brightfield even dense tissue has more light than this in its weakest channel (of 255).
 _DARK, _LEAST_LIT = 60, 0.02
@@ -87,11 +88,14 @@ def picture_step(shape: tuple[int, ...]) -> int:
 
 
 def write_picture(path: str | Path, rows: ReadRows, shape: tuple[int, ...]) -> None:
-    """Write an overview as a JPEG of at most 2048 px on its longer side, the mean of its px."""
+    """Write an overview as a JPEG of at most 1536 px on its longer side, the mean of its px."""
     step = picture_step(shape)
     n_rows = max(1, band_rows(shape[1]) // step) * step
-    parts = [
-        np.asarray(Image.fromarray(rows(*band)).reduce(step)) for band in bands(shape[0], n_rows)
-    ]
+    picture = np.empty((-(-shape[0] // step), -(-shape[1] // step), 3), np.uint8)
+    for first, n in bands(shape[0], n_rows):
+        part = np.asarray(Image.fromarray(rows(first, n)).reduce(step))
+        picture[first // step : first // step + len(part)] = part
+    # Pillow would copy the picture first, into four bytes a px.
+    stream = simplejpeg.encode_jpeg(picture, quality=90, colorsubsampling="420")
     with atomic(path) as temporary:
-        Image.fromarray(np.concatenate(parts)).save(temporary, format="JPEG", quality=90)
+        temporary.write_bytes(stream)

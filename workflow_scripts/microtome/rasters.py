@@ -14,6 +14,7 @@ from microtome.files import atomic
 from microtome.spools import Spool
 
 TILE_PX = 512
+_BAND_PX = 2**21  # of one byte each
 _KEPT_TILE_ROWS = 2
 
 
@@ -142,7 +143,7 @@ def read_raster(path: str | Path) -> tuple[np.ndarray, float]:
 def _tiles(rows: ReadRows, shape: tuple[int, int], below: Spool | None) -> Iterator[np.ndarray]:
     """Cut bands into tiles, and fill the next coarser level on the way."""
     height, width = shape
-    part_rows = min(TILE_PX, band_rows(width))
+    part_rows = min(TILE_PX, band_rows(width, band_px=_BAND_PX))
     for top, n_rows in bands(height, TILE_PX):
         band = np.empty((n_rows, width), np.uint8)
         for first, n in bands(n_rows, part_rows):

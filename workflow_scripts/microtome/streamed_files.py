@@ -15,8 +15,8 @@ import numpy as np
 
 # Whole pages, and so much at a time that a parallel file system is not asked for little things.
 _PAGE_BYTES = 4096
-_BUFFER_BYTES = 8 * 2**20
-_N_BUFFERS = 3
+_BUFFER_BYTES = 4 * 2**20
+_N_BUFFERS = 2
 
 
 class StreamWriter:

@@ -17,10 +17,10 @@ from microtome.tile_plan import Pieces, View, pieces_of
 from microtome.tiled_source import TiledSource
 
 # Blocks are large enough to keep threads busy, and few are in memory at a time.
-_BLOCK_BYTES = 8 * 2**20
+_BLOCK_BYTES = 4 * 2**20
 # Tiles that a thread is given at a time: enough to hide what handing over costs.
 _TILES_PER_TASK = 8
-_AHEAD = 2  # blocks that are decoded while one is used
+_AHEAD = 3  # blocks that are decoded while one is used
 _WHITE = 255
 
 

@@ -21,7 +21,7 @@ from microtome.spools import Spool, spooled
 # JPEG ringing makes a saturated seam along padding, as wide as the blur of the downsampling.
 _SEAM_PX = 2
 _MEDIAN_PX = 7
-_COLOUR_BAND_PX = 2**19
+_COLOUR_BAND_PX = 2**17
 _N_CODES = 256 * 256  # a pixel's saturation follows from its strongest and weakest channel
 
 
