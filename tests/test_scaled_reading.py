@@ -21,7 +21,7 @@ LEAST_DB = {
     "jpeg 4:2:0": (EQUAL, 46, 46, EQUAL, 47, 42, 51, 49, 44, 52),
     "deflate": (EQUAL, EQUAL, 49, EQUAL, EQUAL, 43, 57, EQUAL, 45, 54),
     "jpeg 2000": (EQUAL, EQUAL, 49, EQUAL, EQUAL, 43, 57, EQUAL, 45, 54),
-    "real": (65, 52, 36, EQUAL, 55, 34, 56, 56, 38, 55),
+    "real": (80, 52, 36, EQUAL, 55, 34, 56, 56, 38, 55),
 }
 MARGIN = 40
 

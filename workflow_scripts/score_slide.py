@@ -20,7 +20,7 @@ model = load_model(
 with open_inspected(info, name=name, **snakemake.params.slide) as slide:
     write_scores(
         snakemake.output.scores,
-        score(model, slide, grid, batch=snakemake.params.batch),
+        score(model, slide, grid, batch=snakemake.params.batch, threads=snakemake.threads),
         grid,
         origin={"slide": name, "path": info["path"], "model": snakemake.wildcards.model},
     )

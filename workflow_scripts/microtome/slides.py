@@ -23,7 +23,7 @@ from microtome.tiled_source import REDUCTIONS, TiledSource
 # A level whose width is 4.0003 times smaller than level 0 is a level of downsample 4.
 _LEVEL_ROUNDING = 0.005
 # Larger regions are read in parts of so many source px, whatever the slide's size.
-_MAX_SOURCE_PX = 2**21
+_MAX_SOURCE_PX = 2**22
 # Formats of OpenSlide's whose tiles lie where TIFF says; the others shift, join or pad theirs.
 _TILED_VENDORS = (None, "aperio", "generic-tiff")
 
