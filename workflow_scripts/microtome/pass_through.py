@@ -94,6 +94,10 @@ def read_streams(slide: Slide, grid: Grid) -> Iterator[tuple[np.ndarray, list[by
     row, column = view.y // side, view.x // side
     inside = (row < table.rows) & (column < table.columns)
     tiles = np.where(inside, row * table.columns + column, -1)
+    is_absent = ~inside
+    is_absent[inside] = source.is_absent(view.level, tiles[inside])
+    # As lists: what is looked up for each patch costs as much as reading it.
+    absent, cut = is_absent.tolist(), source.is_cut(view.level, tiles).tolist()
     n_anew = 0
     for first in range(0, len(grid), _BLOCK):
         block = tiles[first : first + _BLOCK]
@@ -101,10 +105,10 @@ def read_streams(slide: Slide, grid: Grid) -> Iterator[tuple[np.ndarray, list[by
         index, streams = [], []
         for i, tile in enumerate(block.tolist(), start=first):
             try:
-                if tile < 0 or source.is_absent(view.level, tile):
+                if absent[i]:
                     stream = _encoded(np.full((side, side, 3), 255, np.uint8))
                     n_anew += 1
-                elif source.is_cut(view.level, tile):
+                elif cut[i]:
                     stream = _encoded(source.tile(view.level, tile))
                     n_anew += 1
                 else:

@@ -22,8 +22,8 @@ from microtome.errors import InputError
 from microtome.handles import Handle, Handles, descriptor_limit
 from microtome.streamed_files import StreamWriter
 
-# The bytes of one chunk, or a C-contiguous array of them.
-Chunk = bytes | np.ndarray
+# The bytes of one chunk, or a C-contiguous array of them, uint8.
+Chunk = bytes | bytearray | np.ndarray
 
 # A shard is one file, of 1365 patches of 256 px: few files, and yet a cohort's spread over many.
 _SHARD_BYTES = 256 * 2**20
@@ -77,10 +77,9 @@ class ShardWriter:
             if not self._lengths:
                 self._stream.begin(self._folder / f"c.{self._n_shards}.0.0.0")
             room = self._per_shard - len(self._lengths)
-            contents = [np.frombuffer(chunk, np.uint8) for chunk in chunks[:room]]
-            for content in _joined(contents):
+            for content in _joined(chunks[:room]):
                 self._stream.write(content)
-            self._lengths += [len(content) for content in contents]
+            self._lengths += [memoryview(chunk).nbytes for chunk in chunks[:room]]
             chunks = chunks[room:]
             if len(self._lengths) == self._per_shard:
                 self._finish_shard()
@@ -98,8 +97,12 @@ class ShardWriter:
         self._lengths = []
 
 
-def _joined(contents: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """Take bytes that lie one after the other in memory as one piece."""
+def _joined(chunks: Sequence[Chunk]) -> Iterator[np.ndarray]:
+    """Give chunks as few pieces; where they lie one after the other in memory, uncopied."""
+    if not isinstance(chunks[0], np.ndarray):
+        yield np.frombuffer(b"".join(chunks), np.uint8)
+        return
+    contents = [chunk.reshape(-1) for chunk in chunks]
     starts = [content.__array_interface__["data"][0] for content in contents]
     first = 0
     for i, content in enumerate(contents, start=1):

@@ -95,20 +95,21 @@ class Slide:
         """Close the file."""
         self.source.close()
 
+    @property
+    def about(self) -> str:
+        """The slide and its file, to begin a message with."""
+        return f"slide {self.name}: {self.path}"
+
     def require_unchanged(self) -> None:
         """Raise InputError if the file is gone or another one since it was opened."""
         if self._state() != self._opened:
-            raise InputError(
-                f"slide {self.name}: {self.path} has changed while it was read; run again"
-            )
+            raise InputError(f"{self.about} has changed while it was read; run again")
 
     def _state(self) -> tuple[int, int, int]:
         try:
             state = self.path.stat()
         except OSError as error:
-            raise InputError(
-                f"slide {self.name}: {self.path} is no longer there ({error.strerror})"
-            ) from error
+            raise InputError(f"{self.about} is no longer there ({error.strerror})") from error
         return state.st_size, state.st_mtime_ns, state.st_ino
 
     def level_for(self, scale: float) -> int:
@@ -220,13 +221,13 @@ class Slide:
             return float(override_um)
         if self.source.spacing_um is None:
             raise InputError(
-                f"slide {self.name}: {self.path} does not say its spacing;"
+                f"{self.about} does not say its spacing;"
                 " add it to the column spacing_um of the slide sheet (µm per pixel)"
             )
         x_um, y_um = self.source.spacing_um
         if not 0.01 < x_um < 100 or not 0.95 < y_um / x_um < 1.05:
             raise InputError(
-                f"slide {self.name}: {self.path} says its pixels are {x_um:g} x {y_um:g} µm, which"
+                f"{self.about} says its pixels are {x_um:g} x {y_um:g} µm, which"
                 " cannot be; give the right value in the column spacing_um of the slide sheet"
             )
         return (x_um + y_um) / 2

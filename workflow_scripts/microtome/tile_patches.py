@@ -1,43 +1,38 @@
-"""Patches pieced together from a slide's tiles, each decoded once, in threads."""
+"""Patches pieced together from a slide's tiles, each decoded once, in several processes."""
 
 import mmap
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Self
 
 import numpy as np
 
 from microtome.grids import Grid
 from microtome.logs import log
-from microtome.regions import regions
 from microtome.slides import Slide
-from microtome.tile_jobs import SharedTiles, TileJob, run_jobs
-from microtome.tile_plan import Pieces, View, pieces_of
+from microtome.teams import Answer, Team
+from microtome.tile_filling import Filler
+from microtome.tile_plan import Pieces, View, blocks_of
 from microtome.tiled_source import TiledSource
 
-# Blocks are large enough to keep threads busy, and few are in memory at a time.
+# Blocks are large enough that asking for one costs nothing, and few are in memory at a time.
 _BLOCK_BYTES = 4 * 2**20
-# Tiles that a thread is given at a time: enough to hide what handing over costs.
-_TILES_PER_TASK = 8
 _AHEAD = 3  # blocks that are decoded while one is used
+# Tiles of a row that one process decodes: they lie one after the other in the file.
+_RUN = 8
 _WHITE = 255
-
-
-@dataclass
-class _Block:
-    """Patches on their way."""
-
-    which: np.ndarray
-    pixels: np.ndarray
-    futures: list[Future] = field(default_factory=list)
-    unreadable: dict[int, str] = field(default_factory=dict)  # slot -> reason
 
 
 def read_tiles(
     slide: Slide, grid: Grid, views: list[View], *, threads: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Read the patches of a grid from the slide's tiles.
+
+    Threads of one process would wait for its interpreter for a fifth of the time on two cores,
+    and most of it on eight, as decoding a tile takes so little. So these are processes. Each goes
+    through the plan by itself and fills in the tiles that are its own; what it has to be told is
+    which buffer is free.
 
     Parameters
     ----------
@@ -48,7 +43,7 @@ def read_tiles(
     views : list of View
         From `views_of`.
     threads : int
-        Threads that decode; with one, it is the caller's.
+        Processes that decode, forked from this one; with 1 it is this one.
 
     Yields
     ------
@@ -60,94 +55,108 @@ def read_tiles(
     """
     shape = (len(views), grid.patch_px, grid.patch_px, 3)
     per_block = max(1, _BLOCK_BYTES // int(np.prod(shape)))
+    plan = partial(blocks_of, slide.source, grid, views, per_block=per_block)
+    alone = threads == 1 or len(grid) <= per_block
+    ahead = 0 if alone else _AHEAD
     # Used again and again: fresh memory would cost as much as copying into it.
-    ahead = 0 if threads == 1 else _AHEAD
-    free = [_pages((per_block, *shape)) for _ in range(ahead + 2)]
-    used: deque[np.ndarray] = deque()
-    pending: deque[_Block] = deque()
-    executor = None if threads == 1 else ThreadPoolExecutor(threads)
-    try:
-        for region in regions(grid, repeat_px=_repeat_px(slide.source, views)):
-            for block in _start(slide.source, views, region, free, executor):
-                pending.append(block)
-                if len(pending) > ahead:
-                    yield _finished(pending.popleft(), used)
-                    free += [used.popleft() for _ in range(len(used) - 1)]
-        while pending:
-            yield _finished(pending.popleft(), used)
-    finally:
-        if executor:
-            executor.shutdown(cancel_futures=True)
+    buffers = [_pages((per_block, *shape)) for _ in range(ahead + 2)]
+    join = partial(_join, slide.source, views, plan, buffers, size=1 if alone else threads)
+    asked: deque[tuple[np.ndarray, np.ndarray]] = deque()
+    with _Alone(join) if alone else Team(join, threads, about=slide.about) as team:
+        for n, (which, pieces) in enumerate(plan()):
+            number = n % len(buffers)
+            block = buffers[number][: len(which)]
+            block[~_covered(slide.source, views, pieces, block)] = _WHITE
+            _prefetch(slide.source, pieces)
+            team.ask(number)
+            asked.append((which, block))
+            if len(asked) > ahead:
+                yield _readable(*asked.popleft(), team.answers())
+        while asked:
+            yield _readable(*asked.popleft(), team.answers())
 
 
 def _pages(shape: tuple[int, ...]) -> np.ndarray:
-    """Make room that begins with a page of memory, which a disk can be given as it is."""
+    """Make room that forked processes share, and that begins with a page, as disks want it."""
     return np.frombuffer(mmap.mmap(-1, int(np.prod(shape))), np.uint8).reshape(shape)
 
 
-def _repeat_px(source: TiledSource, views: list[View]) -> int:
-    """After how many patch px the edges of all tiles involved fall together."""
-    sides = [s // v.reduce for v in views for s in source.tables[v.level].tile_shape]
-    return int(np.lcm.reduce(sides))
+class _Alone:
+    """A team of this process."""
+
+    def __init__(self, join: Callable[[int], Answer]) -> None:
+        self._answer = join(0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        """Nobody has to be sent home."""
+
+    def ask(self, number: int) -> None:
+        self._found = self._answer(number)
+
+    def answers(self) -> list:
+        return [self._found]
 
 
-def _start(
+def _join(
     source: TiledSource,
     views: list[View],
-    region: np.ndarray,
-    free: list[np.ndarray],
-    executor: ThreadPoolExecutor | None,
-) -> Iterator[_Block]:
-    """Hand the tiles of each block of a region to the threads."""
-    per_block, _, side = free[0].shape[:3]
-    pieces = pieces_of(source, views, region, patch_px=side, per_block=per_block)
-    shared = SharedTiles(pieces)
-    covered = _covered(source, views, pieces, n=len(region), per_block=per_block, side=side)
-    n_blocks = -(-len(region) // per_block)
-    edges = np.searchsorted(pieces.block, np.arange(n_blocks + 1)).tolist()
-    for n in range(n_blocks):
-        members = slice(n * per_block, (n + 1) * per_block)
-        block = _Block(region[members], free.pop())
-        block.pixels[np.flatnonzero(~covered[members])] = _WHITE
-        jobs = shared.jobs(pieces, slice(edges[n], edges[n + 1]), n)
-        _prefetch(source, jobs)
-        for at in range(0, len(jobs), _TILES_PER_TASK):
-            work = (source, views, jobs[at : at + _TILES_PER_TASK], block.pixels, block.unreadable)
-            if executor:
-                block.futures.append(executor.submit(run_jobs, *work))
-            else:
-                run_jobs(*work)
-        yield block
+    plan: Callable[[], Iterator[tuple[np.ndarray, Pieces]]],
+    buffers: list[np.ndarray],
+    member: int,
+    *,
+    size: int,
+) -> Answer:
+    """Begin to fill in the tiles of one member of a team of `size`.
+
+    Returns
+    -------
+    callable
+        Fills in those of the next block in the buffer it is told; returns which patches cannot be
+        read, and why.
+    """
+    filler = Filler(source, views)
+    blocks = plan()
+    columns = np.array([table.columns for table in source.tables])
+
+    def answer(number: int) -> dict[int, str]:
+        _, pieces = next(blocks)
+        row, column = np.divmod(pieces.tile, columns[pieces.level])
+        own = (row + column // _RUN) % size == member
+        return filler.fill(pieces.part(own), buffers[number])
+
+    return answer
 
 
 def _covered(
-    source: TiledSource, views: list[View], pieces: Pieces, *, n: int, per_block: int, side: int
+    source: TiledSource, views: list[View], pieces: Pieces, block: np.ndarray
 ) -> np.ndarray:
     """Which patches tiles cover altogether, at every spacing; the others begin as white."""
+    n, n_views, side = block.shape[:3]
     shapes = [[s // v.reduce for s in source.tables[v.level].tile_shape] for v in views]
     height, width = np.array(shapes)[pieces.view].T
     rows = np.minimum(pieces.top + height, side) - np.maximum(pieces.top, 0)
     columns = np.minimum(pieces.left + width, side) - np.maximum(pieces.left, 0)
-    patch = pieces.block * per_block + pieces.slot
-    area = np.bincount(patch, rows * columns, minlength=n)
-    return area == len(views) * side * side
+    area = np.bincount(pieces.slot, rows * columns, minlength=n)
+    return area == n_views * side * side
 
 
-def _prefetch(source: TiledSource, jobs: list[TileJob]) -> None:
-    for level in {job.level for job in jobs}:
-        tiles = [job.tile for job in jobs if job.level == level and job.decodes]
-        source.prefetch(level, tiles)
+def _prefetch(source: TiledSource, pieces: Pieces) -> None:
+    for level in set(pieces.level.tolist()):
+        source.prefetch(level, pieces.tile[pieces.level == level])
 
 
-def _finished(block: _Block, used: deque[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Wait for a block, and give what could be read of it."""
-    for future in block.futures:
-        future.result()
-    used.append(block.pixels)
-    pixels = block.pixels[: len(block.which)]
-    for slot in sorted(block.unreadable):
-        log.warning("%s", block.unreadable[slot])
-    if not block.unreadable:
-        return block.which, pixels
-    readable = np.setdiff1d(np.arange(len(block.which)), list(block.unreadable))
-    return block.which[readable], pixels[readable]
+def _readable(
+    which: np.ndarray, block: np.ndarray, answers: list[dict[int, str]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Leave out of a block what could not be read, and say why."""
+    unreadable = {slot: why for answer in answers for slot, why in answer.items()}
+    for slot in sorted(unreadable):
+        log.warning("%s", unreadable[slot])
+    if not unreadable:
+        return which, block
+    readable = np.ones(len(which), bool)
+    readable[list(unreadable)] = False
+    return which[readable], block[readable]

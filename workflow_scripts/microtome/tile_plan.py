@@ -1,10 +1,12 @@
 """Which tiles the patches of a grid are pieced together from."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from microtome.grids import Grid
+from microtome.regions import regions
 from microtome.slides import Slide
 from microtome.tiled_source import REDUCTIONS, TiledSource
 
@@ -87,6 +89,8 @@ class Pieces:
     block, level, tile, slot, view, left, top : ndarray of shape (n_pieces,), int64
         A piece is the part of tile `tile` of `level` that lies in patch `slot` of `block`, at the
         spacing of `view`; the tile's corner is at (left, top) px of the patch.
+    last : ndarray of shape (n_pieces,), int64
+        The last block that has a piece of the same tile.
     """
 
     block: np.ndarray
@@ -96,20 +100,62 @@ class Pieces:
     view: np.ndarray
     left: np.ndarray
     top: np.ndarray
+    last: np.ndarray
 
-    def part(self, which: slice) -> "Pieces":
+    def __len__(self) -> int:
+        return len(self.block)
+
+    def part(self, which: slice | np.ndarray) -> "Pieces":
         """Some of the pieces."""
         return Pieces(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
 
 
-def pieces_of(
-    source: TiledSource, views: list[View], which: np.ndarray, *, patch_px: int, per_block: int
+def blocks_of(
+    source: TiledSource, grid: Grid, views: list[View], *, per_block: int
+) -> Iterator[tuple[np.ndarray, Pieces]]:
+    """Divide the patches of a grid into blocks, in the order in which they are read.
+
+    Parameters
+    ----------
+    source : TiledSource
+        Where tiles come from.
+    grid : Grid
+        The patches.
+    views : list of View
+        From `views_of`.
+    per_block : int
+        Patches of a block.
+
+    Yields
+    ------
+    which : ndarray of shape (n,), int64
+        The block's patches.
+    pieces : Pieces
+        What they are made of. Only blocks of one region share a tile; what two regions have in
+        common counts as two.
+    """
+    sides = [side // v.reduce for v in views for side in source.tables[v.level].tile_shape]
+    n_before = 0
+    # After the least common multiple of their sides the edges of all tiles fall together.
+    for region in regions(grid, repeat_px=int(np.lcm.reduce(sides))):
+        block = n_before + np.arange(len(region)) // per_block
+        pieces = _pieces_of(source, views, region, block, patch_px=grid.patch_px)
+        n_blocks = -(-len(region) // per_block)
+        edges = np.searchsorted(pieces.block, n_before + np.arange(n_blocks + 1)).tolist()
+        for n in range(n_blocks):
+            which = region[n * per_block : (n + 1) * per_block]
+            yield which, pieces.part(slice(edges[n], edges[n + 1]))
+        n_before += n_blocks
+
+
+def _pieces_of(
+    source: TiledSource, views: list[View], which: np.ndarray, block: np.ndarray, *, patch_px: int
 ) -> Pieces:
-    """Cut the patches `which` of a grid, `per_block` of them a block, into pieces of tiles.
+    """Cut the patches `which` of a grid, each in a block, into pieces of tiles.
 
     Absent tiles, and what lies outside the slide, have no pieces.
     """
-    position = np.arange(len(which))
+    slot = np.arange(len(which)) - np.searchsorted(block, block)
     found = []
     for number, view in enumerate(views):
         table = source.tables[view.level]
@@ -128,10 +174,10 @@ def pieces_of(
                 keep, tile = keep[there], tile[there]
                 found.append(
                     (
-                        position[keep] // per_block,
+                        block[keep],
                         np.full(len(keep), view.level),
                         tile,
-                        position[keep] % per_block,
+                        slot[keep],
                         np.full(len(keep), number),
                         left[keep],
                         top[keep],
@@ -139,4 +185,15 @@ def pieces_of(
                 )
     columns = [np.concatenate(parts) for parts in zip(*found, strict=True)]
     order = np.lexsort((columns[2], columns[1], columns[0]))
-    return Pieces(*(column[order] for column in columns))
+    columns = [column[order] for column in columns]
+    return Pieces(*columns, _last_blocks(*columns[:3]))
+
+
+def _last_blocks(block: np.ndarray, level: np.ndarray, tile: np.ndarray) -> np.ndarray:
+    """For each piece, the last block that has one of the same tile."""
+    order = np.lexsort((block, tile, level))
+    level, tile, block = level[order], tile[order], block[order]
+    ends = np.flatnonzero(np.r_[(np.diff(level) != 0) | (np.diff(tile) != 0), np.ones(1, bool)])
+    last = np.empty_like(block)
+    last[order] = block[ends[np.searchsorted(ends, np.arange(len(block)))]]
+    return last

@@ -109,15 +109,17 @@ class TiledSource:
                 paste(result, pixels, column * tile_width - x, row * tile_height - y)
         return result
 
-    def is_absent(self, level: int, tile: int) -> bool:
+    def is_absent(self, level: int, tile: int | np.ndarray) -> bool | np.ndarray:
         """Whether a tile is background: never written, or nothing that it could be made from."""
-        return not (self.states[level].own[tile] or self.states[level].remade[tile])
+        states = self.states[level]
+        return ~(states.own[tile] | states.remade[tile])
 
-    def is_cut(self, level: int, tile: int) -> bool:
+    def is_cut(self, level: int, tile: int | np.ndarray) -> bool | np.ndarray:
         """Whether a tile hangs over the right or lower edge of its level."""
         table = self.tables[level]
-        height, width = self._inside(table, tile)
-        return (height, width) != table.tile_shape
+        row, column = tile // table.columns, tile % table.columns
+        height, width = table.tile_shape
+        return ((row + 1) * height > table.height_px) | ((column + 1) * width > table.width_px)
 
     def prefetch(self, level: int, tiles: Sequence[int]) -> None:
         """Tell the system which tiles are read next, so that it fetches runs of them at once.

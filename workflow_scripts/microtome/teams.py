@@ -1,0 +1,107 @@
+"""Processes that answer questions together, on memory that they share with this one."""
+
+import multiprocessing
+import signal
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, Self
+
+from microtome.errors import InputError
+
+# Asked with a number below 256.
+Answer = Callable[[int], Any]
+
+
+class Team:
+    """Processes forked from this one, which all get every question and answer in its order.
+
+    Parameters
+    ----------
+    join : callable
+        Called in each process with its number from 0; returns what it answers with.
+    size : int
+        How many processes.
+    about : str
+        What they work on, such as ``slide a: a.svs``, for messages.
+    """
+
+    def __init__(self, join: Callable[[int], Answer], size: int, *, about: str) -> None:
+        self._about = about
+        self._members: list[tuple[multiprocessing.Process, Connection]] = []
+        context = multiprocessing.get_context("fork")
+        for number in range(size):
+            ours, theirs = context.Pipe()
+            # A copy of our ends would keep them from noticing that we are gone.
+            others = [ours, *(connection for _, connection in self._members)]
+            work = (join, number, theirs, others)
+            process = context.Process(target=_work, args=work, daemon=True)
+            process.start()
+            theirs.close()
+            self._members.append((process, ours))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process, connection in self._members:
+            process.kill()
+            process.join()
+            connection.close()
+
+    def ask(self, question: int) -> None:
+        """Put a question to all; they may be asked several before they have answered."""
+        for _, connection in self._members:
+            with suppress(OSError):  # of one that has ended; what it said last comes as its answer
+                connection.send_bytes(bytes([question]))
+
+    def answers(self) -> list:
+        """Wait for what each process answers to the oldest question.
+
+        Raises
+        ------
+        InputError
+            If one of them was killed.
+        RuntimeError
+            If one of them failed, with its traceback.
+        """
+        found = []
+        for process, connection in self._members:
+            try:
+                answer, failure = connection.recv()
+            except (EOFError, OSError):
+                raise self._lost(process) from None
+            if failure:
+                raise RuntimeError(f"{self._about}: {failure}")
+            found.append(answer)
+        return found
+
+    def _lost(self, process: multiprocessing.Process) -> InputError:
+        process.join()
+        code = process.exitcode or 0
+        why = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return InputError(
+            f"{self._about}: a process that reads it has ended ({why}); it may have had too little"
+            " memory, or the file crashes its reader"
+        )
+
+
+def _work(
+    join: Callable[[int], Answer], number: int, connection: Connection, others: list[Connection]
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks is interrupted, and ends us
+    for other in others:
+        other.close()
+    try:
+        answer = join(number)
+        while True:
+            (question,) = connection.recv_bytes()
+            connection.send((answer(question), ""))
+    except (EOFError, BrokenPipeError):
+        return
+    except Exception:  # whatever it is, it is told where it can be seen
+        connection.send((None, traceback.format_exc()))
