@@ -1,6 +1,7 @@
 """Processes that work together answer in order, and none that fails goes unnoticed."""
 
 import mmap
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from microtome.errors import InputError
-from microtome.teams import Team
+from microtome.teams import Claims, Team
 
 ABOUT = "slide a: a.svs"
 
@@ -115,6 +116,49 @@ def test_a_member_that_dies(number):
         team.ask(1)
         with pytest.raises(InputError, match=text):
             team.answers()
+
+
+def test_a_member_that_dies_with_what_others_wait_for():
+    """Nobody waits forever for a lock that went down with its holder."""
+    lock = multiprocessing.get_context("fork").Lock()
+
+    def join(member):
+        def answer(_):
+            if member:
+                lock.acquire()
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(0.2)
+            with lock:
+                return member
+
+        return answer
+
+    with Team(join, 2, about=ABOUT) as team:
+        team.ask(1)
+        with pytest.raises(InputError, match="SIGKILL"):
+            team.answers()
+
+
+def test_claims_are_taken_once():
+    """Members take every part of each question, and none takes a part twice."""
+    claims = Claims(2)
+    n_parts = 500
+
+    def join(_):
+        def answer(question):
+            taken = []
+            while (n := claims.next(question)) < n_parts:
+                taken.append(n)
+            return taken
+
+        return answer
+
+    with Team(join, 3, about=ABOUT) as team:
+        for question in (0, 1, 0):
+            claims.clear(question)
+            team.ask(question)
+            taken = [n for answer in team.answers() for n in answer]
+            assert sorted(taken) == list(range(n_parts))
 
 
 def test_nobody_is_left_behind():

@@ -5,7 +5,7 @@ import signal
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Self
 
@@ -69,16 +69,29 @@ class Team:
         RuntimeError
             If one of them failed, with its traceback.
         """
+        sentinels = [process.sentinel for process, _ in self._members]
         found = []
         for process, connection in self._members:
-            try:
-                answer, failure = connection.recv()
-            except (EOFError, OSError):
-                raise self._lost(process) from None
-            if failure:
-                raise RuntimeError(f"{self._about}: {failure}")
-            found.append(answer)
+            # One that was killed may hold what another waits for.
+            if connection not in wait([connection, *sentinels]):
+                self._raise_of_the_ended()
+            found.append(self._receive(process, connection))
         return found
+
+    def _receive(self, process: multiprocessing.Process, connection: Connection) -> Any:
+        try:
+            answer, failure = connection.recv()
+        except (EOFError, OSError):
+            raise self._lost(process) from None
+        if failure:
+            raise RuntimeError(f"{self._about}: {failure}")
+        return answer
+
+    def _raise_of_the_ended(self) -> None:
+        """Of a member that has ended, take the last that it had to say."""
+        for process, connection in self._members:
+            while process.exitcode is not None:
+                self._receive(process, connection)
 
     def _lost(self, process: multiprocessing.Process) -> InputError:
         process.join()
@@ -88,6 +101,32 @@ class Team:
             f"{self._about}: a process that reads it has ended ({why}); it may have had too little"
             " memory, or the file crashes its reader"
         )
+
+
+class Claims:
+    """Counters in shared memory, by which members take the parts of a question one by one.
+
+    Parameters
+    ----------
+    n : int
+        How many counters; made before the team.
+    """
+
+    def __init__(self, n: int) -> None:
+        context = multiprocessing.get_context("fork")
+        self._lock = context.Lock()
+        self._taken = context.RawArray("q", n)
+
+    def clear(self, which: int) -> None:
+        """Begin a counter at 0 again, before anyone is asked."""
+        self._taken[which] = 0
+
+    def next(self, which: int) -> int:
+        """Take the next number of a counter: nobody else gets it."""
+        with self._lock:
+            taken = self._taken[which]
+            self._taken[which] = taken + 1
+        return taken
 
 
 def _work(

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable
+from functools import partial
 
 import imagecodecs
 import numpy as np
@@ -86,18 +87,20 @@ def decode_jpeg(
     """
     height, width = shape[0] // reduce, shape[1] // reduce
     room = out.reshape(-1)[: height * width * 3]
-    options = {"min_height": height, "min_width": width, "buffer": room}
+    decode = partial(
+        simplejpeg.decode_jpeg, stream, min_height=height, min_width=width, buffer=room
+    )
     try:
         # The decoder would choose a scale at which a larger JPEG fits, and show all of it.
         if simplejpeg.decode_jpeg_header(stream)[:2] != shape:
             raise UndecodableError(f"a JPEG of another size than {shape[1]} x {shape[0]} px")
         try:
-            return simplejpeg.decode_jpeg(stream, **options)
+            return decode()
         except ValueError as error:
             # Some scanners pad their streams; nothing of the picture is missing then.
             if "extraneous bytes" not in str(error):
                 raise
-            return simplejpeg.decode_jpeg(stream, strict=False, **options)
+            return decode(strict=False)
     except (ValueError, OverflowError, MemoryError) as error:
         raise UndecodableError(str(error) or type(error).__name__) from error
 

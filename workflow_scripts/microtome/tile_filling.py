@@ -31,8 +31,8 @@ class Filler:
         for view in views:
             finest = self._finest.get(view.level, view.reduce)
             self._finest[view.level] = min(view.reduce, finest)
-        # Of each tile the last block that needs it, and its pixels or why there are none.
-        self._kept: dict[tuple[int, int], tuple[int, np.ndarray | InputError]] = {}
+        # Level and number of tiles that are needed again: their pixels, or why there are none.
+        self._kept: dict[tuple[int, int], np.ndarray | InputError] = {}
 
     def fill(self, pieces: Pieces, pixels: np.ndarray) -> dict[int, str]:
         """Fill patches of a block.
@@ -40,7 +40,8 @@ class Filler:
         Parameters
         ----------
         pieces : Pieces
-            What to fill them with, all of one block, blocks coming in their order.
+            What to fill them with, all of one block. Of each tile that several blocks share, all
+            pieces come here, blocks in their order.
         pixels : ndarray of shape (n, n_views, patch_px, patch_px, 3), uint8
             The block.
 
@@ -49,19 +50,14 @@ class Filler:
         dict of int to str
             Slots that a tile is missing in, and why.
         """
-        if not len(pieces):
-            return {}
-        block = int(pieces.block[0])
-        for key in [key for key, (last, _) in self._kept.items() if last < block]:
-            del self._kept[key]
         unreadable: dict[int, str] = {}
-        for key, last, targets in _by_tile(pieces):
-            if key in self._kept:
-                _, decoded = self._kept[key]
+        for key, again, later, targets in _by_tile(pieces):
+            if again:
+                decoded = self._kept.pop(key)
             else:
-                decoded = self._decoded(*key, targets, pixels, keep=last > block)
-                if last > block:
-                    self._kept[key] = last, decoded
+                decoded = self._decoded(*key, targets, pixels, keep=later)
+            if later:
+                self._kept[key] = decoded
             if isinstance(decoded, InputError):
                 unreadable |= {slot: str(decoded) for slot, *_ in targets}
             elif decoded is not None:
@@ -73,7 +69,8 @@ class Filler:
     ) -> np.ndarray | InputError | None:
         """Give a tile's pixels, or None where they went straight into their patch."""
         source, reduce = self._source, self._finest[level]
-        height, width = (side // reduce for side in source.tables[level].tile_shape)
+        tile_height, tile_width = source.tables[level].tile_shape
+        height, width = tile_height // reduce, tile_width // reduce
         try:
             if keep:
                 return source.tile(level, tile, reduce)
@@ -97,11 +94,12 @@ class Filler:
             paste(pixels[slot, view], sizes[reduce], left, top)
 
 
-def _by_tile(pieces: Pieces) -> Iterator[tuple[tuple[int, int], int, list[_Target]]]:
-    """Yield level and number of each tile, the last block that needs it, and where it goes."""
+def _by_tile(pieces: Pieces) -> Iterator[tuple[tuple[int, int], bool, bool, list[_Target]]]:
+    """Yield of each tile its level and number, if there were and will be more, and its places."""
+    again, later = pieces.first < pieces.block, pieces.block < pieces.last
     tiles = zip(pieces.level.tolist(), pieces.tile.tolist(), strict=True)
     places = (pieces.slot, pieces.view, pieces.left, pieces.top)
     targets = zip(*(place.tolist() for place in places), strict=True)
-    rows = zip(tiles, pieces.last.tolist(), targets, strict=True)
-    for (key, last), group in itertools.groupby(rows, key=lambda row: row[:2]):
-        yield key, last, [target for *_, target in group]
+    rows = zip(tiles, again.tolist(), later.tolist(), targets, strict=True)
+    for about, group in itertools.groupby(rows, key=lambda row: row[:3]):
+        yield *about, [target for *_, target in group]

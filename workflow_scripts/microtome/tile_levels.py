@@ -4,6 +4,7 @@ import itertools
 import operator
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -60,22 +61,22 @@ class TileLevel:
     predictor: int
     header: bytes
 
-    @property
+    @cached_property
     def columns(self) -> int:
         """Number of tiles in a row."""
         return -(-self.width_px // self.tile_width_px)
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Number of rows of tiles."""
         return -(-self.height_px // self.tile_height_px)
 
-    @property
+    @cached_property
     def tile_shape(self) -> tuple[int, int]:
         """Height and width of a tile in px."""
         return self.tile_height_px, self.tile_width_px
 
-    @property
+    @cached_property
     def is_jpeg(self) -> bool:
         """Whether tiles can be decoded at a fraction of their size."""
         return self.compression == JPEG

@@ -1,8 +1,10 @@
 """Patches pieced together from a slide's tiles, each decoded once, in several processes."""
 
+import itertools
 import mmap
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
@@ -11,7 +13,7 @@ import numpy as np
 from microtome.grids import Grid
 from microtome.logs import log
 from microtome.slides import Slide
-from microtome.teams import Answer, Team
+from microtome.teams import Answer, Claims, Team
 from microtome.tile_filling import Filler
 from microtome.tile_plan import Pieces, View, blocks_of
 from microtome.tiled_source import TiledSource
@@ -19,8 +21,8 @@ from microtome.tiled_source import TiledSource
 # Blocks are large enough that asking for one costs nothing, and few are in memory at a time.
 _BLOCK_BYTES = 4 * 2**20
 _AHEAD = 3  # blocks that are decoded while one is used
-# Tiles of a row that one process decodes: they lie one after the other in the file.
-_RUN = 8
+# Tiles that a process takes at a time: they lie one after the other in the file.
+_RUN = 4
 _WHITE = 255
 
 
@@ -31,8 +33,8 @@ def read_tiles(
 
     Threads of one process would wait for its interpreter for a fifth of the time on two cores,
     and most of it on eight, as decoding a tile takes so little. So these are processes. Each goes
-    through the plan by itself and fills in the tiles that are its own; what it has to be told is
-    which buffer is free.
+    through the plan by itself; what it has to be told is which buffer is free. Of a block's tiles
+    they take the next few whenever they are ready; one that several blocks share has an owner.
 
     Parameters
     ----------
@@ -60,14 +62,16 @@ def read_tiles(
     ahead = 0 if alone else _AHEAD
     # Used again and again: fresh memory would cost as much as copying into it.
     buffers = [_pages((per_block, *shape)) for _ in range(ahead + 2)]
-    join = partial(_join, slide.source, views, plan, buffers, size=1 if alone else threads)
+    claims = Claims(len(buffers))
+    work = _Work(slide.source, views, plan, buffers, claims, 1 if alone else threads)
     asked: deque[tuple[np.ndarray, np.ndarray]] = deque()
-    with _Alone(join) if alone else Team(join, threads, about=slide.about) as team:
+    with _Alone(work) if alone else Team(work.join, threads, about=slide.about) as team:
         for n, (which, pieces) in enumerate(plan()):
             number = n % len(buffers)
             block = buffers[number][: len(which)]
             block[~_covered(slide.source, views, pieces, block)] = _WHITE
             _prefetch(slide.source, pieces)
+            claims.clear(number)
             team.ask(number)
             asked.append((which, block))
             if len(asked) > ahead:
@@ -84,8 +88,8 @@ def _pages(shape: tuple[int, ...]) -> np.ndarray:
 class _Alone:
     """A team of this process."""
 
-    def __init__(self, join: Callable[[int], Answer]) -> None:
-        self._answer = join(0)
+    def __init__(self, work: "_Work") -> None:
+        self._answer = work.join(0)
 
     def __enter__(self) -> Self:
         return self
@@ -100,34 +104,54 @@ class _Alone:
         return [self._found]
 
 
-def _join(
-    source: TiledSource,
-    views: list[View],
-    plan: Callable[[], Iterator[tuple[np.ndarray, Pieces]]],
-    buffers: list[np.ndarray],
-    member: int,
-    *,
-    size: int,
-) -> Answer:
-    """Begin to fill in the tiles of one member of a team of `size`.
+@dataclass(frozen=True)
+class _Work:
+    """What a team of `size` does, and the memory it has in common."""
 
-    Returns
-    -------
-    callable
-        Fills in those of the next block in the buffer it is told; returns which patches cannot be
-        read, and why.
-    """
-    filler = Filler(source, views)
-    blocks = plan()
-    columns = np.array([table.columns for table in source.tables])
+    source: TiledSource
+    views: list[View]
+    plan: Callable[[], Iterator[tuple[np.ndarray, Pieces]]]
+    buffers: list[np.ndarray]
+    claims: Claims
+    size: int
 
-    def answer(number: int) -> dict[int, str]:
-        _, pieces = next(blocks)
-        row, column = np.divmod(pieces.tile, columns[pieces.level])
-        own = (row + column // _RUN) % size == member
-        return filler.fill(pieces.part(own), buffers[number])
+    def join(self, member: int) -> Answer:
+        """Begin as one member.
 
-    return answer
+        Returns
+        -------
+        callable
+            Does its part of the next block, in the buffer it is told; returns which patches
+            cannot be read, and why.
+        """
+        filler = Filler(self.source, self.views)
+        blocks = self.plan()
+        columns = np.array([table.columns for table in self.source.tables])
+
+        def answer(number: int) -> dict[int, str]:
+            _, pieces = next(blocks)
+            buffer = self.buffers[number]
+            if self.size == 1:
+                return filler.fill(pieces, buffer)
+            shared = pieces.first < pieces.last
+            row, column = np.divmod(pieces.tile, columns[pieces.level])
+            own = shared & ((row + column // _RUN) % self.size == member)
+            unreadable = filler.fill(pieces.part(own), buffer)
+            runs = _runs(pieces.part(~shared))
+            while (n := self.claims.next(number)) < len(runs):
+                unreadable |= filler.fill(runs[n], buffer)
+            return unreadable
+
+        return answer
+
+
+def _runs(pieces: Pieces) -> list[Pieces]:
+    """Divide pieces into runs of a few tiles."""
+    if not len(pieces):
+        return []
+    new = (np.diff(pieces.level) != 0) | (np.diff(pieces.tile) != 0)
+    edges = np.r_[0, np.flatnonzero(new)[_RUN - 1 :: _RUN] + 1, len(pieces)].tolist()
+    return [pieces.part(slice(*edge)) for edge in itertools.pairwise(edges)]
 
 
 def _covered(

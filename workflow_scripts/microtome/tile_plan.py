@@ -89,8 +89,8 @@ class Pieces:
     block, level, tile, slot, view, left, top : ndarray of shape (n_pieces,), int64
         A piece is the part of tile `tile` of `level` that lies in patch `slot` of `block`, at the
         spacing of `view`; the tile's corner is at (left, top) px of the patch.
-    last : ndarray of shape (n_pieces,), int64
-        The last block that has a piece of the same tile.
+    first, last : ndarray of shape (n_pieces,), int64
+        The first and the last block that have a piece of the same tile.
     """
 
     block: np.ndarray
@@ -100,6 +100,7 @@ class Pieces:
     view: np.ndarray
     left: np.ndarray
     top: np.ndarray
+    first: np.ndarray
     last: np.ndarray
 
     def __len__(self) -> int:
@@ -186,14 +187,19 @@ def _pieces_of(
     columns = [np.concatenate(parts) for parts in zip(*found, strict=True)]
     order = np.lexsort((columns[2], columns[1], columns[0]))
     columns = [column[order] for column in columns]
-    return Pieces(*columns, _last_blocks(*columns[:3]))
+    return Pieces(*columns, *_first_and_last(*columns[:3]))
 
 
-def _last_blocks(block: np.ndarray, level: np.ndarray, tile: np.ndarray) -> np.ndarray:
-    """For each piece, the last block that has one of the same tile."""
+def _first_and_last(
+    block: np.ndarray, level: np.ndarray, tile: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each piece, the first and the last block that have one of the same tile."""
     order = np.lexsort((block, tile, level))
     level, tile, block = level[order], tile[order], block[order]
-    ends = np.flatnonzero(np.r_[(np.diff(level) != 0) | (np.diff(tile) != 0), np.ones(1, bool)])
-    last = np.empty_like(block)
-    last[order] = block[ends[np.searchsorted(ends, np.arange(len(block)))]]
-    return last
+    new = (np.diff(level) != 0) | (np.diff(tile) != 0)
+    one = np.ones(min(len(block), 1), bool)
+    starts, ends = np.flatnonzero(np.r_[one, new]), np.flatnonzero(np.r_[new, one])
+    number = np.searchsorted(ends, np.arange(len(block)))
+    first, last = np.empty_like(block), np.empty_like(block)
+    first[order], last[order] = block[starts[number]], block[ends[number]]
+    return first, last

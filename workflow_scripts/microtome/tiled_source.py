@@ -198,9 +198,9 @@ class TiledSource:
         """
         table = self.tables[level]
         content = self.stream(level, tile)
-        inside = self._inside(table, tile)
+        inside = self._inside(table, tile) if self.is_cut(level, tile) else table.tile_shape
         # Half of a reduced px may lie beyond the edge, where a tile holds anything.
-        exact = not any(side % reduce for side in inside)
+        exact = not (inside[0] % reduce or inside[1] % reduce)
         try:
             if table.is_jpeg:
                 at_once = reduce if exact else 1
