@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microtome import regions, tile_patches
+from microtome import strips, tile_patches, tile_plan
 from microtome.grids import Grid
 from microtome.patches import read_patches
 from microtome.slides import Slide
@@ -24,7 +24,8 @@ THREADS = (1, 2, 3)
 @pytest.fixture
 def small_parts(monkeypatch):
     """Make regions and blocks so small that many of them share tiles."""
-    monkeypatch.setattr(regions, "_REGION_PX", 200)
+    for module in (strips, tile_plan):
+        monkeypatch.setattr(module, "_REGION_PX", 200)
     monkeypatch.setattr(tile_patches, "_BLOCK_BYTES", 5 * 32 * 32 * 3)
 
 
@@ -138,7 +139,7 @@ def test_any_grid(sparse_slide, data):
     places = sorted(data.draw(st.sets(place, max_size=15)))
     grid = grid_of(places, patch_px=patch_px, stride_px=stride_px, scale=scale)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(regions, "_REGION_PX", data.draw(st.sampled_from([1, 150, 16384])))
+        patch.setattr(tile_plan, "_REGION_PX", data.draw(st.sampled_from([1, 150, 16384])))
         block = data.draw(st.integers(1, 6)) * patch_px**2 * 3
         patch.setattr(tile_patches, "_BLOCK_BYTES", block)
         found = collected(sparse_slide, grid, threads=data.draw(st.sampled_from(THREADS)))

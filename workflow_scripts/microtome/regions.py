@@ -6,11 +6,9 @@ import numpy as np
 
 from microtome.grids import Grid
 
-_REGION_PX = 16384
 
-
-def regions(grid: Grid, *, repeat_px: int = 1) -> Iterator[np.ndarray]:
-    """Divide a grid into squares of up to 16384 px, each read row by row.
+def regions(grid: Grid, *, side_px: int, repeat_px: int = 1) -> Iterator[np.ndarray]:
+    """Divide a grid into squares, each read row by row.
 
     What neighbours share is decoded once within a region and kept no longer than for a row of it,
     so memory does not grow with the slide. What two regions share, one row or column of tiles in
@@ -20,6 +18,8 @@ def regions(grid: Grid, *, repeat_px: int = 1) -> Iterator[np.ndarray]:
     ----------
     grid : Grid
         The patches, row by row.
+    side_px : int
+        Largest side of a square in patch px.
     repeat_px : int
         Patches and tiles have common edges every so many patch px; regions end there if they can.
 
@@ -28,7 +28,7 @@ def regions(grid: Grid, *, repeat_px: int = 1) -> Iterator[np.ndarray]:
     ndarray of shape (n,), int64
         Which patches of the grid.
     """
-    side = max(1, _REGION_PX // grid.stride_px)
+    side = max(1, side_px // grid.stride_px)
     repeat = int(np.lcm(repeat_px, grid.stride_px)) // grid.stride_px
     if repeat <= side:
         side -= side % repeat

@@ -15,6 +15,8 @@ from microtome.tile_plan import corners_at
 
 # Neighbours are read as one strip, so that pixels they share are decoded once; so many at most.
 _STRIP_PATCHES = 16
+# So narrow that the tiles of a row are still in the slide's cache when the next row needs them.
+_REGION_PX = 4096
 _AHEAD = 2  # strips that are read for each thread while one is used
 
 
@@ -25,7 +27,8 @@ def read_strips(
 
     Parameters and yields are those of `microtome.patches.read_patches`.
     """
-    strips = (strip for region in regions(grid) for strip in _strips(grid, region))
+    parts = regions(grid, side_px=_REGION_PX)
+    strips = (strip for part in parts for strip in _strips(grid, part))
     if threads == 1:
         for strip in strips:
             yield from _read(slide, grid, scales, strip)

@@ -11,6 +11,8 @@ from microtome.slides import Slide
 from microtome.tiled_source import REDUCTIONS, TiledSource
 
 _ROUNDING_PX = 1e-6
+# So large that of the tiles only one row or column in sixty belongs to two regions.
+_REGION_PX = 16384
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ def blocks_of(
     sides = [side // v.reduce for v in views for side in source.tables[v.level].tile_shape]
     n_before = 0
     # After the least common multiple of their sides the edges of all tiles fall together.
-    for region in regions(grid, repeat_px=int(np.lcm.reduce(sides))):
+    repeat_px = int(np.lcm.reduce(sides))
+    for region in regions(grid, side_px=_REGION_PX, repeat_px=repeat_px):
         block = n_before + np.arange(len(region)) // per_block
         pieces = _pieces_of(source, views, region, block, patch_px=grid.patch_px)
         n_blocks = -(-len(region) // per_block)

@@ -22,7 +22,8 @@ from microtome.tile_decoding import (
 from microtome.tile_levels import TileLevel, TileTables
 
 REDUCTIONS = (8, 4, 2, 1)
-_CACHE_BYTES = 16 * 2**20
+# Two rows of tiles across what `strips` reads side by side.
+_CACHE_BYTES = 8 * 2**20
 # A tile cannot need more than its pixels take, and some room for headers.
 _MAX_BYTES_PER_PX, _MAX_EXTRA_BYTES = 6, 2**16
 _WHITE = 255
