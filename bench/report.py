@@ -66,7 +66,8 @@ def _preamble(rounds: int) -> str:
         " domain), from memory, on as many threads; nobody who decodes can pass it. Microtome"
         " stores the patches, the others only read them. Whole process: start-up included; where"
         " the number is marked *, the first patches were read and the rest reckoned at the loop's"
-        " rate. Peak MB: of several processes, the first and the largest of the others."
+        " rate. Peak MB: of several processes, the first and the largest of the others;"
+        " what they share counts in both."
     )
 
 

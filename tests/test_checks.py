@@ -138,8 +138,10 @@ def test_missing_key(path, line):
 
 def test_run_names_a_missing_model():
     """The run may only name models of the registry."""
-    line = mistake_in(changed("run", value=["colour", "histocae2"]))
-    assert line == "config: run: there is no model 'histocae2'; models has histocae1, colour"
+    line = mistake_in(changed("run", value=["colour", "histocae8"]))
+    known = [f"histocae{i}" for i in range(1, 8)]
+    known = ", ".join([*known, "histocae1_max_pool", "colour"])
+    assert line == f"config: run: there is no model 'histocae8'; models has {known}"
 
 
 def test_bounds_in_the_wrong_order():

@@ -80,7 +80,7 @@ def outputs_of(module: nn.Sequential, images: torch.Tensor, kind: type) -> list[
 
 def test_encoder_layer_by_layer():
     """Of each two convolutions the first keeps the size and the second halves it."""
-    encoder = Encoder().eval()
+    encoder = Encoder(downsampling="stride").eval()
     assert outputs_of(encoder, torch.rand(1, 3, 64, 64), nn.Conv2d) == ENCODER_SHAPES
     convolutions = [layer for layer in encoder if isinstance(layer, nn.Conv2d)]
     assert [layer.stride for layer in convolutions] == [(1, 1), (2, 2)] * 4
@@ -97,9 +97,27 @@ def test_decoder_layer_by_layer():
     assert ups == [True, False] * 4 + [False]
 
 
+def test_max_pooling_takes_the_place_of_strides():
+    """In the ablation no convolution has a stride; all else, and every weight, is as many."""
+    pooled = Encoder(downsampling="max-pool").eval()
+    images = torch.rand(1, 3, 64, 64)
+    pools = [(depth, side, side) for depth, side in ((16, 32), (32, 16), (64, 8), (64, 4))]
+    assert outputs_of(pooled, images, nn.MaxPool2d) == pools
+    assert {layer.stride for layer in pooled if isinstance(layer, nn.Conv2d)} == {(1, 1)}
+    kinds = [type(layer) for layer in pooled]
+    assert (
+        kinds
+        == [nn.Conv2d, nn.ReLU, nn.BatchNorm2d, *[nn.Conv2d, nn.ReLU, nn.BatchNorm2d], nn.MaxPool2d]
+        * 4
+    )
+    assert n_weights(pooled) == ENCODER_WEIGHTS
+    model = HistoCAEClassifier(patch_px=64, head="light", dropout=0.7, downsampling="max-pool")
+    assert any(isinstance(layer, nn.MaxPool2d) for layer in model.encoder)
+
+
 def test_latent_of_a_patch_of_256_px():
     """256 x 256 x 3 becomes 16 x 16 x 64 and comes back."""
-    model = HistoCAE().eval()
+    model = HistoCAE(downsampling="stride").eval()
     with torch.no_grad():
         latent = model.encoder(torch.rand(1, 3, 256, 256))
         back = model.decoder(latent)
@@ -111,10 +129,15 @@ def test_latent_of_a_patch_of_256_px():
 def test_any_multiple_of_16_comes_back(side):
     """A reconstruction has the size of its patch."""
     with torch.no_grad():
-        assert HistoCAE().eval()(torch.rand(1, 3, side, side)).shape == (1, 3, side, side)
+        assert HistoCAE(downsampling="stride").eval()(torch.rand(1, 3, side, side)).shape == (
+            1,
+            3,
+            side,
+            side,
+        )
 
 
-@pytest.mark.parametrize("layers", [list(Encoder()), list(Decoder())[:-2]])
+@pytest.mark.parametrize("layers", [list(Encoder(downsampling="stride")), list(Decoder())[:-2]])
 def test_order_within_a_step(layers):
     """Convolution, ReLU, batch norm, again and again; no pooling and no upsampling."""
     kinds = [type(layer) for layer in layers]
@@ -134,20 +157,20 @@ def test_decoder_ends_in_rgb_and_sigmoid():
 def test_reconstructions_lie_between_0_and_1():
     """Pixels are in [0, 1] even for wild input."""
     with torch.no_grad():
-        found = HistoCAE().eval()(1000 * torch.randn(1, 3, 32, 32))
+        found = HistoCAE(downsampling="stride").eval()(1000 * torch.randn(1, 3, 32, 32))
     assert 0 <= float(found.min()) <= float(found.max()) <= 1
 
 
 def test_numbers_of_weights():
     """Encoder and decoder have as many weights as counted by hand from the paper."""
-    assert n_weights(Encoder()) == ENCODER_WEIGHTS == 146_640
+    assert n_weights(Encoder(downsampling="stride")) == ENCODER_WEIGHTS == 146_640
     assert n_weights(Decoder()) == DECODER_WEIGHTS == 114_099
 
 
 def paper_head() -> HistoCAEClassifier:
     """Build the classifier with the paper's head for 256 px, without memory for its weights."""
     with torch.device("meta"):
-        return HistoCAEClassifier(patch_px=256, head="paper", dropout=0.7)
+        return HistoCAEClassifier(patch_px=256, head="paper", dropout=0.7, downsampling="stride")
 
 
 def test_paper_head():
@@ -166,7 +189,7 @@ def test_numbers_of_weights_of_the_heads():
     """The heads have as many weights as counted by hand."""
     dense = [8192 * 4096 + 4096, 4096 * 4096 + 4096, 4096 * 256 + 256, 256 * 2 + 2]
     assert n_weights(paper_head().head) == step(64, 128) + sum(dense) == 51_463_298
-    light = HistoCAEClassifier(patch_px=256, head="light", dropout=0.7)
+    light = HistoCAEClassifier(patch_px=256, head="light", dropout=0.7, downsampling="stride")
     assert n_weights(light.head) == step(64, 128) + 128 * 256 + 256 + 256 * 2 + 2
     assert n_weights(light.encoder) == ENCODER_WEIGHTS
 
@@ -175,7 +198,7 @@ def test_numbers_of_weights_of_the_heads():
 @pytest.mark.parametrize("side", [16, 32, 48])
 def test_two_logits_a_patch(head, side):
     """Whatever the head and the patch's side: one logit for each class."""
-    model = HistoCAEClassifier(patch_px=side, head=head, dropout=0.5).eval()
+    model = HistoCAEClassifier(patch_px=side, head=head, dropout=0.5, downsampling="stride").eval()
     with torch.no_grad():
         assert model(torch.rand(3, 3, side, side)).shape == (3, 2)
 
@@ -183,7 +206,7 @@ def test_two_logits_a_patch(head, side):
 def test_dropout_acts_in_training_only():
     """In evaluation the same patch has the same logits; in training it has not."""
     torch.manual_seed(0)
-    model = HistoCAEClassifier(patch_px=32, head="light", dropout=0.7)
+    model = HistoCAEClassifier(patch_px=32, head="light", dropout=0.7, downsampling="stride")
     images = torch.rand(4, 3, 32, 32)
     with torch.no_grad():
         assert not torch.equal(model(images), model(images))

@@ -22,6 +22,7 @@ HISTOCAE = {
     "kind": "histocae",
     "spacing_um": 1.0,
     "patch_px": 32,
+    "downsampling": "stride",
     "head": "light",
     "dropout": 0.7,
     "seed": 1,
@@ -89,7 +90,8 @@ def test_random_weights_follow_from_the_seed():
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("spacing_um", 0.5), ("patch_px", 64), ("head", "paper")]
+    ("key", "value"),
+    [("spacing_um", 0.5), ("patch_px", 64), ("head", "paper"), ("downsampling", "max-pool")],
 )
 def test_weights_of_other_settings(tmp_path, key, value):
     """Weights trained at another spacing, patch size or head are refused with both values."""

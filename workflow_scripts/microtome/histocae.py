@@ -11,22 +11,33 @@ from torch import nn
 
 _ENCODER = (16, 32, 64, 64)
 _DECODER = (64, 32, 16, 16)
+LATENT_DEPTH = _ENCODER[-1]
 
 
-def _step(conv: nn.Module) -> list[nn.Module]:
+def step(conv: nn.Module) -> list[nn.Module]:
     """Convolution, ReLU, batch norm: in this order, as the paper has it."""
     return [conv, nn.ReLU(inplace=True), nn.BatchNorm2d(conv.out_channels)]
 
 
 class Encoder(nn.Sequential):
-    """Four blocks of two convolutions: (B, 3, H, W) -> (B, 64, H / 16, W / 16)."""
+    """Four blocks of two convolutions: (B, 3, H, W) -> (B, 64, H / 16, W / 16).
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    downsampling : {'stride', 'max-pool'}
+        What halves the size in each block: the second convolution's stride, or for the paper's
+        ablation (table S4) a maximum over 2 x 2 px behind it.
+    """
+
+    def __init__(self, *, downsampling: str) -> None:
         blocks: list[nn.Module] = []
         before = 3
         for depth in _ENCODER:
-            blocks += _step(nn.Conv2d(before, depth, 3, padding=1))
-            blocks += _step(nn.Conv2d(depth, depth, 3, stride=2, padding=1))
+            blocks += step(nn.Conv2d(before, depth, 3, padding=1))
+            if downsampling == "stride":
+                blocks += step(nn.Conv2d(depth, depth, 3, stride=2, padding=1))
+            else:
+                blocks += [*step(nn.Conv2d(depth, depth, 3, padding=1)), nn.MaxPool2d(2)]
             before = depth
         super().__init__(*blocks)
 
@@ -36,21 +47,21 @@ class Decoder(nn.Sequential):
 
     def __init__(self) -> None:
         blocks: list[nn.Module] = []
-        before = _ENCODER[-1]
+        before = LATENT_DEPTH
         for depth in _DECODER:
             up = nn.ConvTranspose2d(before, depth, 3, stride=2, padding=1, output_padding=1)
-            blocks += _step(up)
-            blocks += _step(nn.Conv2d(depth, depth, 3, padding=1))
+            blocks += step(up)
+            blocks += step(nn.Conv2d(depth, depth, 3, padding=1))
             before = depth
         super().__init__(*blocks, nn.Conv2d(before, 3, 3, padding=1), nn.Sigmoid())
 
 
 class HistoCAE(nn.Module):
-    """The autoencoder."""
+    """The autoencoder; for its parameter see `Encoder`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, downsampling: str) -> None:
         super().__init__()
-        self.encoder = Encoder()
+        self.encoder = Encoder(downsampling=downsampling)
         self.decoder = Decoder()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -70,12 +81,14 @@ class HistoCAEClassifier(nn.Module):
         weights at 256 px). 'light': the same convolution, mean over the patch, dense 256.
     dropout : float
         Share of units dropped after each dense layer.
+    downsampling : {'stride', 'max-pool'}
+        See `Encoder`.
     """
 
-    def __init__(self, *, patch_px: int, head: str, dropout: float) -> None:
+    def __init__(self, *, patch_px: int, head: str, dropout: float, downsampling: str) -> None:
         super().__init__()
-        self.encoder = Encoder()
-        conv = _step(nn.Conv2d(_ENCODER[-1], 128, 3, stride=2, padding=1))
+        self.encoder = Encoder(downsampling=downsampling)
+        conv = step(nn.Conv2d(LATENT_DEPTH, 128, 3, stride=2, padding=1))
         if head == "paper":
             side = -(-patch_px // 32)
             pool: list[nn.Module] = []

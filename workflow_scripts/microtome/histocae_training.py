@@ -55,7 +55,7 @@ def pretrain(
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(entry["seed"])
-        cae = HistoCAE()
+        cae = HistoCAE(downsampling=entry["downsampling"])
     loss = ReconstructionLoss(**entry["reconstruction_loss"])
 
     def objective(

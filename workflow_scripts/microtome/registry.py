@@ -20,10 +20,10 @@ from microtome.files import atomic, read_json, write_json
 from microtome.histocae import HistoCAEClassifier
 
 # What of an entry decides its module, beside its kind.
-_ARCHITECTURE = {"histocae": ("patch_px", "head", "dropout"), "colour": ()}
+_ARCHITECTURE = {"histocae": ("patch_px", "head", "dropout", "downsampling"), "colour": ()}
 _MODULES = {"histocae": HistoCAEClassifier, "colour": ColourModel}
 # What weights and entry must have in common to mean the same.
-_SAME = ("kind", "spacing_um", "patch_px", "head")
+_SAME = ("kind", "spacing_um", "patch_px", "head", "downsampling")
 
 
 def build_model(entry: dict, *, seed: int = 0) -> nn.Module:

@@ -48,8 +48,9 @@ class Team:
     def __exit__(
         self, kind: type | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for process, connection in self._members:
+        for process, _ in self._members:
             process.kill()
+        for process, connection in self._members:
             process.join()
             connection.close()
 
@@ -69,14 +70,26 @@ class Team:
         RuntimeError
             If one of them failed, with its traceback.
         """
-        sentinels = [process.sentinel for process, _ in self._members]
         found = []
         for process, connection in self._members:
-            # One that was killed may hold what another waits for.
-            if connection not in wait([connection, *sentinels]):
-                self._raise_of_the_ended()
+            self._await(connection)
             found.append(self._receive(process, connection))
         return found
+
+    def _await(self, connection: Connection) -> None:
+        """Wait for an answer, or raise what a member says or dies of meanwhile.
+
+        One that was killed may hold what the other waits for.
+        """
+        sentinels = [process.sentinel for process, _ in self._members]
+        ready = wait([connection, *sentinels])
+        if connection in ready:
+            return
+        for process, last_words in self._members:
+            if process.sentinel in ready:
+                process.join()
+                while True:
+                    self._receive(process, last_words)
 
     def _receive(self, process: multiprocessing.Process, connection: Connection) -> Any:
         try:
@@ -86,12 +99,6 @@ class Team:
         if failure:
             raise RuntimeError(f"{self._about}: {failure}")
         return answer
-
-    def _raise_of_the_ended(self) -> None:
-        """Of a member that has ended, take the last that it had to say."""
-        for process, connection in self._members:
-            while process.exitcode is not None:
-                self._receive(process, connection)
 
     def _lost(self, process: multiprocessing.Process) -> InputError:
         process.join()

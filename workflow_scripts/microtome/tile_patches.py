@@ -19,8 +19,8 @@ from microtome.tile_plan import Pieces, View, blocks_of
 from microtome.tiled_source import TiledSource
 
 # Blocks are large enough that asking for one costs nothing, and few are in memory at a time.
-_BLOCK_BYTES = 4 * 2**20
-_AHEAD = 3  # blocks that are decoded while one is used
+_BLOCK_BYTES = 8 * 2**20
+_AHEAD = 2  # blocks that are decoded while one is used
 # Tiles that a process takes at a time: they lie one after the other in the file.
 _RUN = 4
 _WHITE = 255
