@@ -124,7 +124,8 @@ def test_a_rule_has_what_its_script_imports(script, env):
 
 
 def test_every_script_has_a_rule():
-    """The pairs above are all scripts: none is left unchecked."""
-    assert {script for script, _ in rules_with_envs()} == {
+    """The pairs above are all scripts, but for the commands that make a sheet."""
+    commands = {"assign_splits.py", "paip2019_sheet.py"}
+    assert {script for script, _ in rules_with_envs()} | commands == {
         path.name for path in SCRIPTS.glob("*.py")
     }

@@ -1,0 +1,295 @@
+"""Which slides train, validate and test: by patient, stratified, the same for the same seed.
+
+Sizes come first: patients with most slides are counted out first, each to the part that misses
+most. Which patients these are comes second: linear programming brings every stratum as near to its
+share of every part as those counts allow. Chance decides the rest.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from scipy.optimize import linprog
+
+from microtome.errors import InputError
+
+SPLITS = ("train", "validation", "test")
+LABELS = ("negative", "itc", "micro", "macro")
+BURDENS = ("low burden", "middle burden", "high burden")
+TRUTH_COLUMNS = {"annotation", "viable_mask", "whole_mask"}
+
+# Of `_spread`. Two or three settle it; the limit is for solvers that round to and fro.
+PASSES = 10
+
+# All strata, each kind from low to high.
+_RANKS = ("no label", *LABELS, "no burden", *BURDENS, "not annotated", "annotated")
+
+
+def assign_splits(
+    rows: Iterable[dict], *, fractions: Sequence[float] = (0.7, 0.2, 0.1), seed: int
+) -> dict[str, str]:
+    """Deal slides out to training, validation and test.
+
+    The slides of a patient stay together. Sizes are the rounded fractions, so 50 slides at 70:20:10
+    give 35, 10 and 5. The HistoCAE paper (Roy et al. 2021) names that ratio for its 36, 8 and 6,
+    which fractions (36, 8, 6) give. With several slides a patient, a size is off by less than the
+    slides of the largest patient.
+
+    Spread evenly are the labels, if more than half of the slides have one; else the terciles of the
+    burden, likewise; else slides with and without truth. A patient is what the highest of its
+    slides is.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        Rows of the slide sheet as from `read_sheet`, in any order.
+    fractions : sequence of float
+        Shares of training, validation and test; they are divided by their sum.
+    seed : int
+        Another one gives another split of the same sizes.
+
+    Returns
+    -------
+    dict of str to str
+        Slide -> 'train', 'validation' or 'test', in the order of `rows`.
+
+    Raises
+    ------
+    InputError
+        The fractions make no sense, or the patients are too few for them.
+    """
+    shares = np.asarray(fractions, float)
+    if (
+        shares.shape != (3,)
+        or not np.isfinite(shares).all()
+        or shares.min() < 0
+        or not shares.sum()
+    ):
+        raise InputError(
+            f"the split {' '.join(f'{share:g}' for share in shares)} is none: give shares of"
+            " training, validation and test, as 70 20 10"
+        )
+    parts = _deal_out(rows, shares / shares.sum(), seed=seed, part_names=SPLITS)
+    return {slide: SPLITS[part] for slide, part in parts.items()}
+
+
+def assign_folds(rows: Iterable[dict], *, n_folds: int = 5, seed: int) -> dict[str, int]:
+    """Deal slides out to folds of one size, as `assign_splits` does.
+
+    In run k of a cross-validation, fold k is the test set, fold ``k % n_folds + 1`` the validation
+    set, and the others train.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        Rows of the slide sheet as from `read_sheet`, in any order.
+    n_folds : int
+        At least 3, so that something is left to train with.
+    seed : int
+        Another one gives other folds of the same sizes.
+
+    Returns
+    -------
+    dict of str to int
+        Slide -> fold, 1 to `n_folds`, in the order of `rows`.
+
+    Raises
+    ------
+    InputError
+        Too few folds, or fewer patients than folds.
+    """
+    if n_folds < 3:
+        raise InputError(
+            f"{n_folds} folds are too few: one tests, one validates and the rest train; give 3 or"
+            " more"
+        )
+    names = [f"fold {fold}" for fold in range(1, n_folds + 1)]
+    parts = _deal_out(rows, np.full(n_folds, 1 / n_folds), seed=seed, part_names=names)
+    return {slide: part + 1 for slide, part in parts.items()}
+
+
+def split_table(rows: Iterable[dict], parts: dict[str, str] | dict[str, int]) -> list[dict]:
+    """Count slides, patients and the slides of each stratum in every part.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        Rows of the slide sheet as from `read_sheet`.
+    parts : dict
+        From `assign_splits` or `assign_folds`.
+
+    Returns
+    -------
+    list of dict
+        A row a part, in the order of `SPLITS` or of the folds.
+    """
+    patients = _patients(rows)
+    strata = _patient_strata(patients)
+    names = sorted(set(strata.values()), key=_RANKS.index)
+    order = sorted(
+        set(parts.values()), key=lambda part: SPLITS.index(part) if part in SPLITS else part
+    )
+    table = []
+    for part in order:
+        keys = [key for key, slides in patients.items() if parts[slides[0]["slide"]] == part]
+        slides = {name: sum(len(patients[k]) for k in keys if strata[k] == name) for name in names}
+        table.append(
+            {"part": part, "slides": sum(slides.values()), "patients": len(keys), **slides}
+        )
+    return table
+
+
+def _patient(row: dict) -> tuple[str, str]:
+    """Tell patients apart; a slide without one is a patient of its own."""
+    return ("patient", row["patient"]) if "patient" in row else ("slide", row["slide"])
+
+
+def _patients(rows: Iterable[dict]) -> dict[tuple[str, str], list[dict]]:
+    """Gather the slides of each patient, in an order that is not the sheet's."""
+    patients: dict[tuple[str, str], list[dict]] = {}
+    for row in rows:
+        patients.setdefault(_patient(row), []).append(row)
+    return dict(sorted(patients.items()))
+
+
+def _patient_strata(patients: dict[tuple[str, str], list[dict]]) -> dict[tuple[str, str], str]:
+    rows = [row for slides in patients.values() for row in slides]
+    if 2 * sum("label" in row for row in rows) > len(rows):
+        return {
+            key: max((row.get("label", "no label") for row in slides), key=_RANKS.index)
+            for key, slides in patients.items()
+        }
+    if 2 * sum("burden" in row for row in rows) > len(rows):
+        return _burden_strata(patients)
+    annotated = {
+        key: any(row.keys() & TRUTH_COLUMNS or row.get("label") == "negative" for row in slides)
+        for key, slides in patients.items()
+    }
+    return {key: "annotated" if known else "not annotated" for key, known in annotated.items()}
+
+
+def _burden_strata(patients: dict[tuple[str, str], list[dict]]) -> dict[tuple[str, str], str]:
+    highest = {
+        key: max(row["burden"] for row in slides if "burden" in row)
+        for key, slides in patients.items()
+        if any("burden" in row for row in slides)
+    }
+    bounds = np.quantile(list(highest.values()), [1 / 3, 2 / 3])
+    terciles = np.searchsorted(bounds, list(highest.values()))
+    known = {key: BURDENS[tercile] for key, tercile in zip(highest, terciles, strict=True)}
+    return {key: known.get(key, "no burden") for key in patients}
+
+
+def _deal_out(
+    rows: Iterable[dict], fractions: np.ndarray, *, seed: int, part_names: Sequence[str]
+) -> dict[str, int]:
+    """Slide -> index of its part; see the top of this file."""
+    if seed < 0:
+        raise InputError(f"the seed {seed} is negative; give 0 or more")
+    rows = list(rows)
+    patients = _patients(rows)
+    strata = _patient_strata(patients)
+    groups: dict[int, dict[str, list]] = {}
+    for key, slides in patients.items():
+        group = groups.setdefault(len(slides), {name: [] for name in set(strata.values())})
+        group[strata[key]].append(key)
+    sizes = sorted(groups, reverse=True)
+    names = sorted(set(strata.values()))
+    counts = np.array([[len(groups[size][name]) for name in names] for size in sizes])
+    quotas = _quotas(_rounded(len(rows) * fractions), sizes, counts.sum(1))
+    _require_filled(quotas.T @ sizes, fractions, names=part_names, n_patients=len(patients))
+    rng = np.random.default_rng(seed)
+    part_of = {}
+    for size, table in zip(sizes, _spread(counts, quotas, sizes, fractions, rng), strict=True):
+        for name, row in zip(names, table, strict=True):
+            keys = groups[size][name]
+            parts = np.repeat(np.arange(len(fractions)), row)
+            part_of |= {
+                keys[i]: int(part)
+                for i, part in zip(rng.permutation(len(keys)), parts, strict=True)
+            }
+    return {row["slide"]: part_of[_patient(row)] for row in rows}
+
+
+def _rounded(sizes: np.ndarray) -> np.ndarray:
+    """Round to whole numbers of the same sum: the largest remainders go up."""
+    whole = np.floor(sizes + 1e-9).astype(int)
+    up = np.argsort(whole - sizes, kind="stable")[: round(sizes.sum()) - whole.sum()]
+    whole[up] += 1
+    return whole
+
+
+def _quotas(missing: np.ndarray, sizes: Sequence[int], n_patients: np.ndarray) -> np.ndarray:
+    """How many patients of each size a part gets: the next always goes where most is missing.
+
+    So a part gets no patient once it is full, and ends less than one patient from its target.
+    """
+    missing = missing.copy()
+    quotas = np.zeros((len(sizes), len(missing)), int)
+    for quota, size, n in zip(quotas, sizes, n_patients, strict=True):
+        for _ in range(n):
+            part = missing.argmax()
+            quota[part] += 1
+            missing[part] -= size
+    return quotas
+
+
+def _spread(
+    counts: np.ndarray,
+    quotas: np.ndarray,
+    sizes: Sequence[int],
+    fractions: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """How many patients of each size and stratum a part gets: (sizes, strata, parts).
+
+    Slides of a stratum in a part are brought as near to their share as the quotas allow, one
+    patient size after the other, until nothing gets nearer.
+    """
+    shares = np.outer(sizes @ counts, fractions)  # slides
+    tables = np.zeros((*counts.shape, len(fractions)), int)
+    # Decides between spreads that are equally even, so that no solver's habit does.
+    noise = 1e-3 * rng.random(tables.shape)
+    for _ in range(PASSES):
+        before = tables.copy()
+        for i, size in enumerate(sizes):
+            others = np.tensordot(sizes, tables, 1) - size * tables[i]
+            tables[i] = _nearest((shares - others) / size + noise[i], counts[i], quotas[i])
+        if np.array_equal(tables, before):
+            break
+    return tables
+
+
+def _nearest(owed: np.ndarray, counts: np.ndarray, quotas: np.ndarray) -> np.ndarray:
+    """Find the table of whole numbers nearest to `owed` with the given sums of rows and columns.
+
+    Least squares as a transport problem, whose corners are whole numbers: the k-th patient of a
+    stratum in a part is a variable from 0 to 1 that costs the square it adds.
+    """
+    repeats = np.minimum.outer(counts, quotas).ravel()
+    cell = np.repeat(np.arange(owed.size), repeats)
+    kth = np.arange(len(cell)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    stratum, part = np.divmod(cell, len(quotas))
+    sums = np.vstack(
+        [np.arange(len(n))[:, None] == of for n, of in ((counts, stratum), (quotas, part))]
+    )
+    found = linprog(
+        2 * (kth - owed.ravel()[cell]) + 1,
+        A_eq=sums.astype(float),
+        b_eq=np.concatenate([counts, quotas]),
+        bounds=(0, 1),
+        method="highs-ds",
+    )
+    return np.bincount(cell, found.x.round(), minlength=owed.size).astype(int).reshape(owed.shape)
+
+
+def _require_filled(
+    sizes: np.ndarray, fractions: np.ndarray, *, names: Sequence[str], n_patients: int
+) -> None:
+    empty = [
+        name for name, n, share in zip(names, sizes, fractions, strict=True) if share and not n
+    ]
+    if empty:
+        raise InputError(
+            f"{sizes.sum()} slides of {n_patients} patients are too few: none is left for"
+            f" {', '.join(empty)}; give more slides, or fewer or larger parts"
+        )
