@@ -1,10 +1,13 @@
-# `make demo`, `make test`, `make check`, `make bench`: each sets up .venv first if it is missing or the lock file changed.
+# `make demo`, `make test`, `make check`, `make bench`, `make trial-oral`: each sets up .venv first if it is missing or the lock file changed.
 PYTHON ?= python3.11
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test check bench lock
+.PHONY: demo test check bench trial-oral lock
+
+# Folders OSCC and Normal of Mendeley Data ftmp4cvtmb, for `make trial-oral`.
+IMAGES ?= oral_oscc_100x
 
 # The demo cohort from nothing to results/report.html.
 demo: $(INSTALLED)
@@ -27,6 +30,11 @@ bench: $(INSTALLED)
 	python bench/run.py --pin
 	python bench/memory.py
 	python bench/training_reads.py
+
+# Models of the registry on real images, five folds; an hour on two cores.
+trial-oral: $(INSTALLED)
+	python trials/oral.py $(IMAGES) results/trials/oral
+	@cat results/trials/oral/summary.md
 
 # The lock file anew from envs/requirements.in; needs uv.
 lock:

@@ -19,12 +19,15 @@ include: "rules/training.smk"
 include: "rules/inference.smk"
 include: "rules/burden.smk"
 include: "rules/evaluation.smk"
+include: "rules/compression.smk"
 
 
 wildcard_constraints:
     slide="[A-Za-z0-9_-][A-Za-z0-9._-]*",
     model="[A-Za-z0-9_-]+",
     grid="[0-9.]+um_[0-9]+px_every[0-9]+px",
+    patches="[0-9.]+um_[0-9]+px_every[0-9]+px(_with(_[0-9.]+um)+)?",
+    spacing="[0-9.]+",
 
 
 # A limit on GPUs is one of the machine that runs jobs itself; a cluster gives each job its own.

@@ -11,10 +11,10 @@ SCHEMAS = Path(workflow.basedir) / "rules" / "schemas"
 DEMO_COHORT = "demo/cohort"
 sys.path.insert(0, str(SCRIPTS))
 
-from microtome.checks import check_config, read_sheet
+from microtome.checks import check_config, check_folds, read_sheet
 from microtome.code_hash import code_hash
 from microtome.errors import InputError
-from microtome.grid_spec import GridSpec
+from microtome.grid_spec import GridSpec, patch_set_name, split_patch_set
 
 try:
     check_config(config, schema=SCHEMAS / "config.schema.yaml")
@@ -23,10 +23,18 @@ try:
         schema=SCHEMAS / "slides.schema.yaml",
         made_by_workflow=DEMO_COHORT,
     )
+    N_FOLDS = config["cross_validation"]["folds"]
+    check_folds(SHEET, n_folds=N_FOLDS, path=config["slides"])
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-MODELS = {name: config["models"][name] for name in config["run"]}
+# What is trained: each listed model, or with cross-validation each of them once a fold.
+TRAINED = {
+    f"{name}-fold{fold}" if fold else name: (name, fold)
+    for name in config["run"]
+    for fold in (range(1, N_FOLDS + 1) if N_FOLDS else [None])
+}
+MODELS = {run: config["models"][name] for run, (name, _) in TRAINED.items()}
 
 
 def code(script):
@@ -62,17 +70,32 @@ def is_annotated(slide):
     return given or row.get("label") == "negative"
 
 
-def is_scored(slide):
+def split_of(slide, model):
+    """What a slide is to a model: train, validation or test; None: only scored."""
+    fold = TRAINED[model][1]
+    if fold is None:
+        return SHEET[slide].get("split")
+    parts = {fold: "test", fold % N_FOLDS + 1: "validation"}
+    return parts.get(SHEET[slide]["fold"], "train")
+
+
+def is_scored(slide, model):
     """Say whether a slide is one to make maps of."""
-    split = SHEET[slide].get("split")
+    split = split_of(slide, model)
     return split is None or split in config["score_splits"]
 
 
 def training_grid(model):
     """Name of the grid a model is trained on."""
     entry = MODELS[model]
-    stride_px = config["patches"]["stride_px"]
+    stride_px = entry.get("stride_px", config["patches"]["stride_px"])
     return GridSpec(entry["spacing_um"], entry["patch_px"], stride_px).name
+
+
+def training_patches(model):
+    """Name of the patches a model is trained on: its grid, and the further spacings."""
+    further_um = MODELS[model].get("further_spacings_um", [])
+    return patch_set_name(training_grid(model), further_um)
 
 
 def scoring_grid(model):
@@ -80,6 +103,12 @@ def scoring_grid(model):
     entry = MODELS[model]
     stride_px = max(1, round(entry["patch_px"] * (1 - config["inference"]["overlap"])))
     return GridSpec(entry["spacing_um"], entry["patch_px"], stride_px).name
+
+
+def compression_grid(model):
+    """Name of the grid a slide's latents lie on: patch beside patch."""
+    entry = MODELS[model]
+    return GridSpec(entry["spacing_um"], entry["patch_px"], entry["patch_px"]).name
 
 
 def slide_file(wildcards):
@@ -110,12 +139,10 @@ def slide_statuses(slide):
     steps = early_statuses(slide)
     grids = set()
     for model, entry in MODELS.items():
-        if is_scored(slide):
+        if is_scored(slide, model):
             grids.add(scoring_grid(model))
-        if "weights" not in entry and SHEET[slide].get("split") in (
-            "train",
-            "validation",
-        ):
+        is_learnt = split_of(slide, model) in ("train", "validation")
+        if is_learnt and "weights" not in entry:
             grids.add(training_grid(model))
     return steps + [f"results/grids/{grid}/{slide}.json" for grid in sorted(grids)]
 
@@ -134,30 +161,60 @@ def usable_slides():
     ]
 
 
-def scored_slides():
-    """The usable slides to make maps of."""
-    return [slide for slide in usable_slides() if is_scored(slide)]
+def scored_slides(model):
+    """The usable slides that a model makes maps of."""
+    return [slide for slide in usable_slides() if is_scored(slide, model)]
 
 
-def evaluated_slides():
+def evaluated_slides(model):
     """The scored slides whose truth is known."""
-    return [slide for slide in scored_slides() if is_annotated(slide)]
+    return [slide for slide in scored_slides(model) if is_annotated(slide)]
 
 
-def slides_of(split):
-    """The usable slides of a split."""
-    return [s for s in usable_slides() if SHEET[s].get("split") == split]
+def slides_of(split, model):
+    """The usable slides of a model's split."""
+    return [s for s in usable_slides() if split_of(s, model) == split]
+
+
+def learnt_slides(split, model):
+    """The slides of a split that a model can learn from."""
+    slides = slides_of(split, model)
+    if MODELS[model]["kind"] == "segmenter":
+        return [slide for slide in slides if is_annotated(slide)]
+    return slides
+
+
+def grid_of_patches(wildcards):
+    """The grid of a slide whose patches are stored."""
+    grid, _ = split_patch_set(wildcards.patches)
+    return f"results/grids/{grid}/{wildcards.slide}.npz"
+
+
+def further_spacings(wildcards):
+    """Further spacings of the patches that are stored, in µm/px."""
+    return split_patch_set(wildcards.patches)[1]
 
 
 def patches_of(split):
     """Make an input function: the patch stores of a split, or its grids if none are stored."""
-    pattern = "results/patches/{}/{}.zarr"
-    if config["patches"]["codec"] == "none":
-        pattern = "results/grids/{}/{}.npz"
 
     def files(wildcards):
-        grid = training_grid(wildcards.model)
-        return [pattern.format(grid, slide) for slide in slides_of(split)]
+        slides = learnt_slides(split, wildcards.model)
+        if config["patches"]["codec"] == "none":
+            grid = training_grid(wildcards.model)
+            return [f"results/grids/{grid}/{slide}.npz" for slide in slides]
+        patches = training_patches(wildcards.model)
+        return [f"results/patches/{patches}/{slide}.zarr" for slide in slides]
+
+    return files
+
+
+def truths_of(split):
+    """Make an input function: the truth maps of a split."""
+
+    def files(wildcards):
+        slides = learnt_slides(split, wildcards.model)
+        return [f"results/truth/{slide}.tif" for slide in slides]
 
     return files
 
@@ -166,7 +223,9 @@ def read_in_training(split):
     """Make an input function: what the slides of a split are, if training reads them itself."""
 
     def files(wildcards):
-        slides = slides_of(split) if config["patches"]["codec"] == "none" else []
+        if config["patches"]["codec"] != "none":
+            return []
+        slides = learnt_slides(split, wildcards.model)
         return [f"results/slides/{slide}.json" for slide in slides]
 
     return files
@@ -180,10 +239,64 @@ def training_data(wildcards):
     return {"min_tissue_fraction": fraction, "slide_settings": config["slide"]}
 
 
-def weights_of(wildcards):
+def autoencoders_of(wildcards):
+    """The autoencoders a model starts from, one a spacing; none for other kinds."""
+    entry = MODELS[wildcards.model]
+    if entry["kind"] not in ("histocae", "mr_histocae"):
+        return []
+    spacings_um = [entry["spacing_um"], *entry.get("further_spacings_um", [])]
+    cae = "results/models/{}/cae_{:g}um.safetensors"
+    return [cae.format(wildcards.model, um) for um in spacings_um]
+
+
+def weights_file(model):
     """A model's weights: given in its entry, or trained here."""
-    given = MODELS[wildcards.model].get("weights")
-    return given or f"results/models/{wildcards.model}/weights.safetensors"
+    given = MODELS[model].get("weights")
+    return given or f"results/models/{model}/weights.safetensors"
+
+
+def weights_of(wildcards):
+    """The same as an input function."""
+    return weights_file(wildcards.model)
+
+
+def cards_of_models(wildcards):
+    """What is known of the weights of every model: the JSON beside them."""
+    models = evaluated_models()
+    return [str(Path(weights_file(model)).with_suffix(".json")) for model in models]
+
+
+def cae_of(wildcards):
+    """The autoencoder of a model."""
+    return autoencoders_of(wildcards)[0]
+
+
+def compression_grid_file(wildcards):
+    """The grid of a slide that its latents lie on."""
+    return f"results/grids/{compression_grid(wildcards.model)}/{wildcards.slide}.npz"
+
+
+def evaluated_models():
+    """The models that have slides to be judged by: with cross-validation not every fold may."""
+    return [model for model in MODELS if evaluated_slides(model)]
+
+
+def of_evaluated_models(pattern):
+    """Make an input function: one file a model that is evaluated."""
+
+    def files(wildcards):
+        return [pattern.format(model=model) for model in evaluated_models()]
+
+    return files
+
+
+def compared_models(wildcards):
+    """What is compared: each trained model, and which model of the registry and fold it is."""
+    return [
+        {"name": run, "model": name, "fold": fold}
+        for run, (name, fold) in TRAINED.items()
+        if evaluated_slides(run)
+    ]
 
 
 def scoring_grid_file(wildcards):
@@ -191,11 +304,19 @@ def scoring_grid_file(wildcards):
     return f"results/grids/{scoring_grid(wildcards.model)}/{wildcards.slide}.npz"
 
 
+def segmentation(wildcards):
+    """How a heatmap becomes tumour: the config's section, and what the model's entry says."""
+    entry = MODELS[wildcards.model]
+    threshold = entry.get("threshold", config["segmentation"]["threshold"])
+    return {**config["segmentation"], "threshold": threshold}
+
+
 def of_scored_slides(pattern):
     """Make an input function: one file a scored slide, for the model in the wildcards."""
 
     def files(wildcards):
-        return [pattern.format(model=wildcards.model, slide=s) for s in scored_slides()]
+        slides = scored_slides(wildcards.model)
+        return [pattern.format(model=wildcards.model, slide=s) for s in slides]
 
     return files
 
@@ -204,37 +325,45 @@ def of_evaluated_slides(pattern):
     """Make an input function: one file an evaluated slide, for the model in the wildcards."""
 
     def files(wildcards):
-        return [
-            pattern.format(model=wildcards.model, slide=s) for s in evaluated_slides()
-        ]
+        slides = evaluated_slides(wildcards.model)
+        return [pattern.format(model=wildcards.model, slide=s) for s in slides]
 
     return files
 
 
 def curves_figures(wildcards):
     """Curves of every model that is trained here in epochs."""
-    curves = "results/models/{}/{}_curves.png"
+    figures = []
+    for model in trained_in_epochs():
+        entry = MODELS[model]
+        runs = ["training"]
+        if entry["kind"] in ("histocae", "mr_histocae"):
+            spacings_um = [entry["spacing_um"], *entry.get("further_spacings_um", [])]
+            runs += [f"pretraining_{um:g}um" for um in spacings_um]
+        figures += [f"results/models/{model}/{run}_curves.png" for run in runs]
+    return figures
+
+
+def trained_in_epochs():
+    """The models that are trained here and have curves."""
     return [
-        curves.format(name, part)
-        for name, entry in MODELS.items()
-        if entry["kind"] == "histocae" and "weights" not in entry
-        for part in ("pretraining", "training")
+        m for m, e in MODELS.items() if e["kind"] != "colour" and "weights" not in e
     ]
 
 
 def burden_tables(wildcards):
     """Tumour burden of every model, where a slide is to be scored."""
-    return [f"results/burden/{model}.tsv" for model in MODELS if scored_slides()]
+    return [f"results/burden/{m}.tsv" for m in MODELS if scored_slides(m)]
 
 
 def slide_figures(wildcards):
     """A picture of every scored slide and model."""
-    return [f"results/figures/{m}/{s}.png" for m in MODELS for s in scored_slides()]
+    return [f"results/figures/{m}/{s}.png" for m in MODELS for s in scored_slides(m)]
 
 
 def evaluation_tables(wildcards):
     """The comparison of the models, where a scored slide has a truth."""
-    return ["results/evaluation/models.tsv"] if evaluated_slides() else []
+    return ["results/evaluation/models.tsv"] * bool(evaluated_models())
 
 
 def slide_mb(slide):
@@ -256,6 +385,11 @@ def slide_runtime(wildcards, attempt):
 def training_memory(wildcards, attempt):
     """Memory in MB of a training job; more at each retry."""
     return 12000 * attempt
+
+
+def training_gpus(wildcards):
+    """GPUs of a training job."""
+    return MODELS[wildcards.model].get("gpus", 1)
 
 
 def training_runtime(wildcards, attempt):

@@ -18,6 +18,9 @@ rule evaluate_slide:
         mem_mb=slide_memory,
         runtime=slide_runtime,
     params:
+        label_rule=config["patches"]["label_rule"],
+        min_tumour_fraction=config["patches"]["min_tumour_fraction"],
+        evaluation=config["evaluation"],
         code=code("evaluate_slide.py"),
     script:
         "../workflow_scripts/evaluate_slide.py"
@@ -51,10 +54,11 @@ rule evaluate:
 
 
 rule compare_models:
-    """The models of this run side by side."""
+    """The models of this run side by side: tables, tests and box plots."""
     input:
-        cohorts=expand("results/evaluation/{model}_cohort.json", model=MODELS),
-        slides=expand("results/evaluation/{model}.csv", model=MODELS),
+        cohorts=of_evaluated_models("results/evaluation/{model}_cohort.json"),
+        slides=of_evaluated_models("results/evaluation/{model}.csv"),
+        cards=cards_of_models,
     output:
         table=report(
             "results/evaluation/models.tsv",
@@ -62,6 +66,25 @@ rule compare_models:
             category="4 Evaluation",
             labels={"model": "all", "table": "cohort"},
         ),
+        table1=report(
+            "results/evaluation/table1.csv",
+            caption="captions/table1.rst",
+            category="4 Evaluation",
+            labels={"model": "all", "table": "Table 1"},
+        ),
+        tests=report(
+            "results/evaluation/tests.csv",
+            caption="captions/model_tests.rst",
+            category="4 Evaluation",
+            labels={"model": "all", "table": "tests"},
+        ),
+        figure=report(
+            "results/evaluation/models.png",
+            caption="captions/model_figure.rst",
+            category="4 Evaluation",
+            labels={"model": "all", "table": "box plots"},
+        ),
+        costs="results/evaluation/costs.csv",
         text="results/evaluation/summary.md",
     log:
         "logs/compare_models.log",
@@ -73,7 +96,9 @@ rule compare_models:
         mem_mb=1000,
         runtime=15,
     params:
-        models=list(MODELS),
+        models=compared_models,
+        # No input: timings may be missing, and new ones are no reason to run again.
+        benchmarks="benchmarks/score_slide",
         code=code("compare_models.py"),
     script:
         "../workflow_scripts/compare_models.py"

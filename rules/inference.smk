@@ -22,6 +22,7 @@ rule score_slide:
         slide=config["slide"],
         entry=model_entry,
         batch=config["inference"]["batch"],
+        heatmap_um=config["heatmap"]["spacing_um"],
         code=code("score_slide.py"),
     script:
         "../workflow_scripts/score_slide.py"
@@ -68,7 +69,7 @@ rule segment:
         mem_mb=slide_memory,
         runtime=slide_runtime,
     params:
-        segmentation=config["segmentation"],
+        segmentation=segmentation,
         code=code("segment.py"),
     script:
         "../workflow_scripts/segment.py"

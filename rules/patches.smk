@@ -31,13 +31,13 @@ rule extract_patches:
     input:
         slide=slide_file,
         inspected="results/slides/{slide}.json",
-        grid="results/grids/{grid}/{slide}.npz",
+        grid=grid_of_patches,
     output:
-        patches=directory("results/patches/{grid}/{slide}.zarr"),
+        patches=directory("results/patches/{patches}/{slide}.zarr"),
     log:
-        "logs/extract_patches/{grid}/{slide}.log",
+        "logs/extract_patches/{patches}/{slide}.log",
     benchmark:
-        "benchmarks/extract_patches/{grid}/{slide}.tsv"
+        "benchmarks/extract_patches/{patches}/{slide}.tsv"
     conda:
         "../envs/slides.yaml"
     threads: 4
@@ -46,6 +46,7 @@ rule extract_patches:
         runtime=slide_runtime,
     params:
         slide=config["slide"],
+        spacings_um=further_spacings,
         codec=config["patches"]["codec"],
         store={
             key: config["patches"][key]

@@ -1,30 +1,30 @@
 rule pretrain_cae:
-    """Train a HistoCAE autoencoder to reconstruct patches; no labels."""
+    """Train a HistoCAE autoencoder to reconstruct the patches of one spacing; no labels."""
     input:
         train=patches_of("train"),
         train_slides=read_in_training("train"),
         validation=patches_of("validation"),
         validation_slides=read_in_training("validation"),
     output:
-        weights="results/models/{model}/cae.safetensors",
-        card="results/models/{model}/cae.json",
-        curves="results/models/{model}/pretraining_curves.csv",
+        weights="results/models/{model}/cae_{spacing}um.safetensors",
+        card="results/models/{model}/cae_{spacing}um.json",
+        curves="results/models/{model}/pretraining_{spacing}um_curves.csv",
     log:
-        "logs/pretrain_cae/{model}.log",
+        "logs/pretrain_cae/{model}_{spacing}um.log",
     benchmark:
-        "benchmarks/pretrain_cae/{model}.tsv"
+        "benchmarks/pretrain_cae/{model}_{spacing}um.tsv"
     wildcard_constraints:
-        model=models_of("histocae"),
+        model=models_of("histocae", "mr_histocae"),
     conda:
         "../envs/torch.yaml"
     threads: 8
     resources:
         mem_mb=training_memory,
         runtime=training_runtime,
-        gpu=1,
+        gpu=training_gpus,
     params:
         entry=model_entry,
-        checkpoint="results/checkpoints/{model}_pretraining.safetensors",
+        checkpoint="results/checkpoints/{model}_pretraining_{spacing}um.safetensors",
         data=training_data,
         code=code("pretrain_cae.py"),
     script:
@@ -32,13 +32,13 @@ rule pretrain_cae:
 
 
 rule train_classifier:
-    """Train a HistoCAE classifier, starting from the autoencoder's encoder."""
+    """Train a patch classifier; HistoCAE and MR-HistoCAE start from their autoencoders."""
     input:
         train=patches_of("train"),
         train_slides=read_in_training("train"),
         validation=patches_of("validation"),
         validation_slides=read_in_training("validation"),
-        cae="results/models/{model}/cae.safetensors",
+        autoencoders=autoencoders_of,
     output:
         weights="results/models/{model}/weights.safetensors",
         card="results/models/{model}/weights.json",
@@ -48,14 +48,14 @@ rule train_classifier:
     benchmark:
         "benchmarks/train_classifier/{model}.tsv"
     wildcard_constraints:
-        model=models_of("histocae"),
+        model=models_of("histocae", "mr_histocae", "classifier"),
     conda:
         "../envs/torch.yaml"
     threads: 8
     resources:
         mem_mb=training_memory,
         runtime=training_runtime,
-        gpu=1,
+        gpu=training_gpus,
     params:
         entry=model_entry,
         checkpoint="results/checkpoints/{model}_training.safetensors",
@@ -63,6 +63,41 @@ rule train_classifier:
         code=code("train_classifier.py"),
     script:
         "../workflow_scripts/train_classifier.py"
+
+
+rule train_segmenter:
+    """Train a network that says of every pixel of a patch whether it is viable tumour."""
+    input:
+        train=patches_of("train"),
+        train_slides=read_in_training("train"),
+        train_truths=truths_of("train"),
+        validation=patches_of("validation"),
+        validation_slides=read_in_training("validation"),
+        validation_truths=truths_of("validation"),
+    output:
+        weights="results/models/{model}/weights.safetensors",
+        card="results/models/{model}/weights.json",
+        curves="results/models/{model}/training_curves.csv",
+    log:
+        "logs/train_segmenter/{model}.log",
+    benchmark:
+        "benchmarks/train_segmenter/{model}.tsv"
+    wildcard_constraints:
+        model=models_of("segmenter"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 8
+    resources:
+        mem_mb=training_memory,
+        runtime=training_runtime,
+        gpu=training_gpus,
+    params:
+        entry=model_entry,
+        checkpoint="results/checkpoints/{model}_training.safetensors",
+        data=training_data,
+        code=code("train_segmenter.py"),
+    script:
+        "../workflow_scripts/train_segmenter.py"
 
 
 rule fit_colour_baseline:
@@ -109,7 +144,7 @@ rule training_curves:
     benchmark:
         "benchmarks/training_curves/{model}_{run}.tsv"
     wildcard_constraints:
-        run="pretraining|training",
+        run=r"pretraining_[0-9.]+um|training",
     conda:
         "../envs/slides.yaml"
     resources:

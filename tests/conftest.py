@@ -38,6 +38,7 @@ COLUMNS = (
     "slide",
     "path",
     "split",
+    "fold",
     "annotation",
     "viable_mask",
     "whole_mask",

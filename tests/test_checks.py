@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from microtome.checks import check_config, read_sheet
+from microtome.checks import check_config, check_folds, read_sheet
 from microtome.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,7 +79,8 @@ def test_unknown_key(section, schema):
         (
             ("models", "colour", "kind"),
             "unet",
-            "models.colour.kind: 'unet' is not one of ['histocae', 'colour']",
+            "models.colour.kind: 'unet' is not one of ['histocae', 'mr_histocae', 'classifier',"
+            " 'segmenter', 'colour']",
         ),
         (("tissue",), None, "tissue: None is not of type 'object'"),
         (("tissue", "spacing_um"), "8", "tissue.spacing_um: '8' is not of type 'number'"),
@@ -139,8 +140,7 @@ def test_missing_key(path, line):
 def test_run_names_a_missing_model():
     """The run may only name models of the registry."""
     line = mistake_in(changed("run", value=["colour", "histocae8"]))
-    known = [f"histocae{i}" for i in range(1, 8)]
-    known = ", ".join([*known, "histocae1_max_pool", "colour"])
+    known = ", ".join(CONFIG["models"])
     assert line == f"config: run: there is no model 'histocae8'; models has {known}"
 
 
@@ -434,3 +434,153 @@ def test_every_column_is_described():
     schema = yaml.safe_load(SHEET_SCHEMA.read_text(encoding="utf-8"))
     for column, rule in schema["properties"].items():
         assert rule.get("description", "").endswith("."), column
+
+
+MR = ("models", "mr_histocae")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        (
+            (*MR, "further_spacings_um"),
+            [1.0, 0.25],
+            "config: models.mr_histocae.further_spacings_um: 0.25 is not coarser than spacing_um"
+            " 0.5",
+        ),
+        (
+            ("models", "histocae1", "gpus"),
+            16,
+            "config: models.histocae1.pretraining.batch: 16 patches are fewer than 2 for each of 16"
+            " GPUs",
+        ),
+        (
+            ("models", "unet", "pretrained"),
+            "nowhere.safetensors",
+            "config: models.unet.pretrained: the file nowhere.safetensors does not exist",
+        ),
+        (
+            ("compression", "model"),
+            "colour",
+            "config: compression.model: 'colour' is no model of kind histocae",
+        ),
+        (
+            ("compression", "model"),
+            "nobody",
+            "config: compression.model: 'nobody' is no model of kind histocae",
+        ),
+    ],
+)
+def test_what_no_schema_can_say_of_a_model(path, value, line):
+    """Settings that are fine alone and not together."""
+    assert mistake_in(changed(*path, value=value)) == line
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("models", "unet", "patch_px"), 48),
+        (("models", "unet", "architecture"), "resnet101"),
+        (("models", "inception_v3", "patch_px"), 64),
+        ((*MR, "task_weights", "reconstruction"), 0),
+        ((*MR, "further_spacings_um"), []),
+        (("cross_validation", "folds"), 2),
+        (("models", "histocae1", "training", "schedule"), {"kind": "step", "every": 3}),
+        (("models", "histocae1", "training", "schedule"), {"kind": "cosine", "every": 3}),
+        (("models", "histocae1", "training", "patience"), 0),
+        (("evaluation", "boundary_tolerance_um"), 0),
+    ],
+)
+def test_more_values_that_cannot_be(path, value):
+    """Each is refused by its key."""
+    line = mistake_in(changed(*path, value=value))
+    assert line.startswith(f"config: {'.'.join(path)}")
+
+
+def test_a_given_model_is_not_cross_validated(tmp_path):
+    """Weights from elsewhere belong to no fold."""
+    weights = tmp_path / "w.safetensors"
+    weights.touch()
+    config = changed("models", "histocae1", "weights", value=str(weights))
+    config["cross_validation"]["folds"] = 5
+    assert mistake_in(config) == (
+        "config: cross_validation.folds: models.histocae1 has weights, so it is not trained; take"
+        " weights out, or set folds to 0"
+    )
+
+
+def folds(*values: int | None) -> dict[str, dict]:
+    """Make a sheet of slides in these folds."""
+    return {
+        f"s{i}": {"slide": f"s{i}"} if fold is None else {"slide": f"s{i}", "fold": fold}
+        for i, fold in enumerate(values)
+    }
+
+
+def test_folds_of_a_cross_validation():
+    """Every slide has one of the folds, and every fold a slide; without folds none is asked for."""
+    check_folds(folds(1, 2, 3, 1), n_folds=3, path="s.tsv")
+    check_folds(folds(None, None), n_folds=0, path="s.tsv")
+    for sheet, line in (
+        (folds(1, None, 3), "slide sheet s.tsv: slide s1: fold: nothing, but"),
+        (folds(1, 2, 3, 4), "slide sheet s.tsv: slide s3: fold: 4, but"),
+        (folds(1, 3, 3), "slide sheet s.tsv: no slide is in fold 2 of 3"),
+    ):
+        with pytest.raises(InputError) as caught:
+            check_folds(sheet, n_folds=3, path="s.tsv")
+        assert str(caught.value).startswith(line)
+
+
+def merged(base: dict, over: dict) -> dict:
+    """Lay one config over another, as Snakemake does."""
+    return {
+        **base,
+        **{
+            key: merged(base[key], value)
+            if isinstance(value, dict) and isinstance(base.get(key), dict)
+            else value
+            for key, value in over.items()
+        },
+    }
+
+
+@pytest.mark.parametrize("recipe", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
+def test_recipes_are_good(recipe):
+    """Laid over config.yaml every recipe passes the check."""
+    config = merged(CONFIG, yaml.safe_load(recipe.read_text(encoding="utf-8")))
+    check_config(config, schema=CONFIG_SCHEMA)
+
+
+@pytest.mark.parametrize("name", ["histocae", "mr_histocae"])
+def test_recipes_have_the_papers_settings(name):
+    """200 epochs of each training, batch 64, Adam 1e-4 with beta1 0.05, dropout 0.7 (Methods)."""
+    recipe = yaml.safe_load((ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8"))
+    config = merged(CONFIG, recipe)
+    fitting = {"epochs": 200, "batch": 64, "learning_rate": 1e-4, "beta1": 0.05}
+    models = [m for m in config["models"].values() if m["kind"] in ("histocae", "mr_histocae")]
+    listed = [config["models"][model] for model in config["run"]]
+    for model in [m for m in models if m["training"]["epochs"] == 200] + listed[:1]:
+        assert model["pretraining"] == model["training"] == fitting
+        assert model["dropout"] == 0.7
+        assert model["patch_px"] == 256
+    if name == "histocae":
+        weights = [
+            {
+                part
+                for part, weight in config["models"][f"histocae{n}"]["reconstruction_loss"].items()
+                if weight
+            }
+            for n in range(1, 8)
+        ]
+        assert weights == [
+            {"mse", "ssim", "mae"},
+            {"mse"},
+            {"ssim"},
+            {"mae"},
+            {"mse", "ssim"},
+            {"mse", "mae"},
+            {"ssim", "mae"},
+        ]
+        for n in range(1, 8):
+            assert config["models"][f"histocae{n}"]["training"] == fitting
+            assert config["models"][f"histocae{n}"]["head"] == "paper"

@@ -3,6 +3,7 @@
 import os
 import threading
 import tracemalloc
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from microtome.datasets import PatchData, Patches, turned
 from microtome.errors import InputError
-from microtome.images import to_images
+from microtome.images import as_input, to_images
 from pictures import stained, write_store
 
 LABELS = [0, 1, -1, 1, 0], [-1, -1], [1, 0, 0, 0]
@@ -32,7 +33,7 @@ def paths(tmp_path_factory):
 
 def greys(batches) -> list[int]:
     """Which patches batches hold, by their grey."""
-    return [round(float(image.mean()) * 255) for images, _ in batches for image in images]
+    return [round(float(image.float().mean())) for images, _ in batches for image in images]
 
 
 def test_patches_in_the_order_of_the_stores(paths):
@@ -134,7 +135,7 @@ def test_eight_symmetries():
 
 
 def test_a_batch_is_what_its_parts_are(tmp_path):
-    """Each image of a shuffled batch is its patch, divided by 255, turned by its own number."""
+    """Each image of a shuffled batch is its patch, turned by its own number."""
     pixels = stained([0, 1] * 10, side=8)
     data = PatchData([write_store(tmp_path / "a.zarr", pixels, [0, 1] * 10)], labelled=True)
     generator = np.random.default_rng([7, 2])
@@ -143,15 +144,15 @@ def test_a_batch_is_what_its_parts_are(tmp_path):
     turns = generator.integers(0, 8, 20, dtype=np.uint8)
     images = torch.cat([images for images, _ in data.shuffled(6, seed=7, epoch=2)])
     for image, i, code in zip(images, order, turns, strict=True):
-        expected = to_images(turned(pixels[i], int(code)).copy()[None])[0]
+        expected = torch.from_numpy(turned(pixels[i], int(code)).copy()).permute(2, 0, 1)
         assert torch.equal(image, expected)
 
 
 def test_memory_of_a_batch(paths):
-    """Images are float32, channels last in memory, as networks take them."""
+    """Images are bytes, channels last in memory, as networks take them."""
     for batches in (PatchData(paths, labelled=False).in_order(4), shuffled(paths, workers=1)):
         images, _ = next(iter(batches))
-        assert images.dtype == torch.float32
+        assert images.dtype == torch.uint8
         assert images.shape[1:] == (3, SIDE, SIDE)
         assert images.is_contiguous(memory_format=torch.channels_last)
 
@@ -207,14 +208,13 @@ def test_co_centred_spacings(tmp_path):
         expected = pixels[4 * first : 4 * first + 4]
         assert images.shape == (len(expected), 3, 3, 8, 8)
         for spacing in range(3):
-            assert torch.equal(images[:, spacing], to_images(expected[:, spacing].copy()))
+            assert torch.equal(as_input(images[:, spacing]), to_images(expected[:, spacing].copy()))
             of_one = images[:, spacing]
             assert of_one.is_contiguous(memory_format=torch.channels_last)
         assert classes.tolist() == labels[4 * first : 4 * first + 4]
     for images, _ in data.shuffled(4, seed=0, epoch=0):
-        points = (images * 255).round()
-        assert torch.equal(points[:, 1], points[:, 0] // 2)
-        assert torch.equal(points[:, 2], points[:, 0] // 4)
+        assert torch.equal(images[:, 1], images[:, 0] // 2)
+        assert torch.equal(images[:, 2], images[:, 0] // 4)
     assert next(data.in_order(2))[0].shape == (2, 3, 3, 8, 8)
     assert next(PatchData([path], labelled=True).in_order(2))[0].shape == (2, 3, 8, 8)
 
@@ -343,3 +343,85 @@ def test_identity_changes_with_the_stores(tmp_path):
     write_store(first, stained([0, 1], seed=1), [0, 1])
     os.utime(first / "zarr.json", ns=(written + 10**9, written + 10**9))
     assert PatchData([first], labelled=True).identity() != identity
+
+
+@pytest.mark.parametrize("of", [2, 3])
+def test_shares_of_several_processes(paths, of):
+    """The shares of all processes are the batches of one, nothing twice and nothing left out."""
+    data = PatchData(paths, labelled=False)
+    for whole, make in (
+        (list(data.in_order(4)), lambda share: data.in_order(4, share=share)),
+        (
+            list(data.shuffled(4, seed=1, epoch=2)),
+            lambda share: data.shuffled(4, seed=1, epoch=2, share=share),
+        ),
+    ):
+        shares = zip(*(make((number, of)) for number in range(of)), strict=True)
+        for (images, labels), parts in zip(whole, shares, strict=True):
+            for number, (mine, classes) in enumerate(parts):
+                assert torch.equal(mine, images[number::of])
+                assert torch.equal(classes, labels[number::of])
+
+
+def test_a_last_batch_that_does_not_reach_every_process(tmp_path):
+    """Five patches in batches of four: the fifth is left out, for it alone is no batch."""
+    path = write_store(tmp_path / "a.zarr", stained([0, 1, 0, 1, 0], side=8), [0, 1, 0, 1, 0])
+    data = PatchData([path], labelled=True)
+    assert [len(images) for images, _ in data.shuffled(4, seed=0, epoch=1)] == [4]
+    path = write_store(tmp_path / "b.zarr", stained([0, 1] * 3, side=8), [0, 1] * 3)
+    data = PatchData([path], labelled=True)
+    assert [len(i) for i, _ in data.shuffled(4, seed=0, epoch=1, share=(0, 3))] == [2]
+    assert [len(i) for i, _ in data.shuffled(4, seed=0, epoch=1, share=(0, 2))] == [2, 1]
+
+
+def test_balanced_batches(tmp_path):
+    """Half of an epoch is tumour; none of the few is missing, none of the many comes twice."""
+    labels = [1] * 3 + [0] * 37
+    pixels = np.stack([np.full((SIDE, SIDE, 3), 6 * i + 1, np.uint8) for i in range(40)])
+    data = PatchData([write_store(tmp_path / "a.zarr", pixels, labels)], labelled=True)
+
+    def epoch(n: int) -> list[int]:
+        batches = data.shuffled(4, seed=0, epoch=n, balanced=True)
+        return [(grey - 1) // 6 for grey in greys(batches)]
+
+    seen = Counter(epoch(1))
+    assert sum(seen.values()) == 40
+    assert sorted(seen[i] for i in range(3)) == [6, 7, 7]
+    assert {seen[i] for i in range(3, 40)} == {0, 1}
+    assert sum(seen[i] for i in range(3, 40)) == 20
+    assert epoch(1) == epoch(1)
+    assert epoch(1) != epoch(2)
+
+
+class Marks:
+    """A truth that says of each patch which it is, and where its upper left corner is."""
+
+    def read(self, row: int, out: np.ndarray) -> None:
+        """Give the number of the patch, and 255 in the corner."""
+        out[...] = row
+        out[0, 0] = 255
+
+
+def test_truths_instead_of_labels(tmp_path):
+    """With truths a batch holds the truth of every px, turned as its patch is."""
+    pixels = np.zeros((6, SIDE, SIDE, 3), np.uint8)
+    pixels += np.arange(6, dtype=np.uint8)[:, None, None, None]
+    pixels[:, 0, 0] = 255
+    path = write_store(tmp_path / "a.zarr", pixels, [0, 1] * 3)
+    data = PatchData([path], labelled=True, truths=[Marks()])
+    for batches in (data.in_order(4), data.shuffled(3, seed=1, epoch=1)):
+        for images, truths in batches:
+            assert truths.shape == (len(images), SIDE, SIDE)
+            assert truths.dtype == torch.uint8
+            assert torch.equal(truths, images[:, 0])
+
+
+def test_one_further_spacing_alone(tmp_path):
+    """An autoencoder of a further spacing is trained on that spacing alone."""
+    labels = [0, 1] * 2
+    one = stained(labels, side=8)
+    pixels = np.stack([one, one // 2, one // 4], axis=1)
+    path = write_store(tmp_path / "a.zarr", pixels, labels, spacings_um=(1.0, 2.0))
+    data = PatchData([path], labelled=False, spacings_um=(2.0,), own=False)
+    images, _ = next(data.in_order(4))
+    assert torch.equal(images, torch.from_numpy(one // 4).permute(0, 3, 1, 2))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 
+from microtome import score_stores
 from microtome.evaluation import (
     classification_metrics,
     cohort_metrics,
@@ -21,6 +22,7 @@ from microtome.score_stores import Scores
 from microtome.tumour import VIABLE
 from pictures import grid_of
 
+RULE = {"label_rule": "fraction", "min_tumour_fraction": 0.3, "boundary_tolerance_um": 2}
 PAIRS = st.integers(1, 40).flatmap(lambda n: st.tuples(arrays(bool, n), arrays(bool, n)))
 
 
@@ -134,6 +136,7 @@ def slide_figures(tmp_path, name: str, *, true_burden: float | None) -> dict:
         truth=open_raster(tmp_path / f"{name}.tif"),
         burden=0.4,
         true_burden=true_burden,
+        **RULE,
     )
 
 
@@ -143,30 +146,72 @@ def test_a_slide_by_hand(tmp_path):
     assert found["patch_counts"] == [[1, 1], [1, 1]]
     row = found["metrics"]
     assert (row["slide"], row["patches"], row["accuracy"]) == ("a", 4, 0.5)
+    assert row["share_correct"] == 0.5
     assert row["dice"] == near(80 / 90)
     assert row["jaccard"] == near(40 / 50)
+    # Outlines of 10 x 5 and 10 x 4 px: 26 and 24 px, no one further than 1 px from the other.
+    assert (row["boundary_f"], row["hausdorff95_um"]) == (1, 1)
     assert row["burden_error"] == near(-0.1)
     assert slide_figures(tmp_path, "b", true_burden=None)["metrics"]["burden_error"] is None
 
 
-def test_a_patch_with_a_map_counts_by_its_mean(tmp_path):
-    """A dense map is one vote: its mean."""
+def patch_counts(tmp_path, maps: np.ndarray, labels: list[int], **rule: object) -> list:
+    """Count the patches of a slide without tumour."""
     write_array(tmp_path / "a.tif", np.zeros((2, 2), np.uint8), spacing_um=1)
-    maps = np.array([[[1.0, 0.2]], [[0.7, 0.2]]], np.float32)
+    places = [(0, i) for i in range(len(labels))]
     found = evaluate_slide(
         "a",
-        scores=Scores(grid_of([(0, 0), (0, 1)], patch_px=4, labels=[1, 0]), maps, {}),
+        scores=Scores(grid_of(places, patch_px=4, labels=labels), maps, {}),
         labels=open_raster(tmp_path / "a.tif"),
         truth=open_raster(tmp_path / "a.tif"),
         burden=0.0,
         true_burden=0.0,
+        **(RULE | rule),
     )
-    assert found["patch_counts"] == [[1, 0], [0, 1]]
+    return found["patch_counts"]
+
+
+def test_a_patch_with_a_map_is_called_by_the_rule_that_labels(tmp_path):
+    """Three of ten px at 0.5 or more are the 30 % that make a patch tumour; two are not."""
+    maps = np.full((4, 2, 5), 0.49, np.float32)
+    maps[0, 0, :3] = 0.5  # tumour, though the mean is below 0.5
+    maps[1, 1, :2] = 1.0
+    maps[2] = 0.9
+    maps[3] = np.nan
+    assert patch_counts(tmp_path, maps, [1, 0, 1, 1]) == [[1, 0], [0, 2]]
+    assert patch_counts(tmp_path, maps, [1, 0, 1, 1], label_rule="any") == [[0, 1], [0, 2]]
+
+
+@pytest.mark.parametrize("rule", ["fraction", "any"])
+def test_a_patch_of_one_value_is_tumour_from_one_half_on(tmp_path, rule):
+    """Whatever the rule and the fraction, even that of the whole patch."""
+    one = np.array([0.5, 0.49, 1.0, 0.31], np.float32)[:, None, None]
+    for fraction in (0.01, 0.3, 1.0):
+        found = patch_counts(
+            tmp_path, one, [1, 0, 0, 1], label_rule=rule, min_tumour_fraction=fraction
+        )
+        assert found == [[1, 1], [1, 1]]
+
+
+@given(
+    maps=arrays(np.float32, (7, 3, 4), elements=st.sampled_from([0.0, 0.25, 0.5, 0.75])),
+    lost=arrays(bool, 7),
+)
+def test_tumour_shares_are_shares_of_the_map(maps, lost):
+    """The part of a patch's px at 0.5 or more; NaN for one that could not be read."""
+    maps[lost] = np.nan
+    grid = grid_of([(0, i) for i in range(7)], patch_px=4)
+    expected = [np.nan if np.isnan(m).any() else np.count_nonzero(m >= 0.5) / 12 for m in maps]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(score_stores, "_CHUNK_BYTES", 4 * 12 * 3)  # three patches at a time
+        found = Scores(grid, maps, {}).tumour_shares()
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def slide(counts: list, **figures: float | None) -> dict:
     """Make what `evaluate_slide` gives, as the cohort's figures need it."""
-    empty = {"dice": None, "jaccard": None, "burden": 0.0, "true_burden": None}
+    undefined = ("share_correct", "dice", "jaccard", "boundary_f", "hausdorff95_um", "true_burden")
+    empty = dict.fromkeys(undefined) | {"burden": 0.0}
     return {"patch_counts": counts, "metrics": {**empty, "burden_error": None, **figures}}
 
 
@@ -174,16 +219,37 @@ def test_the_cohort_pools_patches_and_averages_slides():
     """Patches are pooled; Dice is the mean over slides; the burden's error the mean absolute."""
     found = cohort_metrics(
         [
-            slide([[1, 0], [0, 0]], dice=1.0, jaccard=1.0, true_burden=0.5, burden_error=-0.2),
-            slide([[0, 0], [4, 5]], dice=0.5, jaccard=0.4, true_burden=0.3, burden_error=0.4),
-            slide([[0, 0], [0, 0]], dice=0.0, jaccard=0.1, burden=0.9),
+            slide(
+                [[1, 0], [0, 0]],
+                share_correct=1.0,
+                dice=1.0,
+                jaccard=1.0,
+                boundary_f=0.2,
+                hausdorff95_um=10.0,
+                true_burden=0.5,
+                burden_error=-0.2,
+            ),
+            slide(
+                [[0, 0], [4, 5]],
+                share_correct=5 / 9,
+                dice=0.5,
+                jaccard=0.4,
+                boundary_f=0.4,
+                hausdorff95_um=40.0,
+                true_burden=0.3,
+                burden_error=0.4,
+            ),
+            slide([[0, 0], [0, 0]], dice=0.0, jaccard=0.1, boundary_f=0.0, burden=0.9),
         ]
     )
     assert (found["slides"], found["patches"]) == (3, 10)
     assert found["accuracy"] == near(6 / 10)
+    assert found["share_correct"] == near((1 + 5 / 9) / 2)
     assert found["recall_tumour"] == near(5 / 9)
     assert found["dice"] == near(0.5)
     assert found["jaccard"] == near(0.5)
+    assert found["boundary_f"] == near(0.2)
+    assert found["hausdorff95_um"] == near(25)
     assert found["burden"] == near(0.3)
     assert found["true_burden"] == near(0.4)
     assert found["burden_error"] == near(0.3)

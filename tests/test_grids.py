@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from microtome.bands import rows_of
 from microtome.errors import InputError
-from microtome.grid_spec import GridSpec
+from microtome.grid_spec import GridSpec, patch_set_name, split_patch_set
 from microtome.grids import Grid, label_patches, lattice, make_grid, window_fractions
 
 SPEC = GridSpec(1.0, 32, 16)
@@ -247,3 +247,13 @@ def test_a_name_gives_its_grid_back(spacing_um, patch_px, stride_px):
     assert (back.patch_px, back.stride_px) == (patch_px, stride_px)
     assert back.spacing_um == pytest.approx(spacing_um, rel=1e-5)
     assert GridSpec.from_name(back.name) == back
+
+
+@pytest.mark.parametrize(
+    ("further_um", "name"),
+    [([], "g"), ([1.0], "g_with_1um"), ([1.0, 2.25], "g_with_1um_2.25um")],
+)
+def test_names_of_patch_sets(further_um, name):
+    """The name of a folder of patches says its further spacings, and is read back."""
+    assert patch_set_name("g", further_um) == name
+    assert split_patch_set(name) == ("g", further_um)

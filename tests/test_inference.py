@@ -61,7 +61,7 @@ def path(tmp_path):
 def score_all(path, model: nn.Module, *, batch: int) -> tuple[np.ndarray, np.ndarray]:
     """Score the grid; give the patches' indices and their maps."""
     with Slide(path, name="a") as slide:
-        parts = list(score(model, slide, grid_of(PLACES, patch_px=32), batch=batch))
+        parts = list(score(model, slide, grid_of(PLACES, patch_px=32), batch=batch, map_um=0.5))
     return np.concatenate([i for i, _ in parts]), np.concatenate([p for _, p in parts])
 
 
@@ -102,7 +102,10 @@ def test_scores_of_unreadable_patches_are_left_out(path, tmp_path):
     grid = grid_of(PLACES, patch_px=32)
     with Slide(path, name="a") as slide:
         write_scores(
-            tmp_path / "a.zarr", score(Brightness(), slide, grid, batch=4), grid, origin={}
+            tmp_path / "a.zarr",
+            score(Brightness(), slide, grid, batch=4, map_um=0.5),
+            grid,
+            origin={},
         )
     scores = open_scores(tmp_path / "a.zarr")
     kept = [i for i, p in enumerate(PLACES) if p not in lost]
@@ -133,7 +136,7 @@ def test_a_model_that_gives_no_number_is_told_with_the_place(path, side):
 def test_an_empty_grid_has_no_scores(path):
     """No patches, no batches."""
     with Slide(path, name="a") as slide:
-        assert not list(score(Brightness(), slide, grid_of([], patch_px=32), batch=4))
+        assert not list(score(Brightness(), slide, grid_of([], patch_px=32), batch=4, map_um=0.5))
 
 
 def test_tumour_probability_by_hand():
@@ -147,3 +150,63 @@ def test_tumour_probability_by_hand():
     assert found.shape == (2, 3, 5)
     assert found.dtype == torch.float32
     assert found[0].min() == pytest.approx(0.75, abs=1e-3)
+
+
+def test_maps_are_kept_at_the_heatmaps_spacing(path):
+    """A network that gives every px is kept as means over the px of the heatmap."""
+    with Slide(path, name="a") as slide:
+        grid = grid_of(PLACES, patch_px=32)
+        parts = list(score(Brightness(32), slide, grid, batch=5, map_um=4.0))
+    index = np.concatenate([i for i, _ in parts])
+    found = np.concatenate([p for _, p in parts])
+    assert found.shape == (len(PLACES), 4, 4)
+    means = expected(32)[index].reshape(-1, 4, 8, 4, 8).mean((2, 4))
+    np.testing.assert_allclose(found, means, atol=1e-5)
+
+
+def test_co_centred_patches_reach_the_model(path):
+    """A model of further spacings gets all of a patch's images, its own spacing first."""
+
+    class Outer(Brightness):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            assert images.shape[1:] == (2, 3, 32, 32)
+            return super().forward(images[:, 0])
+
+    with Slide(path, name="a") as slide:
+        grid = grid_of(PLACES, patch_px=32)
+        parts = list(score(Outer(), slide, grid, batch=4, map_um=0.5, spacings_um=(1.0,)))
+    for index, probability in parts:
+        np.testing.assert_allclose(probability, expected(1)[index], atol=1e-5)
+    assert sum(len(index) for index, _ in parts) == len(PLACES)
+
+
+@pytest.mark.parametrize("fits", [1, 2, 3, 5])
+def test_a_batch_that_does_not_fit_is_halved(path, caplog, fits):
+    """Out of GPU memory: the same scores from fewer patches at a time, said once a halving."""
+
+    class Small(Brightness):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            if len(images) > fits:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().forward(images)
+
+    index, probability = score_all(path, Small(), batch=8)
+    np.testing.assert_allclose(probability, expected(1)[index], atol=1e-5)
+    said = [
+        r.getMessage() for r in caplog.records if "do not fit into the memory" in r.getMessage()
+    ]
+    assert len(said) == {1: 3, 2: 2, 3: 2, 5: 1}[fits]
+    assert said[0].startswith("8 patches do not fit into the memory of the GPU: going on with 4;")
+
+
+def test_not_even_one_patch_fits(path):
+    """Out of GPU memory with a single patch: an error that says what to lower."""
+
+    class Huge(Brightness):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(
+        InputError, match=r"^a single patch does not fit into the memory of the GPU"
+    ):
+        score_all(path, Huge(), batch=4)

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -14,8 +13,9 @@ from microtome.colour import ColourModel, colour_features
 from microtome.colour_fitting import fit_colour
 from microtome.datasets import PatchData
 from microtome.errors import InputError
+from microtome.histocae import HistoCAE
 from microtome.images import to_images
-from microtome.registry import build_model, load_model, load_state, save_weights
+from microtome.registry import build_model, load_autoencoder, load_model, save_weights
 from pictures import stained, write_store
 
 HISTOCAE = {
@@ -47,22 +47,44 @@ def refused(path, entry: dict = COLOUR) -> str:
     return line
 
 
-@pytest.mark.parametrize("entry", [HISTOCAE, {**HISTOCAE, "head": "paper"}, COLOUR])
+MR = {
+    "kind": "mr_histocae",
+    "spacing_um": 0.5,
+    "further_spacings_um": [1.0],
+    "patch_px": 32,
+    "downsampling": "stride",
+    "dropout": 0.7,
+    "seed": 1,
+}
+SEGMENTER = {
+    "kind": "segmenter",
+    "architecture": "mobile_unet",
+    "spacing_um": 1.0,
+    "patch_px": 32,
+    "pretrained": "none",
+    "seed": 1,
+}
+
+
+@pytest.mark.parametrize("entry", [HISTOCAE, {**HISTOCAE, "head": "paper"}, COLOUR, MR, SEGMENTER])
 def test_round_trip(tmp_path, entry):
     """A saved model gives the same logits when it is loaded, and is ready to predict."""
     model, path = save(tmp_path, entry)
     loaded = load_model(path, name="m", entry=entry)
     images = torch.rand(2, 3, 32, 32)
+    if entry is MR:
+        images = torch.stack([images, images.flip(0)], dim=1)
     with torch.no_grad():
         assert torch.equal(loaded(images), model(images))
     assert not loaded.training
 
 
 def test_the_card_says_what_the_weights_are(tmp_path):
-    """Beside the weights: name, settings, training data, code and versions."""
-    save(tmp_path, HISTOCAE)
+    """Beside the weights: name, settings, size, training data, code and versions."""
+    model, _ = save(tmp_path, HISTOCAE)
     card = json.loads((tmp_path / "weights.json").read_text())
     assert (card["name"], card["entry"]) == ("m", HISTOCAE)
+    assert card["parameters"] == sum(len(p.flatten()) for p in model.parameters())
     assert card["training"] == {"patches": 3, "code": "abc"}
     assert set(card["versions"]) == {"microtome", "python", "torch"}
     assert card["versions"]["torch"] == torch.__version__
@@ -97,15 +119,33 @@ def test_weights_of_other_settings(tmp_path, key, value):
     """Weights trained at another spacing, patch size or head are refused with both values."""
     _, path = save(tmp_path, HISTOCAE)
     assert refused(path, {**HISTOCAE, key: value}) == (
-        f"models.m: weights {path} are of {key} {HISTOCAE[key]}, the entry says {value}"
+        f"models.m: weights {path} are of {key} {HISTOCAE[key]}; the entry says {key} {value}"
     )
+
+
+def test_weights_of_other_further_spacings(tmp_path):
+    """Co-centred patches of other spacings make another model."""
+    _, path = save(tmp_path, MR)
+    assert refused(path, {**MR, "further_spacings_um": [2.0]}) == (
+        f"models.m: weights {path} are of further_spacings_um [1.0]; the entry says"
+        " further_spacings_um [2.0]"
+    )
+
+
+def test_trained_weights_need_none_to_start_from(tmp_path):
+    """Where trained weights follow, those that training began with need not be there any more."""
+    model, path = save(tmp_path, SEGMENTER)
+    loaded = load_model(path, name="m", entry={**SEGMENTER, "pretrained": "gone.safetensors"})
+    for name, value in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value)
 
 
 def test_weights_of_another_kind(tmp_path):
     """Weights of another kind are refused with both kinds."""
     _, path = save(tmp_path, COLOUR)
     assert refused(path, HISTOCAE) == (
-        f"models.m: weights {path} are of kind colour, the entry says histocae"
+        f"models.m: weights {path} are of kind colour, head None, downsampling None; the entry says"
+        " kind histocae, head light, downsampling stride"
     )
 
 
@@ -170,11 +210,18 @@ def test_no_card(tmp_path, text):
     )
 
 
-def test_load_state_gives_the_tensors(tmp_path):
-    """The raw weights are those of the file."""
-    model, path = save(tmp_path, HISTOCAE)
-    state = load_state(path)
-    assert state.keys() == load_file(path).keys() == model.state_dict().keys()
+def test_an_autoencoder_comes_back(tmp_path):
+    """Its weights fit the entry they were trained for, and no other's."""
+    torch.manual_seed(3)
+    cae = HistoCAE(downsampling="stride").eval()
+    path = tmp_path / "cae_1um.safetensors"
+    save_weights(path, cae, name="m", entry=HISTOCAE, training={})
+    images = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        found = load_autoencoder(path, name="m", entry=HISTOCAE)(images)
+        assert torch.equal(found, cae(images))
+    with pytest.raises(InputError, match=r"of spacing_um 1\.0; the entry says spacing_um 2\.0$"):
+        load_autoencoder(path, name="m", entry={**HISTOCAE, "spacing_um": 2.0})
 
 
 def test_colour_features_by_hand():

@@ -31,7 +31,6 @@ def test_scores_come_back_in_the_order_of_the_grid(tmp_path):
     scores = open_scores(path)
     maps[[1, 2, 5]] = np.nan
     np.testing.assert_array_equal(scores.probability[:], maps)
-    np.testing.assert_allclose(scores.means(), maps.mean((1, 2)))
     np.testing.assert_array_equal(scores.grid.column, range(6))
     np.testing.assert_array_equal(scores.grid.label, [0, 1, 0, 1, 0, 1])
     assert (scores.grid.scale, scores.grid.patch_px, scores.grid.stride_px) == (1.5, 8, 4)
@@ -63,7 +62,7 @@ def test_any_order_in_parts_of_any_size(
         scores = open_scores(path)
         maps[np.setdiff1d(np.arange(n), order)] = np.nan
         np.testing.assert_array_equal(scores.probability[:], maps)
-        np.testing.assert_array_equal(np.isnan(scores.means()), np.isnan(maps[:, 0, 0]))
+        np.testing.assert_array_equal(np.isnan(scores.tumour_shares()), np.isnan(maps[:, 0, 0]))
     assert scores.attributes["unreadable_patches"] == n - len(order)
 
 
@@ -94,7 +93,7 @@ def test_no_scores_at_all(tmp_path):
         write_scores(tmp_path / name, [], row_of(n), origin={})
         scores = open_scores(tmp_path / name)
         assert scores.probability.shape == (n, 1, 1)
-        assert np.isnan(scores.means()).all()
+        assert np.isnan(scores.tumour_shares()).all()
         assert len(scores.grid) == n
         assert scores.attributes["unreadable_patches"] == n
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from microtome.errors import InputError
 from microtome.slides import Slide
@@ -205,7 +206,20 @@ def test_finer_than_the_slide():
     """A spacing that the slide does not have is refused, with both spacings."""
     text = re.escape(
         "slide a: 0.25 µm/px is asked for, but the slide has only 0.5 µm/px; choose a coarser"
-        " spacing"
+        " spacing, or set slide.upsample"
     )
     with pytest.raises(InputError, match=f"^{text}$"):
         scale_for(0.25, slide_spacing_um=0.5, spacing_tolerance=0.02, name="a")
+
+
+def test_upsampling_where_it_is_asked_for(tmp_path):
+    """Half the slide's spacing: interpolated px that agree with Pillow's enlargement."""
+    pixels = np.kron(noise(16, 16, seed=3), np.ones((8, 8, 1), np.uint8)).astype(np.uint8)
+    path = write_slide(tmp_path / "a.svs", pixels, spacing_um=0.5, downsamples=(1,))
+    with Slide(path, name="a", upsample=True) as slide:
+        scale = slide.scale_for(0.25)
+        assert scale == 0.5
+        found = slide.read(32, 16, 96, 64, scale=scale)
+    image = Image.fromarray(pixels).resize((256, 256), Image.Resampling.BILINEAR)
+    expected = np.asarray(image)[32:96, 64:160]
+    assert np.abs(found.astype(int) - expected).max() <= 1

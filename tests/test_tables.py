@@ -1,11 +1,10 @@
-"""Tables for programs and for people, the comparison of models, and the cohort's table."""
+"""Tables for programs and for people, and the cohort's table."""
 
 import csv
 
 import pytest
 
 from microtome.cohort_table import check_policy, cohort_rows
-from microtome.comparison import comparison_rows, summary
 from microtome.errors import InputError
 from microtome.files import write_json
 from microtome.markdown import markdown_table
@@ -70,51 +69,6 @@ def test_markdown_is_aligned():
     assert found == (
         "| model  | Dice  |\n| ------ | ----- |\n| a      | 0.123 |\n| longer |       |\n"
     )
-
-
-FIGURES = {
-    "dice": 0.9,
-    "jaccard": 0.8,
-    "balanced_accuracy": None,
-    "f1_tumour": 0.7,
-    "f1_other": 0.6,
-    "burden": 0.5,
-    "true_burden": None,
-    "burden_error": 0.1,
-}
-
-
-def table_cells(text: str) -> list[list[str]]:
-    """Read the cells of a Markdown table."""
-    lines = [line.strip("|") for line in text.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.split("|")] for line in lines]
-
-
-def test_comparison_has_a_row_a_model():
-    """Each model's figures, its name first."""
-    rows = comparison_rows({"a": {"dice": 0.5}, "b": {"dice": 0.25}})
-    assert rows == [{"model": "a", "dice": 0.5}, {"model": "b", "dice": 0.25}]
-    assert next(iter(rows[0])) == "model"
-
-
-def test_summary_shows_models_and_every_slide():
-    """Two tables: a line a model, and a line a model and slide; what is not known is empty."""
-    cohorts = {m: {"slides": 2, "patches": 30, **FIGURES} for m in ("one", "two")}
-    text = {key: "" if value is None else str(value) for key, value in FIGURES.items()}
-    slides = {m: [{"slide": f"s{i}", **text} for i in (1, 2)] for m in ("one", "two")}
-    found = summary(cohorts, slides)
-    over, each = map(table_cells, found.split("Per slide"))
-    assert over[0][:5] == ["model", "slides", "patches", "Dice", "Jaccard"]
-    assert [row[:3] for row in over[2:]] == [["one", "2", "30"], ["two", "2", "30"]]
-    assert over[3][over[0].index("Dice")] == "0.900"
-    assert over[2][over[0].index("balanced accuracy")] == ""
-    assert over[2][over[0].index("burden error")] == "0.100"
-    names = [row[:2] for row in each[2:]]
-    assert names == [["one", "s1"], ["one", "s2"], ["two", "s1"], ["two", "s2"]]
-    assert each[2][each[0].index("true burden")] == ""
-    assert each[2][each[0].index("F1 tumour")] == "0.700"
-    assert "nan" not in found.lower()
-    assert "none" not in found.lower()
 
 
 def statuses(tmp_path, slide: str, *steps: dict) -> list[str]:

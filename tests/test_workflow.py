@@ -18,12 +18,16 @@ RESULTS = (
     "results/models/histocae1/weights.safetensors",
     "results/models/histocae1/training_curves.csv",
     "results/models/histocae1/training_curves.png",
-    "results/models/histocae1/pretraining_curves.png",
+    "results/models/histocae1/pretraining_1um_curves.png",
     "results/burden/histocae1.tsv",
     "results/figures/histocae1/demo-10.png",
     "results/evaluation/histocae1.csv",
     "results/evaluation/colour.csv",
     "results/evaluation/models.tsv",
+    "results/evaluation/table1.csv",
+    "results/evaluation/tests.csv",
+    "results/evaluation/costs.csv",
+    "results/evaluation/models.png",
     "results/evaluation/summary.md",
 )
 

@@ -1,13 +1,32 @@
-"""Rule compare_models: the models of a run side by side."""
+"""Rule compare_models: the models of a run side by side, in tables, tests and a figure."""
 
-from microtome.comparison import comparison_rows, summary
+from microtome.comparison import (
+    cost_rows,
+    model_rows,
+    rows_of_tests,
+    slide_values,
+    summary,
+    table1_rows,
+    trained_models,
+)
+from microtome.comparison_figure import comparison_figure
 from microtome.files import atomic, read_json
 from microtome.logs import start_log
 from microtome.tables import read_table, write_table
 
 start_log(snakemake.log[0])
-cohorts = dict(zip(snakemake.params.models, map(read_json, snakemake.input.cohorts), strict=True))
-slides = dict(zip(snakemake.params.models, map(read_table, snakemake.input.slides), strict=True))
-write_table(snakemake.output.table, comparison_rows(cohorts))
+trained = trained_models(
+    snakemake.params.models,
+    cohorts=map(read_json, snakemake.input.cohorts),
+    slides=map(read_table, snakemake.input.slides),
+    cards=map(read_json, snakemake.input.cards),
+)
+rows, values = model_rows(trained), slide_values(trained)
+tests = rows_of_tests(values)
+write_table(snakemake.output.table, rows)
+write_table(snakemake.output.table1, table1_rows(rows))
+write_table(snakemake.output.tests, tests)
+write_table(snakemake.output.costs, cost_rows(trained, snakemake.params.benchmarks))
+comparison_figure(snakemake.output.figure, values)
 with atomic(snakemake.output.text) as temporary:
-    temporary.write_text(summary(cohorts, slides))
+    temporary.write_text(summary(trained, tests))

@@ -16,5 +16,8 @@ write_json(
         truth=open_raster(snakemake.input.truth),
         burden=read_json(snakemake.input.burden)["burden"],
         true_burden=read_json(snakemake.input.truth_status)["burden"],
+        label_rule=snakemake.params.label_rule,
+        min_tumour_fraction=snakemake.params.min_tumour_fraction,
+        **snakemake.params.evaluation,
     ),
 )

@@ -12,6 +12,7 @@ extract(
     threads=snakemake.threads,
     slide_settings=snakemake.params.slide,
     min_tissue_fraction=snakemake.params.min_tissue_fraction,
+    spacings_um=snakemake.params.spacings_um,
     codec=snakemake.params.codec,
     store_settings=snakemake.params.store,
     code=snakemake.params.code,

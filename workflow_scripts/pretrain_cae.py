@@ -1,28 +1,22 @@
-"""Rule pretrain_cae: the autoencoder of a HistoCAE model."""
+"""Rule pretrain_cae: the autoencoder of a HistoCAE model, of one spacing."""
 
-from microtome.devices import use_threads
-from microtome.histocae_training import pretrain
+from microtome.launching import launch
 from microtome.logs import start_log
-from microtome.registry import save_weights
-from microtome.tables import write_table
-from microtome.training_data import open_training_data
+from microtome.training_data import data_of_rule
+from microtome.training_steps import pretrain_step
 
 start_log(snakemake.log[0])
-use_threads(snakemake.threads)
-name, entry, code = snakemake.wildcards.model, snakemake.params.entry, snakemake.params.code
-settings = {"labelled": False, "workers": snakemake.threads, **snakemake.params.data}
-train = open_training_data(snakemake.input.train, snakemake.input.train_slides, **settings)
-validation = open_training_data(
-    snakemake.input.validation, snakemake.input.validation_slides, **settings
-)
-cae, history = pretrain(
-    name, entry, train, validation, checkpoint=snakemake.params.checkpoint, code=code
-)
-write_table(snakemake.output.curves, history)
-save_weights(
-    snakemake.output.weights,
-    cae,
-    name=name,
-    entry=entry,
-    training={**train.summary(), "code": code},
+launch(
+    pretrain_step,
+    gpus=snakemake.params.entry.get("gpus", 1),
+    log_path=snakemake.log[0],
+    name=snakemake.wildcards.model,
+    entry=snakemake.params.entry,
+    spacing_um=float(snakemake.wildcards.spacing),
+    data=data_of_rule(snakemake.input, snakemake.params.data),
+    weights=snakemake.output.weights,
+    curves=snakemake.output.curves,
+    checkpoint=snakemake.params.checkpoint,
+    threads=snakemake.threads,
+    code=snakemake.params.code,
 )

@@ -11,16 +11,22 @@ from microtome.score_stores import write_scores
 
 start_log(snakemake.log[0])
 use_threads(snakemake.threads)
-name = snakemake.wildcards.slide
+name, entry = snakemake.wildcards.slide, snakemake.params.entry
 info = read_json(snakemake.input.inspected)
 grid = Grid.load(snakemake.input.grid)
-model = load_model(
-    snakemake.input.weights, name=snakemake.wildcards.model, entry=snakemake.params.entry
-)
+model = load_model(snakemake.input.weights, name=snakemake.wildcards.model, entry=entry)
 with open_inspected(info, name=name, **snakemake.params.slide) as slide:
     write_scores(
         snakemake.output.scores,
-        score(model, slide, grid, batch=snakemake.params.batch, threads=snakemake.threads),
+        score(
+            model,
+            slide,
+            grid,
+            batch=snakemake.params.batch,
+            map_um=snakemake.params.heatmap_um,
+            spacings_um=entry.get("further_spacings_um", ()),
+            threads=snakemake.threads,
+        ),
         grid,
         origin={"slide": name, "path": info["path"], "model": snakemake.wildcards.model},
     )

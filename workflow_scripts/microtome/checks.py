@@ -35,15 +35,66 @@ def check_config(config: dict, *, schema: str | Path) -> None:
         if low > high:
             raise InputError(f"config: tissue.{bounds}: {low:g} is larger than {high:g}")
     for name, model in config["models"].items():
-        weights = model.get("weights")
-        if weights and not Path(weights).exists():
-            raise InputError(f"config: models.{name}.weights: the file {weights} does not exist")
-        loss = model.get("reconstruction_loss")
-        if loss and not any(loss.values()):
+        _check_model(f"config: models.{name}", model)
+    name = config["compression"]["model"]
+    if config["models"].get(name, {}).get("kind") != "histocae":
+        raise InputError(f"config: compression.model: {name!r} is no model of kind histocae")
+    if config["cross_validation"]["folds"]:
+        given = [name for name in config["run"] if "weights" in config["models"][name]]
+        if given:
             raise InputError(
-                f"config: models.{name}.reconstruction_loss: every part is 0, so there is nothing"
-                " to learn from; give at least one a weight"
+                f"config: cross_validation.folds: models.{given[0]} has weights, so it is not"
+                " trained; take weights out, or set folds to 0"
             )
+
+
+def _check_model(key: str, model: dict) -> None:
+    """What a schema cannot say of an entry of the registry."""
+    for part in ("weights", "pretrained"):
+        path = model.get(part, "none")
+        if path not in ("none", "hub") and not Path(path).exists():
+            raise InputError(f"{key}.{part}: the file {path} does not exist")
+    loss = model.get("reconstruction_loss")
+    if loss and not any(loss.values()):
+        raise InputError(
+            f"{key}.reconstruction_loss: every part is 0, so there is nothing to learn from; give"
+            " at least one a weight"
+        )
+    own_um, further_um = model["spacing_um"], model.get("further_spacings_um", [])
+    if any(um <= own_um for um in further_um):
+        raise InputError(
+            f"{key}.further_spacings_um: {min(further_um):g} is not coarser than spacing_um"
+            f" {own_um:g}"
+        )
+    for run in ("pretraining", "training"):
+        gpus = model.get("gpus", 1)
+        if run in model and model[run]["batch"] < 2 * gpus:
+            raise InputError(
+                f"{key}.{run}.batch: {model[run]['batch']} patches are fewer than 2 for each of"
+                f" {gpus} GPUs"
+            )
+
+
+def check_folds(sheet: dict[str, dict], *, n_folds: int, path: str | Path) -> None:
+    """Check that a sheet says of every slide in which fold of a cross-validation it is.
+
+    Raises
+    ------
+    InputError
+        One line that names a slide or fold.
+    """
+    if not n_folds:
+        return
+    for name, row in sheet.items():
+        if not 1 <= row.get("fold", 0) <= n_folds:
+            raise InputError(
+                f"slide sheet {path}: slide {name}: fold: {row.get('fold', 'nothing')}, but"
+                f" cross_validation.folds is {n_folds}; python workflow_scripts/assign_splits.py"
+                " fills the column"
+            )
+    empty = set(range(1, n_folds + 1)) - {row["fold"] for row in sheet.values()}
+    if empty:
+        raise InputError(f"slide sheet {path}: no slide is in fold {min(empty)} of {n_folds}")
 
 
 def _require_finite(value: object, key: tuple[str, ...]) -> None:

@@ -8,6 +8,7 @@ from sklearn.preprocessing import StandardScaler
 
 from microtome.colour import ColourModel, colour_features
 from microtome.datasets import Patches
+from microtome.images import as_input
 
 
 def fit_colour(data: Patches) -> ColourModel:
@@ -22,7 +23,9 @@ def fit_colour(data: Patches) -> ColourModel:
     -------
     ColourModel
     """
-    features = np.concatenate([colour_features(images).numpy() for images, _ in data.in_order(64)])
+    features = np.concatenate(
+        [colour_features(as_input(images)).numpy() for images, _ in data.in_order(64)]
+    )
     steps = make_pipeline(
         StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000)
     )

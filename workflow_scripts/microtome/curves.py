@@ -6,12 +6,15 @@ from matplotlib.figure import Figure
 
 from microtome.drawing import INK, save_figure
 
+_NOT_DRAWN = ("epoch", "learning_rate")
 _COLOURS = {"train": INK, "validation": "#c2185b"}
 
 
 def curves_figure(path: str | Path, history: list[dict[str, str]], *, title: str) -> None:
     """Draw loss (and accuracy, where there is one) per epoch, training and validation."""
-    names = sorted({key.partition("_")[2] for key in history[0] if key != "epoch"}, reverse=True)
+    names = sorted(
+        {key.partition("_")[2] for key in history[0] if key not in _NOT_DRAWN}, reverse=True
+    )
     figure = Figure(figsize=(4.6 * len(names), 3.4), layout="constrained", dpi=110)
     figure.suptitle(title, color=INK, fontsize=12, x=0.01, ha="left")
     epochs = [int(row["epoch"]) for row in history]

@@ -39,6 +39,13 @@ class Source(Protocol):
         """Which patches these are, for a checkpoint to know its own."""
 
 
+class Truth(Protocol):
+    """What is true of the patches of one slide, px by px."""
+
+    def read(self, row: int, out: np.ndarray) -> None:
+        """Read the truth of the patch in a row of the source into `out`, (side, side), uint8."""
+
+
 class Patches:
     """Labelled patches of several slides, in training batches.
 
@@ -54,6 +61,8 @@ class Patches:
     workers : int
         Threads that make the next batches while the last one is used. The batches are the same
         for any number.
+    truths : sequence of Truth
+        One a source, where batches are to hold the truth of every px instead of labels.
 
     Attributes
     ----------
@@ -63,7 +72,14 @@ class Patches:
         The slides that gave at least one patch.
     """
 
-    def __init__(self, sources: Sequence[Source], *, labelled: bool, workers: int = 1) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        *,
+        labelled: bool,
+        workers: int = 1,
+        truths: Sequence[Truth] = (),
+    ) -> None:
         least = 0 if labelled else -1
         rows = [np.flatnonzero(s.label >= least).astype(np.int32) for s in sources]
         shapes = {s.shape: s.slide for s in sources}
@@ -74,6 +90,7 @@ class Patches:
                 " the patch stores and run again"
             )
         self._all = list(sources)
+        self._truths = list(truths)
         self._workers = workers
         self._shape = next(iter(shapes), (1, 0, 0, 3))
         # All that is held of a patch, besides what its source knows: its row there, and its label.
@@ -104,7 +121,7 @@ class Patches:
         index = np.asarray(indices, np.int64)
         pixels = np.empty((len(index), *self._shape), np.uint8)
         for place, (source, row) in enumerate(self._places(index)):
-            source.read(row, pixels[place])
+            self._all[source].read(row, pixels[place])
         images = torch.from_numpy(pixels if self._shape[0] > 1 else pixels[:, 0])
         return list(zip(images, self.labels[index].tolist(), strict=True))
 
@@ -129,50 +146,98 @@ class Patches:
                 " split of the slide sheet"
             )
 
-    def in_order(self, batch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def in_order(
+        self, batch: int, *, share: tuple[int, int] = (0, 1)
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Every patch once, in the sources' order, the last batch with what is left.
+
+        Parameters
+        ----------
+        batch : int
+            Patches a batch.
+        share : tuple of int
+            (number, of): where several processes train, each takes its share of every batch.
 
         Yields
         ------
-        images : Tensor of shape (B, 3, side, side), float32
-            RGB in [0, 1], channels last in memory. With further spacings (B, spacings, 3, side,
-            side), the grid's own first: one block, since all have one size, for one copy to the
+        images : Tensor of shape (B, 3, side, side), uint8
+            RGB, channels last in memory; see `microtome.images.as_input`. With further spacings
+            (B, spacings, 3, side, side): one block, since all have one size, for one copy to the
             GPU; ``images[:, s]`` are the images of a spacing, contiguous, channels last.
         labels : Tensor of shape (B,), int64
+            Or the truths, (B, side, side), uint8.
         """
-        return self._batches(
-            (np.arange(first, min(first + batch, len(self))), None)
-            for first in range(0, len(self), batch)
-        )
+        return self._batches(np.arange(len(self)), None, batch, len(self), share)
 
     def shuffled(
-        self, batch: int, *, seed: int, epoch: int
+        self,
+        batch: int,
+        *,
+        seed: int,
+        epoch: int,
+        balanced: bool = False,
+        share: tuple[int, int] = (0, 1),
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Every patch once, in an order and with flips and turns that follow from seed and epoch.
 
-        A last batch of one patch is left out: batch norm has no variance of one. Which patch that
-        is changes with the epoch. Co-centred images of a patch are turned alike.
+        A last batch of one patch is left out, for batch norm has no variance of one, and one that
+        has none for some process. Which patches these are changes with the epoch. Co-centred images
+        of a patch, and its truth, are turned alike.
+
+        Parameters
+        ----------
+        batch : int
+            Patches a batch.
+        seed, epoch : int
+            Decide order and turns.
+        balanced : bool
+            As many tumour as other patches: of the smaller class each comes several times, of
+            the larger not all come. An epoch is as long as without.
+        share
+            See `in_order`.
+
+        Yields
+        ------
+        images, labels
+            See `in_order`.
         """
         generator = np.random.default_rng([seed, epoch])
-        order = np.arange(len(self), dtype=np.int32 if len(self) < 2**31 else np.int64)
+        number = np.int32 if len(self) < 2**31 else np.int64
+        order = self._balanced(generator) if balanced else np.arange(len(self), dtype=number)
         generator.shuffle(order)
         turns = generator.integers(0, 8, len(self), dtype=np.uint8)
-        last = len(self) - (len(self) > 1 and len(self) % batch == 1)
-        return self._batches(
-            (order[first : first + batch], turns[first : first + batch])
-            for first in range(0, last, batch)
-        )
+        rest = len(self) % batch
+        last = len(self) - (rest if len(self) > rest and rest < max(2, share[1]) else 0)
+        return self._batches(order, turns, batch, last, share)
+
+    def _balanced(self, generator: np.random.Generator) -> np.ndarray:
+        """As many patches as there are, half of them tumour."""
+        drawn = []
+        for label, n in ((1, len(self) // 2), (0, len(self) - len(self) // 2)):
+            rows = np.flatnonzero(self.labels == label)
+            times = -(-n // max(1, len(rows)))
+            drawn.append(np.concatenate([generator.permutation(rows) for _ in range(times)])[:n])
+        return np.concatenate(drawn)
 
     def _batches(
-        self, parts: Iterator[tuple[np.ndarray, np.ndarray | None]]
+        self,
+        order: np.ndarray,
+        turns: np.ndarray | None,
+        batch: int,
+        last: int,
+        share: tuple[int, int],
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        number, of = share
+        chosen = (
+            slice(first + number, min(first + batch, last), of) for first in range(0, last, batch)
+        )
+        parts = ((order[c], None if turns is None else turns[c]) for c in chosen)
         return mapped(self._load, parts, workers=self._workers)
 
-    def _places(self, index: np.ndarray) -> Iterator[tuple[Source, int]]:
-        """The source of each patch, and its row there."""
+    def _places(self, index: np.ndarray) -> Iterator[tuple[int, int]]:
+        """The number of each patch's source, and the patch's row there."""
         sources = np.searchsorted(self._first, index, side="right") - 1
-        for source, row in zip(sources.tolist(), self._row[index].tolist(), strict=True):
-            yield self._all[source], row
+        return zip(sources.tolist(), self._row[index].tolist(), strict=True)
 
     def _load(
         self, part: tuple[np.ndarray, np.ndarray | None]
@@ -183,21 +248,27 @@ class Patches:
         """
         index, turns = part
         n_spacings, side = self._shape[:2]
-        images = np.empty((n_spacings, len(index), side, side, 3), np.float32)
-        pixels = np.empty(self._shape, np.uint8)
-        moved = np.empty_like(pixels[0])
+        images = _for_the_gpu((n_spacings, len(index), side, side, 3))
+        truths = _for_the_gpu((len(index), side, side) if self._truths else (0,))
+        pixels, maps = images.numpy(), truths.numpy()
+        straight, straight_map = np.empty(self._shape, np.uint8), np.empty((side, side), np.uint8)
         for place, (source, row) in enumerate(self._places(index)):
-            source.read(row, pixels)
-            for image, values in zip(pixels, images[:, place], strict=True):
-                if turns is not None and turns[place]:
-                    np.copyto(_as_points(moved), turned(_as_points(image), int(turns[place])))
-                    np.copyto(values, moved)
-                else:
-                    np.copyto(values, image)
-                np.divide(values, np.float32(255), out=values)
-        batch = torch.from_numpy(images).permute(1, 0, 4, 2, 3)
-        labels = torch.from_numpy(self.labels[index].astype(np.int64))
+            turn = 0 if turns is None else int(turns[place])
+            self._all[source].read(row, straight if turn else pixels[:, place])
+            if turn:
+                for image, target in zip(straight, pixels[:, place], strict=True):
+                    np.copyto(_as_points(target), turned(_as_points(image), turn))
+            if self._truths:
+                self._truths[source].read(row, straight_map)
+                np.copyto(maps[place], turned(straight_map, turn))
+        batch = images.permute(1, 0, 4, 2, 3)
+        labels = truths if self._truths else torch.from_numpy(self.labels[index].astype(np.int64))
         return batch if n_spacings > 1 else batch[:, 0], labels
+
+
+def _for_the_gpu(shape: tuple[int, ...]) -> torch.Tensor:
+    """Memory that a GPU, where there is one, fetches by itself while the network works."""
+    return torch.empty(shape, dtype=torch.uint8, pin_memory=torch.cuda.is_available())
 
 
 class PatchData(Patches):
@@ -211,6 +282,10 @@ class PatchData(Patches):
         See `Patches`.
     spacings_um : sequence of float
         Further spacings of the stores: co-centred images of each patch.
+    own : bool
+        Whether to read the patches' own spacing.
+    truths
+        See `Patches`.
     """
 
     def __init__(
@@ -220,9 +295,11 @@ class PatchData(Patches):
         labelled: bool,
         workers: int = 1,
         spacings_um: Sequence[float] = (),
+        own: bool = True,
+        truths: Sequence[Truth] = (),
     ) -> None:
-        stores = [open_patches(path, spacings_um=spacings_um) for path in paths]
-        super().__init__(stores, labelled=labelled, workers=workers)
+        stores = [open_patches(path, spacings_um=spacings_um, own=own) for path in paths]
+        super().__init__(stores, labelled=labelled, workers=workers, truths=truths)
 
 
 def _as_points(pixels: np.ndarray) -> np.ndarray:

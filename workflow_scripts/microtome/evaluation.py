@@ -3,13 +3,25 @@
 import numpy as np
 
 from microtome.bands import band_rows, bands
+from microtome.boundaries import boundary_metrics
+from microtome.grids import UNKNOWN, label_patches
 from microtome.masks import resampled_rows
 from microtome.rasters import Raster
 from microtome.score_stores import Scores
 from microtome.tumour import VIABLE
 
 _CLASSES = ("other", "tumour")
-_MOST_LIKELY = 0.5  # the more likely of two classes; maps have a threshold of their own
+# Figures of the cohort that are means over slides; those of patches are pooled.
+_AVERAGED = (
+    "share_correct",
+    "dice",
+    "jaccard",
+    "boundary_f",
+    "hausdorff95_um",
+    "burden",
+    "true_burden",
+    "burden_error",
+)
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -83,6 +95,9 @@ def evaluate_slide(
     truth: Raster,
     burden: float,
     true_burden: float | None,
+    label_rule: str,
+    min_tumour_fraction: float,
+    boundary_tolerance_um: float,
 ) -> dict:
     """All figures of one slide.
 
@@ -91,12 +106,17 @@ def evaluate_slide(
     name : str
         The slide's id.
     scores : Scores
-        Its patches, labelled; a patch is called tumour from a mean probability of 0.5 on. Those
-        that could not be read do not count.
+        Its patches, labelled. What the network calls tumour in a patch is judged by the rule that
+        labelled it: a patch of one value is tumour from a probability of 0.5 on. Those that could
+        not be read do not count.
     labels, truth : Raster
         Its tumour map and its truth map.
     burden, true_burden : float
         Measured and true; the latter None where the whole tumour is not annotated.
+    label_rule, min_tumour_fraction : str, float
+        See `microtome.grids.label_patches`.
+    boundary_tolerance_um : float
+        See `microtome.boundaries.boundary_metrics`.
 
     Returns
     -------
@@ -104,14 +124,19 @@ def evaluate_slide(
         ``metrics``: the slide's row of the table, None where not defined. ``patch_counts``: the
         confusion matrix of its patches, to be pooled.
     """
-    means = scores.means()
-    is_scored = ~np.isnan(means)
-    patch_counts = confusion(scores.grid.label[is_scored] == 1, means[is_scored] >= _MOST_LIKELY)
+    called = label_patches(
+        scores.tumour_shares(), rule=label_rule, min_tumour_fraction=min_tumour_fraction
+    )
+    is_scored = called != UNKNOWN
+    patch_counts = confusion(scores.grid.label[is_scored] == 1, called[is_scored] == 1)
+    of_patches = classification_metrics(patch_counts)
     metrics = {
         "slide": name,
         "patches": int(patch_counts.sum()),
-        **classification_metrics(patch_counts),
+        **of_patches,
+        "share_correct": of_patches["accuracy"],
         **overlap_metrics(pixel_confusion(truth, labels)),
+        **boundary_metrics(truth, labels, tolerance_um=boundary_tolerance_um),
         "burden": burden,
         "true_burden": true_burden,
         "burden_error": None if true_burden is None else burden - true_burden,
@@ -120,7 +145,7 @@ def evaluate_slide(
 
 
 def cohort_metrics(slides: list[dict]) -> dict:
-    """Figures over the slides: patches pooled; Dice, Jaccard and burden as means over slides.
+    """Figures over the slides: of patches pooled, all others as means over slides.
 
     Parameters
     ----------
@@ -130,8 +155,10 @@ def cohort_metrics(slides: list[dict]) -> dict:
     Returns
     -------
     dict
-        The same figures as of a slide; ``burden_error`` is the mean absolute error. Slides where
-        a figure is not defined are left out of its mean.
+        The same figures as of a slide. ``share_correct`` is the paper's proportion of correct
+        patches, a mean over slides, while ``accuracy`` is of all patches in one heap;
+        ``burden_error`` is the mean absolute error. Slides where a figure is not defined are left
+        out of its mean.
     """
     pooled = np.sum([slide["patch_counts"] for slide in slides], axis=0)
 
@@ -140,12 +167,11 @@ def cohort_metrics(slides: list[dict]) -> dict:
         known = [abs(v) if key == "burden_error" else v for v in values if v is not None]
         return sum(known) / len(known) if known else None
 
-    averaged = ("dice", "jaccard", "burden", "true_burden", "burden_error")
     return {
         "slides": len(slides),
         "patches": int(pooled.sum()),
         **classification_metrics(pooled),
-        **{key: mean(key) for key in averaged},
+        **{key: mean(key) for key in _AVERAGED},
     }
 
 

@@ -1,6 +1,7 @@
 """What a grid of patches is asked to be, and the name of its folder."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _NAME = re.compile(r"(?P<spacing>[0-9.]+)um_(?P<patch>\d+)px_every(?P<stride>\d+)px")
@@ -24,3 +25,22 @@ class GridSpec:
         """The inverse of `name`."""
         found = _NAME.fullmatch(name)
         return cls(float(found["spacing"]), int(found["patch"]), int(found["stride"]))
+
+
+def patch_set_name(grid: str, further_um: Sequence[float]) -> str:
+    """Name of the folder of a grid's patches, such as ``0.5um_256px_every256px_with_1um_2um``.
+
+    Parameters
+    ----------
+    grid : str
+        The grid's name.
+    further_um : sequence of float
+        Further spacings of each patch, in µm/px.
+    """
+    return "_".join([grid, *(["with"] if further_um else []), *(f"{um:g}um" for um in further_um)])
+
+
+def split_patch_set(name: str) -> tuple[str, list[float]]:
+    """The inverse of `patch_set_name`: the grid's name, and the further spacings."""
+    grid, _, further = name.partition("_with_")
+    return grid, [float(um.removesuffix("um")) for um in further.split("_") if um]

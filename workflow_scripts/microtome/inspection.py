@@ -14,7 +14,7 @@ _OPENING_S = 120
 _OPENING_MB = 3000
 
 
-def inspect(*, name: str, row: dict, spacing_tolerance: float) -> dict:
+def inspect(*, name: str, row: dict, spacing_tolerance: float, upsample: bool = False) -> dict:
     """Open a slide and describe it.
 
     Parameters
@@ -23,7 +23,7 @@ def inspect(*, name: str, row: dict, spacing_tolerance: float) -> dict:
         The slide's id.
     row : dict
         Its row of the slide sheet.
-    spacing_tolerance : float
+    spacing_tolerance, upsample
         See `Slide`.
 
     Returns
@@ -48,6 +48,7 @@ def inspect(*, name: str, row: dict, spacing_tolerance: float) -> dict:
         slide_name=name,
         spacing_um=row.get("spacing_um"),
         spacing_tolerance=spacing_tolerance,
+        upsample=upsample,
     )
     log.info(
         "%s: %s, %d x %d px, %g µm/px, read %s",
@@ -62,13 +63,15 @@ def inspect(*, name: str, row: dict, spacing_tolerance: float) -> dict:
 
 
 def _describe(
-    *, path: Path, slide_name: str, spacing_um: float | None, spacing_tolerance: float
+    *,
+    path: Path,
+    slide_name: str,
+    spacing_um: float | None,
+    **settings: object,
 ) -> dict:
     # Before OpenSlide sees it, which would only say that it cannot open the file.
     _require_whole_file(path, slide_name)
-    with Slide(
-        path, name=slide_name, spacing_um=spacing_um, spacing_tolerance=spacing_tolerance
-    ) as slide:
+    with Slide(path, name=slide_name, spacing_um=spacing_um, **settings) as slide:
         _try_reading(slide)
         width_px, height_px = slide.size_px
         return {
@@ -116,7 +119,9 @@ def _require_whole_file(path: Path, name: str) -> None:
         )
 
 
-def open_inspected(info: dict, *, name: str, spacing_tolerance: float) -> Slide:
+def open_inspected(
+    info: dict, *, name: str, spacing_tolerance: float, upsample: bool = False
+) -> Slide:
     """Open a slide again as `inspect` found it.
 
     Raises
@@ -129,6 +134,7 @@ def open_inspected(info: dict, *, name: str, spacing_tolerance: float) -> Slide:
         name=name,
         spacing_um=info["spacing_um"],
         spacing_tolerance=spacing_tolerance,
+        upsample=upsample,
     )
     found = [*slide.size_px, slide.path.stat().st_size]
     if found != [info["width_px"], info["height_px"], info["file_bytes"]]:

@@ -33,9 +33,16 @@ def start_log(path: str | Path) -> None:
     path : str or Path
         The rule's log file.
     """
+    Path(path).write_text("")
+    continue_log(path)
+    sys.excepthook = _last_words
+
+
+def continue_log(path: str | Path) -> None:
+    """Add this process's messages to a log that was begun, by another process perhaps."""
     logging.basicConfig(
         filename=str(path),
-        filemode="w",
+        filemode="a",
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
         datefmt="%Y-%m-%d %H:%M:%S",
@@ -45,7 +52,6 @@ def start_log(path: str | Path) -> None:
     for name in ("tifffile", "PIL", "matplotlib", "fontTools"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
-    sys.excepthook = _last_words
 
 
 def _last_words(kind: type, error: BaseException, trace: TracebackType | None) -> None:

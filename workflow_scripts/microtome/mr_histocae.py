@@ -39,9 +39,17 @@ class MRHistoCAE(nn.Module):
             dense += [nn.Dropout(dropout)]
         self.dense = nn.Sequential(*dense, nn.Linear(_DENSE[-1], 2))
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (B, 2) of images (B, spacings, 3, H, W) in [0, 1]."""
-        return self.classify(self.encode(images))
+    def forward(
+        self, images: torch.Tensor, *, reconstruct: bool = False
+    ) -> torch.Tensor | tuple[torch.Tensor, list[torch.Tensor]]:
+        """Logits (B, 2) of images (B, spacings, 3, H, W) in [0, 1].
+
+        With `reconstruct` also the reconstructions of each spacing, (B, 3, H, W) in [0, 1]: what
+        training compares with the images.
+        """
+        latents = self.encode(images)
+        logits = self.classify(latents)
+        return (logits, self.decode(latents)) if reconstruct else logits
 
     def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Latents of each spacing, (B, 64, H / 16, W / 16)."""

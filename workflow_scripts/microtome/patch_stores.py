@@ -254,7 +254,9 @@ class PatchStore:
                 raise array.damaged(f"patch {row}: {error}") from error
 
 
-def open_patches(path: str | Path, *, spacings_um: Sequence[float] = ()) -> PatchStore:
+def open_patches(
+    path: str | Path, *, spacings_um: Sequence[float] = (), own: bool = True
+) -> PatchStore:
     """Open a store that `write_patches` wrote.
 
     Parameters
@@ -263,6 +265,8 @@ def open_patches(path: str | Path, *, spacings_um: Sequence[float] = ()) -> Patc
         The store's folder.
     spacings_um : sequence of float
         Further spacings to read, of those that were stored.
+    own : bool
+        Whether to read the patches' own spacing, which comes first.
 
     Raises
     ------
@@ -278,7 +282,8 @@ def open_patches(path: str | Path, *, spacings_um: Sequence[float] = ()) -> Patc
                 f"{path} has no {', '.join(sorted(missing))}; delete it and run again with these"
                 " spacings"
             )
-        pixels = tuple(ShardedArray(path / name) for name in _array_names(spacings_um))
+        names = _array_names(spacings_um)[0 if own else 1 :]
+        pixels = tuple(ShardedArray(path / name) for name in names)
         label = read_column(path / "label")
         shape = (len(label), *pixels[0].shape[1:])
         if any(a.shape != shape or a.codec not in ("bytes", JPEG) for a in pixels):

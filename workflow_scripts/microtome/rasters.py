@@ -116,6 +116,15 @@ class Raster:
             found[a - first_row : b - first_row] = self._decoded[i][a - top : b - top]
         return found
 
+    def region(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+        """Rows `top` to `bottom` and columns `left` to `right`, the last not included; any thread.
+
+        Returns
+        -------
+        ndarray of shape (bottom - top, right - left), uint8
+        """
+        return self.pixels[top:bottom, left:right]
+
     def thinned(self, step: int) -> np.ndarray:
         """Every `step`-th pixel of every `step`-th row, for a picture."""
         height, width = self.shape

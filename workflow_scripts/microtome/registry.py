@@ -1,37 +1,99 @@
 """The kinds of models, and their weights on disk.
 
 Every kind meets two contracts: it is trained from patch stores, and its module maps images
-(B, 3, side, side) in [0, 1] to logits of {not tumour, tumour}, (B, 2) for a patch or (B, 2, h, w)
-for a map of it. Inference and all that follows know nothing else.
+(B, 3, side, side) in [0, 1], or with further spacings (B, spacings, 3, side, side), to logits of
+{not tumour, tumour}, (B, 2) for a patch or (B, 2, h, w) for a map of it. Inference and all that
+follows know nothing else.
 """
 
 import platform
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from microtome import __version__
 from microtome.colour import ColourModel
 from microtome.errors import InputError
 from microtome.files import atomic, read_json, write_json
-from microtome.histocae import HistoCAEClassifier
+from microtome.histocae import HistoCAE, HistoCAEClassifier
+from microtome.mr_histocae import MRHistoCAE
+from microtome.pretrained import read_safetensors
 
-# What of an entry decides its module, beside its kind.
-_ARCHITECTURE = {"histocae": ("patch_px", "head", "dropout", "downsampling"), "colour": ()}
-_MODULES = {"histocae": HistoCAEClassifier, "colour": ColourModel}
 # What weights and entry must have in common to mean the same.
-_SAME = ("kind", "spacing_um", "patch_px", "head", "downsampling")
+_SAME = (
+    "kind",
+    "spacing_um",
+    "further_spacings_um",
+    "patch_px",
+    "architecture",
+    "encoder",
+    "head",
+    "downsampling",
+)
 
 
-def build_model(entry: dict, *, seed: int = 0) -> nn.Module:
-    """Make the module of a registry entry, with random weights that follow from `seed`."""
-    kind = entry["kind"]
+def build_model(entry: dict, *, seed: int = 0, pretrained: bool = True) -> nn.Module:
+    """Make the module of a registry entry.
+
+    Parameters
+    ----------
+    entry : dict
+        Its settings.
+    seed : int
+        Random weights follow from it.
+    pretrained : bool
+        Whether to begin with the weights that the entry names, of a classifier or segmenter; not
+        where trained ones follow.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _MODULES[kind](**{key: entry[key] for key in _ARCHITECTURE[kind]})
+        return _BUILDERS[entry["kind"]](entry, pretrained)
+
+
+def _histocae(entry: dict, pretrained: bool) -> nn.Module:
+    names = ("patch_px", "head", "dropout", "downsampling")
+    return HistoCAEClassifier(**{name: entry[name] for name in names})
+
+
+def _mr_histocae(entry: dict, pretrained: bool) -> nn.Module:
+    return MRHistoCAE(
+        n_spacings=1 + len(entry["further_spacings_um"]),
+        dropout=entry["dropout"],
+        downsampling=entry["downsampling"],
+    )
+
+
+def _classifier(entry: dict, pretrained: bool) -> nn.Module:
+    from microtome.classifiers import PatchClassifier  # noqa: PLC0415, timm: a second
+
+    return PatchClassifier(
+        architecture=entry["architecture"], pretrained=entry["pretrained"] if pretrained else "none"
+    )
+
+
+def _segmenter(entry: dict, pretrained: bool) -> nn.Module:
+    from microtome.segmenters import PatchSegmenter  # noqa: PLC0415, likewise
+
+    return PatchSegmenter(
+        architecture=entry["architecture"],
+        encoder=entry.get("encoder"),
+        pretrained=entry["pretrained"] if pretrained else "none",
+    )
+
+
+def _colour(entry: dict, pretrained: bool) -> nn.Module:
+    return ColourModel()
+
+
+_BUILDERS = {
+    "histocae": _histocae,
+    "mr_histocae": _mr_histocae,
+    "classifier": _classifier,
+    "segmenter": _segmenter,
+    "colour": _colour,
+}
 
 
 def save_weights(
@@ -59,35 +121,41 @@ def save_weights(
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
-    card = {"name": name, "entry": entry, "training": training, "versions": versions}
+    card = {
+        "name": name,
+        "entry": entry,
+        "parameters": sum(value.numel() for value in model.parameters()),
+        "training": training,
+        "versions": versions,
+    }
     write_json(path.with_suffix(".json"), card)
 
 
-def load_state(path: str | Path) -> dict[str, torch.Tensor]:
-    """Read weights from a safetensors file; nothing in it is executed.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, cut off, or of another format.
-    """
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(
-            f"weights {path}: are no whole safetensors file ({error}); pickled weights (.pt, .pth)"
-            " are refused because loading them can run code"
-        ) from error
-
-
 def load_model(path: str | Path, *, name: str, entry: dict) -> nn.Module:
-    """Make the module of an entry and give it its weights, ready to predict.
+    """Make the module of an entry and give it its trained weights, ready to predict.
 
     Raises
     ------
     InputError
         If the weights are not those of such an entry.
     """
+    model = build_model(entry, pretrained=False)
+    return _filled(model, path, name=name, entry=entry)
+
+
+def load_autoencoder(path: str | Path, *, name: str, entry: dict) -> HistoCAE:
+    """Make the autoencoder of an entry and give it its weights.
+
+    Raises
+    ------
+    InputError
+        If the weights are not those of such an entry's autoencoder.
+    """
+    cae = HistoCAE(downsampling=entry["downsampling"])
+    return _filled(cae, path, name=name, entry=entry)
+
+
+def _filled(model: nn.Module, path: str | Path, *, name: str, entry: dict) -> nn.Module:
     path = Path(path)
     card_path = path.with_suffix(".json")
     try:
@@ -97,15 +165,13 @@ def load_model(path: str | Path, *, name: str, entry: dict) -> nn.Module:
             f"models.{name}: weights {path} need {card_path.name} beside them, which says what they"
             " are"
         ) from error
-    for key in _SAME:
-        if card.get(key) != entry.get(key):
-            raise InputError(
-                f"models.{name}: weights {path} are of {key} {card.get(key)}, the entry says"
-                f" {entry.get(key)}"
-            )
-    model = build_model(entry)
+    other = [key for key in _SAME if card.get(key) != entry.get(key)]
+    if other:
+        found = ", ".join(f"{key} {card.get(key)}" for key in other)
+        asked = ", ".join(f"{key} {entry.get(key)}" for key in other)
+        raise InputError(f"models.{name}: weights {path} are of {found}; the entry says {asked}")
     try:
-        model.load_state_dict(load_state(path))
+        model.load_state_dict(read_safetensors(path))
     except RuntimeError as error:
         raise InputError(
             f"models.{name}: weights {path} do not fit the network: {str(error).splitlines()[-1]}"

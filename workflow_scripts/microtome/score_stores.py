@@ -16,6 +16,7 @@ from microtome.zarr_files import create_store, open_store, read_grid, write_colu
 # A chunk is a file: large enough that they are few, small enough to be held.
 _CHUNK_BYTES = 2**22
 _CHUNKS_HELD = 4
+_MOST_LIKELY = 0.5  # the more likely of two classes
 
 
 def write_scores(
@@ -111,13 +112,20 @@ class Scores:
     probability: zarr.Array | np.ndarray
     attributes: dict
 
-    def means(self) -> np.ndarray:
-        """Mean probability of each patch, shape (n_patches,), float32; NaN where unreadable."""
+    def tumour_shares(self) -> np.ndarray:
+        """Share of each patch's map with a probability of 0.5 or more; NaN where unreadable.
+
+        Returns
+        -------
+        ndarray of shape (n_patches,), float64
+            0 or 1 for a patch of one value.
+        """
         n, height, width = self.probability.shape
-        found = np.empty(n, np.float32)
+        found = np.empty(n)
         for first, n_maps in bands(n, max(1, _CHUNK_BYTES // (4 * height * width))):
             maps = self.probability[first : first + n_maps]
-            found[first : first + n_maps] = maps.mean((1, 2))
+            share = (maps >= _MOST_LIKELY).mean((1, 2))
+            found[first : first + n_maps] = np.where(np.isnan(maps[:, 0, 0]), np.nan, share)
         return found
 
 

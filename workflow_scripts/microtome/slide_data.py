@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from microtome.datasets import Patches
+from microtome.datasets import Patches, Truth
 from microtome.errors import InputError
 from microtome.grids import Grid
 from microtome.handles import Handles
@@ -31,10 +31,14 @@ class SlideData(Patches):
         Each slide's id, what `inspect` found it to be, and its patches.
     labelled, workers
         See `Patches`.
-    spacing_tolerance : float
+    spacing_tolerance, upsample
         See `Slide`.
     spacings_um : sequence of float
         Further spacings in µm per px: images of the same size in px about the same centres.
+    own : bool
+        Whether to read the patches' own spacing, which comes first.
+    truths
+        See `Patches`.
     """
 
     def __init__(
@@ -43,16 +47,19 @@ class SlideData(Patches):
         *,
         labelled: bool,
         spacing_tolerance: float,
+        upsample: bool = False,
         workers: int = 1,
         spacings_um: Sequence[float] = (),
+        own: bool = True,
+        truths: Sequence[Truth] = (),
     ) -> None:
         infos = {name: info for name, info, _ in slides}
-        opened = Handles(_Opener(infos, spacing_tolerance), Slide.close, _most_open)
+        opened = Handles(_Opener(infos, spacing_tolerance, upsample), Slide.close, _most_open)
         sources = [
-            _SlidePatches(name, info, grid, opened, tuple(spacings_um))
+            _SlidePatches(name, info, grid, opened, spacings_um=tuple(spacings_um), own=own)
             for name, info, grid in slides
         ]
-        super().__init__(sources, labelled=labelled, workers=workers)
+        super().__init__(sources, labelled=labelled, workers=workers, truths=truths)
 
 
 def _most_open() -> int:
@@ -65,9 +72,15 @@ class _Opener:
 
     infos: dict[str, dict]
     spacing_tolerance: float
+    upsample: bool
 
     def __call__(self, name: str) -> Slide:
-        return open_inspected(self.infos[name], name=name, spacing_tolerance=self.spacing_tolerance)
+        return open_inspected(
+            self.infos[name],
+            name=name,
+            spacing_tolerance=self.spacing_tolerance,
+            upsample=self.upsample,
+        )
 
 
 class _SlidePatches:
@@ -79,12 +92,15 @@ class _SlidePatches:
         info: dict,
         grid: Grid,
         opened: Handles[str, Slide],
+        *,
         spacings_um: tuple[float, ...],
+        own: bool,
     ) -> None:
         self.slide = name
         self.label = grid.label
-        self.shape = (1 + len(spacings_um), grid.patch_px, grid.patch_px, 3)
+        self.shape = (own + len(spacings_um), grid.patch_px, grid.patch_px, 3)
         self._opened = opened
+        self._own = own
         self._spacings_um = spacings_um
         # Of the grid, only what is needed to read: ten million patches have to fit.
         self._row, self._column = grid.row, grid.column
@@ -97,7 +113,7 @@ class _SlidePatches:
             *map(np.float64, (self._scale, *spacings_um)),
         ):
             content.update(part.tobytes())
-        content.update(f"{grid.patch_px} {grid.stride_px}".encode())
+        content.update(f"{grid.patch_px} {grid.stride_px} {own}".encode())
         self._identity = f"{name} {content.hexdigest()}"
 
     def identity(self) -> str:
@@ -109,7 +125,9 @@ class _SlidePatches:
         handle = self._opened[self.slide]
         slide = handle.value
         side = out.shape[1]
-        scales = [self._scale, *(slide.scale_for(spacing) for spacing in self._spacings_um)]
+        scales = [slide.scale_for(spacing) for spacing in self._spacings_um]
+        if self._own:
+            scales.insert(0, self._scale)
         step = self._stride_px * self._scale
         x_px, y_px = int(self._column[row]) * step, int(self._row[row]) * step
         try:

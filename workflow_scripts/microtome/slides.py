@@ -39,7 +39,7 @@ class Slide:
         The slide's id, for messages.
     spacing_um : float, optional
         µm per pixel of level 0; overrides what the file says.
-    spacing_tolerance : float
+    spacing_tolerance, upsample
         See `microtome.spacing.scale_for`; `spacing_at` says what a spacing really is.
 
     Attributes
@@ -70,10 +70,11 @@ class Slide:
         name: str,
         spacing_um: float | None = None,
         spacing_tolerance: float = 0.02,
+        upsample: bool = False,
     ) -> None:
         self.name = name
         self.path = Path(path)
-        self.spacing_tolerance = spacing_tolerance
+        self.spacing_tolerance, self.upsample = spacing_tolerance, upsample
         if not self.path.exists():
             raise InputError(f"slide {name}: the file {path} does not exist")
         self._opened = self._state()
@@ -113,9 +114,9 @@ class Slide:
         return state.st_size, state.st_mtime_ns, state.st_ino
 
     def level_for(self, scale: float) -> int:
-        """The coarsest level that is fine enough for `scale` level-0 px per output px."""
+        """The coarsest level that is fine enough for `scale` level-0 px per output px, or 0."""
         fine = [i for i, d in enumerate(self.downsamples) if d <= scale * (1 + _LEVEL_ROUNDING)]
-        return fine[-1]
+        return fine[-1] if fine else 0
 
     def scale_for(self, spacing_um: float) -> float:
         """Level-0 px per output px for a spacing in µm/px: see `microtome.spacing.scale_for`."""
@@ -123,6 +124,7 @@ class Slide:
             spacing_um,
             slide_spacing_um=self.spacing_um,
             spacing_tolerance=self.spacing_tolerance,
+            upsample=self.upsample,
             name=self.name,
         )
 
@@ -142,7 +144,7 @@ class Slide:
         width_px, height_px : int
             Size of the result in output px.
         scale : float
-            Level-0 px per output px, at least 1.
+            Level-0 px per output px; below 1 px are interpolated.
 
         Returns
         -------
@@ -157,7 +159,7 @@ class Slide:
         """
         level = self.level_for(scale)
         zoom = scale / self.downsamples[level]  # level px per output px
-        decoded = zoom / self._reduction(2 ** int(math.log2(zoom)))
+        decoded = zoom / self._reduction(_power_below(zoom))
         most = _MAX_SOURCE_PX / decoded**2  # output px of a part
         columns = max(1, min(width_px, max(int(most**0.5), int(most / height_px))))
         rows = max(1, int(most / columns))
@@ -196,7 +198,7 @@ class Slide:
             x, y = int(left) // reduce, int(top) // reduce
             pixels = self.source.read(level, x, y, width_px * mean, height_px * mean, reduce=reduce)
             return pixels if mean == 1 else np.asarray(Image.fromarray(pixels).reduce(mean))
-        reduce = self._reduction(2 ** int(math.log2(zoom)))
+        reduce = self._reduction(_power_below(zoom))
         left, top, zoom = left / reduce, top / reduce, zoom / reduce
         width, height = width_px * zoom, height_px * zoom
         # Pillow's BOX does not weigh by area where pixels do not line up; BILINEAR is a triangle
@@ -231,6 +233,11 @@ class Slide:
                 " cannot be; give the right value in the column spacing_um of the slide sheet"
             )
         return (x_um + y_um) / 2
+
+
+def _power_below(zoom: float) -> int:
+    """The largest power of two up to `zoom`, at least 1."""
+    return 2 ** max(0, int(math.log2(zoom)))
 
 
 def _rounded(downsample: float) -> float:

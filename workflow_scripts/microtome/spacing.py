@@ -4,7 +4,12 @@ from microtome.errors import InputError
 
 
 def scale_for(
-    spacing_um: float, *, slide_spacing_um: float, spacing_tolerance: float, name: str
+    spacing_um: float,
+    *,
+    slide_spacing_um: float,
+    spacing_tolerance: float,
+    upsample: bool = False,
+    name: str,
 ) -> float:
     """Level-0 px per px of a raster or patch at a spacing.
 
@@ -17,6 +22,8 @@ def scale_for(
     spacing_tolerance : float
         Relative difference up to which a whole multiple of the slide's own spacing stands for
         the spacing asked for (0.499 for 0.5): no resampling then.
+    upsample : bool
+        Whether a spacing finer than the slide's own may be had by interpolation.
     name : str
         The slide's id, for the message.
 
@@ -28,15 +35,15 @@ def scale_for(
     Raises
     ------
     InputError
-        If the spacing is finer than the slide's own.
+        If the spacing is finer than the slide's own and `upsample` is not set.
     """
     ratio = spacing_um / slide_spacing_um
     whole = max(1, round(ratio))
     if abs(ratio / whole - 1) <= spacing_tolerance:
         return float(whole)
-    if ratio < 1:
+    if ratio < 1 and not upsample:
         raise InputError(
             f"slide {name}: {spacing_um:g} µm/px is asked for, but the slide has only"
-            f" {slide_spacing_um:g} µm/px; choose a coarser spacing"
+            f" {slide_spacing_um:g} µm/px; choose a coarser spacing, or set slide.upsample"
         )
     return ratio

@@ -1,12 +1,42 @@
 """What a model is trained on: stored patches, or the slides themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from microtome.datasets import PatchData, Patches
 from microtome.files import read_json
 from microtome.grids import Grid
+from microtome.rasters import open_raster
 from microtome.slide_data import SlideData
+from microtome.truth_patches import TruthPatches
+from microtome.zarr_files import open_store, read_grid
+
+
+def data_of_rule(files: Mapping[str, Sequence[str]], settings: dict) -> dict[str, dict]:
+    """What a training rule is given to learn from, as arguments of `open_training_data`.
+
+    Parameters
+    ----------
+    files : mapping of str to sequence of str
+        The rule's input: ``train``, ``train_slides``, where px are learnt ``train_truths``, and
+        the same of ``validation``.
+    settings : dict
+        ``min_tissue_fraction`` and ``slide_settings``.
+
+    Returns
+    -------
+    dict
+        ``train`` and ``validation``, of lists and numbers only.
+    """
+    return {
+        part: {
+            "patches": list(files.get(part, [])),
+            "inspected": list(files.get(f"{part}_slides", [])),
+            "truths": list(files.get(f"{part}_truths", [])),
+            **settings,
+        }
+        for part in ("train", "validation")
+    }
 
 
 def open_training_data(
@@ -17,6 +47,10 @@ def open_training_data(
     workers: int,
     min_tissue_fraction: float,
     slide_settings: dict,
+    spacings_um: Sequence[float] = (),
+    own: bool = True,
+    truths: Sequence[str | Path] = (),
+    max_blob_px: int = 0,
 ) -> Patches:
     """Open the patches of several slides.
 
@@ -32,16 +66,49 @@ def open_training_data(
         With grids: a patch must hold more tissue than this.
     slide_settings : dict
         The config's section ``slide``.
+    spacings_um, own
+        Further spacings, and whether to read the patches' own: see `PatchData`.
+    truths : sequence of str or Path
+        The slides' truth maps, where the truth of every px is wanted.
+    max_blob_px
+        See `TruthPatches`.
 
     Returns
     -------
     Patches
     """
+    settings = {
+        "labelled": labelled,
+        "workers": workers,
+        "spacings_um": tuple(spacings_um),
+        "own": own,
+    }
     if not inspected:
-        return PatchData(patches, labelled=labelled, workers=workers)
+        grids = [read_grid(open_store(path)) for path in patches] if truths else []
+        return PatchData(patches, truths=_truths(truths, grids, max_blob_px), **settings)
     slides = []
     for path, info in zip(patches, inspected, strict=True):
         grid = Grid.load(path)
         grid = grid.subset(grid.tissue_fraction > min_tissue_fraction)
         slides.append((Path(path).stem, read_json(info), grid))
-    return SlideData(slides, labelled=labelled, workers=workers, **slide_settings)
+    found = _truths(truths, [grid for *_, grid in slides] if truths else [], max_blob_px)
+    return SlideData(slides, truths=found, **settings, **slide_settings)
+
+
+def _truths(
+    paths: Sequence[str | Path], grids: Sequence[Grid], max_blob_px: int
+) -> list[TruthPatches]:
+    found = []
+    for path, grid in zip(paths, grids, strict=True):
+        truth = open_raster(path)
+        found.append(
+            TruthPatches(
+                truth,
+                row=grid.row,
+                column=grid.column,
+                stride_px=grid.stride_px,
+                scale=grid.spacing_um / truth.spacing_um,
+                max_blob_px=max_blob_px,
+            )
+        )
+    return found

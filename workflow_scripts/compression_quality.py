@@ -1,0 +1,28 @@
+"""Rule compression_quality: what latents keep of a slide, beside JPEG of the same size."""
+
+from microtome.devices import use_threads
+from microtome.files import read_json, write_json
+from microtome.inspection import open_inspected
+from microtome.latents import open_latents
+from microtome.logs import start_log
+from microtome.reconstruction import compare
+from microtome.registry import load_autoencoder
+
+start_log(snakemake.log[0])
+use_threads(snakemake.threads)
+name = snakemake.wildcards.slide
+info = read_json(snakemake.input.inspected)
+latents = open_latents(snakemake.input.latents)
+cae = load_autoencoder(
+    snakemake.input.cae, name=snakemake.wildcards.model, entry=snakemake.params.entry
+)
+with open_inspected(info, name=name, **snakemake.params.slide) as slide:
+    found = compare(
+        cae,
+        slide,
+        latents,
+        most_patches=snakemake.params.compared_patches,
+        batch=snakemake.params.batch,
+        threads=snakemake.threads,
+    )
+write_json(snakemake.output.quality, {"slide": name, **found})

@@ -1,0 +1,99 @@
+"""Whether models differ by more than chance, on the figures of their slides."""
+
+from collections.abc import Iterable
+from itertools import combinations
+
+import numpy as np
+from scipy import stats
+
+Values = dict[str, dict[str, float]]  # model -> slide -> figure, slides without one left out
+
+# With fewer pairs the two-sided signed-rank test cannot reach p < 0.05 (5 pairs: 2 / 2**5).
+_LEAST_PAIRS = 6
+_LEAST_VALUES = 2
+_DECIMALS = 9  # equal differences must be equal: 0.3 - 0.2 is not 0.2 - 0.1 in binary
+
+
+def model_tests(values: Values) -> list[dict]:
+    """All tests of one metric, one row each.
+
+    One-way ANOVA and Kruskal-Wallis over all models are HistoCAE's. Both take the values for
+    independent, although every model sees the same slides: they see less than there is. The
+    Wilcoxon signed-rank tests compare two models slide by slide; Holm's correction is over all
+    pairs of the metric.
+
+    Parameters
+    ----------
+    values : dict of str to dict
+        Model -> slide -> figure.
+
+    Returns
+    -------
+    list of dict
+        ``test``; ``model`` and ``other`` (the pair); ``n`` (values, or slides that both have);
+        ``difference`` (mean over them of model minus other); ``statistic``; ``p``; ``p_holm``; and
+        ``note``, which says why there is no p.
+    """
+    pairs = [
+        _signed_rank(first, second, values[first], values[second])
+        for first, second in combinations(values, 2)
+    ]
+    tested = [row for row in pairs if row["p"] is not None]
+    for row, p in zip(tested, holm([row["p"] for row in tested]), strict=True):
+        row["p_holm"] = float(p)
+    return [*_overall(values), *pairs]
+
+
+def holm(p: Iterable[float]) -> np.ndarray:
+    """Adjust p-values for their number (Holm 1979), in the order given."""
+    p = np.asarray(list(p), float)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1)
+    return adjusted
+
+
+def _overall(values: Values) -> list[dict]:
+    """One-way ANOVA and Kruskal-Wallis of the models that have two values or more."""
+    known = {m: np.fromiter(v.values(), float) for m, v in values.items()}
+    samples = {m: v for m, v in known.items() if len(v) >= _LEAST_VALUES}
+    n = sum(map(len, samples.values()))
+    left_out = ", ".join(m for m in known if m not in samples)
+    note = f"without {left_out}: too few slides" if left_out else ""
+    anova, kruskal = _row("ANOVA", n=n, note=note), _row("Kruskal-Wallis", n=n, note=note)
+    if len(samples) < _LEAST_VALUES:
+        anova["note"] = kruskal["note"] = "needs two models with two slides each"
+        return [anova, kruskal]
+    groups = list(samples.values())
+    if np.ptp(np.concatenate(groups)) == 0:
+        anova["note"] = kruskal["note"] = "all values are equal"
+        return [anova, kruskal]
+    if all(np.ptp(group) == 0 for group in groups):
+        anova["note"] = "no spread within the models"
+    else:
+        anova |= _result(stats.f_oneway(*groups))
+    return [anova, kruskal | _result(stats.kruskal(*groups))]
+
+
+def _signed_rank(model: str, other: str, first: dict, second: dict) -> dict:
+    """Wilcoxon signed-rank test on the slides that both models have."""
+    shared = [slide for slide in first if slide in second]
+    differences = np.round([first[slide] - second[slide] for slide in shared], _DECIMALS)
+    row = _row("Wilcoxon", model=model, other=other, n=len(shared))
+    if shared:
+        row["difference"] = float(differences.mean())
+    if len(shared) < _LEAST_PAIRS:
+        return row | {"note": f"fewer than {_LEAST_PAIRS} slides in common"}
+    if not differences.any():
+        return row | {"note": "all values are equal"}
+    return row | _result(stats.wilcoxon(differences))
+
+
+def _row(test: str, *, model: str = "", other: str = "", n: int, note: str = "") -> dict:
+    nothing = dict.fromkeys(("difference", "statistic", "p", "p_holm"))
+    return {"test": test, "model": model, "other": other, "n": n, **nothing, "note": note}
+
+
+def _result(found: object) -> dict[str, float]:
+    return {"statistic": float(found.statistic), "p": float(found.pvalue)}

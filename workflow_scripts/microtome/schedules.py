@@ -1,0 +1,59 @@
+"""The learning rate of an epoch: a function of the epoch and of what came before it.
+
+So a run that resumes needs no state of its own for it.
+"""
+
+import math
+from collections.abc import Sequence
+
+
+def learning_rate_of(
+    epoch: int, *, base: float, epochs: int, schedule: dict, losses: Sequence[float]
+) -> float:
+    """Learning rate of an epoch.
+
+    Parameters
+    ----------
+    epoch : int
+        From 1 on.
+    base : float
+        The first epoch's.
+    epochs : int
+        How many there are at most.
+    schedule : dict
+        ``kind`` and its settings. 'constant'. 'cosine': half a cosine down to 0 after the last
+        epoch. 'step': times ``factor`` after every ``every`` epochs. 'plateau': times ``factor``
+        whenever the loss has had no new minimum for more than ``patience`` epochs.
+    losses : sequence of float
+        What is to fall, of every epoch before this one: validation loss, or training loss where
+        nothing is validated.
+
+    Returns
+    -------
+    float
+    """
+    kind = schedule["kind"]
+    if kind == "cosine":
+        return base * (1 + math.cos(math.pi * (epoch - 1) / epochs)) / 2
+    if kind == "step":
+        return base * schedule["factor"] ** ((epoch - 1) // schedule["every"])
+    if kind == "plateau":
+        return base * schedule["factor"] ** _plateaus(losses, patience=schedule["patience"])
+    return base
+
+
+def _plateaus(losses: Sequence[float], *, patience: int) -> int:
+    best, waited, n = math.inf, 0, 0
+    for loss in losses:
+        waited = 0 if loss < best else waited + 1
+        best = min(best, loss)
+        if waited > patience:
+            n, waited = n + 1, 0
+    return n
+
+
+def is_over(losses: Sequence[float], *, patience: int | None) -> bool:
+    """Say whether the loss has had no new minimum for `patience` epochs; None: never."""
+    if patience is None or not losses:
+        return False
+    return len(losses) - 1 - losses.index(min(losses)) >= patience

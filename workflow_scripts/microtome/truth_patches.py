@@ -1,0 +1,74 @@
+"""The truth of patches, px by px: what segmenters are trained on."""
+
+import numpy as np
+from skimage.morphology import remove_small_holes
+
+from microtome.rasters import Raster
+from microtome.tumour import VIABLE
+
+
+class TruthPatches:
+    """Viable tumour in the patches of one slide.
+
+    Parameters
+    ----------
+    truth : Raster
+        The slide's truth map.
+    row, column : ndarray of shape (n_patches,), int
+        Places of the patches in the lattice.
+    stride_px : int
+        Their distance, in patch px.
+    scale : float
+        Truth px per patch px.
+    max_blob_px : int
+        Holes in the tumour of at most so many patch px are closed (HistoCAE, comparison with
+        segmenters: 50).
+    """
+
+    def __init__(
+        self,
+        truth: Raster,
+        *,
+        row: np.ndarray,
+        column: np.ndarray,
+        stride_px: int,
+        scale: float,
+        max_blob_px: int,
+    ) -> None:
+        self._truth = truth
+        self._row, self._column = row, column
+        self._stride_px, self._scale, self._max_blob_px = stride_px, scale, max_blob_px
+
+    def read(self, row: int, out: np.ndarray) -> None:
+        """Read the truth of one patch, 1 viable tumour and 0 not.
+
+        Parameters
+        ----------
+        row : int
+            Which patch.
+        out : ndarray of shape (side, side), uint8
+            Where to.
+        """
+        # A hole that is to be closed and reaches into the patch lies wholly within this margin.
+        margin = self._max_blob_px
+        top, left = (int(n[row]) * self._stride_px - margin for n in (self._row, self._column))
+        side = len(out) + 2 * margin
+        mask = self._viable(top, left, side)
+        if margin:
+            mask = remove_small_holes(mask, max_size=self._max_blob_px)
+        out[...] = mask[margin : margin + len(out), margin : margin + len(out)]
+
+    def _viable(self, top: int, left: int, side: int) -> np.ndarray:
+        """Viable tumour at the centres of patch px, (side, side), bool; none outside the slide."""
+        places, inside = [], []
+        for first, size in zip((top, left), self._truth.shape, strict=True):
+            place = np.floor((first + np.arange(side) + 0.5) * self._scale).astype(np.int64)
+            inside.append((place >= 0) & (place < size))
+            places.append(place[inside[-1]])
+        mask = np.zeros((side, side), bool)
+        if len(places[0]) and len(places[1]):
+            (first, last), (start, end) = ((p[0], p[-1] + 1) for p in places)
+            region = self._truth.region(first, last, start, end)
+            found = region[np.ix_(places[0] - first, places[1] - start)] == VIABLE
+            mask[np.ix_(*inside)] = found
+        return mask

@@ -1,0 +1,19 @@
+"""Rule reconstruct_slide: a slide's latents decoded to a picture."""
+
+from microtome.devices import use_threads
+from microtome.latents import open_latents
+from microtome.logs import start_log
+from microtome.reconstruction import reconstruct_slide
+from microtome.registry import load_autoencoder
+
+start_log(snakemake.log[0])
+use_threads(snakemake.threads)
+cae = load_autoencoder(
+    snakemake.input.cae, name=snakemake.wildcards.model, entry=snakemake.params.entry
+)
+reconstruct_slide(
+    snakemake.output.picture,
+    cae,
+    open_latents(snakemake.input.latents),
+    batch=snakemake.params.batch,
+)

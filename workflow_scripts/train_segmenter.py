@@ -1,0 +1,22 @@
+"""Rule train_segmenter: a network that tells tumour from the rest px by px."""
+
+from microtome.launching import launch
+from microtome.logs import start_log
+from microtome.training_data import data_of_rule
+from microtome.training_steps import train_step
+
+start_log(snakemake.log[0])
+launch(
+    train_step,
+    gpus=snakemake.params.entry.get("gpus", 1),
+    log_path=snakemake.log[0],
+    name=snakemake.wildcards.model,
+    entry=snakemake.params.entry,
+    data=data_of_rule(snakemake.input, snakemake.params.data),
+    autoencoders=[],
+    weights=snakemake.output.weights,
+    curves=snakemake.output.curves,
+    checkpoint=snakemake.params.checkpoint,
+    threads=snakemake.threads,
+    code=snakemake.params.code,
+)
