@@ -30,6 +30,7 @@ bench: $(INSTALLED)
 	python bench/run.py --pin
 	python bench/memory.py
 	python bench/training_reads.py
+	python bench/training.py
 
 # Models of the registry on real images, five folds; an hour on two cores.
 trial-oral: $(INSTALLED)
