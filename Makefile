@@ -17,7 +17,7 @@ demo: $(INSTALLED)
 	@echo "Report: results/report.html   Tables: results/evaluation   Pictures: results/figures"
 
 test: $(INSTALLED)
-	pytest
+	pytest -n 2
 
 check: $(INSTALLED)
 	ruff check
