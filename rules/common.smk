@@ -366,6 +366,19 @@ def evaluation_tables(wildcards):
     return ["results/evaluation/models.tsv"] * bool(evaluated_models())
 
 
+def compression_results(wildcards):
+    """The table of the model that compresses, and its pictures of the scored slides."""
+    chosen = config["compression"]["model"]
+    if chosen not in config["run"]:
+        raise WorkflowError(f"config: compression.model: {chosen} is not in run")
+    results = []
+    for model, (name, _) in TRAINED.items():
+        slides = scored_slides(model) if name == chosen else []
+        results += [f"results/reconstructions/{model}/{slide}.tif" for slide in slides]
+        results += [f"results/compression/{model}.tsv"] * bool(slides)
+    return results
+
+
 def slide_mb(slide):
     """Size of a slide's file in MB; 0 where it is still to be made."""
     path = Path(SHEET[slide]["path"])

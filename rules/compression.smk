@@ -1,19 +1,6 @@
 # Slides as the latents of an autoencoder; asked for by `snakemake compression`, not by `all`.
 
 
-def compression_results(wildcards):
-    """The table of the model that compresses, and its pictures of the scored slides."""
-    chosen = config["compression"]["model"]
-    if chosen not in config["run"]:
-        raise WorkflowError(f"config: compression.model: {chosen} is not in run")
-    results = []
-    for model, (name, _) in TRAINED.items():
-        slides = scored_slides(model) if name == chosen else []
-        results += [f"results/reconstructions/{model}/{slide}.tif" for slide in slides]
-        results += [f"results/compression/{model}.tsv"] * bool(slides)
-    return results
-
-
 rule compression:
     """Compress the scored slides, picture what is left, and measure it."""
     input:
