@@ -20,9 +20,6 @@ from sklearn.metrics import roc_auc_score
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from oral_images import Images, load_images  # noqa: E402
-from oral_report import write_report  # noqa: E402
-
 from microtome.colour_fitting import fit_colour  # noqa: E402
 from microtome.datasets import Patches  # noqa: E402
 from microtome.devices import use_threads  # noqa: E402
@@ -33,6 +30,8 @@ from microtome.images import as_input  # noqa: E402
 from microtome.inference import tumour_probability  # noqa: E402
 from microtome.model_training import pretrain, train_model  # noqa: E402
 from microtome.splits import assign_folds  # noqa: E402
+from oral_images import Images, load_images  # noqa: E402
+from oral_report import write_report  # noqa: E402
 
 # The images are 224 px; half of that lets two cores finish within the hour.
 SIDE_PX = 112

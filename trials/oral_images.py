@@ -116,7 +116,7 @@ def correlations(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n, side = images.shape[:2]
     centred = images - images.mean((1, 2), keepdims=True)
     norms = np.linalg.norm(centred, axis=(1, 2), keepdims=True)
-    centred = np.divide(centred, norms, out=np.zeros_like(centred), where=norms > 0)
+    centred = np.divide(centred, norms, out=np.zeros_like(centred), where=norms > 1e-6)
     flat = centred.reshape(n, -1)
     turns = (np.stack([turned(image, code) for image in centred]) for code in range(8))
     whole = np.max([flat @ images.reshape(n, -1).T for images in turns], axis=0)
