@@ -16,7 +16,7 @@ History = list[dict[str, float]]
 
 def save_checkpoint(
     path: str | Path,
-    identity: dict[str, str],
+    identity: dict,
     history: History,
     *,
     model: nn.Module,
@@ -30,8 +30,8 @@ def save_checkpoint(
     ----------
     path : str or Path
         A ``.safetensors`` file.
-    identity : dict of str to str
-        What the run is.
+    identity : dict
+        What the run is, of what JSON can hold.
     history : list of dict
         One row an epoch.
     model, optimizer, scaler
@@ -54,7 +54,7 @@ def save_checkpoint(
 
 def resume(
     path: str | Path,
-    identity: dict[str, str],
+    identity: dict,
     *,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,

@@ -35,7 +35,7 @@ def fit(
     beta1: float,
     seed: int,
     checkpoint: str | Path,
-    identity: dict[str, str],
+    identity: dict,
     schedule: dict = _CONSTANT,
     patience: int | None = None,
     balanced: bool = False,
@@ -65,8 +65,8 @@ def fit(
         Decides order, augmentation and dropout.
     checkpoint : str or Path
         File to resume from and to write.
-    identity : dict of str to str
-        What the run is; a checkpoint of another identity is not resumed.
+    identity : dict
+        What the run is, of what JSON can hold; a checkpoint of another identity is not resumed.
     schedule : dict
         See `microtome.schedules.learning_rate_of`.
     patience : int, optional
@@ -85,7 +85,7 @@ def fit(
     Raises
     ------
     InputError
-        If the loss is no longer a number, or the GPU's memory does not hold a single patch.
+        If the loss is no longer a number, or the GPU's memory does not hold two patches.
     """
     device = default_device()
     model.to(device, memory_format=torch.channels_last)
