@@ -12,13 +12,17 @@ report: "rules/captions/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/members.smk"
 include: "rules/demo.smk"
 include: "rules/slides.smk"
 include: "rules/patches.smk"
 include: "rules/training.smk"
 include: "rules/inference.smk"
+include: "rules/uncertainty.smk"
+include: "rules/voting.smk"
 include: "rules/burden.smk"
 include: "rules/evaluation.smk"
+include: "rules/calibration.smk"
 include: "rules/compression.smk"
 
 
@@ -43,3 +47,7 @@ rule all:
         burden_tables,
         slide_figures,
         evaluation_tables,
+        uncertainty_results,
+        vote_tables,
+        calibration_results,
+        polygons,

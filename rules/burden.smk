@@ -3,7 +3,7 @@ rule tumour_burden:
     input:
         viable="results/viable/{model}/{slide}.tif",
         tissue="results/tissue/{slide}.tif",
-        scores="results/scores/{model}/{slide}.zarr",
+        scores=scores_of,
     output:
         burden="results/burden/{model}/{slide}.json",
         tumour="results/tumour/{model}/{slide}.tif",
@@ -20,6 +20,28 @@ rule tumour_burden:
         code=code("tumour_burden.py"),
     script:
         "../workflow_scripts/tumour_burden.py"
+
+
+rule tumour_polygons:
+    """Outlines of whole and viable tumour, for QuPath."""
+    input:
+        tumour="results/tumour/{model}/{slide}.tif",
+        inspected="results/slides/{slide}.json",
+    output:
+        polygons="results/polygons/{model}/{slide}.geojson",
+    log:
+        "logs/tumour_polygons/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/tumour_polygons/{model}/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=slide_memory,
+        runtime=slide_runtime,
+    params:
+        code=code("tumour_polygons.py"),
+    script:
+        "../workflow_scripts/tumour_polygons.py"
 
 
 rule burden_table:

@@ -13,8 +13,10 @@ sys.path.insert(0, str(SCRIPTS))
 
 from microtome.checks import check_config, check_folds, read_sheet
 from microtome.code_hash import code_hash
+from microtome.ensemble_checks import check_ensemble_folds
 from microtome.errors import InputError
 from microtome.grid_spec import GridSpec, patch_set_name, split_patch_set
+from microtome.runs import runs_of, scored_by, validation_fold
 
 try:
     check_config(config, schema=SCHEMAS / "config.schema.yaml")
@@ -25,16 +27,16 @@ try:
     )
     N_FOLDS = config["cross_validation"]["folds"]
     check_folds(SHEET, n_folds=N_FOLDS, path=config["slides"])
+    check_ensemble_folds(config, SHEET, path=config["slides"])
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-# What is trained: each listed model, or with cross-validation each of them once a fold.
-TRAINED = {
-    f"{name}-fold{fold}" if fold else name: (name, fold)
-    for name in config["run"]
-    for fold in (range(1, N_FOLDS + 1) if N_FOLDS else [None])
-}
-MODELS = {run: config["models"][name] for run, (name, _) in TRAINED.items()}
+# Each listed model, and the members it is made of; with cross-validation each of them once a fold.
+RUNS = runs_of(config["models"], config["run"], n_folds=N_FOLDS)
+MODELS = {name: run.entry for name, run in RUNS.items()}
+# What gives maps of its own; votes do not.
+MAPPED = [n for n, r in RUNS.items() if r.is_listed and r.entry["kind"] != "vote"]
+VOTES = [n for n, r in RUNS.items() if r.is_listed and r.entry["kind"] == "vote"]
 
 
 def code(script):
@@ -71,12 +73,21 @@ def is_annotated(slide):
 
 
 def split_of(slide, model):
-    """What a slide is to a model: train, validation or test; None: only scored."""
-    fold = TRAINED[model][1]
-    if fold is None:
-        return SHEET[slide].get("split")
-    parts = {fold: "test", fold % N_FOLDS + 1: "validation"}
-    return parts.get(SHEET[slide]["fold"], "train")
+    """What a slide is to a model: train, validation or test; None: only scored.
+
+    Of a model with a `validation_fold` the training slides of that fold validate its training;
+    slides of split validation are then kept for thresholds and temperature.
+    """
+    run, row = RUNS[model], SHEET[slide]
+    if run.fold is not None:
+        tested, validated = run.fold, validation_fold(run.entry, run.fold, N_FOLDS)
+        return {tested: "test", validated: "validation"}.get(row["fold"], "train")
+    split, fold = row.get("split"), run.entry.get("validation_fold")
+    if fold is None or split not in ("train", "validation"):
+        return split
+    if split == "validation":
+        return "held back"
+    return "validation" if row["fold"] == fold else "train"
 
 
 def is_scored(slide, model):
@@ -101,8 +112,9 @@ def training_patches(model):
 def scoring_grid(model):
     """Name of the grid a model scores."""
     entry = MODELS[model]
-    stride_px = max(1, round(entry["patch_px"] * (1 - config["inference"]["overlap"])))
-    return GridSpec(entry["spacing_um"], entry["patch_px"], stride_px).name
+    patch_px = entry.get("inference_patch_px", entry["patch_px"])
+    stride_px = max(1, round(patch_px * (1 - config["inference"]["overlap"])))
+    return GridSpec(entry["spacing_um"], patch_px, stride_px).name
 
 
 def compression_grid(model):
@@ -139,8 +151,12 @@ def slide_statuses(slide):
     steps = early_statuses(slide)
     grids = set()
     for model, entry in MODELS.items():
-        if is_scored(slide, model):
+        if entry["kind"] == "vote":
+            continue
+        if is_scored(slide, model) or is_for_tuning(slide, model):
             grids.add(scoring_grid(model))
+        if entry["kind"] == "ensemble":
+            continue
         is_learnt = split_of(slide, model) in ("train", "validation")
         if is_learnt and "weights" not in entry:
             grids.add(training_grid(model))
@@ -195,12 +211,19 @@ def further_spacings(wildcards):
     return split_patch_set(wildcards.patches)[1]
 
 
+def reads_slides(model):
+    """Say whether training reads the slides: nothing is stored, or patches are moved."""
+    augmentation = MODELS[model].get("augmentation", {})
+    moves = augmentation.get("shift_px") or augmentation.get("zoom")
+    return config["patches"]["codec"] == "none" or bool(moves)
+
+
 def patches_of(split):
-    """Make an input function: the patch stores of a split, or its grids if none are stored."""
+    """Make an input function: the patch stores of a split, or its grids if none are used."""
 
     def files(wildcards):
         slides = learnt_slides(split, wildcards.model)
-        if config["patches"]["codec"] == "none":
+        if reads_slides(wildcards.model):
             grid = training_grid(wildcards.model)
             return [f"results/grids/{grid}/{slide}.npz" for slide in slides]
         patches = training_patches(wildcards.model)
@@ -223,7 +246,7 @@ def read_in_training(split):
     """Make an input function: what the slides of a split are, if training reads them itself."""
 
     def files(wildcards):
-        if config["patches"]["codec"] != "none":
+        if not reads_slides(wildcards.model):
             return []
         slides = learnt_slides(split, wildcards.model)
         return [f"results/slides/{slide}.json" for slide in slides]
@@ -233,7 +256,7 @@ def read_in_training(split):
 
 def training_data(wildcards):
     """What matters to training that reads the slides itself; stored patches know it already."""
-    if config["patches"]["codec"] != "none":
+    if not reads_slides(wildcards.model):
         return {"min_tissue_fraction": None, "slide_settings": None}
     fraction = config["patches"]["min_tissue_fraction"]
     return {"min_tissue_fraction": fraction, "slide_settings": config["slide"]}
@@ -255,15 +278,40 @@ def weights_file(model):
     return given or f"results/models/{model}/weights.safetensors"
 
 
+def members_of(model):
+    """The networks that score a slide for a model: itself, or those it is made of."""
+    return RUNS[model].members or [model]
+
+
 def weights_of(wildcards):
-    """The same as an input function."""
-    return weights_file(wildcards.model)
+    """Weights of all networks that score for a model."""
+    return [weights_file(member) for member in members_of(wildcards.model)]
+
+
+def entries_of_members(wildcards):
+    """Name and registry entry of each of these networks."""
+    return {member: MODELS[member] for member in members_of(wildcards.model)}
+
+
+def scores_of(wildcards):
+    """Scores of a slide: the model's own, or those of the ensemble it is a member of."""
+    scorer = scored_by(RUNS, wildcards.model)
+    return f"results/scores/{scorer}/{wildcards.slide}.zarr"
+
+
+def part_of_scores(wildcards):
+    """Whose scores to take from there; None: those of all members together."""
+    scorer = scored_by(RUNS, wildcards.model)
+    return None if scorer == wildcards.model else wildcards.model
 
 
 def cards_of_models(wildcards):
     """What is known of the weights of every model: the JSON beside them."""
-    models = evaluated_models()
-    return [str(Path(weights_file(model)).with_suffix(".json")) for model in models]
+    return [
+        str(Path(weights_file(member)).with_suffix(".json"))
+        for model in evaluated_models()
+        for member in members_of(model)
+    ]
 
 
 def cae_of(wildcards):
@@ -278,7 +326,7 @@ def compression_grid_file(wildcards):
 
 def evaluated_models():
     """The models that have slides to be judged by: with cross-validation not every fold may."""
-    return [model for model in MODELS if evaluated_slides(model)]
+    return [model for model in MAPPED if evaluated_slides(model)]
 
 
 def of_evaluated_models(pattern):
@@ -291,11 +339,15 @@ def of_evaluated_models(pattern):
 
 
 def compared_models(wildcards):
-    """What is compared: each trained model, and which model of the registry and fold it is."""
+    """What is compared: each run, its model of the registry, its fold and its networks."""
     return [
-        {"name": run, "model": name, "fold": fold}
-        for run, (name, fold) in TRAINED.items()
-        if evaluated_slides(run)
+        {
+            "name": name,
+            "model": RUNS[name].model,
+            "fold": RUNS[name].fold,
+            "networks": len(members_of(name)),
+        }
+        for name in evaluated_models()
     ]
 
 
@@ -347,18 +399,20 @@ def curves_figures(wildcards):
 def trained_in_epochs():
     """The models that are trained here and have curves."""
     return [
-        m for m, e in MODELS.items() if e["kind"] != "colour" and "weights" not in e
+        m
+        for m, e in MODELS.items()
+        if e["kind"] not in ("colour", "ensemble", "vote") and "weights" not in e
     ]
 
 
 def burden_tables(wildcards):
     """Tumour burden of every model, where a slide is to be scored."""
-    return [f"results/burden/{m}.tsv" for m in MODELS if scored_slides(m)]
+    return [f"results/burden/{m}.tsv" for m in MAPPED if scored_slides(m)]
 
 
 def slide_figures(wildcards):
     """A picture of every scored slide and model."""
-    return [f"results/figures/{m}/{s}.png" for m in MODELS for s in scored_slides(m)]
+    return [f"results/figures/{m}/{s}.png" for m in MAPPED for s in scored_slides(m)]
 
 
 def evaluation_tables(wildcards):
@@ -372,8 +426,8 @@ def compression_results(wildcards):
     if chosen not in config["run"]:
         raise WorkflowError(f"config: compression.model: {chosen} is not in run")
     results = []
-    for model, (name, _) in TRAINED.items():
-        slides = scored_slides(model) if name == chosen else []
+    for model, run in RUNS.items():
+        slides = scored_slides(model) if run.model == chosen else []
         results += [f"results/reconstructions/{model}/{slide}.tif" for slide in slides]
         results += [f"results/compression/{model}.tsv"] * bool(slides)
     return results

@@ -1,7 +1,7 @@
 rule evaluate_slide:
     """Compare a slide's patches, map and burden with its truth."""
     input:
-        scores="results/scores/{model}/{slide}.zarr",
+        scores=scores_of,
         tumour="results/tumour/{model}/{slide}.tif",
         burden="results/burden/{model}/{slide}.json",
         truth="results/truth/{slide}.tif",
@@ -18,6 +18,7 @@ rule evaluate_slide:
         mem_mb=slide_memory,
         runtime=slide_runtime,
     params:
+        member=part_of_scores,
         label_rule=config["patches"]["label_rule"],
         min_tumour_fraction=config["patches"]["min_tumour_fraction"],
         evaluation=config["evaluation"],

@@ -1,5 +1,5 @@
 rule score_slide:
-    """Give every patch with tissue a tumour probability."""
+    """Give every patch with tissue a tumour probability, by all networks of a model at once."""
     input:
         slide=slide_file,
         inspected="results/slides/{slide}.json",
@@ -15,13 +15,15 @@ rule score_slide:
         "../envs/torch.yaml"
     threads: 2
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=scoring_memory,
+        runtime=scoring_runtime,
         gpu=1,
     params:
         slide=config["slide"],
         entry=model_entry,
-        batch=config["inference"]["batch"],
+        members=entries_of_members,
+        batch=patches_at_a_time,
+        compiled=config["inference"]["compiled"],
         heatmap_um=config["heatmap"]["spacing_um"],
         code=code("score_slide.py"),
     script:
@@ -32,7 +34,9 @@ rule stitch_heatmap:
     """Average overlapping patch scores into one heatmap of the slide."""
     input:
         inspected="results/slides/{slide}.json",
-        scores="results/scores/{model}/{slide}.zarr",
+        tissue="results/tissue/{slide}.tif",
+        scores=scores_of,
+        calibration=calibration_of_heatmap,
     output:
         heatmap="results/heatmaps/{model}/{slide}.tif",
     log:
@@ -45,7 +49,9 @@ rule stitch_heatmap:
         mem_mb=slide_memory,
         runtime=slide_runtime,
     params:
+        member=part_of_scores,
         spacing_um=config["heatmap"]["spacing_um"],
+        blending=config["inference"]["blending"],
         slide=config["slide"],
         code=code("stitch_heatmap.py"),
     script:
@@ -57,6 +63,7 @@ rule segment:
     input:
         heatmap="results/heatmaps/{model}/{slide}.tif",
         tissue="results/tissue/{slide}.tif",
+        calibration=calibration_of_threshold,
     output:
         viable="results/viable/{model}/{slide}.tif",
     log:

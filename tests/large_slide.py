@@ -89,7 +89,7 @@ def run(folder: Path, side_px: int, spacing_um: float, *, map_side: int) -> dict
     )
     index = np.arange(len(grid))
     parts = (
-        (part, np.full((len(part), map_side, map_side), 0.9, np.float32))
+        (part, {"probability": np.full((len(part), map_side, map_side), 0.9, np.float32)})
         for part in np.array_split(index, max(1, len(index) // 16))
     )
     write_scores(folder / "s.zarr", parts, grid, origin={})

@@ -80,7 +80,7 @@ def test_unknown_key(section, schema):
             ("models", "colour", "kind"),
             "unet",
             "models.colour.kind: 'unet' is not one of ['histocae', 'mr_histocae', 'classifier',"
-            " 'segmenter', 'colour']",
+            " 'segmenter', 'ensemble', 'vote', 'colour']",
         ),
         (("tissue",), None, "tissue: None is not of type 'object'"),
         (("tissue", "spacing_um"), "8", "tissue.spacing_um: '8' is not of type 'number'"),
@@ -106,6 +106,37 @@ def test_unknown_key(section, schema):
             "score_splits.0: 'tests' is not one of ['train', 'validation', 'test']",
         ),
         (("run",), [], "run: [] should be non-empty"),
+        (
+            ("segmentation", "threshold"),
+            "high",
+            "segmentation.threshold: 'high' is not a number from 0 to 1 or validation",
+        ),
+        (
+            ("inference", "batch"),
+            0,
+            "inference.batch: 0 is not a whole number from 1 or auto",
+        ),
+        (
+            ("inference", "blending"),
+            "max",
+            "inference.blending: 'max' is not one of ['mean', 'gaussian']",
+        ),
+        (
+            ("models", "histocae1", "training", "optimizer"),
+            "sgd",
+            "models.histocae1.training.beta1: 0.05 should be left out, for optimizer is sgd",
+        ),
+        (
+            ("models", "unet", "inference_patch_px"),
+            100,
+            "models.unet.inference_patch_px: 100 is not a multiple of 32",
+        ),
+        (
+            ("models", "histocae1", "test_time_augmentation"),
+            ["turn"],
+            "models.histocae1.test_time_augmentation.0: 'turn' is not one of ['rotate_90',"
+            " 'rotate_180', 'rotate_270', 'flip_horizontal', 'flip_vertical']",
+        ),
         (
             ("demo", "artefacts"),
             {"a": "x"},

@@ -1,4 +1,4 @@
-"""The classifiers of table 1: sizes as published, timm's results, weights from where they say."""
+"""The classifiers: sizes as published, timm's results, weights from where they say."""
 
 import huggingface_hub
 import pytest
@@ -18,6 +18,8 @@ PUBLISHED = {
     "vgg19": (143_667_240, 4096),
     "densenet121": (7_978_856, 1024),
     "inception_v3": (23_834_568, 2048),
+    "resnet50": (25_557_032, 2048),
+    "efficientnet_b0": (5_288_548, 1280),
 }
 
 
@@ -137,12 +139,24 @@ def test_patches_that_are_too_small(architecture):
 
 def test_least_side_of_inception_v3():
     """At 75 px its last block still gets a pixel, at 74 px timm's network fails."""
-    assert [least_side_px(name) for name in PUBLISHED] == [64, 64, 64, 75]
+    assert [least_side_px(name) for name in PUBLISHED] == [64, 64, 64, 75, 32, 32]
     network = timm.create_model("inception_v3", num_classes=2).eval()
     with torch.no_grad():
         assert network.forward_features(patches(1, 75)).shape[-2:] == (1, 1)
         with pytest.raises(RuntimeError):
             network(patches(1, 74))
+
+
+@pytest.mark.parametrize("architecture", ["resnet50", "efficientnet_b0"])
+def test_any_side_from_32_px(architecture):
+    """The joint paper's classifiers take sides that no stride divides; of 32 px one px is left."""
+    model = classifier(architecture).eval()
+    with torch.no_grad():
+        assert model.network.forward_features(patches(1, 32)).shape[-2:] == (1, 1)
+        for height, width in ((32, 32), (33, 47), (50, 32)):
+            logits = model(patches(2, 64)[..., :height, :width])
+            assert logits.shape == (2, 2)
+            assert torch.isfinite(logits).all()
 
 
 def test_weights_follow_from_the_seed():
@@ -166,6 +180,8 @@ def test_unknown_architecture():
     [
         ("densenet121", "classifier", {}),
         ("inception_v3", "fc", {"AuxLogits.fc.weight": torch.zeros(1000, 768)}),
+        ("resnet50", "fc", {}),
+        ("tf_efficientnet_b0", "classifier", {}),
     ],
 )
 def test_weights_of_a_file(tmp_path, architecture, last, surplus):
@@ -174,7 +190,8 @@ def test_weights_of_a_file(tmp_path, architecture, last, surplus):
     state = timm.create_model(architecture, num_classes=1000).state_dict() | surplus
     path = tmp_path / "imagenet.safetensors"
     save_file(state, path)
-    found = classifier(architecture, pretrained=str(path)).network.state_dict()
+    name = architecture.removeprefix("tf_")
+    found = classifier(name, pretrained=str(path)).network.state_dict()
     assert found[f"{last}.weight"].shape[0] == 2
     for key, tensor in found.items():
         if not key.startswith(last):
@@ -189,9 +206,17 @@ def test_weights_of_another_architecture(tmp_path):
         PatchClassifier(architecture="resnet101", pretrained=str(path))
 
 
-def test_weights_of_the_hub(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("architecture", "name", "first"),
+    [
+        ("densenet121", "densenet121.tv_in1k", "features.conv0.weight"),
+        ("resnet50", "resnet50.tv_in1k", "conv1.weight"),
+        ("efficientnet_b0", "tf_efficientnet_b0.in1k", "conv_stem.weight"),
+    ],
+)
+def test_weights_of_the_hub(tmp_path, monkeypatch, architecture, name, first):
     """What timm fetches for the named network is what the network starts from."""
-    state = timm.create_model("densenet121", num_classes=1000).state_dict()
+    state = timm.create_model(name, num_classes=1000).state_dict()
     save_file(state, tmp_path / "model.safetensors")
     asked = []
 
@@ -200,10 +225,10 @@ def test_weights_of_the_hub(tmp_path, monkeypatch):
         return str(tmp_path / filename)
 
     monkeypatch.setattr(timm.models._hub, "hf_hub_download", download)
-    model = classifier("densenet121", pretrained="hub")
-    assert asked == ["timm/densenet121.tv_in1k"]
-    assert torch.equal(model.network.features.conv0.weight, state["features.conv0.weight"])
-    assert model.network.classifier.weight.shape == (2, 1024)
+    model = classifier(architecture, pretrained="hub")
+    assert asked == [f"timm/{name}"]
+    assert torch.equal(model.network.state_dict()[first], state[first])
+    assert model.network.get_classifier().weight.shape == (2, PUBLISHED[architecture][1])
 
 
 def test_hub_out_of_reach(tmp_path, monkeypatch):

@@ -55,11 +55,25 @@ def as_text(rows: list[dict]) -> list[dict]:
 def run(entries: list[tuple[str, str, int | None, dict, list[dict]]], **card: int) -> list[dict]:
     """Make trained models from (name, model, fold, cohort, slides)."""
     return trained_models(
-        [{"name": name, "model": model, "fold": fold} for name, model, fold, *_ in entries],
+        [
+            {"name": name, "model": model, "fold": fold, "networks": 1}
+            for name, model, fold, *_ in entries
+        ],
         cohorts=[{"patches": 10, **cohort} for *_, cohort, _ in entries],
         slides=[as_text(rows) for *_, rows in entries],
         cards=[card for _ in entries],
     )
+
+
+def test_an_ensemble_has_the_parameters_of_all_its_networks():
+    """Cards of members follow one another; where one does not say, the sum is not known."""
+    models = [
+        {"name": name, "model": name, "fold": None, "networks": n}
+        for name, n in (("e", 3), ("a", 1), ("f", 2))
+    ]
+    cards = [{"parameters": n} for n in (1, 20, 300, 4000, 7)] + [{}]
+    found = trained_models(models, cohorts=[{}] * 3, slides=[[]] * 3, cards=cards)
+    assert [model["parameters"] for model in found] == [321, 4000, None]
 
 
 def two_folds() -> list[dict]:

@@ -4,7 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from microtome.histocae import Decoder, Encoder, HistoCAE, HistoCAEClassifier
+from microtome.errors import InputError
+from microtome.histocae import (
+    LATENT_PX,
+    PADDED_LATENTS,
+    Decoder,
+    Encoder,
+    HistoCAE,
+    HistoCAEClassifier,
+)
 
 ENCODER_SHAPES = [
     (16, 64, 64),
@@ -212,3 +220,82 @@ def test_dropout_acts_in_training_only():
         assert not torch.equal(model(images), model(images))
         model.eval()
         assert torch.equal(model(images), model(images))
+
+
+def reached_by_padding(downsampling: str) -> torch.Tensor:
+    """Where the latents of a window differ from those of the same place within a larger image."""
+    torch.manual_seed(0)
+    encoder = Encoder(downsampling=downsampling).eval()
+    image = torch.rand(1, 3, 22 * LATENT_PX, 22 * LATENT_PX)
+    window = slice(6 * LATENT_PX, 16 * LATENT_PX)
+    with torch.no_grad():
+        within = encoder(image)[..., 6:16, 6:16]
+        alone = encoder(image[..., window, window])
+    return ((within - alone).abs() > 1e-5).any(dim=1)[0]
+
+
+@pytest.mark.parametrize(("downsampling", "last"), [("stride", 1), ("max-pool", 2)])
+def test_how_far_padding_reaches(downsampling, last):
+    """Two latent px from the first border; from the last one or two; no farther."""
+    expected = torch.ones(10, 10, dtype=torch.bool)
+    expected[2 : 10 - last, 2 : 10 - last] = False
+    assert torch.equal(reached_by_padding(downsampling), expected)
+    assert max(2, last) == PADDED_LATENTS
+
+
+@pytest.mark.parametrize("head", ["light", "paper"])
+def test_dropped_latents_do_not_count(head):
+    """With two dropped at each border, only the inner 2 x 2 of 6 x 6 latents make the logits."""
+    model = HistoCAEClassifier(
+        patch_px=96, head=head, dropout=0.5, downsampling="stride", border_latents=2
+    ).eval()
+    latents = torch.rand(1, 64, 6, 6)
+    outer, inner = latents.clone(), latents.clone()
+    outer[..., :2, :] = outer[..., 4:, :] = outer[..., :, :2] = outer[..., :, 4:] = 0
+    inner[..., 3, 3] = 0
+    with torch.no_grad():
+        logits = model.classify(latents)
+        assert torch.equal(model.classify(outer), logits)
+        assert not torch.equal(model.classify(inner), logits)
+
+
+def test_a_head_that_drops_nothing_is_the_papers():
+    """Without the key every latent px counts, up to the corners."""
+    model = HistoCAEClassifier(patch_px=48, head="light", dropout=0.5, downsampling="stride").eval()
+    latents = torch.rand(1, 64, 3, 3)
+    for corner in ((0, 0), (0, 2), (2, 0), (2, 2)):
+        other = latents.clone()
+        other[..., corner[0], corner[1]] += 1
+        with torch.no_grad():
+            assert not torch.equal(model.classify(other), model.classify(latents))
+
+
+@pytest.mark.parametrize(
+    ("patch_px", "border_latents", "side"), [(256, 2, 6), (256, 3, 5), (96, 1, 2), (80, 2, 1)]
+)
+def test_paper_head_of_what_is_left(patch_px, border_latents, side):
+    """The dense layers are as wide as the latents that are left, halved by the convolution."""
+    with torch.device("meta"):
+        model = HistoCAEClassifier(
+            patch_px=patch_px,
+            head="paper",
+            dropout=0.7,
+            downsampling="stride",
+            border_latents=border_latents,
+        )
+        assert model(torch.rand(2, 3, patch_px, patch_px)).shape == (2, 2)
+    dense = next(layer for layer in model.head if isinstance(layer, nn.Linear))
+    assert dense.in_features == 128 * side * side
+
+
+@pytest.mark.parametrize("head", ["light", "paper"])
+def test_a_border_that_leaves_no_latents(head):
+    """Of 4 x 4 latents 2 at each border are all: an error that names the key."""
+    with pytest.raises(
+        InputError,
+        match=r"^border_latents: 2 at each border leave nothing of the 4 latent px a side of a"
+        r" patch of 64 px; lower it, or raise patch_px$",
+    ):
+        HistoCAEClassifier(
+            patch_px=64, head=head, dropout=0.7, downsampling="stride", border_latents=2
+        )

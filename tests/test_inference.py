@@ -7,13 +7,16 @@ import pytest
 import torch
 from torch import nn
 
+from microtome import inference
 from microtome.errors import InputError
-from microtome.inference import score, tumour_probability
+from microtome.inference import score
+from microtome.posteriors import tumour_probability
 from microtome.score_stores import open_scores, write_scores
 from microtome.slides import Slide
 from pictures import break_tile, grid_of, noise, write_slide
 
 PIXELS = noise(160, 224)
+real = inference.read_patches
 PLACES = [(r, c) for r in range(5) for c in range(7) if (r + 2 * c) % 6]
 
 
@@ -61,8 +64,15 @@ def path(tmp_path):
 def score_all(path, model: nn.Module, *, batch: int) -> tuple[np.ndarray, np.ndarray]:
     """Score the grid; give the patches' indices and their maps."""
     with Slide(path, name="a") as slide:
-        parts = list(score(model, slide, grid_of(PLACES, patch_px=32), batch=batch, map_um=0.5))
-    return np.concatenate([i for i, _ in parts]), np.concatenate([p for _, p in parts])
+        grid = grid_of(PLACES, patch_px=32)
+        parts = list(score({"m": model}, slide, grid, batch=batch, map_um=0.5))
+    return together(parts)
+
+
+def together(parts: list) -> tuple[np.ndarray, np.ndarray]:
+    """Join the parts' indices and probabilities."""
+    index = np.concatenate([i for i, _ in parts])
+    return index, np.concatenate([maps["probability"] for _, maps in parts])
 
 
 @pytest.mark.parametrize("batch", [1, 2, 4, 7, len(PLACES), len(PLACES) - 1, 1000])
@@ -103,7 +113,7 @@ def test_scores_of_unreadable_patches_are_left_out(path, tmp_path):
     with Slide(path, name="a") as slide:
         write_scores(
             tmp_path / "a.zarr",
-            score(Brightness(), slide, grid, batch=4, map_um=0.5),
+            score({"m": Brightness()}, slide, grid, batch=4, map_um=0.5),
             grid,
             origin={},
         )
@@ -136,7 +146,8 @@ def test_a_model_that_gives_no_number_is_told_with_the_place(path, side):
 def test_an_empty_grid_has_no_scores(path):
     """No patches, no batches."""
     with Slide(path, name="a") as slide:
-        assert not list(score(Brightness(), slide, grid_of([], patch_px=32), batch=4, map_um=0.5))
+        empty = grid_of([], patch_px=32)
+        assert not list(score({"m": Brightness()}, slide, empty, batch=4, map_um=0.5))
 
 
 def test_tumour_probability_by_hand():
@@ -156,9 +167,8 @@ def test_maps_are_kept_at_the_heatmaps_spacing(path):
     """A network that gives every px is kept as means over the px of the heatmap."""
     with Slide(path, name="a") as slide:
         grid = grid_of(PLACES, patch_px=32)
-        parts = list(score(Brightness(32), slide, grid, batch=5, map_um=4.0))
-    index = np.concatenate([i for i, _ in parts])
-    found = np.concatenate([p for _, p in parts])
+        parts = list(score({"m": Brightness(32)}, slide, grid, batch=5, map_um=4.0))
+    index, found = together(parts)
     assert found.shape == (len(PLACES), 4, 4)
     means = expected(32)[index].reshape(-1, 4, 8, 4, 8).mean((2, 4))
     np.testing.assert_allclose(found, means, atol=1e-5)
@@ -174,10 +184,11 @@ def test_co_centred_patches_reach_the_model(path):
 
     with Slide(path, name="a") as slide:
         grid = grid_of(PLACES, patch_px=32)
-        parts = list(score(Outer(), slide, grid, batch=4, map_um=0.5, spacings_um=(1.0,)))
-    for index, probability in parts:
-        np.testing.assert_allclose(probability, expected(1)[index], atol=1e-5)
-    assert sum(len(index) for index, _ in parts) == len(PLACES)
+        outer = {"m": Outer()}
+        parts = list(score(outer, slide, grid, batch=4, map_um=0.5, spacings_um=(1.0,)))
+    index, probability = together(parts)
+    np.testing.assert_allclose(probability, expected(1)[index], atol=1e-5)
+    assert len(index) == len(PLACES)
 
 
 @pytest.mark.parametrize("fits", [1, 2, 3, 5])
@@ -210,3 +221,76 @@ def test_not_even_one_patch_fits(path):
         InputError, match=r"^a single patch does not fit into the memory of the GPU"
     ):
         score_all(path, Huge(), batch=4)
+
+
+class Corner(nn.Module):
+    """A map that is not the same when the patch is turned: brighter px, and more to the upper left.
+
+    Parameters
+    ----------
+    strength : float
+        Of what the place adds.
+    """
+
+    def __init__(self, strength: float) -> None:
+        super().__init__()
+        self.strength = strength
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (B, 2, side, side)."""
+        grey = images.mean(1, keepdim=True)
+        ramp = torch.linspace(1, 0, grey.shape[-1])
+        logits = 2 * grey + self.strength * (ramp[:, None] + ramp)
+        return torch.cat([torch.zeros_like(logits), logits], dim=1)
+
+
+@pytest.mark.parametrize("batch", [3, None])
+def test_members_and_views_in_one_pass(path, monkeypatch, batch):
+    """Every member's mean over views, and both variances, are those of each view by itself."""
+    read = []
+    monkeypatch.setattr(inference, "read_patches", lambda *a, **k: read.append(1) or real(*a, **k))
+    grid = grid_of(PLACES, patch_px=32)
+    members = {"a": Corner(1.0), "b": Corner(3.0)}
+    with Slide(path, name="a") as slide:
+        settings = {"map_um": 0.5, "augmentations": ("rotate_90", "flip_vertical")}
+        parts = list(score(members, slide, grid, batch=batch, **settings))
+    assert read == [1]  # the slide is gone through once
+    patches = np.array([PIXELS[32 * r : 32 * r + 32, 32 * c : 32 * c + 32] for r, c in PLACES])
+    of_members, variances = [], []
+    for strength in (1.0, 3.0):
+        ramp = np.linspace(1, 0, 32)
+        place = strength * (ramp[:, None] + ramp)
+        grey = patches.mean(-1) / 255
+        # The patch as it is; turned against the clock, its map turned back; upside down likewise.
+        views = [place, np.rot90(place, -1), place[::-1]]
+        views = np.array([1 / (1 + np.exp(-(2 * grey + view))) for view in views])
+        of_members.append(views.mean(0))
+        variances.append(views.var(0))
+    wanted = {
+        "probability": np.mean(of_members, 0),
+        "aleatoric": np.mean(variances, 0),
+        "epistemic": np.var(of_members, 0),
+        "a.probability": of_members[0],
+        "b.probability": of_members[1],
+        "a.aleatoric": variances[0],
+        "b.aleatoric": variances[1],
+    }
+    index = np.concatenate([i for i, _ in parts])
+    for name, expected_ in wanted.items():
+        found = np.concatenate([maps[name] for _, maps in parts])
+        np.testing.assert_allclose(found, expected_[index], atol=1e-5, err_msg=name)
+    assert set(parts[0][1]) == set(wanted)
+
+
+def test_slide_narrower_than_a_patch(tmp_path):
+    """A slide smaller than one patch has one score, of the slide on white."""
+    pixels = noise(20, 12)
+    path = write_slide(tmp_path / "narrow.svs", pixels, downsamples=(1,))
+    with Slide(path, name="narrow") as slide:
+        model = {"m": Brightness()}
+        grid = grid_of([(0, 0)], patch_px=32)
+        _, probability = together(list(score(model, slide, grid, map_um=0.5)))
+    white = np.full((32, 32, 3), 255.0)
+    white[:20, :12] = pixels
+    grey = white.mean() / 255
+    assert probability.item() == pytest.approx(1 / (1 + np.exp(-4 * grey)), abs=1e-5)

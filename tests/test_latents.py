@@ -157,7 +157,8 @@ def test_a_missing_file_is_no_glass(tmp_path):
 def test_other_stores_hold_no_latents(tmp_path):
     """A store of scores, or none at all, is said to be none of latents."""
     grid = grid_of([(0, 0)], patch_px=32)
-    write_scores(tmp_path / "s.zarr", [(np.array([0]), np.ones((1, 1, 1)))], grid, origin={})
+    parts = [(np.array([0]), {"probability": np.ones((1, 1, 1))})]
+    write_scores(tmp_path / "s.zarr", parts, grid, origin={})
     with pytest.raises(InputError, match=r"s\.zarr holds no latents; delete it and run again$"):
         open_latents(tmp_path / "s.zarr")
     shutil.rmtree(tmp_path / "s.zarr")

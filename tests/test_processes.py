@@ -27,7 +27,7 @@ def files(tmp_path_factory):
     }
 
 
-def trained(folder, files, *, gpus: int, **changes: object):
+def trained(folder, files, *, gpus: int, augmentation: dict | None = None, **changes: object):
     """Train in so many processes; give weights and history."""
     folder.mkdir(exist_ok=True)
     settings = {**SETTINGS, **changes}
@@ -37,6 +37,7 @@ def trained(folder, files, *, gpus: int, **changes: object):
         log_path=str(folder / "a.log"),
         folder=str(folder),
         settings=settings,
+        augmentation=augmentation,
         **files,
     )
     about = json.loads((folder / "about.json").read_text())
@@ -52,6 +53,22 @@ def test_two_processes_give_the_result_of_one(tmp_path, files):
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-4)
     assert len(history) == len(history_of_two) == 3
+    for row, other in zip(history, history_of_two, strict=True):
+        assert other == pytest.approx(row, rel=1e-3, abs=1e-4)
+
+
+def test_two_processes_freeze_and_colour_as_one(tmp_path, files):
+    """With a frozen encoder, weight decay and new colours too the result is that of one process."""
+    settings = {
+        "augmentation": {"blur_px": 1.0, "brightness": 0.3, "hue": 0.2, "stain": 0.1},
+        "frozen_epochs": 1,
+        "weight_decay": 0.01,
+        "epochs": 2,
+    }
+    one, history = trained(tmp_path / "1", files, gpus=1, **settings)
+    two, history_of_two = trained(tmp_path / "2", files, gpus=2, **settings)
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-4)
     for row, other in zip(history, history_of_two, strict=True):
         assert other == pytest.approx(row, rel=1e-3, abs=1e-4)
 

@@ -3,11 +3,13 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 import tifffile
 import yaml
 
 from conftest import REPOSITORY, SMALL_COHORT
+from microtome.rasters import open_raster
 
 TINY = {"width_px": 1600, "height_px": 1408, "artefacts": {}}
 FITTING = {"epochs": 1, "batch": 4}
@@ -51,6 +53,113 @@ def test_a_recipe_runs(make_workflow, recipe):
         assert float(history[0]["train_reconstruction"]) > 0
         stores = {path.name for path in (results / "patches").iterdir()}
         assert "0.5um_256px_every256px_with_1um_2um" in stores
+
+
+# What the dense recipes are cut down to: patches of 64 px at 2 µm, without ImageNet's weights.
+SMALL_FCN = {"spacing_um": 2.0, "patch_px": 64, "pretrained": "none"}
+FOLDED_COHORT = {
+    slide: {**row, "fold": fold}
+    for (slide, row), fold in zip(SMALL_COHORT.items(), (1, 2, "", ""), strict=True)
+}
+
+
+def dense_and_small(recipe: str) -> dict:
+    """Make a recipe of dense networks small: the same networks and settings on less."""
+    config = scaled_down(recipe)
+    for model in config["models"].values():
+        if "spacing_um" in model:
+            model |= {**SMALL_FCN, "stride_px": 64}
+        if "inference_patch_px" in model:
+            model["inference_patch_px"] = 128
+        if "validation_fold" in model:
+            model["validation_fold"] = 1 + model["validation_fold"] % 2
+        if "test_time_augmentation" in model:
+            model["test_time_augmentation"] = ["rotate_90"]
+    config["inference"] = {"overlap": 0.5, "batch": 4}
+    return config
+
+
+@pytest.mark.parametrize("recipe", ["generalized_camelyon", "digestpath"])
+def test_the_same_framework_elsewhere(make_workflow, recipe):
+    """The other cohorts' recipes are complete and ask for the same steps; only settings differ."""
+    workflow = make_workflow()
+    planned = []
+    for name in (recipe, "generalized_paip"):
+        workflow.configure(dense_and_small(name), FOLDED_COHORT)
+        planned.append(workflow.planned())
+    assert planned[0] == planned[1]
+    assert {"train_segmenter", "cohort", "tissue_mask"} <= planned[0]
+
+
+def test_an_ensemble_runs(make_workflow):
+    """From the sheet to heatmaps of ensemble and members, their uncertainty and calibration."""
+    recipe = "generalized_paip"
+    workflow = make_workflow()
+    workflow.configure(dense_and_small(recipe), FOLDED_COHORT)
+    done = workflow.run()
+    assert done.returncode == 0, done.stdout
+    results = workflow.folder / "results"
+    config = yaml.safe_load((REPOSITORY / "recipes" / f"{recipe}.yaml").read_text())
+    members = config["models"]["generalized"]["members"]
+    assert [r["model"] for r in table(results / "evaluation" / "table1.csv")] == config["run"]
+    # One pass over the slide scores all members.
+    assert [path.name for path in (results / "scores").iterdir()] == ["generalized"]
+    learnt = [
+        json.loads((results / "models" / member / "weights.json").read_text())["training"]["slides"]
+        for member in members
+    ]
+    assert learnt == [["demo-01"], ["demo-02"], ["demo-01"]]  # folds 2, 1 and 2 validate
+    (row,) = table(results / "uncertainty" / "generalized.tsv")
+    burdens = [
+        json.loads((results / "burden" / m / "demo-10.json").read_text())["burden"]
+        for m in ("generalized", *members)
+    ]
+    assert float(row["burden_low"]) == pytest.approx(min(burdens), abs=1e-5)
+    assert float(row["burden_high"]) == pytest.approx(max(burdens), abs=1e-5)
+    for kind in ("aleatoric", "epistemic"):
+        variance = open_raster(results / "uncertainty" / kind / "generalized" / "demo-10.tif")
+        values = variance.rows(0, variance.shape[0])
+        assert 0 < np.nanmax(values) <= 0.25
+        assert float(row[f"{kind}_tissue_mean"]) > 0
+    # The threshold is the validation slide's, which no member has seen.
+    chosen = json.loads((results / "calibration" / "generalized.json").read_text())
+    assert chosen["slides"] == ["demo-03"]
+    assert 0 < chosen["threshold"] < 1
+    calibration = table(results / "evaluation" / "calibration.csv")
+    assert [r["model"] for r in calibration] == config["run"]
+    detected = table(results / "evaluation" / "uncertainty.csv")
+    assert [(r["model"], r["slide"]) for r in detected[:2]] == [
+        ("generalized", "demo-10"),
+        ("generalized", "all"),
+    ]
+    outlines = results / "polygons" / "generalized" / "demo-10.geojson"
+    assert json.loads(outlines.read_text())["type"] == "FeatureCollection"
+    assert (results / "figures" / "generalized" / "uncertainty" / "demo-10.png").exists()
+    assert workflow.planned() == set()
+
+
+def test_the_joint_recipe_runs(make_workflow):
+    """UNet++ and both votes: a class for the slide, by the patches of three spacings."""
+    workflow = make_workflow()
+    config = scaled_down("joint_liver")
+    for name, model in config["models"].items():
+        if "spacing_um" in model:
+            coarse = {"4x": 1.0, "16x": 2.0, "64x": 4.0}.get(name.rpartition("_")[2], 2.0)
+            model |= {"pretrained": "none", "patch_px": 96, "stride_px": 32, "spacing_um": coarse}
+    workflow.configure(config, SMALL_COHORT)
+    done = workflow.run()
+    assert done.returncode == 0, done.stdout
+    results = workflow.folder / "results"
+    for name in ("efficientnet_b0", "resnet50"):
+        (row,) = table(results / "votes" / f"vote_{name}.tsv")
+        assert (row["slide"], row["truth"]) == ("demo-10", "tumour")
+        assert row["class"] in ("tumour", "other")
+        each = [int(row[f"{name}_{scale}_patches"]) for scale in ("4x", "16x", "64x")]
+        assert sum(each) == int(row["patches"])
+        assert each[0] > each[1] > each[2] > 0
+    assert [r["model"] for r in table(results / "evaluation" / "table1.csv")] == ["unet_plus_plus"]
+    history = table(results / "models" / "unet_plus_plus" / "training_curves.csv")
+    assert 0 < float(history[0]["train_loss"]) < 1  # Dice loss
 
 
 def test_cross_validation(make_workflow):

@@ -123,6 +123,16 @@ def test_weights_of_other_settings(tmp_path, key, value):
     )
 
 
+def test_weights_of_another_border(tmp_path):
+    """A head that was trained on other latents is refused, though its weights would fit."""
+    entry = {**HISTOCAE, "patch_px": 96, "border_latents": 2}
+    model, path = save(tmp_path, entry)
+    assert load_model(path, name="m", entry=entry).border_latents == model.border_latents == 2
+    assert refused(path, {**HISTOCAE, "patch_px": 96}) == (
+        f"models.m: weights {path} are of border_latents 2; the entry says border_latents None"
+    )
+
+
 def test_weights_of_other_further_spacings(tmp_path):
     """Co-centred patches of other spacings make another model."""
     _, path = save(tmp_path, MR)

@@ -16,6 +16,11 @@ def row_of(n: int, **settings_: object):
     return grid_of([(0, i) for i in range(n)], patch_px=8, **settings_)
 
 
+def of(maps: np.ndarray) -> dict[str, np.ndarray]:
+    """Maps of patches as `score` gives those of a single network."""
+    return {"probability": maps}
+
+
 def n_files(path) -> int:
     """Count the files of a store."""
     return sum(file.is_file() for file in path.rglob("*"))
@@ -25,7 +30,7 @@ def test_scores_come_back_in_the_order_of_the_grid(tmp_path):
     """Scores given in any order are stored by patch; those that lack are NaN, and counted."""
     grid = row_of(6, stride_px=4, scale=1.5, labels=[0, 1] * 3)
     maps = np.random.default_rng(0).random((6, 2, 2)).astype(np.float32)
-    parts = [(np.array([4, 3]), maps[[4, 3]]), (np.array([0]), maps[[0]])]
+    parts = [(np.array([4, 3]), of(maps[[4, 3]])), (np.array([0]), of(maps[[0]]))]
     path = tmp_path / "a.zarr"
     write_scores(path, iter(parts), grid, origin={"model": "m"})
     scores = open_scores(path)
@@ -54,7 +59,8 @@ def test_any_order_in_parts_of_any_size(
     rng = np.random.default_rng(seed)
     maps = rng.random((n, side, side)).astype(np.float32)
     order = rng.permutation(n)[: int(np.ceil(share * n))]
-    parts = [(order[i : i + part], maps[order[i : i + part]]) for i in range(0, len(order), part)]
+    index = [order[i : i + part] for i in range(0, len(order), part)]
+    parts = [(i, of(maps[i])) for i in index]
     path = tmp_path_factory.mktemp("scores") / "a.zarr"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(score_stores, "_CHUNK_BYTES", chunk_bytes)
@@ -70,7 +76,7 @@ def test_any_order_in_parts_of_any_size(
 def test_few_files(tmp_path, side, n, files):
     """Scores are a handful of files: cluster file systems choke on many."""
     maps = np.random.default_rng(0).random((n, side, side)).astype(np.float32)
-    write_scores(tmp_path / "a.zarr", [(np.arange(n), maps)], row_of(n), origin={})
+    write_scores(tmp_path / "a.zarr", [(np.arange(n), of(maps))], row_of(n), origin={})
     assert n_files(tmp_path / "a.zarr") < files
 
 
@@ -78,7 +84,7 @@ def test_the_same_scores_give_the_same_bytes(tmp_path):
     """The order in which scores come leaves no trace."""
     maps = np.random.default_rng(0).random((99, 3, 3)).astype(np.float32)
     for name, order in (("a", np.arange(99)), ("b", np.arange(99)[::-1])):
-        parts = [(order[i : i + 10], maps[order[i : i + 10]]) for i in range(0, 99, 10)]
+        parts = [(order[i : i + 10], of(maps[order[i : i + 10]])) for i in range(0, 99, 10)]
         write_scores(tmp_path / name, parts, row_of(99), origin={"slide": "a"})
     first, second = (
         {p.relative_to(tmp_path / f): p.read_bytes() for p in (tmp_path / f).rglob("*.*")}
@@ -101,7 +107,7 @@ def test_no_scores_at_all(tmp_path):
 @pytest.mark.parametrize("parts", [[[0], [0]], [[0, 0]], [[1], [0, 1]]])
 def test_a_patch_scored_twice_is_a_fault(tmp_path, parts):
     """Scoring a patch twice would weight it twice: it stops the program, and leaves no store."""
-    given_ = [(np.array(p), np.zeros((len(p), 1, 1), np.float32)) for p in parts]
+    given_ = [(np.array(p), of(np.zeros((len(p), 1, 1), np.float32))) for p in parts]
     with pytest.raises(ValueError, match="scored twice"):
         write_scores(tmp_path / "a.zarr", given_, row_of(2), origin={})
     assert not list(tmp_path.iterdir())
@@ -114,3 +120,33 @@ def test_no_store(tmp_path):
         text = f"^{tmp_path / name} is no store of this workflow; delete it and run again$"
         with pytest.raises(InputError, match=text):
             open_scores(tmp_path / name)
+
+
+def test_members_of_an_ensemble_have_their_own(tmp_path):
+    """All maps of a part are kept by name; a member's are opened by its name."""
+    rng = np.random.default_rng(0)
+    names = ("probability", "epistemic", "aleatoric", "a.probability", "a.aleatoric")
+    maps = {name: rng.random((5, 2, 2)).astype(np.float32) for name in names}
+    parts = [(np.array(i), {k: v[i] for k, v in maps.items()}) for i in ([3, 0], [4], [1, 2])]
+    write_scores(tmp_path / "e.zarr", iter(parts), row_of(5), origin={})
+    found = open_scores(tmp_path / "e.zarr")
+    for part in ("probability", "aleatoric", "epistemic"):
+        np.testing.assert_array_equal(getattr(found, part)[:], maps[part])
+    found = open_scores(tmp_path / "e.zarr", member="a")
+    np.testing.assert_array_equal(found.probability[:], maps["a.probability"])
+    np.testing.assert_array_equal(found.aleatoric[:], maps["a.aleatoric"])
+    assert found.epistemic is None
+    with pytest.raises(InputError, match="holds no scores of b"):
+        open_scores(tmp_path / "e.zarr", member="b")
+
+
+def test_a_fault_while_scoring_leaves_no_store(tmp_path):
+    """What the scoring raises comes out, and nothing half-written is left."""
+
+    def parts():
+        yield np.array([0]), of(np.zeros((1, 1, 1), np.float32))
+        raise InputError("no number")
+
+    with pytest.raises(InputError, match="no number"):
+        write_scores(tmp_path / "a.zarr", parts(), row_of(3), origin={})
+    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The segmenters of table 1: SegNet and RefineNet by hand, the others as smp makes them."""
+"""The segmenters: SegNet and RefineNet by hand, the others as smp makes them."""
 
 from functools import cache
 from itertools import pairwise
@@ -25,10 +25,14 @@ SMALL = {
     "pspnet": "resnet18",
     "refinenet": "resnet18",
     "mobile_unet": None,
+    "deeplabv3_plus": "resnet18",
+    "unet_plus_plus": "resnet18",
 }
 MEAN, STD = torch.tensor((0.485, 0.456, 0.406)), torch.tensor((0.229, 0.224, 0.225))
 # Published numbers of weights without ImageNet's classes.
 RESNET34, RESNET101, MOBILENET = 21_797_672 - 513_000, 44_549_160 - 2_049_000, 3_504_872 - 1_281_000
+# EfficientNet-B0 goes without its last convolution and batch norm too.
+EFFICIENTNET = 5_288_548 - 1_281_000 - 320 * 1280 - 2 * 1280
 
 
 def segmenter(
@@ -129,27 +133,50 @@ def unet_decoder(depths: list[int]) -> int:
     return total + conv(16, 2)
 
 
-def expected_weights(architecture: str) -> int:
-    """Count a network's weights by hand, its encoder's from what was published."""
-    if architecture == "unet":
-        return RESNET34 + unet_decoder([64, 64, 128, 256, 512])
-    if architecture == "mobile_unet":
-        return MOBILENET + unet_decoder([16, 24, 32, 96, 1280])
-    if architecture == "deeplabv3":
-        small = 2 * step(2048, 256, side=1)
-        wide = 3 * step(2048, 256)
-        joined = step(5 * 256, 256, side=1) + step(256, 256)
-        return RESNET101 + small + wide + joined + conv(256, 2, side=1)
-    if architecture == "pspnet":
-        pyramid = conv(2048, 512, side=1) + 3 * step(2048, 512, side=1)
-        return RESNET101 + pyramid + step(4096, 512, side=1) + conv(512, 2)
-    if architecture == "refinenet":
-        return RESNET101 + refinenet_weights([256, 512, 1024, 2048])
+def deeplabv3_decoder() -> int:
+    """Count the weights of smp's decoder behind ResNet-101."""
+    small = 2 * step(2048, 256, side=1)
+    wide = 3 * step(2048, 256)
+    joined = step(5 * 256, 256, side=1) + step(256, 256)
+    return small + wide + joined + conv(256, 2, side=1)
+
+
+def pspnet_decoder() -> int:
+    """Count the weights of smp's decoder behind ResNet-101."""
+    pyramid = conv(2048, 512, side=1) + 3 * step(2048, 512, side=1)
+    return pyramid + step(4096, 512, side=1) + conv(512, 2)
+
+
+def segnet_weights() -> int:
+    """Count 13 convolutions down and 12 up, each with its batch norm, and the last."""
     vgg = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
     encoder = sum(step(a, b, bias=True) for a, b in pairwise(vgg))
     mirror = vgg[:0:-1]
     decoder = sum(step(a, b, bias=True) for a, b in pairwise(mirror))
     return encoder + decoder + conv(64, 2)
+
+
+def separable(inputs: int, outputs: int, *, norms: int) -> int:
+    """Count a depthwise 3 x 3 and a 1 x 1 convolution, and batch norms behind one or both."""
+    between = 2 * inputs * (norms - 1)
+    return 9 * inputs + between + step(inputs, outputs, side=1)
+
+
+def aligned_xception() -> int:
+    """Count Xception-65's weights, as figure 4 of DeepLabV3+'s paper has them."""
+    down = [(64, 128, 128, 128), (128, 256, 256, 256), (256, 728, 728, 728), (728, 728, 1024, 1024)]
+    total = step(3, 32) + step(32, 64)
+    for block in [*down, *[(728,) * 4] * 16, (1024, 1536, 1536, 2048)]:
+        total += sum(separable(a, b, norms=2) for a, b in pairwise(block))
+    return total + sum(step(block[0], block[-1], side=1) for block in down)
+
+
+def deeplabv3_plus_decoder(deep: int, shallow: int) -> int:
+    """Count the weights of smp's decoder behind features of these depths."""
+    pyramid = 2 * step(deep, 256, side=1) + 3 * separable(deep, 256, norms=1)
+    joined = step(5 * 256, 256, side=1) + separable(256, 256, norms=1)
+    merged = step(shallow, 48, side=1) + separable(256 + 48, 256, norms=1)
+    return pyramid + joined + merged + conv(256, 2, side=1)
 
 
 def refinenet_weights(depths: list[int]) -> int:
@@ -168,12 +195,25 @@ def refinenet_weights(depths: list[int]) -> int:
     return reductions + coarsest + third + 2 * finer + 2 * unit(256) + conv(256, 2)
 
 
-@pytest.mark.parametrize("architecture", DEFAULT_ENCODERS)
-def test_numbers_of_weights(architecture):
+@pytest.mark.parametrize(
+    ("architecture", "expected"),
+    [
+        ("unet", RESNET34 + unet_decoder([64, 64, 128, 256, 512])),
+        ("segnet", segnet_weights()),
+        ("deeplabv3", RESNET101 + deeplabv3_decoder()),
+        ("pspnet", RESNET101 + pspnet_decoder()),
+        ("refinenet", RESNET101 + refinenet_weights([256, 512, 1024, 2048])),
+        ("mobile_unet", MOBILENET + unet_decoder([16, 24, 32, 96, 1280])),
+        ("deeplabv3_plus", aligned_xception() + deeplabv3_plus_decoder(2048, 256)),
+        # The decoder is counted in test_unet_plus_plus.py.
+        ("unet_plus_plus", EFFICIENTNET + 3_438_276),
+    ],
+)
+def test_numbers_of_weights(architecture, expected):
     """With its default encoder a network has as many weights as counted by hand."""
     with torch.device("meta"):
         model = PatchSegmenter(architecture=architecture, encoder=None, pretrained="none")
-    assert n_weights(model) == expected_weights(architecture)
+    assert n_weights(model) == expected
 
 
 def test_segnet_has_13_convolutions_each_way():
@@ -312,10 +352,17 @@ def test_refinenet_uses_the_four_coarsest_stages():
 
 @pytest.mark.parametrize(
     ("architecture", "stride", "stages"),
-    [("unet", 32, 6), ("deeplabv3", 8, 6), ("pspnet", 8, 6), ("refinenet", 32, 6)],
+    [
+        ("unet", 32, 6),
+        ("deeplabv3", 8, 6),
+        ("pspnet", 8, 6),
+        ("refinenet", 32, 6),
+        ("deeplabv3_plus", 16, 6),
+        ("unet_plus_plus", 32, 6),
+    ],
 )
 def test_strides_of_the_encoder(architecture, stride, stages):
-    """DeepLabV3 and PSPNet see all of the encoder's stages, the last of them dilated."""
+    """DeepLabV3, DeepLabV3+ and PSPNet see all of the encoder's stages, the last dilated."""
     with torch.device("meta"):
         model = PatchSegmenter(architecture=architecture, encoder=None, pretrained="none").eval()
         features = model.network.encoder(torch.empty(1, 3, 64, 64))
@@ -324,19 +371,20 @@ def test_strides_of_the_encoder(architecture, stride, stages):
 
 
 @pytest.mark.parametrize(
-    ("architecture", "make"),
+    ("architecture", "make", "options"),
     [
-        ("unet", smp.Unet),
-        ("mobile_unet", smp.Unet),
-        ("deeplabv3", smp.DeepLabV3),
+        ("unet", smp.Unet, {"decoder_interpolation": "bilinear"}),
+        ("mobile_unet", smp.Unet, {"decoder_interpolation": "bilinear"}),
+        ("deeplabv3", smp.DeepLabV3, {}),
+        ("deeplabv3_plus", smp.DeepLabV3Plus, {"decoder_atrous_rates": (6, 12, 18)}),
     ],
 )
-def test_networks_are_those_of_smp(architecture, make):
+def test_networks_are_those_of_smp(architecture, make, options):
     """From the same seed, smp's own network has the same weights and logits."""
     encoder = SMALL[architecture] or "mobilenet_v2"
     model = segmenter(architecture, encoder=encoder, seed=4).eval()
     torch.manual_seed(4)
-    reference = make(encoder, encoder_weights=None, classes=2).eval()
+    reference = make(encoder, encoder_weights=None, classes=2, **options).eval()
     images = patches(1)
     with torch.no_grad():
         assert torch.equal(model(images), reference(model.normalization(images)))

@@ -158,7 +158,7 @@ def test_a_heatmap_of_a_store_skips_patches_without_a_score(
     patches = rng.random((len(places), map_side, map_side)).astype(np.float32)
     known = np.flatnonzero(rng.random(len(places)) < 0.6)
     path = tmp_path_factory.mktemp("scores") / "a.zarr"
-    write_scores(path, [(known, patches[known])], grid, origin={})
+    write_scores(path, [(known, {"probability": patches[known]})], grid, origin={})
     scores = open_scores(path)
     stored = Stitcher(scores.grid, scores.probability, size_px=(80, 110), scale=scale)
     only = Stitcher(grid.subset(known), patches[known], size_px=(80, 110), scale=scale)
@@ -191,6 +191,65 @@ def test_a_slide_without_scores_is_all_nan():
     found = stitcher.rows(0, 8)
     assert found.shape == (8, 13)
     assert np.isnan(found).all()
+
+
+@pytest.mark.parametrize("stride", [8, 4, 3, 5])
+@pytest.mark.parametrize("size", [(40, 56), (41, 53), (5, 30)])
+def test_a_gaussian_window_gives_the_map_back_too(size, stride):
+    """Where all patches agree, no weighting changes what they say; at the edges either."""
+    heatmap = np.random.default_rng(0).random(size).astype(np.float32)
+    grid, patches = cut(heatmap, side=8, stride=stride)
+    stitcher = Stitcher(grid, patches, size_px=size[::-1], scale=1.0, blending="gaussian")
+    np.testing.assert_allclose(stitcher.rows(0, size[0]), heatmap, atol=1e-6)
+
+
+def test_a_gaussian_window_by_hand():
+    """Two patches of 8 px, 4 apart: each px is weighed by its distance from their centres."""
+    grid = grid_of([(0, 0), (0, 1)], patch_px=8, stride_px=4)
+    patches = np.array([0.2, 0.8], np.float32)[:, None, None]
+    stitcher = Stitcher(grid, patches, size_px=(12, 8), scale=1.0, blending="gaussian")
+    # Sigma is 1 px; the centres of px 4 are 0.5 px from the first patch's middle, 3.5 from the
+    # other's, whose weight there is raised to a thousandth in both directions.
+    middle = np.exp(-(0.5**2) / 2)
+    far = max(np.exp(-(3.5**2) / 2), 1e-3)
+    expected = (0.2 * middle + 0.8 * far) / (middle + far)
+    found = stitcher.rows(0, 8)
+    np.testing.assert_allclose(found[:, 4], expected, atol=1e-6)
+    np.testing.assert_allclose(found[:, 7], 1 - expected, atol=1e-6)
+    np.testing.assert_allclose(found[:, :4], 0.2, atol=1e-6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    stride=st.integers(3, 20),
+    scale=st.sampled_from([1.0, 2.0, 2.6]),
+    n_rows=st.integers(1, 40),
+    seed=st.integers(0, 999),
+)
+def test_covered_is_where_patches_lie(*, stride, scale, n_rows, seed):
+    """Px with a value are covered, scored or not; so is what only fills the last row or column."""
+    rng = np.random.default_rng(seed)
+    size_px = (int(rng.integers(30, 70)), int(rng.integers(30, 70)))
+    columns, rows = (lattice(n, patch_px=12, stride_px=stride) for n in size_px)
+    places = [(r, c) for r in range(rows) for c in range(columns) if rng.random() < 0.5]
+    grid = grid_of(places, patch_px=12, stride_px=stride)
+    stitcher = Stitcher(grid, np.ones((len(grid), 1, 1)), size_px=size_px, scale=scale)
+    blank = Stitcher(grid, np.full((len(grid), 1, 1), np.nan), size_px=size_px, scale=scale)
+    expected = ~np.isnan(stitcher.rows(0, stitcher.shape[0]))
+    centres = [(np.arange(n) + 0.5) * scale for n in stitcher.shape]
+    outside = (centres[0] >= size_px[1])[:, None] | (centres[1] >= size_px[0])
+    found = in_bands(blank.covered, stitcher.shape[0], n_rows)
+    np.testing.assert_array_equal(found, expected | outside)
+
+
+def test_a_full_grid_covers_the_slide():
+    """A lattice without gaps leaves no px bare, whatever does not divide what."""
+    for size in (30, 31, 37):
+        places = [(r, c) for r in range(6) for c in range(6)]
+        grid = grid_of(places, patch_px=8, stride_px=6)
+        maps = np.ones((len(grid), 1, 1))
+        stitcher = Stitcher(grid, maps, size_px=(size, size), scale=2.6)
+        assert stitcher.covered(0, stitcher.shape[0]).all()
 
 
 def test_encoding_by_hand():

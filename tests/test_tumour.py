@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
+from skimage.filters import apply_hysteresis_threshold
 
 import whole_arrays
 from microtome.bands import rows_of
@@ -51,6 +52,60 @@ def test_threshold_counts_from_its_value_on():
     probability = np.array([[0.49, 0.5, 0.51, np.nan]])
     np.testing.assert_array_equal(found(probability), [[False, True, True, False]])
     np.testing.assert_array_equal(found(probability, threshold=0), [[True, True, True, False]])
+
+
+def test_hysteresis_by_hand():
+    """What joins px of the threshold by edges; both thresholds count from their value on."""
+    probability = np.array(
+        [
+            [0.4, 0.7, 0.4, 0.39, 0.69],
+            [0.0, 0.0, 0.0, 0.50, 0.00],
+            [0.5, 0.6, np.nan, 0.0, 0.8],
+        ]
+    )
+    expected = np.array([[1, 1, 1, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 1]], bool)
+    for n_rows in (1, 2, 3):
+        mask = found(probability, threshold=0.7, low_threshold=0.4, n_rows=n_rows)
+        np.testing.assert_array_equal(mask, expected)
+    all_scored = found(probability, threshold=0.7, low_threshold=0)
+    np.testing.assert_array_equal(all_scored, ~np.isnan(probability))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    n_rows=st.sampled_from([1, 3, 40]),
+    low=st.sampled_from([0.2, 0.45, 0.5, 0.6]),
+    seed=st.integers(0, 10**6),
+)
+def test_hysteresis_against_skimage(*, shape, n_rows, low, seed):
+    """The pieces that scikit-image keeps, which joins px by their edges too."""
+    rng = np.random.default_rng(seed)
+    probability = ndimage.uniform_filter(rng.random(shape), 3)
+    mask = found(probability, threshold=0.65, low_threshold=low, n_rows=n_rows)
+    np.testing.assert_array_equal(mask, apply_hysteresis_threshold(probability, low, 0.65))
+
+
+def test_hysteresis_comes_before_the_opening():
+    """A seed too thin to last still keeps its piece; a bridge to a seed counts before it goes."""
+    probability = np.zeros((20, 40))
+    probability[5:14, 5:14] = 0.5
+    probability[9, 14:30] = 0.5
+    probability[9, 30] = 0.9
+    mask = found(probability, threshold=0.9, low_threshold=0.5, opening_um=2)
+    assert mask[7:12, 7:12].all()
+    assert not mask[:, 15:].any()
+    assert not found(probability, threshold=0.9, opening_um=2).any()
+
+
+def test_without_a_low_threshold_nothing_changes():
+    """None is the threshold alone, and so is a low threshold of the same value."""
+    probability = np.random.default_rng(0).random((30, 30))
+    alone = found(probability, threshold=0.6)
+    np.testing.assert_array_equal(alone, probability >= 0.6)
+    for low in (None, 0.6):
+        same = found(probability, threshold=0.6, low_threshold=low)
+        np.testing.assert_array_equal(same, alone)
 
 
 def test_opening_removes_what_is_thin():

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from microtome.colour_changes import ColourChanges
 from microtome.datasets import PatchData
 from microtome.errors import InputError
 from microtome.objectives import classification
@@ -17,14 +18,15 @@ from microtome.training import fit
 def network() -> nn.Module:
     """Make a small network with batch norm of maps and of vectors, and no dropout.
 
+    Its first part is an encoder, which can be frozen.
+
     No weight of it is without effect, as a bias before batch norm would be: Adam would blow up
     the rounding of its gradient.
     """
     torch.manual_seed(11)
+    encoder = nn.Sequential(nn.Conv2d(3, 5, 3, stride=2, padding=1), nn.ReLU(), nn.BatchNorm2d(5))
     return nn.Sequential(
-        nn.Conv2d(3, 5, 3, stride=2, padding=1),
-        nn.ReLU(),
-        nn.BatchNorm2d(5),
+        encoder,
         nn.Conv2d(5, 6, 3, stride=2, padding=1),
         nn.ReLU(),
         nn.AdaptiveAvgPool2d(1),
@@ -36,7 +38,9 @@ def network() -> nn.Module:
     )
 
 
-def train(*, train: str, validation: str, folder: str, settings: dict) -> None:
+def train(
+    *, train: str, validation: str, folder: str, settings: dict, augmentation: dict | None = None
+) -> None:
     """Train the network; the first process writes weights, history and how many there are."""
     torch.set_num_threads(1)
     model = network()
@@ -48,6 +52,8 @@ def train(*, train: str, validation: str, folder: str, settings: dict) -> None:
         seed=7,
         checkpoint=Path(folder) / "checkpoint.safetensors",
         identity={"run": "a"},
+        encoder=model[0],
+        colours=ColourChanges.of(augmentation or {}),
         **settings,
     )
     if is_first():

@@ -11,7 +11,7 @@ write_json(
     snakemake.output.metrics,
     evaluate_slide(
         snakemake.wildcards.slide,
-        scores=open_scores(snakemake.input.scores),
+        scores=open_scores(snakemake.input.scores, member=snakemake.params.member),
         labels=open_raster(snakemake.input.tumour),
         truth=open_raster(snakemake.input.truth),
         burden=read_json(snakemake.input.burden)["burden"],

@@ -5,6 +5,7 @@ from microtome.masks import resampled_rows
 from microtome.rasters import open_raster, write_raster
 from microtome.stitching import decoded
 from microtome.tumour import viable_mask
+from microtome.tuning import with_chosen_threshold
 
 start_log(snakemake.log[0])
 heatmap, tissue = open_raster(snakemake.input.heatmap), open_raster(snakemake.input.tissue)
@@ -15,6 +16,6 @@ with viable_mask(
     shape,
     spacing_um=spacing_um,
     beside=snakemake.output.viable,
-    **snakemake.params.segmentation,
+    **with_chosen_threshold(snakemake.params.segmentation, snakemake.input.get("calibration")),
 ) as viable:
     write_raster(snakemake.output.viable, viable.rows, shape=shape, spacing_um=spacing_um)

@@ -1,27 +1,26 @@
 """Rule stitch_heatmap: one heatmap from the overlapping patch scores of a slide."""
 
-from microtome.files import read_json
 from microtome.logs import start_log
 from microtome.rasters import write_raster
-from microtome.score_stores import open_scores
-from microtome.spacing import scale_for
-from microtome.stitching import Stitcher
+from microtome.stitching_step import heatmap_rows, open_stitcher, require_covered
 
 start_log(snakemake.log[0])
-info = read_json(snakemake.input.inspected)
-scores = open_scores(snakemake.input.scores)
-scale = scale_for(
-    snakemake.params.spacing_um,
-    slide_spacing_um=info["spacing_um"],
+stitcher, spacing_um = open_stitcher(
+    snakemake.input.scores,
+    part="probability",
+    member=snakemake.params.member,
+    inspected=snakemake.input.inspected,
     name=snakemake.wildcards.slide,
-    **snakemake.params.slide,
+    spacing_um=snakemake.params.spacing_um,
+    slide_settings=snakemake.params.slide,
+    blending=snakemake.params.blending,
 )
-stitcher = Stitcher(
-    scores.grid, scores.probability, size_px=(info["width_px"], info["height_px"]), scale=scale
+require_covered(
+    stitcher, snakemake.input.tissue, spacing_um=spacing_um, name=snakemake.wildcards.slide
 )
 write_raster(
     snakemake.output.heatmap,
-    stitcher.encoded_rows,
+    heatmap_rows(stitcher, calibration=snakemake.input.get("calibration")),
     shape=stitcher.shape,
-    spacing_um=info["spacing_um"] * scale,
+    spacing_um=spacing_um,
 )

@@ -10,6 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, relevance
 
+from microtome.ensemble_checks import check_members
 from microtome.errors import InputError
 
 FILE_COLUMNS = ("path", "annotation", "viable_mask", "whole_mask")
@@ -35,12 +36,17 @@ def check_config(config: dict, *, schema: str | Path) -> None:
         if low > high:
             raise InputError(f"config: tissue.{bounds}: {low:g} is larger than {high:g}")
     for name, model in config["models"].items():
-        _check_model(f"config: models.{name}", model)
+        if model["kind"] in ("ensemble", "vote"):
+            check_members(f"config: models.{name}", model, config["models"])
+        else:
+            _check_model(f"config: models.{name}", model)
+    _check_thresholds(config)
     name = config["compression"]["model"]
     if config["models"].get(name, {}).get("kind") != "histocae":
         raise InputError(f"config: compression.model: {name!r} is no model of kind histocae")
     if config["cross_validation"]["folds"]:
-        given = [name for name in config["run"] if "weights" in config["models"][name]]
+        needed = [m for n in config["run"] for m in [n, *config["models"][n].get("members", [])]]
+        given = [name for name in needed if "weights" in config["models"][name]]
         if given:
             raise InputError(
                 f"config: cross_validation.folds: models.{given[0]} has weights, so it is not"
@@ -72,6 +78,23 @@ def _check_model(key: str, model: dict) -> None:
             raise InputError(
                 f"{key}.{run}.batch: {model[run]['batch']} patches are fewer than 2 for each of"
                 f" {gpus} GPUs"
+            )
+
+
+def _check_thresholds(config: dict) -> None:
+    segmentation = config["segmentation"]
+    low = segmentation.get("low_threshold")
+    if low is None:
+        return
+    thresholds = {"segmentation.threshold": segmentation["threshold"]} | {
+        f"models.{name}.threshold": entry["threshold"]
+        for name, entry in config["models"].items()
+        if "threshold" in entry
+    }
+    for key, threshold in thresholds.items():
+        if threshold != "validation" and threshold < low:
+            raise InputError(
+                f"config: segmentation.low_threshold: {low:g} is larger than {key} {threshold:g}"
             )
 
 
@@ -245,9 +268,28 @@ def _say(error: ValidationError) -> str:
         return f"unknown key {unknown.group(1) if unknown else text}; known keys are {known}"
     if error.validator == "required":
         return text.replace("is a required property", "is missing")
+    if error.validator == "const":
+        return f"{error.instance!r} should be {error.validator_value}"
+    if error.validator == "oneOf" and all(
+        {"const", "type"} & set(s) for s in error.validator_value
+    ):
+        known = " or ".join(map(_alternative, error.validator_value))
+        return f"{error.instance!r} is not {known}"
     if error.validator == "pattern":
         return _say_pattern(error.instance, error.validator_value)
     return text
+
+
+def _alternative(schema: dict) -> str:
+    """One of the things that a value may be: a word, or a number from here to there."""
+    if "const" in schema:
+        return str(schema["const"])
+    limits = [
+        f"{word} {schema[key]}"
+        for word, key in (("from", "minimum"), ("to", "maximum"))
+        if key in schema
+    ]
+    return " ".join(["a whole number" if schema["type"] == "integer" else "a number", *limits])
 
 
 def _say_pattern(name: str, pattern: str) -> str:

@@ -1,4 +1,9 @@
-"""The classifiers that HistoCAE is compared with (Roy et al. 2021, table 1), made by timm."""
+"""Patch classifiers, made by timm.
+
+ResNet-101, VGG-19, DenseNet and Inception V3 are what HistoCAE is compared with (Roy et al. 2021,
+table 1); ResNet-50 and EfficientNet-B0 classify slides in the joint classification and segmentation
+of liver slides (2022, section 3.5).
+"""
 
 import timm
 import torch
@@ -8,15 +13,19 @@ from microtome.errors import InputError
 from microtome.pretrained import Normalization, fetching, is_file, load_weights
 
 # With the weights trained by torchvision (Inception V3: by Google), so that 'hub' stays the same.
-# The paper says DenseNet; 121 is the choice.
+# The paper says DenseNet; 121 is the choice. Of EfficientNet-B0's ImageNet weights these are its
+# authors' first: no learned augmentation, adversarial examples or further images.
 _NETWORKS = {
     "resnet101": "resnet101.tv_in1k",
     "vgg19": "vgg19.tv_in1k",
     "densenet121": "densenet121.tv_in1k",
     "inception_v3": "inception_v3.tv_in1k",
+    "resnet50": "resnet50.tv_in1k",
+    "efficientnet_b0": "tf_efficientnet_b0.in1k",
 }
-# Inception V3 does not pad; of 75 px its last block gets a single one.
-_LEAST_SIDES_PX = {"inception_v3": 75}
+# Inception V3 does not pad; of 75 px its last block gets a single one. The last features of the
+# other two have one px of 32.
+_LEAST_SIDES_PX = {"inception_v3": 75, "resnet50": 32, "efficientnet_b0": 32}
 
 
 def _checked(architecture: str) -> str:
@@ -40,15 +49,16 @@ def least_side_px(architecture: str) -> int:
 
 
 class PatchClassifier(nn.Module):
-    """A network of table 1 with two classes: logits of {not tumour, tumour}.
+    """A network with two classes: logits of {not tumour, tumour}.
 
     VGG-19's dense layers were made for 224 px. Below, the last features are spread over 7 x 7, as
     torchvision does; above, the dense layers slide over them and the results are averaged.
 
     Parameters
     ----------
-    architecture : {'resnet101', 'vgg19', 'densenet121', 'inception_v3'}
-        The network; Inception V3 goes without its auxiliary classifier.
+    architecture : str
+        One of 'resnet101', 'vgg19', 'densenet121', 'inception_v3', 'resnet50', 'efficientnet_b0';
+        Inception V3 goes without its auxiliary classifier.
     pretrained : str
         'none': random weights, which follow from torch's seed. 'hub': ImageNet's, fetched by timm.
         Else a local ``.safetensors`` file of timm's state dict. The classes' layer is always new.

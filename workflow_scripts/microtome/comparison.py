@@ -1,5 +1,6 @@
 """The models of a run side by side: their figures, cost and differences."""
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -51,27 +52,34 @@ def trained_models(
     Parameters
     ----------
     models : iterable of dict
-        ``name`` of the trained model, ``model`` it is a fold of, and ``fold``, None where it was
-        trained once.
+        ``name`` of the trained model, ``model`` it is a fold of, ``fold``, None where it was
+        trained once, and of how many ``networks`` it is made.
     cohorts, slides, cards : iterables
         In the same order: its figures over the cohort; the same per slide, as text; what is
-        written beside its weights.
+        written beside the weights of each of its networks.
 
     Returns
     -------
     list of dict
         The entries of `models` with ``cohort``, ``slides`` (numbers, None where not defined) and
-        ``parameters`` (None where unknown).
+        ``parameters`` of all networks together (None where unknown).
     """
+    cards = iter(cards)
     return [
         {
             **model,
             "cohort": cohort,
             "slides": [{k: v if k == "slide" else _number(v) for k, v in r.items()} for r in rows],
-            "parameters": card.get("parameters"),
+            "parameters": _total(itertools.islice(cards, model["networks"])),
         }
-        for model, cohort, rows, card in zip(models, cohorts, slides, cards, strict=True)
+        for model, cohort, rows in zip(models, cohorts, slides, strict=True)
     ]
+
+
+def _total(cards: Iterable[dict]) -> int | None:
+    """Parameters of several networks together."""
+    known = [card.get("parameters") for card in cards]
+    return None if None in known else sum(known)
 
 
 def model_rows(trained: list[dict]) -> list[dict]:

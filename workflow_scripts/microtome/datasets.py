@@ -3,47 +3,20 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
 
 from microtome.errors import InputError
+from microtome.moves import Move, Moves
+from microtome.patch_sources import Source, Truth
 from microtome.patch_stores import open_patches
 from microtome.prefetching import mapped
 
 _RGB = np.dtype("V3")  # a pixel as one thing to be moved, three times faster than three bytes
 
-
-class Source(Protocol):
-    """The patches of one slide, wherever they are read from.
-
-    Attributes
-    ----------
-    slide : str
-        The slide's id.
-    label : ndarray of shape (n_patches,), int8
-        1 tumour, 0 not, -1 unknown.
-    shape : tuple of int
-        Of one patch: (spacings, side, side, 3).
-    """
-
-    slide: str
-    label: np.ndarray
-    shape: tuple[int, int, int, int]
-
-    def read(self, row: int, out: np.ndarray) -> None:
-        """Read one patch into `out`, of `shape`, uint8; in any thread."""
-
-    def identity(self) -> str:
-        """Which patches these are, for a checkpoint to know its own."""
-
-
-class Truth(Protocol):
-    """What is true of the patches of one slide, px by px."""
-
-    def read(self, row: int, out: np.ndarray) -> None:
-        """Read the truth of the patch in a row of the source into `out`, (side, side), uint8."""
+# Which patches come in which order, how each is turned, and how it is moved: None is not at all.
+_Plan = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
 
 
 class Patches:
@@ -63,6 +36,8 @@ class Patches:
         for any number.
     truths : sequence of Truth
         One a source, where batches are to hold the truth of every px instead of labels.
+    moves : Moves, optional
+        How far `shuffled` moves patches, of which all sources and truths are then movable.
 
     Attributes
     ----------
@@ -79,6 +54,7 @@ class Patches:
         labelled: bool,
         workers: int = 1,
         truths: Sequence[Truth] = (),
+        moves: Moves | None = None,
     ) -> None:
         least = 0 if labelled else -1
         rows = [np.flatnonzero(s.label >= least).astype(np.int32) for s in sources]
@@ -91,6 +67,7 @@ class Patches:
             )
         self._all = list(sources)
         self._truths = list(truths)
+        self._moves = moves
         self._workers = workers
         self._shape = next(iter(shapes), (1, 0, 0, 3))
         # All that is held of a patch, besides what its source knows: its row there, and its label.
@@ -167,7 +144,7 @@ class Patches:
         labels : Tensor of shape (B,), int64
             Or the truths, (B, side, side), uint8.
         """
-        return self._batches(np.arange(len(self)), None, batch, len(self), share)
+        return self._batches((np.arange(len(self)), None, None), batch, len(self), share)
 
     def shuffled(
         self,
@@ -182,14 +159,15 @@ class Patches:
 
         A last batch of one patch is left out, for batch norm has no variance of one, and one that
         has none for some process. Which patches these are changes with the epoch. Co-centred images
-        of a patch, and its truth, are turned alike.
+        of a patch, and its truth, are moved and turned alike. A patch keeps its label wherever it
+        is moved.
 
         Parameters
         ----------
         batch : int
             Patches a batch.
         seed, epoch : int
-            Decide order and turns.
+            Decide order, turns and moves.
         balanced : bool
             As many tumour as other patches: of the smaller class each comes several times, of
             the larger not all come. An epoch is as long as without.
@@ -206,9 +184,10 @@ class Patches:
         order = self._balanced(generator) if balanced else np.arange(len(self), dtype=number)
         generator.shuffle(order)
         turns = generator.integers(0, 8, len(self), dtype=np.uint8)
+        moves = self._moves.drawn(len(self), seed=seed, epoch=epoch) if self._moves else None
         rest = len(self) % batch
         last = len(self) - (rest if len(self) > rest and rest < max(2, share[1]) else 0)
-        return self._batches(order, turns, batch, last, share)
+        return self._batches((order, turns, moves), batch, last, share)
 
     def _balanced(self, generator: np.random.Generator) -> np.ndarray:
         """As many patches as there are, half of them tumour."""
@@ -220,18 +199,13 @@ class Patches:
         return np.concatenate(drawn)
 
     def _batches(
-        self,
-        order: np.ndarray,
-        turns: np.ndarray | None,
-        batch: int,
-        last: int,
-        share: tuple[int, int],
+        self, plan: _Plan, batch: int, last: int, share: tuple[int, int]
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         number, of = share
         chosen = (
             slice(first + number, min(first + batch, last), of) for first in range(0, last, batch)
         )
-        parts = ((order[c], None if turns is None else turns[c]) for c in chosen)
+        parts = (tuple(None if each is None else each[c] for each in plan) for c in chosen)
         return mapped(self._load, parts, workers=self._workers)
 
     def _places(self, index: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -239,14 +213,12 @@ class Patches:
         sources = np.searchsorted(self._first, index, side="right") - 1
         return zip(sources.tolist(), self._row[index].tolist(), strict=True)
 
-    def _load(
-        self, part: tuple[np.ndarray, np.ndarray | None]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _load(self, part: _Plan) -> tuple[torch.Tensor, torch.Tensor]:
         """Read a batch. All that is done to a patch is done while it is in the cache.
 
         NumPy only: in a thread of ours PyTorch would start threads of its own.
         """
-        index, turns = part
+        index, turns, moves = part
         n_spacings, side = self._shape[:2]
         images = _for_the_gpu((n_spacings, len(index), side, side, 3))
         truths = _for_the_gpu((len(index), side, side) if self._truths else (0,))
@@ -254,12 +226,13 @@ class Patches:
         straight, straight_map = np.empty(self._shape, np.uint8), np.empty((side, side), np.uint8)
         for place, (source, row) in enumerate(self._places(index)):
             turn = 0 if turns is None else int(turns[place])
-            self._all[source].read(row, straight if turn else pixels[:, place])
+            move = () if moves is None else (Move(*moves[place].item()),)
+            self._all[source].read(row, straight if turn else pixels[:, place], *move)
             if turn:
                 for image, target in zip(straight, pixels[:, place], strict=True):
                     np.copyto(_as_points(target), turned(_as_points(image), turn))
             if self._truths:
-                self._truths[source].read(row, straight_map)
+                self._truths[source].read(row, straight_map, *move)
                 np.copyto(maps[place], turned(straight_map, turn))
         batch = images.permute(1, 0, 4, 2, 3)
         labels = truths if self._truths else torch.from_numpy(self.labels[index].astype(np.int64))

@@ -13,7 +13,7 @@ from microtome.tumour import NONE, VIABLE
 
 _VIABLE, _WHOLE = "#c2185b", "#f9a825"
 _HEAT = mpl.colormaps["magma"]
-_MAX_SIDE_PX = 1600
+MAX_SIDE_PX = 1600
 _SCALE_BARS_MM = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 
 
@@ -45,7 +45,7 @@ def slide_figure(
     truth : ndarray of shape (h, w), uint8, optional
         The same of the truth.
     """
-    step = -(-max(overview.shape[:2]) // _MAX_SIDE_PX)
+    step = -(-max(overview.shape[:2]) // MAX_SIDE_PX)
     overview = overview[::step, ::step]
     shape, shown_um = overview.shape[:2], overview_spacing_um * step
     probability, labels = (
@@ -56,23 +56,29 @@ def slide_figure(
     figure = Figure(figsize=(4 * panels + 0.6, 4 * aspect + 0.75), layout="constrained", dpi=110)
     axes = figure.subplots(1, panels)
     figure.suptitle(title, color=INK, fontsize=12, x=0.01, ha="left")
-    pale = (255 - (255 - overview.astype(np.float32)) * 0.45).astype(np.uint8)
-    _panel(axes[0], overview, "slide")
+    pale = paled(overview)
+    panel(axes[0], overview, "slide")
     if truth is not None:
-        _panel(axes[1], overview, "truth")
-        _outline(axes[1], resampled(truth, shape, ratio=shown_um / spacing_um))
-    heat = _panel(axes[-2], pale, "tumour probability")
+        panel(axes[1], overview, "truth")
+        outline(axes[1], resampled(truth, shape, ratio=shown_um / spacing_um))
+    heat = panel(axes[-2], pale, "tumour probability")
     image = heat.imshow(
         probability, cmap=_HEAT, vmin=0, vmax=1, alpha=np.where(np.isnan(probability), 0, 0.75)
     )
     figure.colorbar(image, ax=heat, fraction=0.035, pad=0.01, ticks=[0, 0.5, 1])
-    _panel(axes[-1], overview, "viable (pink) in whole tumour (yellow)")
-    _outline(axes[-1], labels, fill=True)
-    _scale_bar(axes[0], shape, shown_um)
+    panel(axes[-1], overview, "viable (pink) in whole tumour (yellow)")
+    outline(axes[-1], labels, fill=True)
+    scale_bar(axes[0], shape, shown_um)
     save_figure(figure, path)
 
 
-def _panel(axes: Axes, pixels: np.ndarray, title: str) -> Axes:
+def paled(pixels: np.ndarray) -> np.ndarray:
+    """A slide as the ground for a map: RGB uint8, nearer to white."""
+    return (255 - (255 - pixels.astype(np.float32)) * 0.45).astype(np.uint8)
+
+
+def panel(axes: Axes, pixels: np.ndarray, title: str) -> Axes:
+    """Show a picture without ticks, titled."""
     axes.imshow(pixels)
     axes.set_title(title, fontsize=10, color=INK, loc="left")
     axes.set_xticks([])
@@ -81,7 +87,8 @@ def _panel(axes: Axes, pixels: np.ndarray, title: str) -> Axes:
     return axes
 
 
-def _outline(axes: Axes, labels: np.ndarray, *, fill: bool = False) -> None:
+def outline(axes: Axes, labels: np.ndarray, *, fill: bool = False) -> None:
+    """Draw around whole and viable tumour of a tumour map, (h, w)."""
     for mask, colour in ((labels != NONE, _WHOLE), (labels == VIABLE, _VIABLE)):
         if mask.any():
             padded = np.pad(mask, 1)  # contours that touch the border are closed
@@ -92,7 +99,8 @@ def _outline(axes: Axes, labels: np.ndarray, *, fill: bool = False) -> None:
     axes.set(xlim=(-0.5, labels.shape[1] - 0.5), ylim=(labels.shape[0] - 0.5, -0.5))
 
 
-def _scale_bar(axes: Axes, shape: tuple[int, int], spacing_um: float) -> None:
+def scale_bar(axes: Axes, shape: tuple[int, int], spacing_um: float) -> None:
+    """Draw a bar of a round length into the lower right corner."""
     width_mm = shape[1] * spacing_um / 1000
     length_mm = max((mm for mm in _SCALE_BARS_MM if mm < width_mm / 3), default=_SCALE_BARS_MM[0])
     right, y = 0.96 * shape[1], 0.95 * shape[0]

@@ -9,9 +9,17 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from microtome.errors import InputError
+
 _ENCODER = (16, 32, 64, 64)
 _DECODER = (64, 32, 16, 16)
 LATENT_DEPTH = _ENCODER[-1]
+LATENT_PX = 2 ** len(_ENCODER)  # image px a side of a latent px
+# Latent px from a border that the encoder's zero padding reaches. Of n px that padding has touched
+# a convolution makes n + 1. Of these its stride makes (n + 1) // 2 + 1 at the first border, where
+# it pads once more, and (n + 2) // 2 at the last; the other convolution and the pooling make
+# (n + 3) // 2 at both. Block by block from 0: 1, 2, 2, 2; at the last border of strides 1, 1, 1, 1.
+PADDED_LATENTS = 2
 
 
 def step(conv: nn.Module) -> list[nn.Module]:
@@ -83,16 +91,40 @@ class HistoCAEClassifier(nn.Module):
         Share of units dropped after each dense layer.
     downsampling : {'stride', 'max-pool'}
         See `Encoder`.
+    border_latents : int
+        Latent px that the head drops at each border before its convolution. From `PADDED_LATENTS`
+        on no logit depends on the encoder's padding: what a patch's latents are then follows from
+        its px alone, wherever it is cut out of (see `microtome.encode_once`). Not the paper's.
+
+    Raises
+    ------
+    InputError
+        If no latent px is left.
     """
 
-    def __init__(self, *, patch_px: int, head: str, dropout: float, downsampling: str) -> None:
+    def __init__(
+        self,
+        *,
+        patch_px: int,
+        head: str,
+        dropout: float,
+        downsampling: str,
+        border_latents: int = 0,
+    ) -> None:
         super().__init__()
+        side = -(-patch_px // LATENT_PX) - 2 * border_latents
+        if side < 1:
+            raise InputError(
+                f"border_latents: {border_latents} at each border leave nothing of the"
+                f" {side + 2 * border_latents} latent px a side of a patch of {patch_px} px;"
+                " lower it, or raise patch_px"
+            )
+        self.border_latents = border_latents
         self.encoder = Encoder(downsampling=downsampling)
         conv = step(nn.Conv2d(LATENT_DEPTH, 128, 3, stride=2, padding=1))
         if head == "paper":
-            side = -(-patch_px // 32)
             pool: list[nn.Module] = []
-            widths = (128 * side * side, 4096, 4096, 256)
+            widths = (128 * (-(-side // 2)) ** 2, 4096, 4096, 256)
         else:
             pool = [nn.AdaptiveAvgPool2d(1)]
             widths = (128, 256)
@@ -103,4 +135,10 @@ class HistoCAEClassifier(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (B, 2) of images (B, 3, H, W) in [0, 1]."""
-        return self.head(self.encoder(images))
+        return self.classify(self.encoder(images))
+
+    def classify(self, latents: torch.Tensor) -> torch.Tensor:
+        """Logits (B, 2) of the latents of whole patches, (B, 64, H / 16, W / 16)."""
+        height, width = latents.shape[-2:]
+        first = self.border_latents
+        return self.head(latents[..., first : height - first, first : width - first])

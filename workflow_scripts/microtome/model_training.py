@@ -2,17 +2,19 @@
 
 import hashlib
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from microtome.checkpoints import History
+from microtome.colour_changes import ColourChanges
 from microtome.datasets import Patches
 from microtome.errors import InputError
 from microtome.histocae import HistoCAE
 from microtome.losses import ReconstructionLoss
-from microtome.objectives import classification, multi_task, reconstruction
+from microtome.objectives import classification, multi_task, reconstruction, segmentation
 from microtome.registry import build_model
 from microtome.training import fit
 
@@ -111,6 +113,8 @@ def train_model(
     if entry["kind"] == "mr_histocae":
         loss = ReconstructionLoss(**entry["reconstruction_loss"])
         objective = multi_task(loss, **entry["task_weights"])
+    if entry["kind"] == "segmenter":
+        objective = segmentation(entry.get("loss", "cross_entropy"))
     history = fit(
         model,
         objective,
@@ -119,6 +123,8 @@ def train_model(
         seed=entry["seed"],
         checkpoint=checkpoint,
         identity=_identity(name, entry, train, validation, code=code, start=_digest(model)),
+        encoder=_encoder_of(entry["kind"], model),
+        colours=ColourChanges.of(entry.get("augmentation", {})),
         **entry["training"],
     )
     return model, history
@@ -139,6 +145,14 @@ _STARTS: dict[str, Callable[[nn.Module, list[_State]], None]] = {
     "histocae": _start_encoder,
     "mr_histocae": _start_autoencoders,
 }
+
+
+# What stands still in the first epochs, where training.frozen_epochs asks for it.
+_ENCODERS = {"histocae": attrgetter("encoder"), "segmenter": attrgetter("network.encoder")}
+
+
+def _encoder_of(kind: str, model: nn.Module) -> nn.Module | None:
+    return _ENCODERS[kind](model) if kind in _ENCODERS else None
 
 
 def _identity(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import zarr
+from numpy.typing import DTypeLike
 
 from microtome.bands import ReadRows, band_rows, bands, rows_of
 from microtome.files import atomic
@@ -19,7 +20,12 @@ _KEPT_TILE_ROWS = 2
 
 
 def write_raster(
-    path: str | Path, rows: ReadRows, *, shape: tuple[int, int], spacing_um: float
+    path: str | Path,
+    rows: ReadRows,
+    *,
+    shape: tuple[int, int],
+    spacing_um: float,
+    dtype: DTypeLike = np.uint8,
 ) -> None:
     """Write one channel as a tiled pyramid that QuPath, Bio-Formats and tifffile open.
 
@@ -32,11 +38,13 @@ def write_raster(
     path : str or Path
         The TIFF to write.
     rows : callable
-        ``rows(first_row, n_rows)`` gives an ndarray of shape (n_rows, width), uint8.
+        ``rows(first_row, n_rows)`` gives an ndarray of shape (n_rows, width) of `dtype`.
     shape : tuple of int
         Height and width in px.
     spacing_um : float
         µm per px, written to the OME-XML and to the resolution tags.
+    dtype : {uint8, float32}
+        Of the pixels.
     """
     levels = [shape]
     while max(levels[-1]) > TILE_PX:
@@ -46,15 +54,15 @@ def write_raster(
         ExitStack() as spools,
         tifffile.TiffWriter(temporary, bigtiff=True, ome=True) as tiff,
     ):
-        coarser = [spools.enter_context(Spool(size, np.uint8, beside=path)) for size in levels[1:]]
+        coarser = [spools.enter_context(Spool(size, dtype, beside=path)) for size in levels[1:]]
         for i, size in enumerate(levels):
             spacing = spacing_um * shape[1] / size[1] if i else spacing_um
             below = coarser[i] if i < len(coarser) else None
             source = coarser[i - 1].rows if i else rows
             tiff.write(
-                _tiles(source, size, below),
+                _tiles(source, size, below, dtype),
                 shape=size,
-                dtype=np.uint8,
+                dtype=dtype,
                 tile=(TILE_PX, TILE_PX),
                 compression="zlib",
                 photometric="minisblack",
@@ -81,7 +89,7 @@ class Raster:
     Parameters
     ----------
     pixels : zarr.Array
-        Shape (height, width), uint8; slicing decodes only the tiles it touches.
+        Shape (height, width), uint8 or float32; slicing decodes only the tiles it touches.
     spacing_um : float
         µm per px.
     """
@@ -97,13 +105,13 @@ class Raster:
         return self.pixels.shape
 
     def rows(self, first_row: int, n_rows: int) -> np.ndarray:
-        """Rows as an ndarray of shape (n_rows, width), uint8; fewer at the end.
+        """Rows as an ndarray of shape (n_rows, width); fewer at the end.
 
         The rows of tiles last touched stay decoded: bands that overlap, or are lower than a tile,
         cost nothing more as long as they are read from the top down.
         """
         last_row = min(first_row + n_rows, self.shape[0])
-        found = np.empty((last_row - first_row, self.shape[1]), np.uint8)
+        found = np.empty((last_row - first_row, self.shape[1]), self.pixels.dtype)
         touched = range(first_row // TILE_PX, -(-last_row // TILE_PX))
         self._decoded = {i: tiles for i, tiles in self._decoded.items() if i in touched}
         for i in touched:
@@ -121,14 +129,14 @@ class Raster:
 
         Returns
         -------
-        ndarray of shape (bottom - top, right - left), uint8
+        ndarray of shape (bottom - top, right - left)
         """
         return self.pixels[top:bottom, left:right]
 
     def thinned(self, step: int) -> np.ndarray:
         """Every `step`-th pixel of every `step`-th row, for a picture."""
         height, width = self.shape
-        found = np.empty((-(-height // step), -(-width // step)), np.uint8)
+        found = np.empty((-(-height // step), -(-width // step)), self.pixels.dtype)
         for first, n in bands(len(found), max(1, TILE_PX // step)):
             rows = self.rows(first * step, (n - 1) * step + 1)
             found[first : first + n] = rows[::step, ::step]
@@ -149,12 +157,14 @@ def read_raster(path: str | Path) -> tuple[np.ndarray, float]:
     return raster.rows(0, raster.shape[0]), raster.spacing_um
 
 
-def _tiles(rows: ReadRows, shape: tuple[int, int], below: Spool | None) -> Iterator[np.ndarray]:
+def _tiles(
+    rows: ReadRows, shape: tuple[int, int], below: Spool | None, dtype: DTypeLike
+) -> Iterator[np.ndarray]:
     """Cut bands into tiles, and fill the next coarser level on the way."""
     height, width = shape
     part_rows = min(TILE_PX, band_rows(width, band_px=_BAND_PX))
     for top, n_rows in bands(height, TILE_PX):
-        band = np.empty((n_rows, width), np.uint8)
+        band = np.empty((n_rows, width), dtype)
         for first, n in bands(n_rows, part_rows):
             band[first : first + n] = rows(top + first, n)
         if below is not None:

@@ -7,6 +7,7 @@ follows know nothing else.
 """
 
 import platform
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -30,6 +31,7 @@ _SAME = (
     "architecture",
     "encoder",
     "head",
+    "border_latents",
     "downsampling",
 )
 
@@ -54,7 +56,9 @@ def build_model(entry: dict, *, seed: int = 0, pretrained: bool = True) -> nn.Mo
 
 def _histocae(entry: dict, pretrained: bool) -> nn.Module:
     names = ("patch_px", "head", "dropout", "downsampling")
-    return HistoCAEClassifier(**{name: entry[name] for name in names})
+    return HistoCAEClassifier(
+        **{name: entry[name] for name in names}, border_latents=entry.get("border_latents", 0)
+    )
 
 
 def _mr_histocae(entry: dict, pretrained: bool) -> nn.Module:
@@ -141,6 +145,24 @@ def load_model(path: str | Path, *, name: str, entry: dict) -> nn.Module:
     """
     model = build_model(entry, pretrained=False)
     return _filled(model, path, name=name, entry=entry)
+
+
+def load_members(
+    paths: Sequence[str | Path], *, entries: Mapping[str, dict]
+) -> dict[str, nn.Module]:
+    """Load one network or the members of an ensemble, see `load_model`.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        Their weights.
+    entries : mapping of str to dict
+        Name and entry of each.
+    """
+    return {
+        name: load_model(path, name=name, entry=entry)
+        for path, (name, entry) in zip(paths, entries.items(), strict=True)
+    }
 
 
 def load_autoencoder(path: str | Path, *, name: str, entry: dict) -> HistoCAE:

@@ -1,7 +1,7 @@
 """The scores of a slide's patches as a Zarr v3 store."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +9,11 @@ import numpy as np
 import zarr
 
 from microtome.bands import bands
+from microtome.errors import InputError
 from microtome.files import atomic
 from microtome.grids import Grid
+from microtome.map_names import ALEATORIC, EPISTEMIC, PROBABILITY, of_member
+from microtome.prefetching import mapped
 from microtome.zarr_files import create_store, open_store, read_grid, write_columns
 
 # A chunk is a file: large enough that they are few, small enough to be held.
@@ -21,20 +24,21 @@ _MOST_LIKELY = 0.5  # the more likely of two classes
 
 def write_scores(
     path: str | Path,
-    parts: Iterable[tuple[np.ndarray, np.ndarray]],
+    parts: Iterable[tuple[np.ndarray, Mapping[str, np.ndarray]]],
     grid: Grid,
     *,
     origin: dict,
 ) -> None:
-    """Write the probability maps of a slide's patches, as they come.
+    """Write the maps of a slide's patches, as they come, while the next ones are computed.
 
     Parameters
     ----------
     path : str or Path
         The store's folder, ``.zarr``.
-    parts : iterable of (index, probability)
-        Which patches of `grid`, in any order, and their tumour probability (n, h, w), float32: one
-        value for a patch (h = w = 1) or a map of it.
+    parts : iterable of (index, maps)
+        Which patches of `grid`, in any order, and by name (``probability``, others) their maps
+        (n, h, w), float32: one value for a patch (h = w = 1) or many. All parts have the same
+        names and shapes.
     grid : Grid
         All patches that were to be scored. Those of which there is no part have NaN.
     origin : dict
@@ -44,24 +48,32 @@ def write_scores(
     with atomic(path) as temporary:
         group = create_store(temporary, grid, origin)
         write_columns(group, grid)
-        chunks = None
-        for index, probability in parts:
+        arrays: dict[str, _Chunks] = {}
+
+        def put(part: tuple[np.ndarray, Mapping[str, np.ndarray]]) -> None:
+            index, maps = part
             if is_scored[index].any() or len(np.unique(index)) != len(index):
                 raise ValueError("a patch was scored twice")
             is_scored[index] = True
-            chunks = chunks or _Chunks(group, (len(grid), *probability.shape[1:]))
-            chunks.put(index, probability)
-        (chunks or _Chunks(group, (len(grid), 1, 1))).flush()
+            for name, values in maps.items():
+                if name not in arrays:
+                    arrays[name] = _Chunks(group, name, (len(grid), *values.shape[1:]))
+                arrays[name].put(index, values)
+
+        for _ in mapped(put, parts, workers=1):
+            pass
+        for array in arrays.values() or [_Chunks(group, PROBABILITY, (len(grid), 1, 1))]:
+            array.flush()
         group.attrs["unreadable_patches"] = int(np.count_nonzero(~is_scored))
 
 
 class _Chunks:
-    """The array of probabilities while it is filled: the chunks last touched are in memory."""
+    """An array of maps while it is filled: the chunks last touched are in memory."""
 
-    def __init__(self, group: zarr.Group, shape: tuple[int, int, int]) -> None:
+    def __init__(self, group: zarr.Group, name: str, shape: tuple[int, int, int]) -> None:
         self._size = min(max(1, shape[0]), max(1, _CHUNK_BYTES // (4 * shape[1] * shape[2])))
         self._array = group.create_array(
-            "probability",
+            name,
             shape=shape,
             dtype=np.float32,
             chunks=(self._size, *shape[1:]),
@@ -106,11 +118,16 @@ class Scores:
         Tumour probability; NaN throughout a patch that could not be read.
     attributes : dict
         Where the scores came from.
+    aleatoric, epistemic : zarr.Array of shape (n_patches, h, w), float32, optional
+        Variance over test-time augmentations and over the members of an ensemble, where there
+        were any.
     """
 
     grid: Grid
     probability: zarr.Array | np.ndarray
     attributes: dict
+    aleatoric: zarr.Array | None = None
+    epistemic: zarr.Array | None = None
 
     def tumour_shares(self) -> np.ndarray:
         """Share of each patch's map with a probability of 0.5 or more; NaN where unreadable.
@@ -129,10 +146,24 @@ class Scores:
         return found
 
 
-def open_scores(path: str | Path) -> Scores:
-    """Open a store that `write_scores` wrote."""
+def open_scores(path: str | Path, *, member: str | None = None) -> Scores:
+    """Open a store that `write_scores` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        The store.
+    member : str, optional
+        The scores of one member of the ensemble, not of all together.
+    """
     group = open_store(path)
-    return Scores(read_grid(group), group["probability"], dict(group.attrs))
+    found = {
+        part: group.get(of_member(member, part) if member else part)
+        for part in (PROBABILITY, ALEATORIC, EPISTEMIC)
+    }
+    if found[PROBABILITY] is None:
+        raise InputError(f"{path} holds no scores of {member}; delete it and run again")
+    return Scores(read_grid(group), attributes=dict(group.attrs), **found)
 
 
 def score_attributes(path: str | Path) -> dict:

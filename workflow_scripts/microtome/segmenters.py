@@ -1,6 +1,14 @@
-"""The segmenters that HistoCAE is compared with (Roy et al. 2021, table 1).
+"""Segmenters: networks that give every pixel of a patch a class.
 
-U-Net, DeepLabV3, PSPNet and the encoders are those of segmentation-models-pytorch.
+U-Net, SegNet, DeepLabV3, PSPNet, RefineNet and Mobile-UNet are what HistoCAE is compared with (Roy
+et al. 2021, table 1). U-Net with DenseNet-121 (encoder: densenet121) and with Inception-ResNet-V2
+(inceptionresnetv2), and DeepLabV3+ with Xception, are the ensemble of the generalized framework
+(2021, "Network architecture"); UNet++ with EfficientNet-B0 is the joint classification and
+segmentation's (2022, section 3.4).
+
+The encoders, U-Net, DeepLabV3, DeepLabV3+ and PSPNet are those of segmentation-models-pytorch (smp)
+and timm. Their hubs have the encoders' ImageNet weights; the weights from Pascal VOC that the
+framework's DeepLabV3+ starts from are not to be had.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,9 +23,11 @@ from microtome.errors import InputError, one_line
 from microtome.pretrained import Normalization, fetching, is_file, load_weights
 from microtome.refinenet import RefineNet
 from microtome.segnet import SegNet
+from microtome.unet_plus_plus import UNetPlusPlus
 
 # What an entry without an encoder gets: that of the network's own paper where smp has it. SegNet
-# is its encoder mirrored, so that it has no other.
+# is its encoder mirrored, so that it has no other. DeepLabV3+ dilates its encoder, for which its
+# paper aligns Xception (section 3.2, here timm's; the first Xception, smp's, pools and cannot be).
 DEFAULT_ENCODERS: dict[str, str | None] = {
     "unet": "resnet34",
     "segnet": None,
@@ -25,6 +35,8 @@ DEFAULT_ENCODERS: dict[str, str | None] = {
     "pspnet": "resnet101",
     "refinenet": "resnet101",
     "mobile_unet": "mobilenet_v2",
+    "deeplabv3_plus": "tu-xception65",
+    "unet_plus_plus": "efficientnet-b0",
 }
 _SEGNET_ENCODER = "vgg16_bn"
 # The encoders halve an image five times.
@@ -38,6 +50,14 @@ _PIXELS = {
     "xception": _HALVES,
     "timm-tf_efficientnet_lite": _HALVES,
     "dpn": (constants.IMAGENET_DPN_MEAN, constants.IMAGENET_DPN_STD),
+}
+
+# Layers that smp keeps though they are behind the last features it gives, by how their encoder's
+# name begins. Nothing would train them, and gradients of several GPUs cannot be averaged then.
+_BEHIND_FEATURES = {
+    "efficientnet-": ("_conv_head", "_bn1"),
+    "timm-efficientnet-": ("conv_head", "bn2"),
+    "timm-tf_efficientnet_": ("conv_head", "bn2"),
 }
 
 
@@ -92,11 +112,19 @@ def _encoder_name(architecture: str, encoder: str | None) -> str:
 
 
 def _unet(encoder: str) -> nn.Module:
-    return smp.Unet(encoder, encoder_weights=None, classes=2)
+    # Up by bilinear interpolation, as in the generalized framework; Roy et al. do not say.
+    return smp.Unet(encoder, encoder_weights=None, classes=2, decoder_interpolation="bilinear")
 
 
 def _deeplabv3(encoder: str) -> nn.Module:
     return smp.DeepLabV3(encoder, encoder_weights=None, classes=2)
+
+
+def _deeplabv3_plus(encoder: str) -> nn.Module:
+    # The paper's rates at output stride 16 (DeepLabV3, section 3.3); smp's are those of stride 8.
+    return smp.DeepLabV3Plus(
+        encoder, encoder_weights=None, classes=2, decoder_atrous_rates=(6, 12, 18)
+    )
 
 
 def _pspnet(encoder: str) -> nn.Module:
@@ -112,6 +140,10 @@ def _refinenet(encoder: str) -> nn.Module:
     return RefineNet(encoder=smp.encoders.get_encoder(encoder), classes=2)
 
 
+def _unet_plus_plus(encoder: str) -> nn.Module:
+    return UNetPlusPlus(encoder=smp.encoders.get_encoder(encoder))
+
+
 _MAKERS: dict[str, Callable[[str], nn.Module]] = {
     "unet": _unet,
     "segnet": _segnet,
@@ -119,19 +151,23 @@ _MAKERS: dict[str, Callable[[str], nn.Module]] = {
     "pspnet": _pspnet,
     "refinenet": _refinenet,
     "mobile_unet": _unet,
+    "deeplabv3_plus": _deeplabv3_plus,
+    "unet_plus_plus": _unet_plus_plus,
 }
 
 
 class PatchSegmenter(nn.Module):
-    """A network of table 1 with two classes: logits of {not tumour, tumour} for every pixel.
+    """A network with two classes: logits of {not tumour, tumour} for every pixel.
 
     Parameters
     ----------
-    architecture : {'unet', 'segnet', 'deeplabv3', 'pspnet', 'refinenet', 'mobile_unet'}
-        The network; Mobile-UNet is U-Net over MobileNet V2.
+    architecture : str
+        One of 'unet', 'segnet', 'deeplabv3', 'pspnet', 'refinenet', 'mobile_unet',
+        'deeplabv3_plus', 'unet_plus_plus'; Mobile-UNet is U-Net over MobileNet V2.
     encoder : str or None
         A name of segmentation-models-pytorch; None is `DEFAULT_ENCODERS`. SegNet takes none.
-        DeepLabV3 and PSPNet need one that can be dilated, which VGG and DenseNet cannot.
+        DeepLabV3, DeepLabV3+ and PSPNet need one that can be dilated, which VGG, DenseNet,
+        Inception and smp's Xception cannot.
     pretrained : str
         'none': random weights, which follow from torch's seed. 'hub': the encoder's ImageNet
         weights, fetched by segmentation-models-pytorch. Else a local ``.safetensors`` file of the
@@ -161,6 +197,7 @@ class PatchSegmenter(nn.Module):
             self.network.encoder.load_state_dict(_fetched(encoder))
         if from_file:
             load_weights(self.network.encoder, pretrained, name=f"encoder {encoder}")
+        _drop_behind_features(self.network.encoder, encoder)
         self.normalization = Normalization(mean=mean, std=std)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -172,6 +209,13 @@ class PatchSegmenter(nn.Module):
                 f" be multiples of {SIDE_MULTIPLE_PX} px"
             )
         return self.network(self.normalization(images))
+
+
+def _drop_behind_features(module: nn.Module, encoder: str) -> None:
+    for beginning, layers in _BEHIND_FEATURES.items():
+        if encoder.startswith(beginning):
+            for layer in layers:
+                delattr(module, layer)
 
 
 def _fetched(encoder: str) -> dict[str, torch.Tensor]:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from microtome.datasets import Patches, Truth
+from microtome.datasets import Patches
 from microtome.errors import InputError
 from microtome.grids import Grid
 from microtome.handles import Handles
 from microtome.inspection import open_inspected
+from microtome.moves import STILL, Move, Moves
+from microtome.patch_sources import MovableSource, MovableTruth
 from microtome.slides import Slide
 
 # An open slide holds its tables of tiles, a few MB, and a file or a few.
@@ -20,6 +22,10 @@ _MOST_OPEN = 64
 
 class SlideData(Patches):
     """Labelled patches of several slides, read from the slides each time they are needed.
+
+    So they can be moved, anew in each epoch. A patch that is moved keeps the label of its place in
+    the grid: with the rule that one px makes a tumour patch it may then hold no tumour, as in the
+    generalized framework. What lies outside the slide is white, and no tumour.
 
     A grid says which patches these are: what is not to be trained on is left out of it. A patch
     that cannot be read is an error and not skipped, for then batches would no longer follow from
@@ -37,7 +43,7 @@ class SlideData(Patches):
         Further spacings in µm per px: images of the same size in px about the same centres.
     own : bool
         Whether to read the patches' own spacing, which comes first.
-    truths
+    truths, moves
         See `Patches`.
     """
 
@@ -51,15 +57,16 @@ class SlideData(Patches):
         workers: int = 1,
         spacings_um: Sequence[float] = (),
         own: bool = True,
-        truths: Sequence[Truth] = (),
+        truths: Sequence[MovableTruth] = (),
+        moves: Moves | None = None,
     ) -> None:
         infos = {name: info for name, info, _ in slides}
         opened = Handles(_Opener(infos, spacing_tolerance, upsample), Slide.close, _most_open)
-        sources = [
+        sources: list[MovableSource] = [
             _SlidePatches(name, info, grid, opened, spacings_um=tuple(spacings_um), own=own)
             for name, info, grid in slides
         ]
-        super().__init__(sources, labelled=labelled, workers=workers, truths=truths)
+        super().__init__(sources, labelled=labelled, workers=workers, truths=truths, moves=moves)
 
 
 def _most_open() -> int:
@@ -120,7 +127,7 @@ class _SlidePatches:
         """Which patches these are: changes with the slide, the grid and the spacings."""
         return self._identity
 
-    def read(self, row: int, out: np.ndarray) -> None:
+    def read(self, row: int, out: np.ndarray, move: Move = STILL) -> None:
         """Read one patch, and what lies about its centre at the further spacings."""
         handle = self._opened[self.slide]
         slide = handle.value
@@ -129,13 +136,15 @@ class _SlidePatches:
         if self._own:
             scales.insert(0, self._scale)
         step = self._stride_px * self._scale
-        x_px, y_px = int(self._column[row]) * step, int(self._row[row]) * step
+        x_px = int(self._column[row]) * step + move.x_px * self._scale
+        y_px = int(self._row[row]) * step + move.y_px * self._scale
         try:
-            for image, scale in zip(out, scales, strict=True):
-                shift = (self._scale - scale) * side / 2
-                image[...] = slide.read(x_px + shift, y_px + shift, side, side, scale=scale)
+            for image, still in zip(out, scales, strict=True):
+                scale = still * move.zoom
+                inset = (self._scale - scale) * side / 2
+                image[...] = slide.read(x_px + inset, y_px + inset, side, side, scale=scale)
         except InputError as error:
             raise InputError(
-                f"{error}; leave the slide out, or train on stored patches, which leave out what"
-                " cannot be read"
+                f"{error}; leave the slide out, or train on stored patches (no codec none, no"
+                " shift_px or zoom), which leave out what cannot be read"
             ) from error

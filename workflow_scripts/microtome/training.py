@@ -2,24 +2,22 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from microtome.checkpoints import History, resume, save_checkpoint
+from microtome.colour_changes import ColourChanges, changed
 from microtome.datasets import Patches
 from microtome.devices import autocast, default_device, needs_loss_scaling
 from microtome.errors import InputError
 from microtome.images import as_input
 from microtome.logs import log
+from microtome.optimization import Objective, Step, make_optimizer
 from microtome.processes import is_first, share, shared, summed
 from microtome.schedules import is_over, learning_rate_of
 
-# (model, images (B, 3, H, W), labels (B,)) -> scalars by name, means over the batch; "loss" is what
-# is minimized. With further spacings images are (B, spacings, 3, H, W); truths are (B, H, W).
-Objective = Callable[[nn.Module, torch.Tensor, torch.Tensor], dict[str, torch.Tensor]]
 _CONSTANT = {"kind": "constant"}
 
 
@@ -32,16 +30,22 @@ def fit(
     epochs: int,
     batch: int,
     learning_rate: float,
-    beta1: float,
     seed: int,
     checkpoint: str | Path,
     identity: dict,
+    optimizer: str = "adam",
+    beta1: float = 0.9,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
     schedule: dict = _CONSTANT,
     patience: int | None = None,
     balanced: bool = False,
     compiled: bool = False,
+    frozen_epochs: int = 0,
+    encoder: nn.Module | None = None,
+    colours: ColourChanges | None = None,
 ) -> History:
-    """Train `model` with Adam; it ends with the weights of the epoch of least validation loss.
+    """Train `model`; it ends with the weights of the epoch of least validation loss.
 
     Without validation patches the last epoch counts. After each epoch everything the next one
     depends on is written to `checkpoint`; order, augmentation, learning rate and dropout follow
@@ -59,14 +63,16 @@ def fit(
         Patches; `validation` may be empty.
     epochs, batch : int
         Passes over the patches at most, and patches a step, of all processes together.
-    learning_rate, beta1 : float
-        Of Adam.
+    learning_rate : float
+        Of the first epoch.
     seed : int
         Decides order, augmentation and dropout.
     checkpoint : str or Path
         File to resume from and to write.
     identity : dict
         What the run is, of what JSON can hold; a checkpoint of another identity is not resumed.
+    optimizer, beta1, momentum, weight_decay
+        See `microtome.optimization.make_optimizer`.
     schedule : dict
         See `microtome.schedules.learning_rate_of`.
     patience : int, optional
@@ -75,6 +81,12 @@ def fit(
         See `Patches.shuffled`.
     compiled : bool
         Whether to have torch.compile make faster kernels of the network first: some minutes.
+    frozen_epochs : int
+        In so many first epochs the weights and the batch-norm statistics of `encoder` stand still.
+    encoder : nn.Module, optional
+        The part of `model` that can be frozen.
+    colours : ColourChanges, optional
+        How far the colours of training patches are changed; of validation patches never.
 
     Returns
     -------
@@ -85,8 +97,14 @@ def fit(
     Raises
     ------
     InputError
-        If the loss is no longer a number, or the GPU's memory does not hold two patches.
+        If the loss is no longer a number, the GPU's memory does not hold two patches, or there is
+        nothing to freeze.
     """
+    if frozen_epochs and encoder is None:
+        raise InputError(
+            f"training: frozen_epochs is {frozen_epochs}, but a model of this kind has no encoder"
+            " to freeze; leave frozen_epochs out"
+        )
     device = default_device()
     model.to(device, memory_format=torch.channels_last)
     if len(train) < 2 * share()[1]:
@@ -96,10 +114,17 @@ def fit(
     trained = shared(model)
     if compiled:
         trained = torch.compile(trained)
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, betas=(beta1, 0.999))
+    descent = make_optimizer(
+        model.parameters(),
+        optimizer,
+        learning_rate=learning_rate,
+        beta1=beta1,
+        momentum=momentum,
+        weight_decay=weight_decay,
+    )
     scaler = torch.amp.GradScaler(device.type, enabled=needs_loss_scaling(device))
-    history, best = resume(checkpoint, identity, model=model, optimizer=optimizer, scaler=scaler)
-    step = _Step(trained, objective, optimizer, scaler)
+    history, best = resume(checkpoint, identity, model=model, optimizer=descent, scaler=scaler)
+    step = Step(trained, objective, descent, scaler)
     for epoch in range(len(history) + 1, epochs + 1):
         losses = [_judged(row) for row in history]
         if is_over(losses, patience=patience):
@@ -109,20 +134,25 @@ def fit(
         rate = learning_rate_of(
             epoch, base=learning_rate, epochs=epochs, schedule=schedule, losses=losses
         )
-        for group in optimizer.param_groups:
+        for group in descent.param_groups:
             group["lr"] = rate
         # Dropout; a hash of ints is the same everywhere.
         torch.manual_seed(hash((seed, epoch, share()[0])))
-        batches = train.shuffled(batch, seed=seed, epoch=epoch, balanced=balanced, share=share())
-        n_together = [min(batch, len(train) - first) for first in range(0, len(train), batch)]
-        means = step.all(model.train(), batches, n_together)
+        model.train()
+        frozen = encoder.eval() if epoch <= frozen_epochs else None
+        means = _epoch(
+            step,
+            train,
+            batch=batch,
+            seed=seed,
+            epoch=epoch,
+            balanced=balanced,
+            colours=colours,
+            frozen=frozen,
+        )
         row = {"epoch": epoch, "learning_rate": rate, **means.row("train")}
         row |= measure(model, objective, validation, batch=batch).row("validation")
-        for part in ("train_loss", "validation_loss"):
-            if not math.isfinite(row.get(part, 0)):
-                raise InputError(
-                    f"training: {part} is {row[part]} in epoch {epoch}; lower learning_rate"
-                )
+        _require_numbers(row)
         history.append(row)
         if row is _best_row(history):
             best = {name: value.detach().clone() for name, value in model.state_dict().items()}
@@ -133,7 +163,7 @@ def fit(
                 history,
                 model=model,
                 best=best,
-                optimizer=optimizer,
+                optimizer=descent,
                 scaler=scaler,
             )
         speed = len(train) / (time.perf_counter() - started)
@@ -143,81 +173,38 @@ def fit(
     return history
 
 
-class _Step:
-    """One step of the optimizer on one batch, in parts where the GPU's memory asks for it."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        objective: Objective,
-        optimizer: torch.optim.Optimizer,
-        scaler: torch.amp.GradScaler,
-    ) -> None:
-        self._model, self._objective = model, objective
-        self._optimizer, self._scaler = optimizer, scaler
-        self._n_parts = 1
-
-    def all(
-        self,
-        model: nn.Module,
-        batches: Iterable[tuple[torch.Tensor, torch.Tensor]],
-        n_together: list[int],
-    ) -> "_Means":
-        """A step on each batch; `n_together` are the patches of all processes in each."""
-        device = next(model.parameters()).device
-        means = _Means()
-        # A last batch may be left out.
-        for (images, labels), n in zip(batches, n_together, strict=False):
-            # The mean of the processes' gradients is to be that of the whole batch.
-            weight = len(images) * share()[1] / n
-            scalars = self(as_input(images, device), labels.to(device), weight=weight)
-            means.add(scalars, len(images))
-        return means
-
-    def __call__(
-        self, images: torch.Tensor, labels: torch.Tensor, *, weight: float
-    ) -> dict[str, torch.Tensor]:
-        while True:
-            try:
-                scalars = self._backward(images, labels, weight)
-                break
-            except torch.OutOfMemoryError as error:
-                self._shrink(len(images), error)
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
-        return scalars
-
-    def _backward(
-        self, images: torch.Tensor, labels: torch.Tensor, weight: float
-    ) -> dict[str, torch.Tensor]:
-        self._optimizer.zero_grad(set_to_none=True)
-        sums: dict[str, torch.Tensor] = {}
-        n_parts = min(self._n_parts, len(images))
-        for part, of_part in zip(images.chunk(n_parts), labels.chunk(n_parts), strict=True):
-            with autocast(images.device):
-                scalars = self._objective(self._model, part, of_part)
-            share_of_batch = len(part) / len(images)
-            self._scaler.scale(scalars["loss"] * (weight * share_of_batch)).backward()
-            for name, value in scalars.items():
-                sums[name] = sums.get(name, 0) + value.detach() * share_of_batch
-        return sums
-
-    def _shrink(self, n: int, error: torch.OutOfMemoryError) -> None:
-        # No part of a single patch: batch norm has no variance of one.
-        if share()[1] > 1 or self._n_parts * 4 > n:
-            raise InputError(
-                f"training: {n} patches in {self._n_parts} parts do not fit into the memory of the"
-                " GPU; lower batch, or patch_px, in the model's entry"
-            ) from error
-        self._n_parts *= 2
-        log.warning(
-            "a batch of %d patches does not fit into the memory of the GPU: it is computed in %d"
-            " parts (batch norm sees a part at a time); lower batch to be rid of this",
-            n,
-            self._n_parts,
+def _epoch(
+    step: Step,
+    data: Patches,
+    *,
+    batch: int,
+    seed: int,
+    epoch: int,
+    balanced: bool,
+    colours: ColourChanges | None,
+    frozen: nn.Module | None,
+) -> "_Means":
+    """A step on each batch of an epoch."""
+    device = default_device()
+    number, of = share()
+    batches = data.shuffled(batch, seed=seed, epoch=epoch, balanced=balanced, share=(number, of))
+    n_together = [min(batch, len(data) - first) for first in range(0, len(data), batch)]
+    means = _Means()
+    # A last batch may be left out.
+    for i, ((pixels, labels), n) in enumerate(zip(batches, n_together, strict=False)):
+        images = as_input(pixels, device)
+        if colours:
+            changes = colours.drawn(n, seed=seed, epoch=epoch, batch=i, share=(number, of))
+            images = changed(images, changes)
+        # The mean of the processes' gradients is to be that of the whole batch.
+        scalars = step(
+            images,
+            labels.to(device),
+            weight=len(images) * of / n,
+            frozen=frozen.parameters() if frozen else (),
         )
-        self._optimizer.zero_grad(set_to_none=True)
-        torch.cuda.empty_cache()
+        means.add(scalars, len(images))
+    return means
 
 
 @torch.no_grad()
@@ -255,6 +242,14 @@ class _Means:
         values = list(self._sums.values())
         *sums, n = summed(torch.stack([*values, torch.full_like(values[0], self._n)])).tolist()
         return {f"{prefix}_{name}": s / n for name, s in zip(self._sums, sums, strict=True)}
+
+
+def _require_numbers(row: dict[str, float]) -> None:
+    for part in ("train_loss", "validation_loss"):
+        if not math.isfinite(row.get(part, 0)):
+            raise InputError(
+                f"training: {part} is {row[part]} in epoch {row['epoch']}; lower learning_rate"
+            )
 
 
 def _judged(row: dict[str, float]) -> float:

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from microtome.datasets import PatchData, Patches
+from microtome.errors import InputError
 from microtome.files import read_json
 from microtome.grids import Grid
+from microtome.moves import Moves
 from microtome.rasters import open_raster
 from microtome.slide_data import SlideData
 from microtome.truth_patches import TruthPatches
@@ -51,6 +53,7 @@ def open_training_data(
     own: bool = True,
     truths: Sequence[str | Path] = (),
     max_blob_px: int = 0,
+    moves: Moves | None = None,
 ) -> Patches:
     """Open the patches of several slides.
 
@@ -72,11 +75,23 @@ def open_training_data(
         The slides' truth maps, where the truth of every px is wanted.
     max_blob_px
         See `TruthPatches`.
+    moves : Moves, optional
+        How far patches are moved in training, with grids only.
 
     Returns
     -------
     Patches
+
+    Raises
+    ------
+    InputError
+        If stored patches are to be moved.
     """
+    if moves and patches and not inspected:
+        raise InputError(
+            f"augmentation.shift_px and zoom: the patches of {Path(patches[0]).stem} are stored and"
+            " cannot be moved; train on the slides, or leave both out"
+        )
     settings = {
         "labelled": labelled,
         "workers": workers,
@@ -92,7 +107,7 @@ def open_training_data(
         grid = grid.subset(grid.tissue_fraction > min_tissue_fraction)
         slides.append((Path(path).stem, read_json(info), grid))
     found = _truths(truths, [grid for *_, grid in slides] if truths else [], max_blob_px)
-    return SlideData(slides, truths=found, **settings, **slide_settings)
+    return SlideData(slides, truths=found, moves=moves, **settings, **slide_settings)
 
 
 def _truths(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from microtome.devices import use_threads
 from microtome.model_training import pretrain, train_model
+from microtome.moves import Moves
 from microtome.pretrained import read_safetensors
 from microtome.processes import is_first
 from microtome.registry import save_weights
@@ -83,6 +84,7 @@ def train_step(
         "workers": threads,
         "spacings_um": entry.get("further_spacings_um", ()),
         "max_blob_px": entry.get("max_blob_px", 0),
+        "moves": Moves.of(entry.get("augmentation", {})),
     }
     train, validation = (
         open_training_data(**data[part], **settings) for part in ("train", "validation")

@@ -3,6 +3,7 @@
 import numpy as np
 from skimage.morphology import remove_small_holes
 
+from microtome.moves import STILL, Move
 from microtome.rasters import Raster
 from microtome.tumour import VIABLE
 
@@ -39,7 +40,7 @@ class TruthPatches:
         self._row, self._column = row, column
         self._stride_px, self._scale, self._max_blob_px = stride_px, scale, max_blob_px
 
-    def read(self, row: int, out: np.ndarray) -> None:
+    def read(self, row: int, out: np.ndarray, move: Move = STILL) -> None:
         """Read the truth of one patch, 1 viable tumour and 0 not.
 
         Parameters
@@ -48,21 +49,31 @@ class TruthPatches:
             Which patch.
         out : ndarray of shape (side, side), uint8
             Where to.
+        move : Move
+            Where the patch is read instead of its own place. The same holes are closed: of as many
+            px at another zoom as are as large on the slide.
         """
         # A hole that is to be closed and reaches into the patch lies wholly within this margin.
-        margin = self._max_blob_px
-        top, left = (int(n[row]) * self._stride_px - margin for n in (self._row, self._column))
-        side = len(out) + 2 * margin
-        mask = self._viable(top, left, side)
+        margin = round(self._max_blob_px / move.zoom**2)
+        side = len(out)
+        centre = (
+            int(self._row[row]) * self._stride_px + move.y_px + side / 2,
+            int(self._column[row]) * self._stride_px + move.x_px + side / 2,
+        )
+        mask = self._viable(centre, side + 2 * margin, move.zoom)
         if margin:
-            mask = remove_small_holes(mask, max_size=self._max_blob_px)
-        out[...] = mask[margin : margin + len(out), margin : margin + len(out)]
+            mask = remove_small_holes(mask, max_size=margin)
+        out[...] = mask[margin : margin + side, margin : margin + side]
 
-    def _viable(self, top: int, left: int, side: int) -> np.ndarray:
-        """Viable tumour at the centres of patch px, (side, side), bool; none outside the slide."""
+    def _viable(self, centre: tuple[float, float], side: int, zoom: float) -> np.ndarray:
+        """Viable tumour at the centres of px, (side, side), bool; none outside the slide.
+
+        `centre` is row and column in px of the grid, `zoom` how many of them a px is.
+        """
+        from_centre = (np.arange(side) + 0.5 - side / 2) * zoom
         places, inside = [], []
-        for first, size in zip((top, left), self._truth.shape, strict=True):
-            place = np.floor((first + np.arange(side) + 0.5) * self._scale).astype(np.int64)
+        for middle, size in zip(centre, self._truth.shape, strict=True):
+            place = np.floor((middle + from_centre) * self._scale).astype(np.int64)
             inside.append((place >= 0) & (place < size))
             places.append(place[inside[-1]])
         mask = np.zeros((side, side), bool)

@@ -4,12 +4,13 @@ Generalized framework, "viable tumour burden": threshold, morphology, convex hul
 whole tumour = hull AND tissue; burden = viable area / whole area.
 """
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
 from microtome.bands import ReadRows, band_rows, bands
-from microtome.components import drop_small
+from microtome.components import drop_small, keep_seeded
 from microtome.hulls import hull_corners, hull_rows
 from microtome.masks import opened_rows
 from microtome.spools import Spool, spooled
@@ -28,6 +29,7 @@ def viable_mask(
     max_hole_um2: float,
     min_area_um2: float,
     beside: str | Path,
+    low_threshold: float | None = None,
     n_rows: int | None = None,
 ) -> Spool:
     """Segment viable tumour.
@@ -49,6 +51,10 @@ def viable_mask(
         Smaller holes are filled, smaller pieces dropped.
     beside : str or Path
         The mask is kept on disk beside it.
+    low_threshold : float, optional
+        Not above `threshold`: tumour from this probability on too, in the pieces (4-connected)
+        that hold a px of `threshold` or more. Hysteresis as in Canny, "A computational approach to
+        edge detection", 1986.
     n_rows : int, optional
         Rows of a band; the mask does not depend on it.
 
@@ -58,13 +64,20 @@ def viable_mask(
         Viable tumour; inside the tissue; to be closed.
     """
 
-    def likely(first: int, n: int) -> np.ndarray:
-        return np.nan_to_num(probability(first, n), nan=-1.0) >= threshold
+    def from_on(least: float) -> ReadRows:
+        return lambda first, n: np.nan_to_num(probability(first, n), nan=-1.0) >= least
 
     radius_px = round(opening_um / spacing_um)
     n_rows = n_rows or max(band_rows(shape[1]), 4 * radius_px)
-    opened = opened_rows(likely, shape, radius_px)
-    mask = spooled(opened, shape, bool, beside=beside, n_rows=n_rows)
+    likely = from_on(threshold)
+    with ExitStack() as until_opened:
+        if low_threshold is not None:
+            joined = spooled(from_on(low_threshold), shape, bool, beside=beside, n_rows=n_rows)
+            until_opened.enter_context(joined)
+            keep_seeded(joined, likely, n_rows=n_rows)
+            likely = joined.rows
+        opened = opened_rows(likely, shape, radius_px)
+        mask = spooled(opened, shape, bool, beside=beside, n_rows=n_rows)
     try:
         drop_small(mask, max_hole_um2 / spacing_um**2, of=False, n_rows=n_rows)
         for band in bands(shape[0], n_rows):

@@ -1,0 +1,111 @@
+rule stitch_uncertainty:
+    """Average the variances of overlapping patches into one map of the slide."""
+    input:
+        inspected="results/slides/{slide}.json",
+        scores=scores_of,
+    output:
+        uncertainty="results/uncertainty/{uncertainty}/{model}/{slide}.tif",
+    log:
+        "logs/stitch_uncertainty/{uncertainty}/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/stitch_uncertainty/{uncertainty}/{model}/{slide}.tsv"
+    wildcard_constraints:
+        uncertainty="aleatoric|epistemic",
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=slide_memory,
+        runtime=slide_runtime,
+    params:
+        member=part_of_scores,
+        spacing_um=config["heatmap"]["spacing_um"],
+        blending=config["inference"]["blending"],
+        slide=config["slide"],
+        code=code("stitch_uncertainty.py"),
+    script:
+        "../workflow_scripts/stitch_uncertainty.py"
+
+
+rule summarize_uncertainty:
+    """Say how uncertain a slide's map is, and between what bounds its tumour burden lies."""
+    input:
+        uncertainty=uncertainty_of_slide,
+        tissue="results/tissue/{slide}.tif",
+        tumour="results/tumour/{model}/{slide}.tif",
+        burden="results/burden/{model}/{slide}.json",
+        of_members=burdens_of_members,
+    output:
+        summary="results/uncertainty/{model}/{slide}.json",
+    log:
+        "logs/summarize_uncertainty/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/summarize_uncertainty/{model}/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=slide_memory,
+        runtime=slide_runtime,
+    params:
+        kinds=uncertainties,
+        code=code("summarize_uncertainty.py"),
+    script:
+        "../workflow_scripts/summarize_uncertainty.py"
+
+
+rule uncertainty_table:
+    """Uncertainty and burden interval of all scored slides in one table."""
+    input:
+        summaries=of_scored_slides("results/uncertainty/{model}/{slide}.json"),
+    output:
+        table=report(
+            "results/uncertainty/{model}.tsv",
+            caption="captions/uncertainty.rst",
+            category="2 Slides",
+            labels={"model": "{model}", "slide": "all", "result": "uncertainty"},
+        ),
+    log:
+        "logs/uncertainty_table/{model}.log",
+    benchmark:
+        "benchmarks/uncertainty_table/{model}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        code=code("uncertainty_table.py"),
+    script:
+        "../workflow_scripts/uncertainty_table.py"
+
+
+rule uncertainty_figure:
+    """Slide, heatmap and where the model is unsure, side by side."""
+    input:
+        overview="results/overviews/{slide}.jpg",
+        tissue="results/tissue/{slide}.tif",
+        heatmap="results/heatmaps/{model}/{slide}.tif",
+        tumour="results/tumour/{model}/{slide}.tif",
+        uncertainty=uncertainty_of_slide,
+        summary="results/uncertainty/{model}/{slide}.json",
+        truth=truth_file,
+    output:
+        figure=report(
+            "results/figures/{model}/uncertainty/{slide}.png",
+            caption="captions/uncertainty_figure.rst",
+            category="2 Slides",
+            labels={"model": "{model}", "slide": "{slide}", "result": "uncertainty"},
+        ),
+    log:
+        "logs/uncertainty_figure/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/uncertainty_figure/{model}/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=slide_memory,
+        runtime=slide_runtime,
+    params:
+        kinds=uncertainties,
+        code=code("uncertainty_figure.py"),
+    script:
+        "../workflow_scripts/uncertainty_figure.py"

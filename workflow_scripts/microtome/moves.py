@@ -1,0 +1,81 @@
+"""Patches moved at random: another centre and another spacing in every epoch.
+
+The shift is that of Khened et al. 2021 (generalized framework, "Data augmentation": the centre
+within 128 px of the patch's own), the zoom the scaling of Park et al. 2022 (joint classification
+and segmentation).
+"""
+
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+
+# Of one patch; eight bytes, for ten million have to fit.
+_MOVE = np.dtype([("x_px", np.int16), ("y_px", np.int16), ("zoom", np.float32)])
+
+
+class Move(NamedTuple):
+    """Where a patch is read instead of its own place.
+
+    Attributes
+    ----------
+    x_px, y_px : int
+        How far its centre lies to the right and below, in patch px.
+    zoom : float
+        Its spacing over its own; above 1 it shows more of the slide.
+    """
+
+    x_px: int = 0
+    y_px: int = 0
+    zoom: float = 1.0
+
+
+STILL = Move()
+
+
+@dataclass(frozen=True)
+class Moves:
+    """How far patches are moved.
+
+    Parameters
+    ----------
+    shift_px : int
+        The centre is moved by whole px, uniformly among all within this distance: at the slide's
+        own spacing a moved patch is pixels of the slide as they are. At most 1024.
+    zoom : float
+        The spacing is multiplied by a number uniform in 1 - `zoom` ... 1 + `zoom`; below 1.
+    """
+
+    shift_px: int = 0
+    zoom: float = 0.0
+
+    @classmethod
+    def of(cls, augmentation: dict) -> "Moves | None":
+        """Take what is set in the section ``augmentation`` of an entry; None where nothing is."""
+        given = {f.name: augmentation[f.name] for f in fields(cls) if augmentation.get(f.name)}
+        return cls(**given) if given else None
+
+    def drawn(self, n: int, *, seed: int, epoch: int) -> np.ndarray:
+        """Draw the moves of an epoch, from a generator of its own.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        seed, epoch : int
+            They follow from these alone.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Fields ``x_px``, ``y_px`` (int16) and ``zoom`` (float32): see `Move`.
+        """
+        generator = np.random.default_rng([seed, epoch, 1])
+        moves = np.empty(n, _MOVE)
+        radius = self.shift_px
+        y_px, x_px = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+        within = np.argwhere(x_px**2 + y_px**2 <= radius**2).astype(np.int16) - radius
+        chosen = within[generator.integers(0, len(within), n, dtype=np.int32)]
+        moves["y_px"], moves["x_px"] = chosen.T
+        moves["zoom"] = generator.uniform(1 - self.zoom, 1 + self.zoom, n)
+        return moves

@@ -1,0 +1,94 @@
+"""Losses of dense segmentation: cross-entropy, the Dice loss, and both together.
+
+The Dice losses count all px of a batch as one heap: patches without tumour have no Dice of their
+own. Where a batch is spread over GPUs or computed in parts, that is all px of each part.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch.nn import functional
+
+# Nothing to find and nothing found is a loss of 0, not 0 / 0. One pixel counts 1.
+_EPSILON = 1e-6
+
+
+def dice_loss(probability: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """1 - 2 sum(p g) / (sum(p^2) + sum(g^2)), sums over all px of the batch.
+
+    Generalized framework (2021), equation 1. Both sums get 1e-6 more, so that a map of zeros and an
+    empty truth are a loss of 0.
+
+    Parameters
+    ----------
+    probability : Tensor of shape (B, H, W), float
+        p, in [0, 1].
+    truth : Tensor of shape (B, H, W), any number or bool
+        g, 0 or 1.
+
+    Returns
+    -------
+    Tensor of shape (), float32
+        In [0, 1].
+    """
+    p, g = probability.float(), truth.float()
+    overlap = 2 * (p * g).sum()
+    return 1 - (overlap + _EPSILON) / (p.square().sum() + g.square().sum() + _EPSILON)
+
+
+def tumour_dice_loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """The Dice loss of tumour alone (joint classification and segmentation, 2022, section 3.4).
+
+    Equation 1 there prints the overlap alone, half of it and without "1 -"; what is minimized is
+    that of `dice_loss`.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (B, 2, H, W), float
+        Of {not tumour, tumour}.
+    truth : Tensor of shape (B, H, W), any number or bool
+        1 tumour, 0 not.
+
+    Returns
+    -------
+    Tensor of shape (), float32
+    """
+    return dice_loss(_probabilities(logits)[:, 1], truth)
+
+
+def hybrid_loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """0.5 cross-entropy + 0.25 Dice loss of tumour + 0.25 Dice loss of the rest.
+
+    Generalized framework (2021), equation 3 with its alpha, beta and gamma. The cross-entropy is
+    the mean over px; equation 2 prints a sum, and lacks the minus sign without which it would be
+    maximized.
+
+    Parameters
+    ----------
+    logits, truth
+        See `tumour_dice_loss`.
+
+    Returns
+    -------
+    Tensor of shape (), float32
+    """
+    other, tumour = _probabilities(logits).unbind(dim=1)
+    rest = 1 - truth.float()
+    overlap = dice_loss(tumour, truth) + dice_loss(other, rest)
+    return 0.5 * cross_entropy(logits, truth) + 0.25 * overlap
+
+
+def cross_entropy(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Mean cross-entropy of all px, as float32; logits and truth as in `tumour_dice_loss`."""
+    return functional.cross_entropy(logits.float(), truth.long())
+
+
+def _probabilities(logits: torch.Tensor) -> torch.Tensor:
+    return logits.float().softmax(dim=1)
+
+
+LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "cross_entropy": cross_entropy,
+    "hybrid": hybrid_loss,
+    "dice": tumour_dice_loss,
+}

@@ -1,0 +1,81 @@
+"""What the uncertainty maps of a slide come to, and what they mean for its tumour burden."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from microtome.bands import ReadRows, band_rows, bands
+from microtome.tumour import NONE
+
+LARGEST_VARIANCE = 0.25  # of anything in [0, 1]: half of it 0, half 1
+_N_BINS = 2**12
+
+
+def uncertainty_summary(
+    variance: ReadRows, tissue: ReadRows, labels: ReadRows, shape: tuple[int, int]
+) -> dict[str, float | None]:
+    """Summarize an uncertainty map.
+
+    Parameters
+    ----------
+    variance : callable
+        Rows of the map, float; NaN where nothing was scored.
+    tissue : callable
+        Rows of the tissue mask at its spacing, bool or 0/1.
+    labels : callable
+        Rows of the tumour map, see `microtome.tumour`.
+    shape : tuple of int
+        Height and width of all three.
+
+    Returns
+    -------
+    dict
+        ``tissue_mean`` and ``tissue_95`` (95th percentile, to 1/4096 of the largest standard
+        deviation) over scored tissue, ``tumour_mean`` over the whole tumour; None where there is
+        none.
+    """
+    counts = np.zeros(_N_BINS, np.int64)
+    sums, n_px = np.zeros(2), np.zeros(2, np.int64)
+    for band in bands(shape[0], band_rows(shape[1])):
+        values = variance(*band)
+        known = ~np.isnan(values) & (tissue(*band) != 0)
+        of_tumour = known & (labels(*band) != NONE)
+        for place, chosen in enumerate((values[known], values[of_tumour])):
+            sums[place] += chosen.sum(dtype=np.float64)
+            n_px[place] += chosen.size
+        share = np.sqrt(np.clip(values[known] / LARGEST_VARIANCE, 0, 1))
+        counts += np.bincount(np.rint(share * (_N_BINS - 1)).astype(np.int64), minlength=_N_BINS)
+    means = [float(s / n) if n else None for s, n in zip(sums, n_px, strict=True)]
+    return {"tissue_mean": means[0], "tissue_95": _percentile(counts), "tumour_mean": means[1]}
+
+
+def burden_interval(burden: float, of_members: Sequence[float]) -> dict[str, float]:
+    """The spread of the tumour burden over an ensemble.
+
+    Parameters
+    ----------
+    burden : float
+        By all members together.
+    of_members : sequence of float
+        By each alone, with the same segmentation.
+
+    Returns
+    -------
+    dict
+        ``burden``, ``burden_low`` and ``burden_high`` (the least and the largest of them all) and
+        ``burden_sd`` (sample standard deviation of the members). A range, no confidence interval:
+        of three networks that err alike the truth may lie far outside.
+    """
+    return {
+        "burden": burden,
+        "burden_low": min(burden, *of_members),
+        "burden_high": max(burden, *of_members),
+        "burden_sd": float(np.std(of_members, ddof=1)),
+    }
+
+
+def _percentile(counts: np.ndarray) -> float | None:
+    if not counts.any():
+        return None
+    place = np.searchsorted(np.cumsum(counts), 0.95 * counts.sum())
+    return float((place / (_N_BINS - 1)) ** 2 * LARGEST_VARIANCE)
