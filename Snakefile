@@ -28,7 +28,7 @@ include: "rules/compression.smk"
 
 wildcard_constraints:
     slide="[A-Za-z0-9_-][A-Za-z0-9._-]*",
-    model="[A-Za-z0-9_-]+",
+    model="|".join(RUNS),
     grid="[0-9.]+um_[0-9]+px_every[0-9]+px",
     patches="[0-9.]+um_[0-9]+px_every[0-9]+px(_with(_[0-9.]+um)+)?",
     spacing="[0-9.]+",

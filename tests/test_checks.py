@@ -217,6 +217,24 @@ def test_a_dot_in_the_name_of_a_model():
     assert "." not in line.split("(")[1]
 
 
+@pytest.mark.parametrize("name", ["table1", "calibration", "uncertainty"])
+def test_a_model_named_like_a_table(name):
+    """Its table would lie where another one does."""
+    assert mistake_in(changed("models", name, value=CONFIG["models"]["colour"])) == (
+        f"config: models: {name!r} is the name of a table of results; give the model another"
+    )
+
+
+@pytest.mark.parametrize("low", [0.6, 0.9])
+def test_a_low_threshold_above_the_other(low):
+    """Hysteresis grows from the higher threshold down to the lower one."""
+    config = changed("segmentation", "low_threshold", value=low)
+    assert mistake_in(config) == (
+        f"config: segmentation.low_threshold: {low} is larger than "
+        + ("segmentation.threshold 0.7" if low > 0.7 else "models.unet.threshold 0.5")
+    )
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_number_that_is_none_in_the_config(value):
     """.nan and .inf, which YAML knows, are no spacing."""
@@ -615,3 +633,68 @@ def test_recipes_have_the_papers_settings(name):
         for n in range(1, 8):
             assert config["models"][f"histocae{n}"]["training"] == fitting
             assert config["models"][f"histocae{n}"]["head"] == "paper"
+
+
+PAPERS_FCNS = ["unet_densenet121", "unet_inception_resnet_v2", "deeplabv3_plus_xception"]
+
+
+@pytest.mark.parametrize("name", ["generalized_paip", "generalized_camelyon", "digestpath"])
+def test_recipes_of_the_generalized_framework(name):
+    """What Khened et al. state: three FCNs, 256 and 1024 px, half overlapping, the hybrid loss."""
+    recipe = yaml.safe_load((ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8"))
+    config = merged(CONFIG, recipe)
+    models = config["models"]
+    assert models["generalized"]["members"] == PAPERS_FCNS
+    assert (config["inference"]["overlap"], config["inference"]["blending"]) == (0.5, "mean")
+    assert config["patches"]["label_rule"] == "any"
+    members = [models[member] for member in PAPERS_FCNS]
+    assert [m["architecture"] for m in members] == ["unet", "unet", "deeplabv3_plus"]
+    assert [m["encoder"].partition(".")[0] for m in members] == [
+        "densenet121",
+        "inceptionresnetv2",
+        "tu-xception65",
+    ]
+    assert len({m["validation_fold"] for m in members}) == 3
+    for member in members:
+        assert (member["patch_px"], member["inference_patch_px"]) == (256, 1024)
+        assert member["loss"] == "hybrid"
+        assert member["augmentation"]["shift_px"] == 128
+        deltas = [member["augmentation"][k] for k in ("brightness", "contrast", "hue")]
+        assert deltas == [pytest.approx(64 / 255, abs=1e-3), 0.75, 0.25]
+        assert member["augmentation"]["saturation"] == 0.04
+        assert member["training"]["balanced"]
+        assert member["training"]["patience"] == 1
+        assert member["training"]["schedule"]["kind"] == "step"
+        assert member["spacing_um"] == (0.25 if name == "generalized_camelyon" else 0.5)
+    assert [m["training"].get("frozen_epochs") for m in members] == [2, 2, None]
+    if name == "generalized_camelyon":
+        assert config["tissue"]["variant"] == "camelyon"
+
+
+def test_recipe_of_the_joint_paper():
+    """Park et al.: 224 px, UNet++ with Dice loss, votes at 4, 16 and 64 times 0.5 µm."""
+    recipe = yaml.safe_load((ROOT / "recipes" / "joint_liver.yaml").read_text(encoding="utf-8"))
+    models = merged(CONFIG, recipe)["models"]
+    unet = models["unet_plus_plus"]
+    assert (unet["encoder"], unet["loss"], unet["patch_px"]) == ("efficientnet-b0", "dice", 224)
+    efficientnet = {
+        "batch": 64,
+        "optimizer": "sgd",
+        "learning_rate": 1e-4,
+        "momentum": 0.9,
+        "weight_decay": 1e-4,
+        "schedule": {"kind": "plateau", "patience": 8, "factor": 0.1},
+    }
+    resnet = {
+        "epochs": 200,
+        "batch": 64,
+        "learning_rate": 1e-6,
+        "schedule": {"kind": "plateau", "patience": 25, "factor": 0.1},
+    }
+    for vote, stated in (("efficientnet_b0", efficientnet), ("resnet50", resnet)):
+        members = [models[member] for member in models[f"vote_{vote}"]["members"]]
+        assert [m["spacing_um"] for m in members] == [2.0, 8.0, 32.0]
+        for member in members:
+            assert (member["architecture"], member["patch_px"]) == (vote, 224)
+            assert member["training"].items() >= stated.items()
+            assert {"shift_px", "zoom", "blur_px"} <= member["augmentation"].keys()

@@ -10,6 +10,7 @@ from torch import nn
 from microtome import encode_once
 from microtome.encode_once import score_shared, shares_latents
 from microtome.errors import InputError
+from microtome.folding import folded
 from microtome.grids import Grid, lattice
 from microtome.histocae import HistoCAEClassifier
 from microtome.inference import score
@@ -132,11 +133,31 @@ def test_equal_with_the_papers_head(path):
     require_equal(shared(path, model, grid), one_by_one(model, grid))
 
 
-@pytest.mark.parametrize("region_px", [96, 128, 207, 208, 300, 2048])
+@pytest.mark.parametrize("region_px", [50, 96, 128, 207, 208, 300, 2048])
 def test_equal_for_regions_of_any_size(path, model, region_px):
-    """From a single window to more than the slide."""
+    """From less than a window to more than the slide."""
     grid = lattice_of(16, holes=False)
     require_equal(shared(path, model, grid, region_px=region_px), one_by_one(model, grid))
+
+
+def test_the_head_takes_windows_in_parts(path, model, monkeypatch):
+    """So that copies of latents stay few; each window keeps its own logits."""
+    monkeypatch.setattr(encode_once, "_HEAD_WINDOWS", 10)
+    grid = lattice_of(32)
+    require_equal(shared(path, model, grid), one_by_one(model, grid))
+
+
+def test_batch_norms_are_folded(path, model, monkeypatch):
+    """Half of the encoder's time on a CPU."""
+    noted = []
+
+    def noting(layers: nn.Sequential) -> nn.Sequential:
+        noted.append(layers)
+        return folded(layers)
+
+    monkeypatch.setattr(encode_once, "folded", noting)
+    shared(path, model, lattice_of(80))
+    assert noted == ([] if torch.cuda.is_available() else [model.encoder])
 
 
 def test_equal_with_more_latents_dropped(path):
@@ -333,10 +354,13 @@ def test_fewer_regions_at_a_time_where_memory_ends(path, model, caplog):
 def test_fewer_windows_at_a_time_where_memory_ends(path, model, caplog):
     """Single windows are halved down likewise."""
     grid = grid_of([(0, 5 * c) for c in range(6)], patch_px=96, stride_px=16)
-    found = shared(path, limited(3), grid, region_px=255)
+    found = shared(path, limited(1), grid, region_px=255)
     require_equal(found, one_by_one(model, grid))
-    said = [record.getMessage() for record in caplog.records]
-    assert said[0].startswith("7 patches do not fit into the memory of the GPU: going on with 3;")
+    said = [record.getMessage().partition(";")[0] for record in caplog.records]
+    assert said == [
+        "7 patches do not fit into the memory of the GPU: going on with 3",
+        "3 patches do not fit into the memory of the GPU: going on with 1",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -400,7 +424,8 @@ def test_a_compiled_encoder_is_asked_for_one_shape(path, model, monkeypatch, mos
         return run
 
     monkeypatch.setattr(torch, "compile", compiled)
-    grid = lattice_of(80, holes=False)
+    # Three regions.
+    grid = grid_of([(r, c) for r in range(2) for c in range(6)], patch_px=96, stride_px=80)
     found = shared(path, model, grid, region_px={1: 176, 2: 255}[most], compiled=True)
     require_equal(found, one_by_one(model, grid))
     assert set(shapes) == {(most, 3, 176, 176)}

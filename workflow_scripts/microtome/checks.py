@@ -2,16 +2,16 @@
 
 import csv
 import math
-import re
 from collections import Counter
 from pathlib import Path
 
 import yaml
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, relevance
+from jsonschema.exceptions import relevance
 
 from microtome.ensemble_checks import check_members
 from microtome.errors import InputError
+from microtome.schema_messages import key_of, words_of
 
 FILE_COLUMNS = ("path", "annotation", "viable_mask", "whole_mask")
 _NUMBERS = {"fold": int, "burden": float, "spacing_um": float}
@@ -26,7 +26,7 @@ def check_config(config: dict, *, schema: str | Path) -> None:
         One line that names the key.
     """
     _require_finite(config, ())
-    _validate(config, schema, lambda error: f"config: {_key(error)}")
+    _validate(config, schema, lambda error: f"config: {key_of(error)}")
     missing = [name for name in config["run"] if name not in config["models"]]
     if missing:
         known = ", ".join(config["models"])
@@ -179,7 +179,7 @@ def read_sheet(
         _validate(
             values,
             schema,
-            lambda error, line=line: f"slide sheet {path}, line {line}: {_key(error)}",
+            lambda error, line=line: f"slide sheet {path}, line {line}: {key_of(error)}",
         )
         if values["slide"] in sheet:
             raise InputError(
@@ -252,49 +252,4 @@ def _validate(values: dict, schema: str | Path, where) -> None:
     if errors:
         # The deepest cause: that says most.
         error = max(errors, key=lambda error: len(error.absolute_path))
-        raise InputError(f"{where(error)}{_say(error)}")
-
-
-def _key(error: ValidationError) -> str:
-    key = ".".join(str(part) for part in error.absolute_path)
-    return f"{key}: " if key else ""
-
-
-def _say(error: ValidationError) -> str:
-    text = error.message.splitlines()[0]
-    if error.validator == "additionalProperties":
-        known = ", ".join(error.schema.get("properties", {}))
-        unknown = re.search(r"\((.*) (?:was|were) unexpected\)", text)
-        return f"unknown key {unknown.group(1) if unknown else text}; known keys are {known}"
-    if error.validator == "required":
-        return text.replace("is a required property", "is missing")
-    if error.validator == "const":
-        return f"{error.instance!r} should be {error.validator_value}"
-    if error.validator == "oneOf" and all(
-        {"const", "type"} & set(s) for s in error.validator_value
-    ):
-        known = " or ".join(map(_alternative, error.validator_value))
-        return f"{error.instance!r} is not {known}"
-    if error.validator == "pattern":
-        return _say_pattern(error.instance, error.validator_value)
-    return text
-
-
-def _alternative(schema: dict) -> str:
-    """One of the things that a value may be: a word, or a number from here to there."""
-    if "const" in schema:
-        return str(schema["const"])
-    limits = [
-        f"{word} {schema[key]}"
-        for word, key in (("from", "minimum"), ("to", "maximum"))
-        if key in schema
-    ]
-    return " ".join(["a whole number" if schema["type"] == "integer" else "a number", *limits])
-
-
-def _say_pattern(name: str, pattern: str) -> str:
-    """Say what is wrong with a name; patterns allow letters, digits, _, - and some a dot inside."""
-    if "." in pattern and name.startswith("."):
-        return f"{name!r} begins with a dot"
-    allowed = "letters, digits, . _ -" if "." in pattern else "letters, digits, _ -"
-    return f"{name!r} has characters that are not allowed ({allowed})"
+        raise InputError(f"{where(error)}{words_of(error)}")

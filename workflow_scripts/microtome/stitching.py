@@ -78,7 +78,7 @@ class Stitcher:
     def encoded_rows(self, first_row: int, n_rows: int) -> np.ndarray:
         """What a heatmap holds, see `encode`: ndarray of shape (n_rows, width), uint8."""
         found = np.empty((n_rows, self.shape[1]), np.uint8)
-        # A patch is decoded in each band that it touches: of half its height, in three at most.
+        # A patch is decoded anew in each band that it touches: not many, of half its height.
         height = max(band_rows(self.shape[1], band_px=_SUM_BAND_PX), int(self._side / 2))
         for first, n in bands(n_rows, height):
             found[first : first + n] = encode(self.rows(first_row + first, n))
