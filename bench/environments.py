@@ -14,6 +14,10 @@ REQUIREMENTS = {
     "pyvips": "pyvips==3.2.0 pyvips-binary==8.18.7 numpy==2.4.6",
     "cucim": "cucim-cu12==26.10.0 pillow==13.0.0",
     "tiatoolbox": "tiatoolbox==2.1.3",
+    "monai": (
+        "monai==1.6.1 torch==2.13.0 openslide-python==1.4.7 openslide-bin==4.0.1.2"
+        " cucim-cu12==26.10.0 zarr==3.1.6"
+    ),
     # With Zarr 3 it does not start.
     "wsinfer": (
         "wsinfer==0.6.1 torch==2.13.0 openslide-python==1.4.7 openslide-bin==4.0.1.2"

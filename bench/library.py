@@ -1,7 +1,7 @@
-"""Importing this makes the library of the repository importable as `microtome`."""
+"""Importing this makes `microtome` importable, and what the peers' scripts share."""
 
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "workflow_scripts"))
+sys.path[:0] = [str(ROOT / "workflow_scripts"), str(ROOT / "bench" / "peers")]

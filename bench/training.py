@@ -23,7 +23,7 @@ import library  # noqa: F401, makes the library importable
 import numpy as np
 import torch
 
-from microtome import inference, training
+from microtome import optimization, training
 from microtome.datasets import PatchData
 from microtome.devices import autocast, default_device, use_threads
 from microtome.grids import Grid
@@ -130,7 +130,7 @@ def _measured(
             return torch.autocast(device.type, enabled=False)
         return torch.autocast(device.type, dtype=getattr(torch, precision))
 
-    training.autocast = inference.autocast = context if device.type == "cuda" else autocast
+    training.autocast = optimization.autocast = context if device.type == "cuda" else autocast
     training.needs_loss_scaling = lambda _: precision == "float16"
     memory = InMemory(len(data) // batch * batch)
     loss = ReconstructionLoss(mse=0.5, ssim=0.5, mae=0.5)

@@ -114,8 +114,9 @@ def test_an_ensemble_runs(make_workflow):
         json.loads((results / "burden" / m / "demo-10.json").read_text())["burden"]
         for m in ("generalized", *members)
     ]
-    assert float(row["burden_low"]) == pytest.approx(min(burdens), abs=1e-5)
-    assert float(row["burden_high"]) == pytest.approx(max(burdens), abs=1e-5)
+    assert float(row["burden"]) == pytest.approx(burdens[0], abs=1e-5)
+    assert float(row["burden_sd"]) == pytest.approx(np.std(burdens[1:], ddof=1), abs=1e-5)
+    assert 0 <= float(row["burden_low"]) <= float(row["burden"]) <= float(row["burden_high"]) <= 1
     for kind in ("aleatoric", "epistemic"):
         variance = open_raster(results / "uncertainty" / kind / "generalized" / "demo-10.tif")
         values = variance.rows(0, variance.shape[0])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -181,6 +182,40 @@ def test_only_the_patches_of_a_band_are_read():
     Stitcher(grid, Stored(), size_px=(40, 800), scale=1.0).rows(400, 16)
     first, last = min(p.start for p in asked), max(p.stop for p in asked) - 1
     assert (grid.y_px[first] + 8 > 400) & (grid.y_px[last] < 416)
+
+
+def test_every_chunk_of_a_store_is_read_once_a_band(monkeypatch):
+    """A chunk is decoded whole: nothing that is read lies in two, and no two readings in one."""
+    heatmap = np.random.default_rng(5).random((64, 40)).astype(np.float32)
+    grid, patches = cut(heatmap, side=8, stride=4)
+    stored = zarr.create_array({}, shape=patches.shape, chunks=(7, 8, 8), dtype=np.float32)
+    stored[:] = patches
+    asked, read = [], zarr.Array.__getitem__
+
+    def noted(array: zarr.Array, part: slice) -> np.ndarray:
+        asked.append((part.start // 7, (part.stop - 1) // 7))
+        return read(array, part)
+
+    monkeypatch.setattr(zarr.Array, "__getitem__", noted)
+    found = Stitcher(grid, stored, size_px=(40, 64), scale=1.0).rows(10, 20)
+    np.testing.assert_allclose(found, heatmap[10:30], atol=1e-6)
+    assert all(first == last for first, last in asked)
+    assert len(set(asked)) == len(asked) > 5
+
+
+def test_bands_are_half_as_high_as_a_patch(monkeypatch):
+    """Of large patches on a wide slide: lower bands would decode each patch many times."""
+    asked = []
+
+    def noted(stitcher: Stitcher, first_row: int, n_rows: int) -> np.ndarray:
+        asked.append((first_row, n_rows))
+        return np.zeros((n_rows, stitcher.shape[1]))
+
+    monkeypatch.setattr(Stitcher, "rows", noted)
+    grid = grid_of([(0, 0)], patch_px=1000)
+    maps = np.zeros((1, 1, 1), np.float32)
+    Stitcher(grid, maps, size_px=(3000, 1200), scale=1.0).encoded_rows(100, 900)
+    assert asked == [(100, 500), (600, 400)]
 
 
 def test_a_slide_without_scores_is_all_nan():

@@ -39,15 +39,36 @@ def test_nothing_to_summarize():
 
 
 def test_interval_by_hand():
-    """The least and the largest of all; of .2, .4 and .6 the standard deviation is .2."""
-    found = burden_interval(0.3, [0.2, 0.6, 0.4])
+    """Of .2, .3 and .4 the standard deviation is .1; Student's t of two degrees is 4.303."""
+    found = burden_interval(0.5, [0.2, 0.4, 0.3])
+    reach = 4.302653 * 0.1 * np.sqrt(4 / 3)
     assert found == {
-        "burden": 0.3,
-        "burden_low": 0.2,
-        "burden_high": 0.6,
-        "burden_sd": pytest.approx(0.2),
+        "burden": 0.5,
+        "burden_low": pytest.approx(0.5 - reach),
+        "burden_high": pytest.approx(0.5 + reach),
+        "burden_sd": pytest.approx(0.1),
     }
-    assert burden_interval(0.7, [0.2, 0.6])["burden_high"] == 0.7
+
+
+def test_interval_stays_a_share():
+    """A burden is neither below 0 nor above 1; members that agree leave no room."""
+    found = burden_interval(0.5, [0.1, 0.9])
+    assert (found["burden_low"], found["burden_high"]) == (0.0, 1.0)
+    found = burden_interval(0.3, [0.3, 0.3, 0.3])
+    assert (found["burden_low"], found["burden_high"]) == (0.3, 0.3)
+
+
+def test_interval_covers_one_more_draw():
+    """Of members and truth from one normal distribution, the truth is inside 95 times in 100."""
+    rng = np.random.default_rng(0)
+    draws = rng.normal(0.5, 0.02, (4000, 4))
+    inside = [
+        (found := burden_interval(float(np.mean(members)), members))["burden_low"]
+        <= truth
+        <= found["burden_high"]
+        for truth, *members in draws.tolist()
+    ]
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.015)
 
 
 def test_float_rasters_come_back(tmp_path):
@@ -77,7 +98,7 @@ def test_summary_of_files(tmp_path):
     maps = {"epistemic": paths["epistemic"]}
     settings = {"maps": maps, "tissue": paths["tissue"], "tumour": paths["tumour"]}
     found = summarize("s", burden=burdens[0], of_members=burdens[1:], **settings)
-    assert (found["burden_low"], found["burden_high"]) == (0.4, 0.7)
+    assert (found["burden_low"], found["burden_high"]) == (0.0, 1.0)  # 0.4 and 0.7 say nothing
     assert found["epistemic_tissue_mean"] == pytest.approx(0.03)
     assert found["epistemic_tumour_mean"] == pytest.approx(0.04)
     alone = summarize("s", burden=burdens[0], of_members=[], **settings)

@@ -74,7 +74,7 @@ def score_shared(
     region_px : int
         Largest side of the regions that are encoded. Neighbours overlap by patch less stride, so
         larger ones are less work; but from 512 x 1024 px on a layer takes 32 MiB, for which a CPU
-        gets fresh memory from the system each time, at a third of the speed.
+        gets fresh memory from the system each time, at two thirds of the speed.
     batch : int, optional
         Regions hold together no more px than so many patches, on a GPU; on a CPU it is one region
         at a time. Fewer, with a warning, where the GPU's memory asks for it.

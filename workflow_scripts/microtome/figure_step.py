@@ -79,7 +79,7 @@ def draw_uncertainty(
     title = f"{name}  ·  {model}"
     if "burden" in found:
         low, high = found["burden_low"], found["burden_high"]
-        title += f"  ·  tumour burden {found['burden']:.0%}, its members {low:.0%} to {high:.0%}"
+        title += f"  ·  tumour burden {found['burden']:.0%} ({low:.0%} to {high:.0%})"
     uncertainty_figure(
         figure,
         title=title,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import stats
 
 from microtome.bands import ReadRows, band_rows, bands
 from microtome.tumour import NONE
@@ -50,7 +51,7 @@ def uncertainty_summary(
 
 
 def burden_interval(burden: float, of_members: Sequence[float]) -> dict[str, float]:
-    """The spread of the tumour burden over an ensemble.
+    """Between what bounds the tumour burden lies, by the spread of an ensemble.
 
     Parameters
     ----------
@@ -62,15 +63,18 @@ def burden_interval(burden: float, of_members: Sequence[float]) -> dict[str, flo
     Returns
     -------
     dict
-        ``burden``, ``burden_low`` and ``burden_high`` (the least and the largest of them all) and
-        ``burden_sd`` (sample standard deviation of the members). A range, no confidence interval:
-        of three networks that err alike the truth may lie far outside.
+        ``burden``; ``burden_sd``, the members' sample standard deviation; ``burden_low`` and
+        ``burden_high``, the 95 % prediction interval about the burden, t sd sqrt(1 + 1/n) to either
+        side and within [0, 1]: as if the truth were one more member. It is wide, for a few members
+        say little, and yet too narrow where they all err alike.
     """
+    n, sd = len(of_members), float(np.std(of_members, ddof=1))
+    reach = float(stats.t.ppf(0.975, n - 1)) * sd * (1 + 1 / n) ** 0.5
     return {
         "burden": burden,
-        "burden_low": min(burden, *of_members),
-        "burden_high": max(burden, *of_members),
-        "burden_sd": float(np.std(of_members, ddof=1)),
+        "burden_low": max(0.0, burden - reach),
+        "burden_high": min(1.0, burden + reach),
+        "burden_sd": sd,
     }
 
 
