@@ -140,9 +140,11 @@ def test_an_ensemble_runs(make_workflow):
 
 
 def test_the_joint_recipe_runs(make_workflow):
-    """UNet++ and both votes: a class for the slide, by the patches of three spacings."""
+    """UNet++ and a vote: a class for the slide, by the patches of three spacings."""
     workflow = make_workflow()
     config = scaled_down("joint_liver")
+    assert config["run"][:2] == ["unet_plus_plus", "vote_efficientnet_b0"]
+    config["run"] = config["run"][:2]  # the other vote is the same with another network
     for name, model in config["models"].items():
         if "spacing_um" in model:
             coarse = {"4x": 1.0, "16x": 2.0, "64x": 4.0}.get(name.rpartition("_")[2], 2.0)
@@ -151,13 +153,12 @@ def test_the_joint_recipe_runs(make_workflow):
     done = workflow.run()
     assert done.returncode == 0, done.stdout
     results = workflow.folder / "results"
-    for name in ("efficientnet_b0", "resnet50"):
-        (row,) = table(results / "votes" / f"vote_{name}.tsv")
-        assert (row["slide"], row["truth"]) == ("demo-10", "tumour")
-        assert row["class"] in ("tumour", "other")
-        each = [int(row[f"{name}_{scale}_patches"]) for scale in ("4x", "16x", "64x")]
-        assert sum(each) == int(row["patches"])
-        assert each[0] > each[1] > each[2] > 0
+    (row,) = table(results / "votes" / "vote_efficientnet_b0.tsv")
+    assert (row["slide"], row["truth"]) == ("demo-10", "tumour")
+    assert row["class"] in ("tumour", "other")
+    each = [int(row[f"efficientnet_b0_{scale}_patches"]) for scale in ("4x", "16x", "64x")]
+    assert sum(each) == int(row["patches"])
+    assert each[0] > each[1] > each[2] > 0
     assert [r["model"] for r in table(results / "evaluation" / "table1.csv")] == ["unet_plus_plus"]
     history = table(results / "models" / "unet_plus_plus" / "training_curves.csv")
     assert 0 < float(history[0]["train_loss"]) < 1  # Dice loss

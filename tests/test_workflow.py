@@ -160,7 +160,7 @@ def edited(workflow: Workflow, file: str, old: str, new: str) -> set[str]:
 
 def test_changed_stitching_reruns_stitching_and_what_follows(finished):
     """An edit of the stitching reruns no training, no scoring, nothing before it."""
-    planned = edited(finished, "stitching.py", "total / count", "total / (count + 0)")
+    planned = edited(finished, "stitching.py", "total / weights", "total / (weights + 0)")
     assert planned >= {"stitch_heatmap", "segment", "tumour_burden", "slide_figure"}
     assert planned <= {
         "stitch_heatmap",
@@ -171,6 +171,9 @@ def test_changed_stitching_reruns_stitching_and_what_follows(finished):
         "evaluate_slide",
         "evaluate",
         "compare_models",
+        "tumour_polygons",
+        "count_pixels",
+        "calibration_tables",
     }
 
 
@@ -199,12 +202,16 @@ def test_changed_setting_reruns_what_it_is_about(finished):
 def test_recipes_are_valid_configs(finished, recipe):
     """Every recipe passes the schema and gives a plan."""
     text = (REPOSITORY / "recipes" / recipe).read_text()
+    rows = {
+        slide: {**row, "split": row["split"].replace("validation", "train"), "fold": fold}
+        for fold, (slide, row) in enumerate(SMALL_COHORT.items(), start=1)
+    }
     finished.configure(
-        {**yaml.safe_load(text), "slides": "slides.tsv", "demo": SMALL_CONFIG["demo"]}
+        {**yaml.safe_load(text), "slides": "slides.tsv", "demo": SMALL_CONFIG["demo"]}, rows
     )
     planned = finished.planned()
-    finished.configure(SMALL_CONFIG)
-    assert "pretrain_cae" in planned
+    finished.configure(SMALL_CONFIG, SMALL_COHORT)
+    assert planned & {"pretrain_cae", "train_segmenter"}
 
 
 def apply_config(finished: Workflow) -> dict:
