@@ -11,8 +11,7 @@ NO_DATA = 0
 _STEPS = 254
 # Px of a band whose sums are formed at a time.
 _SUM_BAND_PX = 2**19
-# Of the Gaussian window, in sides of a patch; and the least weight a px has.
-_SIGMA, _LEAST_WEIGHT = 1 / 8, 1e-3
+_SIGMA = 1 / 8  # of the Gaussian window, in sides of a patch
 
 
 def encode(probability: np.ndarray) -> np.ndarray:
@@ -162,7 +161,7 @@ class Stitcher:
 def _bell(pixel: np.ndarray, start: float, side: float) -> np.ndarray:
     """A Gaussian about the middle of a patch, never quite 0: a px may have no other patch."""
     offset = (pixel + 0.5 - start) / side - 0.5
-    return np.maximum(np.exp(-(offset**2) / (2 * _SIGMA**2)), _LEAST_WEIGHT)
+    return np.exp(-(offset**2) / (2 * _SIGMA**2))
 
 
 def _steps(places: np.ndarray) -> np.ndarray | slice:
