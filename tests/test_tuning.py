@@ -84,6 +84,15 @@ def test_threshold_that_separates(tmp_path):
     assert with_chosen_threshold({"threshold": 0.7}, None) == {"threshold": 0.7}
 
 
+def test_glass_does_not_count(tmp_path):
+    """Only px of tissue choose: of those beside it nothing is known."""
+    slide = write_slide(tmp_path, "s", *drawn(0, times=1.0))
+    tissue = np.zeros((SIDE, SIDE))
+    tissue[:, :10] = 1
+    write_array(slide["tissue"], tissue, spacing_um=8.0)
+    assert tune("m", [slide], is_calibrated=False, **STITCHING)["px"] == 10 * SIDE
+
+
 @pytest.mark.parametrize(("value", "numbers"), [(0, (0, 1600)), (1, (1600, 0))])
 def test_both_classes_are_needed(tmp_path, value, numbers):
     """Validation slides of one class say nothing of a threshold; nor do none."""

@@ -32,6 +32,13 @@ def test_all_patches_vote_together():
     }
 
 
+def test_a_patch_of_which_half_is_tumour_votes_for_it():
+    """Of a map of four px two are tumour."""
+    maps = np.array([[[0.9, 0.9], [0.1, 0.1]]], np.float32)
+    half = Scores(grid_of([(0, 0)], patch_px=8), maps, {})
+    assert vote({"a": half})["tumour_share"] == 1
+
+
 def test_less_than_half_is_other():
     """2 of 5 is no majority."""
     assert vote({"a": scores(0.9, 0.9, 0.1, 0.1, 0.1)})["class"] == "other"
