@@ -21,8 +21,8 @@ test: $(INSTALLED)
 	pytest -n 2
 
 check: $(INSTALLED)
-	ruff check
-	ruff format --check
+	ruff check --no-cache
+	ruff format --check --no-cache
 	snakefmt --check Snakefile rules
 	snakemake --lint
 

@@ -12,9 +12,9 @@ import library  # noqa: F401 - makes the library importable
 import numpy as np
 import tifffile
 from scipy import ndimage
-from tiles import SEED, Coding, draw_tiles
 
 from microtome.files import atomic
+from tiles import SEED, Coding, draw_tiles
 
 CACHE = Path(__file__).parent / ".cache"
 SPACING_UM = 0.5

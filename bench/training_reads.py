@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import simplejpeg
-from tiles import draw_tiles
 
 from microtome.datasets import PatchData, Patches
 from microtome.grids import Grid
 from microtome.patch_stores import open_patches, write_patches
 from microtome.prefetching import mapped
+from tiles import draw_tiles
 
 SIDE = 256
 RESULT = Path(__file__).with_suffix(".json")

@@ -1,10 +1,9 @@
 """Rule calibration_tables: calibration of all models, and what their uncertainty is worth."""
 
-from microtome.reliability_figure import reliability_figure
-
 from microtome.calibration_step import intervals_of, read_counts
 from microtome.logs import start_log
 from microtome.pixel_counts import calibration_rows, codes_by_model, error_detection_rows
+from microtome.reliability_figure import reliability_figure
 from microtome.tables import write_table
 
 start_log(snakemake.log[0])
