@@ -1,4 +1,4 @@
-"""Microtome: from a sheet of whole-slide images to tumour maps and tumour burden."""
+"""Microtome: from a sheet of whole-slide images to tumour maps, tumour burden and pN stages."""
 
 from snakemake.utils import min_version
 
@@ -13,6 +13,7 @@ report: "rules/captions/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/members.smk"
+include: "rules/nodes.smk"
 include: "rules/demo.smk"
 include: "rules/slides.smk"
 include: "rules/patches.smk"
@@ -23,6 +24,8 @@ include: "rules/voting.smk"
 include: "rules/burden.smk"
 include: "rules/evaluation.smk"
 include: "rules/calibration.smk"
+include: "rules/staging.smk"
+include: "rules/submission.smk"
 include: "rules/compression.smk"
 
 
@@ -32,6 +35,8 @@ wildcard_constraints:
     grid="[0-9.]+um_[0-9]+px_every[0-9]+px",
     patches="[0-9.]+um_[0-9]+px_every[0-9]+px(_with(_[0-9.]+um)+)?",
     spacing="[0-9.]+",
+    patient="[A-Za-z0-9_-][A-Za-z0-9._-]*",
+    challenge="paip2019|camelyon16|camelyon17|digestpath",
 
 
 # A limit on GPUs is one of the machine that runs jobs itself; a cluster gives each job its own.
@@ -51,3 +56,5 @@ rule all:
         vote_tables,
         calibration_results,
         polygons,
+        staging_results,
+        submissions,

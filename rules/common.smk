@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -16,6 +17,7 @@ from microtome.code_hash import code_hash
 from microtome.ensemble_checks import check_ensemble_folds
 from microtome.errors import InputError
 from microtome.grid_spec import GridSpec, patch_set_name, split_patch_set
+from microtome.node_checks import check_nodes, staging_model
 from microtome.runs import runs_of, scored_by, validation_fold
 
 try:
@@ -28,6 +30,7 @@ try:
     N_FOLDS = config["cross_validation"]["folds"]
     check_folds(SHEET, n_folds=N_FOLDS, path=config["slides"])
     check_ensemble_folds(config, SHEET, path=config["slides"])
+    check_nodes(config, SHEET, path=config["slides"])
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -91,9 +94,9 @@ def split_of(slide, model):
 
 
 def is_scored(slide, model):
-    """Say whether a slide is one to make maps of."""
+    """Say whether a slide is one to make all maps of; lymph nodes are only staged."""
     split = split_of(slide, model)
-    return split is None or split in config["score_splits"]
+    return not is_node(slide) and (split is None or split in config["score_splits"])
 
 
 def training_grid(model):
@@ -153,7 +156,11 @@ def slide_statuses(slide):
     for model, entry in MODELS.items():
         if entry["kind"] == "vote":
             continue
-        if is_scored(slide, model) or is_for_tuning(slide, model):
+        if (
+            is_scored(slide, model)
+            or is_for_tuning(slide, model)
+            or is_staged(slide, model)
+        ):
             grids.add(scoring_grid(model))
         if entry["kind"] == "ensemble":
             continue

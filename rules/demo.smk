@@ -20,3 +20,49 @@ rule make_demo_cohort:
         code=code("make_demo_cohort.py"),
     script:
         "../workflow_scripts/make_demo_cohort.py"
+
+
+rule make_demo_node:
+    """Draw one procedural lymph node, with a metastasis of the size that its label says."""
+    output:
+        svs="demo/cohort/nodes/{slide}.svs",
+        asap_xml="demo/cohort/nodes/{slide}_asap.xml",
+    log:
+        "logs/make_demo_node/{slide}.log",
+    benchmark:
+        "benchmarks/make_demo_node/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=15,
+    params:
+        demo=config["demo"],
+        row=cells("label"),
+        code=code("make_demo_node.py"),
+    script:
+        "../workflow_scripts/make_demo_node.py"
+
+
+rule make_demo_truth:
+    """Lay out the truth of the demo cohort's test slides as a challenge's organizers do."""
+    input:
+        files=demo_truth_files,
+        statuses=demo_truth_statuses,
+    output:
+        folder=directory("demo/cohort/truth/{challenge}"),
+    log:
+        "logs/make_demo_truth/{challenge}.log",
+    benchmark:
+        "benchmarks/make_demo_truth/{challenge}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        slides=demo_truth_slides,
+        rows=node_rows,
+        code=code("make_demo_truth.py"),
+    script:
+        "../workflow_scripts/make_demo_truth.py"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -191,6 +192,68 @@ def test_asap_groups_in_a_circle(read):
         read(asap(drawn(square(1, 2), "a"), groups=groups))
 
 
+def test_asap_holes_by_group(read):
+    """A hole of group normal cuts what is around it, an outline in it comes back, in any order."""
+    nested = [
+        drawn(square(0, 9), "metastases"),
+        drawn(square(1, 6), "normal"),
+        drawn(square(3, 5), "metastases"),
+        drawn(square(9, 10), "normal"),
+    ]
+    for annotations in (nested, nested[::-1]):
+        regions, notes = read(asap(*annotations))
+        assert diagonal(regions) == "1001101110"
+        assert notes == []
+
+
+def test_asap_unknown_group(read):
+    """What means nothing is left out and counted by its group."""
+    text = asap(
+        drawn(square(0, 4), "metastases"),
+        drawn(square(4, 8), "Stroma"),
+        drawn(square(8, 9), "Stroma"),
+    )
+    regions, notes = read(text)
+    assert diagonal(regions) == "1111000000"
+    assert len(notes) == 1
+    assert notes[0].endswith("slide.annotation: ignored 2 of unknown class 'Stroma'")
+
+
+def test_asap_order_and_commas_together(read):
+    """Order may be a decimal with a comma too; equal ones keep their place in the file."""
+    rows = (("10,0", "3,5", "8"), ("9,5", "8", "1,5"), ("0", "1", "1"), ("10", "1", "7"))
+    text = asap(
+        '<Annotation Name="a" Type="Polygon" PartOfGroup="Tumor"><Coordinates>'
+        + "".join(f'<Coordinate Order="{i}" X="{x}" Y="{y}"/>' for i, x, y in rows)
+        + "</Coordinates></Annotation>"
+    )
+    regions, _ = read(text)
+    np.testing.assert_array_equal(regions[0].rings[0], [[1, 1], [8, 1.5], [3.5, 8], [1, 7]])
+
+
+def test_asap_bow_tie(read):
+    """An outline that crosses itself once: both halves are inside, whichever way they turn."""
+    regions, _ = read(asap(drawn([(1, 1), (9, 1), (1, 9), (9, 9)], "Tumor")))
+    filled = painted(regions)
+    # By hand, from the row of y = 1.5 on: the triangle above narrows to the crossing at (5, 5).
+    assert filled.sum(axis=1).tolist() == [0, 7, 5, 3, 1, 1, 3, 5, 7, 0]
+    assert filled[1].tolist() == [False] + 7 * [True] + 2 * [False]
+
+
+def test_asap_star(read):
+    """What an outline goes round twice is outside: the rule is even-odd, not non-zero."""
+    turn = 2 * np.pi * np.arange(5) * 2 / 5
+    star = np.stack([50 + 45 * np.sin(turn), 50 - 45 * np.cos(turn)], axis=1)
+    regions, _ = read(asap(drawn(star.tolist(), "Tumor")))
+    filled = painted(regions, size_px=100)
+    assert not filled[45:55, 45:55].any()
+    assert filled[20, 50]
+    # The five tips, each a triangle on a side of the inner pentagon.
+    inner = 45 * np.cos(2 * np.pi / 5) / np.cos(np.pi / 5)
+    side, height = 2 * inner * np.sin(np.pi / 5), 45 - inner * np.cos(np.pi / 5)
+    assert filled.sum() == pytest.approx(5 * side * height / 2, rel=0.01)
+
+
 def test_asap_points_are_noted(read):
     """Dots and point sets have no area; splines and rectangles do."""
     text = asap(
@@ -301,11 +364,27 @@ EXTERNAL = (
     '<Annotations><Annotation Id="2" Name="&x;"/></Annotations>'
 )
 
+ASAP_BOMB = (
+    '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "Tumor"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
+    '<!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;"><!ENTITY d "&c;&c;&c;&c;&c;&c;&c;&c;">]>'
+    + asap(drawn(square(0, 1), "&d;"))
+)
+ASAP_EXTERNAL = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>' + asap(
+    drawn(square(0, 1), "Tumor", name="&x;")
+)
+ASAP_PARAMETER = (
+    '<!DOCTYPE a [<!ENTITY % x SYSTEM "http://localhost/a.dtd"> %x;]><ASAP_Annotations/>'
+)
+
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (BOMB, "refused as unsafe"),
+        (ASAP_BOMB, "refused as unsafe"),
+        (ASAP_EXTERNAL, "refused as unsafe"),
+        (ASAP_PARAMETER, "refused as unsafe"),
+        (asap(drawn(square(0, 1), "&undeclared;")), "neither XML nor GeoJSON"),
         (EXTERNAL, "refused as unsafe"),
         ('<!DOCTYPE a SYSTEM "http://localhost/a.dtd"><Annotations/>', "refused as unsafe"),
         ("<Annotations><Annotation>", "neither XML nor GeoJSON"),
@@ -367,6 +446,48 @@ def test_real_asap_file():
     assert [len(region.rings[0]) for region in regions] == [8, 15, 12]
     assert regions[0].rings[0][0].tolist() == [12711.2998, 88778.1016]
     assert notes == []
+
+
+def test_real_asap_file_covers_its_area():
+    """Its three outlines are simple: pixels, a formula and shapely agree on the area of each."""
+    regions, _ = read_annotation(real_file("patient_004_node_4.xml"), classes=CLASSES)
+    assert [(region.tissue, region.hole) for region in regions] == [("viable", False)] * 3
+    for region in regions:
+        outline = shapely.Polygon(region.rings[0])
+        assert outline.is_valid
+        assert shoelace_px2(region.rings[0]) == pytest.approx(outline.area)
+        left, top, right, bottom = region.bounds_px
+        assert (left, top, right, bottom) == outline.bounds
+        corner = np.floor((left, top))
+        band = np.zeros((int(bottom - top) + 2, int(right - left) + 2), dtype=bool)
+        paint_edges(band, ring_edges([region.rings[0] - corner]), value=True, first_row=0, scale=1)
+        assert np.count_nonzero(band) == pytest.approx(outline.area, rel=0.003)
+
+
+def test_real_asap_groups():
+    """Its group is Tumor, not metastases: a configuration without that name is told so."""
+    with pytest.raises(InputError, match=r"found are 'Tumor': .*annotation\.classes"):
+        read_annotation(real_file("patient_004_node_4.xml"), classes={"viable": ["metastases"]})
+
+
+def test_real_outlines_in_two_formats(read):
+    """Outlines of CAMELYON16 are the same as GeoJSON and as ASAP, with commas and out of order."""
+    outlines = json.loads(real_file("Tumor_002.json").read_text())["positive"]
+    content = [feature("Polygon", [closed(o["vertices"])], "Tumor") for o in outlines]
+    rng = np.random.default_rng(0)
+    annotations = []
+    for outline in outlines:
+        rows = [
+            f'<Coordinate Order="{i}" X="{x},0" Y="{y},0"/>'
+            for i, (x, y) in enumerate(outline["vertices"])
+        ]
+        annotations.append(
+            '<Annotation Name="_0" Type="Polygon" PartOfGroup="Tumor"><Coordinates>'
+            f"{''.join(rng.permutation(rows))}</Coordinates></Annotation>"
+        )
+    drawn_regions, _ = read(asap(*annotations))
+    for region, other in zip(drawn_regions, read(content)[0], strict=True):
+        np.testing.assert_array_equal(region.rings[0], other.rings[0][:-1])
 
 
 @pytest.mark.parametrize("name", ["Tumor_001.json", "Tumor_002.json", "Tumor_004.json"])

@@ -638,7 +638,7 @@ def test_recipes_have_the_papers_settings(name):
 PAPERS_FCNS = ["unet_densenet121", "unet_inception_resnet_v2", "deeplabv3_plus_xception"]
 
 
-@pytest.mark.parametrize("name", ["generalized_paip", "generalized_camelyon", "digestpath"])
+@pytest.mark.parametrize("name", ["generalized_paip", "camelyon17", "digestpath"])
 def test_recipes_of_the_generalized_framework(name):
     """What Khened et al. state: three FCNs, 256 and 1024 px, half overlapping, the hybrid loss."""
     recipe = yaml.safe_load((ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8"))
@@ -665,9 +665,9 @@ def test_recipes_of_the_generalized_framework(name):
         assert member["training"]["balanced"]
         assert member["training"]["patience"] == 1
         assert member["training"]["schedule"]["kind"] == "step"
-        assert member["spacing_um"] == (0.25 if name == "generalized_camelyon" else 0.5)
+        assert member["spacing_um"] == (0.25 if name == "camelyon17" else 0.5)
     assert [m["training"].get("frozen_epochs") for m in members] == [2, 2, None]
-    if name == "generalized_camelyon":
+    if name == "camelyon17":
         assert config["tissue"]["variant"] == "camelyon"
 
 

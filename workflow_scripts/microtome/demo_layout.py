@@ -74,14 +74,14 @@ def plan_slide(
 
     bed, centre, radius = _bed(rng, shape, scanned=scanned, unit=unit)
     tissue = _pieces(rng, shape, scanned=scanned, unit=unit, centre=centre, radius=radius)
-    tissue_distance = _distance(tissue, step)
+    tissue_distance = signed_distance(tissue, step)
     if tumour:
         in_tissue = tissue_distance > 1.5 * step
         whole = _largest(bed & in_tissue) & in_tissue
         viable, necrosis, bands = _inside_bed(rng, whole, centre=centre, radius=radius, unit=unit)
     else:
         whole = viable = necrosis = bands = np.zeros(shape, bool)
-    whole_distance = _distance(whole, step)
+    whole_distance = signed_distance(whole, step)
 
     capsule = (
         (whole_distance < 0)
@@ -90,7 +90,7 @@ def plan_slide(
     )
     septa = np.abs(smooth_noise(rng, shape, 330 * unit)) < 0.045
     septa &= smooth_noise(rng, shape, 500 * unit) > -0.2
-    lumen, walls = _vessels(rng, tissue_distance, whole_distance, step=step, scale=scale)
+    lumen, walls = place_vessels(rng, tissue_distance, whole_distance, step=step, scale=scale)
     lymphoid = smooth_noise(rng, shape, 260 * unit) > rng.uniform(0.75, 1.3)
     fat = smooth_noise(rng, shape, 420 * unit) > rng.uniform(0.3, 1.6)
     stroma = bands | ((capsule | septa | walls) & ~whole)
@@ -98,12 +98,12 @@ def plan_slide(
         step_px=step,
         tissue=tissue_distance,
         whole=whole_distance,
-        viable=_distance(viable, step),
-        necrosis=_distance(necrosis, step),
-        stroma=_distance(stroma, step),
+        viable=signed_distance(viable, step),
+        necrosis=signed_distance(necrosis, step),
+        stroma=signed_distance(stroma, step),
         lumen=lumen,
-        lymphoid=_distance(lymphoid & ~whole & ~stroma, step),
-        fat=_distance(fat & ~whole & ~stroma, step),
+        lymphoid=signed_distance(lymphoid & ~whole & ~stroma, step),
+        fat=signed_distance(fat & ~whole & ~stroma, step),
     )
 
 
@@ -120,7 +120,7 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], sigma: float)
     return blurred[: shape[0], : shape[1]]
 
 
-def _distance(mask: np.ndarray, step: int) -> np.ndarray:
+def signed_distance(mask: np.ndarray, step: int) -> np.ndarray:
     """Signed distance in px, smoothed so that its zero line is a curve and not a staircase."""
     if not mask.any():
         return np.full(mask.shape, -1e4, np.float32)
@@ -257,7 +257,7 @@ def _inside_bed(
     return viable, whole & ~viable & ~bands & (depth > 1.5), bands
 
 
-def _vessels(
+def place_vessels(
     rng: np.random.Generator, tissue: np.ndarray, whole: np.ndarray, *, step: int, scale: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lumina (signed distance in px) and the fibrous fields round them, outside the tumour bed."""

@@ -6,7 +6,7 @@ within each as much as between tissues, so that colour alone does not find the t
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -98,13 +98,50 @@ def draw_slide(
         )
         scanned = width, height
     layout = plan_slide(rng, **size, scanned_px=scanned, tumour=tumour)
+    return draw_layout(rng, layout, **size, scanned_px=scanned, artefact=artefact)
+
+
+def draw_layout(
+    rng: np.random.Generator,
+    layout: Layout,
+    *,
+    width_px: int,
+    height_px: int,
+    scanned_px: tuple[int, int],
+    artefact: str | None = None,
+    vessels: np.ndarray | None = None,
+) -> DemoSlide:
+    """Draw a slide that is planned: its outlines, cells, stain and pixels.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of all chance.
+    layout : Layout
+        The plan.
+    width_px, height_px : int
+        Size of the slide.
+    scanned_px : tuple of int
+        Width and height of the scanned part, from the upper left corner.
+    artefact : {'padding', 'pen', 'pale'}, optional
+        See `draw_slide`; padding is what `scanned_px` leaves.
+    vessels : ndarray of shape (rows, columns), optional
+        Signed distance in px: the lumina that may hold red cells. Without it all of them.
+
+    Returns
+    -------
+    DemoSlide
+        The same for the same state of `rng`.
+    """
+    size = {"width_px": width_px, "height_px": height_px}
+    bleeding = layout if vessels is None else replace(layout, lumen=vessels)
     outlines = trace(layout.whole, layout.viable, step_px=layout.step_px)
     viable, whole = fill(outlines, **size)
     strength = {"normal": rng.uniform(0.65, 1.05), "tumour": rng.uniform(0.55, 1.0)}
     materials = Materials(
         layout=layout,
         nuclei=place_nuclei(rng, layout, draw_stamps(rng, strength=strength), **size),
-        red_cells=place_red_cells(rng, layout, **size),
+        red_cells=place_red_cells(rng, bleeding, **size),
         textures=draw_textures(rng),
         colours=colour_table(rng, glass=glass_colour(rng)),
         drift=_drift(rng, layout, width_px=width_px, faded=artefact == "pale"),
@@ -112,7 +149,10 @@ def draw_slide(
         pen=_pen_stroke(rng, layout) if artefact == "pen" else None,
     )
     return DemoSlide(
-        pixels=paint(materials, scanned_px=scanned), viable=viable, whole=whole, outlines=outlines
+        pixels=paint(materials, scanned_px=scanned_px),
+        viable=viable,
+        whole=whole,
+        outlines=outlines,
     )
 
 

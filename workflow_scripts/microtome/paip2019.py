@@ -14,7 +14,7 @@ from microtome.truth_check import TruthCheck
 COLUMNS = ("slide", "path", "annotation", "viable_mask", "whole_mask", "burden")
 
 # Organ, institute and number. Anything may follow: some names of 01_01_0111 have 'rescan' in them.
-_CASE = re.compile(r"(?<!\d)\d\d_\d\d_(\d{4})(?!\d)")
+CASE = re.compile(r"(?<!\d)\d\d_\d\d_(\d{4})(?!\d)")
 _ROLES = {
     "path": "slide",
     "annotation": "annotation",
@@ -52,7 +52,7 @@ def paip2019_sheet(folder: str | Path) -> tuple[list[dict[str, str]], list[str]]
     InputError
         There is no slide, two files want the same place, or a burden is no fraction.
     """
-    paths = _files_below(Path(folder))
+    paths = files_below(Path(folder))
     cases = _pair(paths)
     if not any("path" in files for files in cases.values()):
         raise InputError(
@@ -66,7 +66,7 @@ def paip2019_sheet(folder: str | Path) -> tuple[list[dict[str, str]], list[str]]
         if "path" in files:
             cells, found = _truth_cells(case, files)
             rows.append(
-                {"slide": case, "path": _cell(files["path"]), "burden": burdens.get(case, "")}
+                {"slide": case, "path": sheet_cell(files["path"]), "burden": burdens.get(case, "")}
                 | cells
             )
             notes += found
@@ -75,7 +75,7 @@ def paip2019_sheet(folder: str | Path) -> tuple[list[dict[str, str]], list[str]]
     return rows, notes
 
 
-def _files_below(folder: Path) -> list[Path]:
+def files_below(folder: Path) -> list[Path]:
     """List files in the order of their names; a folder that links lead to again only once."""
     if not folder.is_dir():
         raise InputError(f"{folder}: is no folder")
@@ -109,7 +109,7 @@ def _pair(paths: Iterable[Path]) -> dict[str, dict[str, Path]]:
     """Gather the files of each case by their columns."""
     cases: dict[str, dict[str, Path]] = {}
     for path in paths:
-        case, role = _CASE.search(path.name), _role(path)
+        case, role = CASE.search(path.name), _role(path)
         if case and role:
             first = cases.setdefault(case[0], {}).setdefault(role, path)
             if not first.samefile(path):
@@ -124,7 +124,7 @@ def _zipped(paths: Iterable[Path], cases: dict[str, dict[str, Path]]) -> list[st
     """Name the archives that nobody seems to have unpacked."""
     notes = []
     for path in paths:
-        case = _CASE.search(path.name)
+        case = CASE.search(path.name)
         if path.suffix.lower() == ".zip" and not (case and "path" in cases.get(case[0], {})):
             notes.append(f"{path}: is packed and was not looked into; unpack it")
     return notes
@@ -144,8 +144,8 @@ def _burdens(
     burdens: dict[str, str] = {}
     notes = []
     for path in paths:
-        for line, slide, ratio in _burden_cells(path) if path.suffix.lower() == ".csv" else ():
-            case, number = _CASE.search(slide), re.match(r"\d+", slide)
+        for line, slide, ratio in burden_cells(path) if path.suffix.lower() == ".csv" else ():
+            case, number = CASE.search(slide), re.match(r"\d+", slide)
             if not ratio or not (case or number):
                 continue
             found = [case[0]] if case else by_number.get(int(number[0]), [])
@@ -162,7 +162,7 @@ def _burdens(
     return burdens, notes
 
 
-def _burden_cells(path: Path) -> list[tuple[int, str, str]]:
+def burden_cells(path: Path) -> list[tuple[int, str, str]]:
     """Read (line, id, burden) of a CSV; nothing where it is another table."""
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
@@ -211,7 +211,7 @@ def _truth_cells(case: str, files: dict[str, Path]) -> tuple[dict[str, str], lis
                     f"case {case}: its masks have each other's names, for whole lies inside viable;"
                     " the sheet exchanges them"
                 )
-    return {role: _cell(path) for role, path in truth.items()}, notes
+    return {role: sheet_cell(path) for role, path in truth.items()}, notes
 
 
 def _are_swapped(case: str, slide_path: Path, viable_mask: Path, whole_mask: Path) -> bool:
@@ -255,7 +255,7 @@ def _names(files: dict[str, Path]) -> str:
     return ", ".join(str(path) for path in files.values())
 
 
-def _cell(path: Path) -> str:
+def sheet_cell(path: Path) -> str:
     """A path as the sheet has it, which the workflow reads from the working directory."""
     # Not resolved: a link may be all that has the slide's name.
     whole, here = Path(os.path.abspath(path)), Path.cwd()  # noqa: PTH100

@@ -1,0 +1,197 @@
+rule slide_features:
+    """Measure the tumour regions of a heatmap: what forests and the size rule look at."""
+    input:
+        heatmap="results/heatmaps/{model}/{slide}.tif",
+        tissue="results/tissue/{slide}.tif",
+        calibration=calibration_of_threshold,
+    output:
+        features="results/features/{model}/{slide}.json",
+    log:
+        "logs/slide_features/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/slide_features/{model}/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=features_memory,
+        runtime=slide_runtime,
+    params:
+        segmentation=segmentation,
+        merge_um=config["staging"]["merge_um"],
+        code=code("slide_features.py"),
+    script:
+        "../workflow_scripts/slide_features.py"
+
+
+rule feature_table:
+    """Features of all lymph nodes in one table."""
+    input:
+        features=feature_files,
+    output:
+        table="results/staging/features.tsv",
+    log:
+        "logs/feature_table.log",
+    benchmark:
+        "benchmarks/feature_table.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        slides=usable_nodes,
+        rows=node_rows,
+        code=code("feature_table.py"),
+    script:
+        "../workflow_scripts/feature_table.py"
+
+
+rule train_forests:
+    """Train four random forests on nodes with a label, and cross-validate them by patient."""
+    input:
+        table="results/staging/features.tsv",
+    output:
+        forests="results/staging/forests.safetensors",
+        card="results/staging/forests.json",
+        cross_validation="results/staging/cross_validation.tsv",
+        validation="results/staging/validation.json",
+        importances="results/staging/importances.tsv",
+    log:
+        "logs/train_forests.log",
+    benchmark:
+        "benchmarks/train_forests.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        trees=config["staging"]["trees"],
+        folds=config["staging"]["folds"],
+        seed=config["staging"]["seed"],
+        spacing_um=config["heatmap"]["spacing_um"],
+        annotated=annotated_nodes,
+        code=code("train_forests.py"),
+    script:
+        "../workflow_scripts/train_forests.py"
+
+
+rule classify_nodes:
+    """Class of every lymph node, by the forests and by the size of its largest lesion."""
+    input:
+        table="results/staging/features.tsv",
+        forests=forests_of,
+        cross_validation=cross_validation_of,
+    output:
+        nodes=report(
+            "results/staging/nodes.tsv",
+            caption="captions/nodes.rst",
+            category="5 Patients",
+            labels={"result": "classes of lymph nodes"},
+        ),
+    log:
+        "logs/classify_nodes.log",
+    benchmark:
+        "benchmarks/classify_nodes.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        spacing_um=config["heatmap"]["spacing_um"],
+        code=code("classify_nodes.py"),
+    script:
+        "../workflow_scripts/classify_nodes.py"
+
+
+rule patient_stage:
+    """pN stage of every patient, and how well it agrees with the labels."""
+    input:
+        nodes="results/staging/nodes.tsv",
+        validation=validation_of_forests,
+    output:
+        patients=report(
+            "results/staging/patients.tsv",
+            caption="captions/patients.rst",
+            category="5 Patients",
+            labels={"result": "pN stages"},
+        ),
+        agreement="results/staging/agreement.json",
+        text="results/staging/summary.md",
+    log:
+        "logs/patient_stage.log",
+    benchmark:
+        "benchmarks/patient_stage.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        rows=node_rows,
+        nodes_per_patient=config["staging"]["nodes_per_patient"],
+        seed=config["staging"]["seed"],
+        code=code("patient_stage.py"),
+    script:
+        "../workflow_scripts/patient_stage.py"
+
+
+rule staging_figure:
+    """Confusion matrices of nodes and patients, and what the forests look at."""
+    input:
+        nodes="results/staging/nodes.tsv",
+        patients="results/staging/patients.tsv",
+        agreement="results/staging/agreement.json",
+        importances=importances_of,
+    output:
+        figure=report(
+            "results/staging/staging.png",
+            caption="captions/staging.rst",
+            category="5 Patients",
+            labels={"result": "agreement"},
+        ),
+    log:
+        "logs/staging_figure.log",
+    benchmark:
+        "benchmarks/staging_figure.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        code=code("staging_figure.py"),
+    script:
+        "../workflow_scripts/staging_figure.py"
+
+
+rule patient_figure:
+    """The lymph nodes of a patient side by side, with their classes."""
+    input:
+        nodes="results/staging/nodes.tsv",
+        patients="results/staging/patients.tsv",
+        overviews=of_nodes("results/overviews/{slide}.jpg"),
+        tissues=of_nodes("results/tissue/{slide}.tif"),
+        heatmaps=of_nodes("results/heatmaps/{model}/{slide}.tif"),
+    output:
+        figure=report(
+            "results/figures/patients/{patient}.png",
+            caption="captions/patient.rst",
+            category="5 Patients",
+            labels={"result": "{patient}"},
+        ),
+    log:
+        "logs/patient_figure/{patient}.log",
+    benchmark:
+        "benchmarks/patient_figure/{patient}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=slide_memory,
+        runtime=15,
+    params:
+        slides=nodes_of_patient,
+        code=code("patient_figure.py"),
+    script:
+        "../workflow_scripts/patient_figure.py"

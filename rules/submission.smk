@@ -1,0 +1,125 @@
+rule find_lesions:
+    """Local maxima of a heatmap, as CAMELYON16 asks for them."""
+    input:
+        heatmap="results/heatmaps/{model}/{slide}.tif",
+        tissue="results/tissue/{slide}.tif",
+        inspected="results/slides/{slide}.json",
+    output:
+        lesions="results/lesions/{model}/{slide}.csv",
+    log:
+        "logs/find_lesions/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/find_lesions/{model}/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=features_memory,
+        runtime=slide_runtime,
+    params:
+        lesions=config["lesions"],
+        code=code("find_lesions.py"),
+    script:
+        "../workflow_scripts/find_lesions.py"
+
+
+rule submission_mask:
+    """Viable tumour at the slide's full size, as PAIP 2019 asks for it."""
+    input:
+        viable="results/viable/{model}/{slide}.tif",
+        inspected="results/slides/{slide}.json",
+    output:
+        mask="results/submissions/paip2019/{model}/{slide}.tif",
+    log:
+        "logs/submission_mask/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/submission_mask/{model}/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=slide_memory,
+        runtime=slide_runtime,
+    params:
+        code=code("submission_mask.py"),
+    script:
+        "../workflow_scripts/submission_mask.py"
+
+
+rule submission_image:
+    """Viable tumour at the image's full size, black and white, for DigestPath."""
+    input:
+        viable="results/viable/{model}/{slide}.tif",
+        inspected="results/slides/{slide}.json",
+    output:
+        mask="results/submissions/digestpath/{model}/{slide}.png",
+    log:
+        "logs/submission_image/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/submission_image/{model}/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=slide_memory,
+        runtime=slide_runtime,
+    params:
+        code=code("submission_image.py"),
+    script:
+        "../workflow_scripts/submission_image.py"
+
+
+rule write_submission:
+    """One archive that a challenge would accept, checked, with what it was made from."""
+    input:
+        files=submitted_files,
+        inspected=inspected_slides,
+        weights=networks_of_submission,
+        sheet=config["slides"],
+        cohort="results/cohort.tsv",
+    output:
+        archive="results/submissions/{challenge}/{model}.zip",
+        provenance="results/submissions/{challenge}/{model}.json",
+    log:
+        "logs/write_submission/{challenge}/{model}.log",
+    benchmark:
+        "benchmarks/write_submission/{challenge}/{model}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        cases=submitted_cases,
+        config=config_of_results,
+        scripts=code_of_all,
+        packages=locked_packages,
+        code=code("write_submission.py"),
+    script:
+        "../workflow_scripts/write_submission.py"
+
+
+rule score_submission:
+    """Official scores of a submission, from it and the truth alone."""
+    input:
+        submission=scoring_of("submission"),
+        truth=scoring_of("truth"),
+    output:
+        scores="results/scoring/{challenge}.json",
+        cases="results/scoring/{challenge}.csv",
+    log:
+        "logs/score_submission/{challenge}.log",
+    benchmark:
+        "benchmarks/score_submission/{challenge}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        code=code("score_submission.py"),
+    script:
+        "../workflow_scripts/score_submission.py"
+
+
+rule score:
+    """Score the submissions that `scoring` names."""
+    input:
+        scores_of_submissions,

@@ -1,0 +1,72 @@
+"""Steps of pN staging from files: features and lesions on tissue alone."""
+
+import numpy as np
+import pytest
+
+from microtome.features import FEATURES
+from microtome.files import read_json, write_json
+from microtome.lesion_step import lesions_of
+from microtome.node_features import COLUMNS, feature_rows, node_features
+from microtome.on_tissue import heatmap_on_tissue
+from microtome.rasters import write_array
+
+SIZE = {"threshold": 0.5, "merge_um": 75}
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A heatmap with tumour on tissue and on glass, 8 µm/px, and a tissue mask of 16 µm/px."""
+    heatmap = np.full((40, 60), 1, np.uint8)
+    heatmap[10:14, 10:20] = 255
+    heatmap[10:14, 45:55] = 255
+    tissue = np.zeros((20, 30), np.uint8)
+    tissue[:, :20] = 1
+    write_array(tmp_path / "heatmap.tif", heatmap, spacing_um=8.0)
+    write_array(tmp_path / "tissue.tif", tissue, spacing_um=16.0)
+    slide = {"spacing_um": 0.5, "width_px": 955, "height_px": 640}
+    write_json(tmp_path / "slide.json", slide)
+    return tmp_path
+
+
+def test_what_is_said_of_glass_does_not_count(files):
+    """The second block lies beside the tissue; 400 px of 256 µm² are 0.1024 mm²."""
+    encoded, spacing_um, tissue_mm2 = heatmap_on_tissue(files / "heatmap.tif", files / "tissue.tif")
+    assert np.count_nonzero(encoded == 255) == 40
+    assert np.count_nonzero(encoded[:, 40:]) == 0
+    assert (spacing_um, tissue_mm2) == (8.0, pytest.approx(0.1024))
+
+
+def test_features_and_largest_lesion_of_a_node(files):
+    """One block of 4 x 10 px: its area, its share of the tissue, its diagonal."""
+    found = node_features(files / "heatmap.tif", tissue=files / "tissue.tif", **SIZE)
+    assert list(found) == ["largest_lesion_um", *FEATURES]
+    assert found["regions_90"] == 1
+    assert found["largest_area_um2_50"] == 40 * 64
+    assert found["tumour_tissue_ratio_90"] == pytest.approx(40 * 64 / 102400)
+    assert 80 <= found["largest_lesion_um"] <= np.hypot(80, 32)
+
+
+def test_the_table_has_what_the_sheet_says(files):
+    """A row a node, in the order given."""
+    found = node_features(files / "heatmap.tif", tissue=files / "tissue.tif", **SIZE)
+    write_json(files / "a.json", found)
+    rows = {"a": {"patient": "p", "node": "1", "split": "", "label": "itc"}}
+    (row,) = feature_rows(["a"], [files / "a.json"], rows)
+    assert set(row) == set(COLUMNS)
+    assert (row["slide"], row["label"], row["regions_90"]) == ("a", "itc", 1)
+
+
+def test_lesions_lie_on_tissue_and_on_the_slide(files):
+    """One plateau on tissue, at its middle in level-0 px; nothing beyond the slide's edge."""
+    given = {"inspected": files / "slide.json", "threshold": 0.5, "min_distance_um": 0}
+    (lesion,) = lesions_of(files / "heatmap.tif", tissue=files / "tissue.tif", **given)
+    assert lesion["confidence"] == 1
+    assert 10 * 16 <= lesion["x_px"] < 20 * 16
+    assert 10 * 16 <= lesion["y_px"] < 14 * 16
+    tissue = np.ones((20, 30), np.uint8)
+    write_array(files / "all.tif", tissue, spacing_um=16.0)
+    slide = read_json(files / "slide.json")
+    write_json(files / "slide.json", slide | {"width_px": 760})
+    both = lesions_of(files / "heatmap.tif", tissue=files / "all.tif", **given)
+    assert len(both) == 2
+    assert both["x_px"].max() == 759

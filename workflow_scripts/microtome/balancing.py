@@ -1,0 +1,86 @@
+"""As many slides of every class: SMOTE, then Tomek links, over standardized features."""
+
+import numpy as np
+
+_NEIGHBOURS = 5  # of SMOTE, as in its paper
+
+
+def balanced(
+    features: np.ndarray, classes: np.ndarray, *, seed: int
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Make up slides of the smaller classes, then remove slides that contradict their neighbour.
+
+    SMOTETomek, as in "A generalized deep learning framework for whole-slide image segmentation and
+    analysis" (2021), the step of data balancing. A made-up slide lies between a slide and one of
+    its nearest neighbours of the same class. A Tomek link is two slides of different classes that
+    are each other's nearest; both go. Neighbours are those of standardized features (choice: areas
+    in µm² would drown all others); slides that were there come back as they were.
+
+    What is too small for this is met and noted: SMOTE looks at fewer than five neighbours where the
+    smallest class has no more; a class of one slide is repeated instead; one class alone stays as
+    it is; no class loses its last slide to Tomek links.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n, n_features), float64
+        One row a slide, finite.
+    classes : ndarray of shape (n,), int or str
+        The class of each.
+    seed : int
+        Of the made-up slides.
+
+    Returns
+    -------
+    features : ndarray of shape (m, n_features), float64
+        Slides that were kept, in their order, then those made up.
+    classes : ndarray of shape (m,)
+        Their classes.
+    notes : list of str
+        What was out of the ordinary.
+    """
+    # A second of imports that forests which are only read can do without.
+    from imblearn.over_sampling import SMOTE  # noqa: PLC0415
+    from imblearn.under_sampling import TomekLinks  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
+    names, sizes = np.unique(classes, return_counts=True)
+    if len(names) == 1:
+        return features, classes, [f"not balanced, for all slides are of class {names[0]}"]
+    features, classes, notes = _without_singles(features, classes, names[sizes == 1], sizes.max())
+    names, sizes = np.unique(classes, return_counts=True)
+    smallest = sizes.min()
+    n_neighbours = int(min(_NEIGHBOURS, smallest - 1))
+    if n_neighbours < _NEIGHBOURS and smallest < sizes.max():
+        notes.append(
+            f"neighbours that SMOTE looked at: {n_neighbours}, not {_NEIGHBOURS}, for class"
+            f" {names[sizes.argmin()]} has {smallest} slides"
+        )
+    scaler = StandardScaler().fit(features)
+    scaled, labels = scaler.transform(features), classes
+    if smallest < sizes.max():
+        smote = SMOTE(k_neighbors=n_neighbours, random_state=seed)
+        scaled, labels = smote.fit_resample(scaled, classes)
+        made_up = scaler.inverse_transform(scaled[len(features) :])
+        features = np.concatenate([features, made_up])
+    links = TomekLinks(sampling_strategy="all")
+    links.fit_resample(scaled, labels)
+    kept = np.sort(links.sample_indices_)
+    lost = np.setdiff1d(labels, labels[kept])
+    if lost.size:
+        notes.append(f"Tomek links are left in: class {lost[0]} would have lost its last slide")
+        kept = np.arange(len(labels))
+    return features[kept], labels[kept], notes
+
+
+def _without_singles(
+    features: np.ndarray, classes: np.ndarray, singles: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Repeat the slide of each class of one: SMOTE needs a neighbour."""
+    notes = []
+    for name in singles:
+        row = np.flatnonzero(classes == name)
+        repeated = np.repeat(row, size - 1)
+        features = np.concatenate([features, features[repeated]])
+        classes = np.concatenate([classes, classes[repeated]])
+        notes.append(f"the one slide of class {name} was repeated to {size}, for SMOTE needs two")
+    return features, classes, notes

@@ -1,0 +1,59 @@
+"""Checking what config and sheet say of lymph nodes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from microtome.errors import InputError
+
+
+def check_nodes(config: Mapping, sheet: Mapping[str, dict], *, path: str | Path) -> None:
+    """Check what pN staging needs, where a sheet has lymph nodes.
+
+    Parameters
+    ----------
+    config : mapping
+        A config that its schema has taken.
+    sheet : mapping of str to dict
+        Slide id -> row.
+    path : str or Path
+        The sheet, for the message.
+
+    Raises
+    ------
+    InputError
+        One line: a node without a patient or twice, a model that cannot stage, forests that are
+        not there.
+    """
+    nodes = {slide: row for slide, row in sheet.items() if "node" in row}
+    if not nodes:
+        return
+    seen: dict[tuple[str, str], str] = {}
+    for slide, row in nodes.items():
+        if "patient" not in row:
+            raise InputError(
+                f"slide sheet {path}: slide {slide}: has a node and no patient; a node is staged"
+                " with the patient's others"
+            )
+        first = seen.setdefault((row["patient"], row["node"]), slide)
+        if first != slide:
+            raise InputError(
+                f"slide sheet {path}: patient {row['patient']}: slides {first} and {slide} are both"
+                f" node {row['node']}; one slide a node"
+            )
+    name = staging_model(config)
+    if name not in config["run"]:
+        raise InputError(f"config: staging.model: {name} is not in run")
+    if config["models"][name]["kind"] == "vote":
+        raise InputError(
+            f"config: staging.model: {name} is a vote and has no heatmaps; name another model"
+        )
+    forests = config["staging"]["forests"]
+    if forests:
+        for file in (Path(forests), Path(forests).with_suffix(".json")):
+            if not file.exists():
+                raise InputError(f"config: staging.forests: the file {file} does not exist")
+
+
+def staging_model(config: Mapping) -> str:
+    """Name the model whose heatmaps are staged: the one that is set, else the first of run."""
+    return config["staging"]["model"] or config["run"][0]

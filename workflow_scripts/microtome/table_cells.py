@@ -1,0 +1,125 @@
+"""Cells of a CSV from a stranger: every mistake is one line that names the file and the row."""
+
+import csv
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from microtome.errors import InputError, one_line
+
+MAX_BYTES = 2**26
+
+
+class Line(NamedTuple):
+    """A row that is not blank.
+
+    Attributes
+    ----------
+    where : str
+        File and line, for messages.
+    cells : list of str
+        Without the spaces around.
+    """
+
+    where: str
+    cells: list[str]
+
+
+def read_lines(path: Path, *, shown: str | None = None) -> list[Line]:
+    """Read the rows of a CSV.
+
+    Parameters
+    ----------
+    path : Path
+        UTF-8, with or without a byte order mark.
+    shown : str, optional
+        What messages call the file, where that is not its path.
+
+    Returns
+    -------
+    list of Line
+
+    Raises
+    ------
+    InputError
+        The file is missing, no text, too large, or no CSV.
+    """
+    shown = shown or str(path)
+    if not path.is_file():
+        raise InputError(f"{shown}: is not there, or is no file; give a CSV")
+    if path.stat().st_size > MAX_BYTES:
+        raise InputError(f"{shown}: is larger than {MAX_BYTES >> 20} MB, too much for a table")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            f"{shown}: cannot be read as CSV ({one_line(error)}); write it again"
+        ) from error
+    return [Line(f"{shown}, line {number}", cells) for number, cells in rows if any(cells)]
+
+
+def columns(lines: list[Line], *names: str, shown: str) -> list[Line]:
+    """Give the cells under a header's names, in the order asked for.
+
+    Parameters
+    ----------
+    lines : list of Line
+        With the header first.
+    names : str
+        Upper and lower case are the same; other columns are ignored.
+    shown : str
+        What messages call the file.
+
+    Returns
+    -------
+    list of Line
+        Without the header.
+
+    Raises
+    ------
+    InputError
+        A column is not there or a row is too short.
+    """
+    header = [cell.casefold() for cell in lines[0].cells] if lines else []
+    if missing := [name for name in names if name not in header]:
+        raise InputError(
+            f"{shown}: the header lacks {' and '.join(missing)}; it must be {','.join(names)}"
+        )
+    places = [header.index(name) for name in names]
+    found = []
+    for where, cells in lines[1:]:
+        if len(cells) <= max(places):
+            raise InputError(f"{where}: has {len(cells)} cells, the header {len(header)}")
+        found.append(Line(where, [cells[place] for place in places]))
+    return found
+
+
+def number(text: str, where: str, *, of: str, high: float) -> float:
+    """Read a number from 0 to `high`, both inclusive, or raise InputError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= high:  # neither is NaN
+        raise InputError(f"{where}: the {of} {one_line(text)!r} is no number from 0 to {high:g}")
+    return value
+
+
+def whole_number(text: str, where: str, *, of: str) -> int:
+    """Read an integer of at least 0, or raise InputError."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 12):
+        raise InputError(f"{where}: the {of} {one_line(text)!r} is no whole number of at least 0")
+    return int(text)
+
+
+def by_key(rows: Iterable[tuple[str, str, object]]) -> dict:
+    """Gather (where, key, value) by key, or raise InputError for a key that is there twice."""
+    found: dict = {}
+    for where, key, value in rows:
+        if key in found:
+            raise InputError(f"{where}: {one_line(key)} is there twice; remove one")
+        found[key] = value
+    return found
