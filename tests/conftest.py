@@ -34,9 +34,21 @@ SMALL_CONFIG = {
     },
     "demo": {"width_px": 3200, "height_px": 2800, "artefacts": {}},
 }
+# A lymph node that is submitted, for recipes that ask for that.
+NODE = {
+    "patient_1_node_0": {
+        "path": "demo/cohort/nodes/patient_1_node_0.svs",
+        "patient": "patient_1",
+        "node": 0,
+        "split": "test",
+        "label": "itc",
+    }
+}
 COLUMNS = (
     "slide",
     "path",
+    "patient",
+    "node",
     "split",
     "fold",
     "annotation",

@@ -12,7 +12,8 @@ STAGING = {"model": None, "forests": None}
 def config(**staging: object) -> dict:
     """Give a config of three models, two of which run."""
     models = {"net": {"kind": "segmenter"}, "vote": {"kind": "vote"}, "idle": {"kind": "colour"}}
-    return {"run": ["net", "vote"], "models": models, "staging": {**STAGING, **staging}}
+    staging = {**STAGING, **staging}
+    return {"run": ["net", "vote"], "models": models, "staging": staging, "submissions": []}
 
 
 def mistake(config: dict, sheet: dict) -> str:
@@ -73,6 +74,14 @@ def test_forests_need_their_json(tmp_path):
 def test_without_nodes_nothing_is_asked():
     """A sheet without nodes takes any setting."""
     check_nodes(config(model="gone", forests="gone"), {"a": {"patient": "p"}}, path="s")
+
+
+def test_stages_cannot_be_submitted_without_nodes():
+    """The challenge wants patients."""
+    assert mistake({**config(), "submissions": ["camelyon17"]}, {"a": {}}) == (
+        "config: submissions: camelyon17 needs lymph nodes, and no slide of sheet.tsv has a patient"
+        " and a node; fill these columns or leave it out"
+    )
 
 
 def test_the_first_model_stages():

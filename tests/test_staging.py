@@ -8,7 +8,9 @@ from sklearn.metrics import cohen_kappa_score
 from microtome.features import FEATURES
 from microtome.files import read_json, write_json
 from microtome.forest_step import classify, train
-from microtome.node_classes import COLUMNS, classified, feature_matrix
+from microtome.forest_validation import Validation
+from microtome.forests import FORESTS, Prediction
+from microtome.node_classes import COLUMNS, classified, feature_matrix, prediction_rows
 from microtome.node_features import COLUMNS as FEATURE_COLUMNS
 from microtome.patient_figure import draw_patient
 from microtome.pn_stages import CLASSES
@@ -173,6 +175,20 @@ def test_training_again_gives_the_same_bytes(trained, tmp_path):
         assert path.read_bytes() == (trained / path.name).read_bytes(), path.name
 
 
+def test_forests_have_the_settings_that_were_chosen(trained, tmp_path, monkeypatch):
+    """What the inner folds found best is what all slides are trained with."""
+    best = {"min_leaf": 5, "max_features": 0.5}
+    monkeypatch.setattr(
+        forest_step,
+        "cross_validate",
+        lambda *args, **kwargs: Validation(best, np.zeros(45), None, [], [], {}, [], []),
+    )
+    train(trained / "features.tsv", annotated=[], **SETTINGS, **outputs(tmp_path))
+    settings = read_json(tmp_path / "forests.json")["settings"]
+    assert {key: settings[key] for key in best} == best
+    assert settings["n_trees"] == 20
+
+
 def test_forests_without_cross_validation_say_what_they_have_seen(trained):
     """Given forests that were trained on a node say so."""
     rows = read_table(trained / "features.tsv")
@@ -208,6 +224,16 @@ def test_without_forests_the_size_rule_decides():
     found = classified(rows, None, [], learnt=[])
     assert [row["class"] for row in found] == list(CLASSES)
     assert {row["how"] for row in found} == {"size rule"}
+
+
+def test_a_row_says_what_each_forest_and_their_vote_say():
+    """Two of four call it ITC; mean probabilities are those of all."""
+    called = ("micro", "itc", "itc", "macro")
+    probabilities = np.array([[np.equal(CLASSES, name)] for name in called], np.float64)
+    (row,) = prediction_rows(Prediction.of(probabilities))
+    assert row["class"] == "itc"
+    assert tuple(row[name] for name in FORESTS) == called
+    assert [row[f"p_{name}"] for name in CLASSES] == [0, 0.5, 0.25, 0.25]
 
 
 def test_features_are_taken_by_name():

@@ -11,7 +11,7 @@ import tifffile
 import yaml
 import zarr
 
-from conftest import REPOSITORY, SMALL_COHORT, SMALL_CONFIG, Workflow, write_sheet
+from conftest import NODE, REPOSITORY, SMALL_COHORT, SMALL_CONFIG, Workflow, write_sheet
 
 RESULTS = (
     "results/cohort.tsv",
@@ -207,7 +207,8 @@ def test_recipes_are_valid_configs(finished, recipe):
         for fold, (slide, row) in enumerate(SMALL_COHORT.items(), start=1)
     }
     finished.configure(
-        {**yaml.safe_load(text), "slides": "slides.tsv", "demo": SMALL_CONFIG["demo"]}, rows
+        {**yaml.safe_load(text), "slides": "slides.tsv", "demo": SMALL_CONFIG["demo"]},
+        rows | NODE,
     )
     planned = finished.planned()
     finished.configure(SMALL_CONFIG, SMALL_COHORT)

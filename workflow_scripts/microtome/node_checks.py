@@ -22,11 +22,26 @@ def check_nodes(config: Mapping, sheet: Mapping[str, dict], *, path: str | Path)
     ------
     InputError
         One line: a node without a patient or twice, a model that cannot stage, forests that are
-        not there.
+        not there, a submission of stages without nodes.
     """
     nodes = {slide: row for slide, row in sheet.items() if "node" in row}
     if not nodes:
+        if "camelyon17" in config["submissions"]:
+            raise InputError(
+                f"config: submissions: camelyon17 needs lymph nodes, and no slide of {path} has a"
+                " patient and a node; fill these columns or leave it out"
+            )
         return
+    _check_rows(nodes, path)
+    _check_staging(config)
+
+
+def staging_model(config: Mapping) -> str:
+    """Name the model whose heatmaps are staged: the one that is set, else the first of run."""
+    return config["staging"]["model"] or config["run"][0]
+
+
+def _check_rows(nodes: Mapping[str, dict], path: str | Path) -> None:
     seen: dict[tuple[str, str], str] = {}
     for slide, row in nodes.items():
         if "patient" not in row:
@@ -40,6 +55,9 @@ def check_nodes(config: Mapping, sheet: Mapping[str, dict], *, path: str | Path)
                 f"slide sheet {path}: patient {row['patient']}: slides {first} and {slide} are both"
                 f" node {row['node']}; one slide a node"
             )
+
+
+def _check_staging(config: Mapping) -> None:
     name = staging_model(config)
     if name not in config["run"]:
         raise InputError(f"config: staging.model: {name} is not in run")
@@ -52,8 +70,3 @@ def check_nodes(config: Mapping, sheet: Mapping[str, dict], *, path: str | Path)
         for file in (Path(forests), Path(forests).with_suffix(".json")):
             if not file.exists():
                 raise InputError(f"config: staging.forests: the file {file} does not exist")
-
-
-def staging_model(config: Mapping) -> str:
-    """Name the model whose heatmaps are staged: the one that is set, else the first of run."""
-    return config["staging"]["model"] or config["run"][0]

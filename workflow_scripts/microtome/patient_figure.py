@@ -90,7 +90,11 @@ def draw_patient(
                 vmax=1,
                 alpha=np.where(np.isnan(node.probability), 0, 0.75),
             )
-            scale_bar(above, node.pixels.shape[:2], node.spacing_um)
+            # Slide and map of a node touch, however high the row's highest node is.
+            above.set_anchor("S")
+            below.set_anchor("N")
+        last = band[-1]
+        scale_bar(panels[0, len(band) - 1], last.pixels.shape[:2], last.spacing_um)
         for axis in panels[:, -1]:
             axis.set_axis_off()
     save_figure(figure, path)
@@ -105,7 +109,7 @@ def _node(row: Mapping[str, str], overview: str, tissue: str, heatmap: str) -> _
     encoded, heatmap_um, _ = heatmap_on_tissue(heatmap, tissue)
     probability = resampled(decode(encoded), pixels.shape[:2], ratio=spacing_um / heatmap_um)
     truth = f" ({row['truth']})" if row["truth"] else ""
-    return _Node(f"node {row['node']}: {row['class']}{truth}", pixels, probability, spacing_um)
+    return _Node(f"node {row['node']}\n{row['class']}{truth}", pixels, probability, spacing_um)
 
 
 def _title(row: Mapping[str, str]) -> str:
