@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import cohen_kappa_score
 
+from microtome import forest_step
 from microtome.features import FEATURES
 from microtome.files import read_json, write_json
 from microtome.forest_step import classify, train
@@ -176,15 +177,18 @@ def test_training_again_gives_the_same_bytes(trained, tmp_path):
 
 
 def test_forests_have_the_settings_that_were_chosen(trained, tmp_path, monkeypatch):
-    """What the inner folds found best is what all slides are trained with."""
+    """What the inner folds found best; partial data are the outlined slides, one a class here."""
     best = {"min_leaf": 5, "max_features": 0.5}
     monkeypatch.setattr(
         forest_step,
         "cross_validate",
         lambda *args, **kwargs: Validation(best, np.zeros(45), None, [], [], {}, [], []),
     )
-    train(trained / "features.tsv", annotated=[], **SETTINGS, **outputs(tmp_path))
+    rows = [row for row in read_table(trained / "features.tsv") if row["split"] != "test"]
+    outlined = [next(r["slide"] for r in rows if r["label"] == name) for name in CLASSES]
+    train(trained / "features.tsv", annotated=outlined, **SETTINGS, **outputs(tmp_path))
     settings = read_json(tmp_path / "forests.json")["settings"]
+    assert set(settings["slides"]["rf_pi"].values()) == {1}
     assert {key: settings[key] for key in best} == best
     assert settings["n_trees"] == 20
 

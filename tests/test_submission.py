@@ -51,8 +51,13 @@ def results(tmp_path):
         {"slide": slide, "patient": "p_1", "class": called}
         for slide, called in zip(PATIENTS["p_1"], ("micro", "negative"), strict=True)
     ]
+    # A patient that is not to be submitted, as those that forests were trained on.
+    nodes.append({"slide": "q_1_node_0", "patient": "q_1", "class": "itc"})
     write_table(tmp_path / "nodes.tsv", nodes)
-    write_table(tmp_path / "patients.tsv", [{"patient": "p_1", "stage": "pN1mi"}])
+    stages = {"p_1": "pN1mi", "q_1": "pN0(i+)"}
+    write_table(
+        tmp_path / "patients.tsv", [{"patient": p, "stage": stage} for p, stage in stages.items()]
+    )
     files["camelyon17"] = [tmp_path / "nodes.tsv", tmp_path / "patients.tsv"]
     write_table(tmp_path / "cohort.tsv", [{"slide": "case-3", "reason": "is damaged"}])
     return tmp_path, files
@@ -135,6 +140,14 @@ def test_a_patient_without_a_stage_is_named(results):
         made(results, "camelyon17")
 
 
+def test_a_slide_without_lesions_has_no_tumour(results):
+    """Its probability is 0."""
+    folder, _ = results
+    write_detections(folder / "lesions" / "case-1.csv", [])
+    with zipfile.ZipFile(made(results, "camelyon16")[0]) as archive:
+        assert archive.read("probabilities.csv") == b"case-1,0\ncase-2,0.75\n"
+
+
 def test_nothing_to_submit_is_one_line(results):
     """A cohort without test slides."""
     folder, _ = results
@@ -172,8 +185,10 @@ def test_a_table_that_no_challenge_takes_is_not_offered(results):
     """The archive is checked before it has its name: a detection beyond the slide."""
     folder, _ = results
     write_detections(folder / "lesions" / "case-1.csv", [(0.5, 5000, 20)])
-    with pytest.raises(InputError, match="case-1"):
+    with pytest.raises(InputError, match="case-1") as caught:
         made(results, "camelyon16")
+    assert str(folder / "made.zip") in str(caught.value)
+    assert ".partial" not in str(caught.value)
     assert not (folder / "made.zip").exists()
     assert not list(folder.glob(".partial*"))
 
