@@ -13,7 +13,7 @@ rule score_slide:
         "benchmarks/score_slide/{model}/{slide}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 2
+    threads: scoring_threads
     resources:
         mem_mb=scoring_memory,
         runtime=scoring_runtime,

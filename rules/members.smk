@@ -13,6 +13,11 @@ def n_views(model):
     return 1 + len(MODELS[model].get("test_time_augmentation", []))
 
 
+def scoring_threads(wildcards):
+    """Threads of a job that scores a slide; a small one is over before a second would help."""
+    return 1 if slide_mb(wildcards.slide) < 3 else 2
+
+
 def scoring_runtime(wildcards, attempt):
     """Minutes of a job that scores one slide: by its file, the networks and their views."""
     passes = len(members_of(wildcards.model)) * n_views(wildcards.model)

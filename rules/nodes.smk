@@ -210,12 +210,6 @@ def code_of_all(wildcards):
     return sha256("".join(hashes).encode()).hexdigest()[:16]
 
 
-def locked_packages(wildcards):
-    """Names of the packages that the lock file pins."""
-    lines = (Path(workflow.basedir) / "envs" / "requirements.lock").read_text().split()
-    return [line.split("==")[0] for line in lines]
-
-
 def submissions(wildcards):
     """The submissions that the config asks for."""
     challenges = config["submissions"]

@@ -90,7 +90,6 @@ rule write_submission:
         cases=submitted_cases,
         config=config_of_results,
         scripts=code_of_all,
-        packages=locked_packages,
         code=code("write_submission.py"),
     script:
         "../workflow_scripts/write_submission.py"

@@ -116,13 +116,24 @@ def test_an_archive_without_a_case_is_found_out(staged, tmp_path):
     with zipfile.ZipFile(archive) as old, zipfile.ZipFile(tmp_path / "lost.zip", "w") as new:
         new.writestr("prediction.csv", old.read("prediction.csv"))
     command = [sys.executable, str(staged.source / "workflow_scripts" / "check_submission.py")]
-    for path, code in ((archive, 0), (tmp_path / "lost.zip", 1)):
+    said = []
+    for path, code in ((archive, 0), (tmp_path / "lost.zip", 1), (tmp_path / "none.zip", 1)):
+        beside = str(archive.parents[1] / "digestpath" / "histocae1.json")
         done = subprocess.run(
-            [*command, str(path)], capture_output=True, text=True, check=False, cwd=tmp_path
+            [*command, str(path), "--beside", beside],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
         )
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
-    assert "demo-10" in done.stderr
+        said.append(done.stdout + done.stderr)
+    assert "was changed" not in said[0]
+    assert 'challenge: "paip2019", and "digestpath"' in said[0]
+    assert "was changed since its JSON was written" in said[1]
+    assert "demo-10.tif: is missing" in said[1]
+    assert "none.json: cannot be read" in said[2]
 
 
 def test_a_second_run_has_nothing_to_do(staged):

@@ -24,6 +24,5 @@ write_json(
         files=[snakemake.input.sheet, *snakemake.input.get("weights", [])],
         archive=snakemake.output.archive,
         cases=cases,
-        packages=snakemake.params.packages,
     ),
 )
