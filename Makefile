@@ -14,8 +14,9 @@ trial-nodes: TABLES ?= camelyon16_features
 
 # The demo cohort from nothing to results/report.html.
 demo: $(INSTALLED)
-	snakemake
-	snakemake --configfile recipes/demo_submissions.yaml score
+	# Two small jobs share a GPU, or the cores.
+	snakemake --resources gpu=2
+	snakemake score --configfile recipes/demo_submissions.yaml
 	snakemake --report results/report.html
 	@cat results/evaluation/summary.md results/staging/summary.md
 	@echo "Report: results/report.html   Tables: results/evaluation   Pictures: results/figures"
