@@ -10,7 +10,8 @@ from pathlib import Path
 
 from microtome.camelyon17_labels import SLIDE, TABLES, Labels, patient_of, read_labels, wrong_stages
 from microtome.errors import InputError
-from microtome.paip2019 import files_below, sheet_cell
+from microtome.folders import files_below
+from microtome.sheets import sheet_cell
 from microtome.splits import assign_splits
 
 COLUMNS = ("slide", "path", "patient", "node", "split", "annotation", "label")

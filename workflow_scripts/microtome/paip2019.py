@@ -1,12 +1,13 @@
 """The slide sheet of a PAIP 2019 folder as downloaded: files matched by case, known faults seen."""
 
 import csv
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from microtome.errors import InputError, one_line
+from microtome.folders import files_below
+from microtome.sheets import sheet_cell
 from microtome.slides import Slide
 from microtome.truth import open_truth
 from microtome.truth_check import TruthCheck
@@ -73,28 +74,6 @@ def paip2019_sheet(folder: str | Path) -> tuple[list[dict[str, str]], list[str]]
         else:
             notes.append(f"case {case}: left out, for it has no slide beside {_names(files)}")
     return rows, notes
-
-
-def files_below(folder: Path) -> list[Path]:
-    """List files in the order of their names; a folder that links lead to again only once."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: is no folder")
-    files: list[Path] = []
-    seen = set()
-    for name, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
-        real = Path(name).resolve()
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(n for n in folders if not n.startswith("."))
-        paths = (Path(name, n) for n in sorted(names) if not n.startswith("."))
-        files += [path for path in paths if path.is_file()]
-    return files
-
-
-def _refuse(error: OSError) -> None:
-    raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
 
 
 def _role(path: Path) -> str | None:
@@ -253,10 +232,3 @@ def _accepted(check: TruthCheck) -> bool:
 
 def _names(files: dict[str, Path]) -> str:
     return ", ".join(str(path) for path in files.values())
-
-
-def sheet_cell(path: Path) -> str:
-    """A path as the sheet has it, which the workflow reads from the working directory."""
-    # Not resolved: a link may be all that has the slide's name.
-    whole, here = Path(os.path.abspath(path)), Path.cwd()  # noqa: PTH100
-    return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)

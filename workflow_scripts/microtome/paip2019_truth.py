@@ -5,8 +5,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from microtome.errors import InputError
+from microtome.folders import files_below
 from microtome.mask_overlap import TIFF_SUFFIXES
-from microtome.paip2019 import CASE, burden_cells, files_below
+from microtome.paip2019 import CASE, burden_cells
 from microtome.table_cells import number
 
 _VIABLE = re.compile(r"[_-]?viable", re.IGNORECASE)

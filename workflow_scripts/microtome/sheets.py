@@ -1,6 +1,7 @@
 """Slide sheets as they are written: every cell as text, so that one column can be filled."""
 
 import csv
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -73,3 +74,10 @@ def filled(
             )
         new_rows.append(row | {column: new})
     return [*columns, *({column} - set(columns))], new_rows
+
+
+def sheet_cell(path: Path) -> str:
+    """A path as the sheet has it, which the workflow reads from the working directory."""
+    # Not resolved: a link may be all that has the slide's name.
+    whole, here = Path(os.path.abspath(path)), Path.cwd()  # noqa: PTH100
+    return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)

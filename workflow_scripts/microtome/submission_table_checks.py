@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from microtome.errors import InputError
-from microtome.pn_stages import CLASSES, STAGES, pn_stage
+from microtome.pn_stages import BEYOND, CLASSES, STAGES, pn_stage
 
 # Of one kind of repetition at most, so that a long cell takes no longer than its length.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -133,7 +133,7 @@ def _disagreement(patient: str, stage: str, classes: list[str]) -> Iterator[str]
     if not (stage and given):
         return
     implied = pn_stage(given)
-    order = (*STAGES, "pN3")  # beyond the challenge, from ten positive nodes on
+    order = (*STAGES, BEYOND)
     is_whole = len(given) == len(classes)
     if stage != implied and (is_whole or order.index(stage) < order.index(implied)):
         yield f"{patient}.zip has the stage {stage}, and its nodes are {implied}"
