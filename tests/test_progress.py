@@ -1,0 +1,866 @@
+"""What a person sees of a run, from Snakemake's records to lines and a block."""
+
+import io
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from conftest import REPOSITORY
+from microtome.last_words import last_error, last_line
+from microtome.progress import Progress
+from microtome.progress_block import progress_block
+from microtome.progress_text import rate_per_s, stage_line, stage_rate, summary_lines
+from microtome.run_log import RunLog, read_events, run_logs
+from microtome.run_recorder import Recorder
+from microtome.run_stages import job_name, stage_name, stage_of
+from microtome.run_state import RunState
+from microtome.run_words import duration_text, rate_text, share_text
+
+SCORE = ("score", "histocae1")
+JOB = {"rule": "score_slide", "wildcards": {"slide": "a", "model": "histocae1"}, "log": ["a.log"]}
+
+
+def submitted(number, t=0.0, **what):
+    """An event of a job sent."""
+    return {"t": t, "event": "job_submitted", "job": number, **JOB, **what}
+
+
+def state_of(*events):
+    """A state after events, given as (t, name, what)."""
+    return RunState({"t": t, "event": name, **what} for t, name, what in events)
+
+
+# Rates and words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (45.4, "45 s"),
+        (59.6, "1 min"),
+        (61, "1 min"),
+        (3540, "59 min"),
+        (3599, "1 h 00 min"),
+        (19680, "5 h 28 min"),
+        (3600 * 47, "47 h 00 min"),
+        (3600 * 51, "2 d 3 h"),
+        (-3, "0 s"),
+    ],
+)
+def test_durations_have_two_units(seconds, text):
+    """A length of time is said in its two largest units."""
+    assert duration_text(seconds) == text
+
+
+def test_rates_are_said_a_minute_or_an_hour():
+    """Slow stages count by the hour."""
+    assert rate_text(2.1 / 60) == "2.1/min"
+    assert rate_text(250 / 60) == "250/min"
+    assert rate_text(12 / 3600) == "12.0/h"
+
+
+def test_all_is_done_only_when_it_is():
+    """999 of 1000 is not 100 %; of nothing all is done."""
+    assert share_text(999, 1000) == "99 %"
+    assert share_text(1000, 1000) == "100 %"
+    assert share_text(0, 0) == "100 %"
+
+
+def test_the_rate_is_that_of_the_last_quarter_of_an_hour():
+    """120 short jobs in the first minute do not count an hour later; 30 in 900 s do."""
+    burst = [(float(t), 1.0) for t in range(60) for _ in range(2)]
+    steady = [(2700.0 + 30 * i, 1.0) for i in range(1, 31)]
+    found = rate_per_s(burst + steady, first_start_s=0, now=3600)
+    assert found == pytest.approx(30 / 900)
+
+
+def test_the_rate_counts_the_time_before_the_first_finish():
+    """40 jobs of 20 minutes that end together are two a minute, not forty."""
+    assert rate_per_s([(1200.0, 1200.0)] * 40, first_start_s=0, now=1200) == pytest.approx(
+        40 / 1200
+    )
+
+
+def test_bursts_of_long_jobs_are_averaged():
+    """Jobs of an hour in batches of 40: just after a batch the rate is still 40 an hour."""
+    finishes = [(3600.0 * hour, 3600.0) for hour in (1, 2, 3, 4) for _ in range(40)]
+    found = rate_per_s(finishes, first_start_s=0, now=4 * 3600 + 60)
+    assert found == pytest.approx(3 * 40 / (3 * 3600), rel=0.01)
+
+
+def test_there_is_no_rate_from_too_little():
+    """Two finishes, or less than a minute, tell nothing."""
+    assert rate_per_s([(100.0, 1.0)] * 2, first_start_s=0, now=200) is None
+    assert rate_per_s([(10.0, 1.0)] * 20, first_start_s=0, now=59) is None
+    assert rate_per_s([(10.0, 1.0)] * 3, first_start_s=0, now=60) == pytest.approx(3 / 60)
+
+
+def test_a_stage_has_its_time_left():
+    """30 done in 15 minutes, 10 running and 50 waiting: 2 a minute, half an hour."""
+    state = RunState([{"t": 0, "event": "planned", "jobs": {"segment": 90}}])
+    for number in range(40):
+        state.apply({**submitted(number), "rule": "segment", "wildcards": {}})
+        state.apply({"t": 0, "event": "job_started", "job": number})
+        if number < 30:
+            state.apply({"t": 30 * (number + 1), "event": "job_finished", "job": number})
+    assert stage_rate(state, ("maps", ""), 900) == ("2.0/min", "30 min left")
+    assert stage_rate(state, ("maps", ""), 20000) == ("0.0/h", "stalled")
+
+
+def test_a_stage_in_one_line():
+    """Name, done of all, percent, running, waiting, failed."""
+    state = RunState([submitted(n) for n in range(4)])
+    state.apply(
+        {
+            "t": 0,
+            "event": "planned",
+            "jobs": {"score_slide": 9},
+            "models": {"score_slide": {"histocae1": 9}},
+        }
+    )
+    for number in range(3):
+        state.apply({"t": 1, "event": "job_started", "job": number})
+    state.apply({"t": 2, "event": "job_finished", "job": 0})
+    state.apply({"t": 2, "event": "job_failed", "job": 1, "reason": "x"})
+    line = stage_line(state, SCORE, 3, width=15)
+    assert line[8:] == ("  score histocae1   1/9   11 %  running 1  waiting 6  failed 1")
+
+
+# Stages
+
+
+def test_rules_of_one_stage_share_a_line():
+    """Small steps of a slide are one stage; each model has its own; a rule may be by itself."""
+    assert stage_of("inspect_slide") == stage_of("patch_grid", "m") == ("prepare", "")
+    assert stage_of("segment", "m") == ("maps", "m")
+    assert stage_name(stage_of("score_slide", "histocae1")) == "score histocae1"
+    assert stage_name(stage_of("some_new_rule", "m")) == "some new rule m"
+
+
+def test_each_rule_of_the_workflow_has_a_stage():
+    """Rules that were added are put into a stage, those without a job apart."""
+    rules = set()
+    for path in (REPOSITORY / "rules").glob("*.smk"):
+        for line in path.read_text().splitlines():
+            kind, _, name = line.rstrip(":").partition(" ")
+            if kind in ("rule", "checkpoint"):
+                rules.add(name)
+    alone = {rule for rule in rules if stage_of(rule)[0] == rule.replace("_", " ")}
+    assert alone - {"evaluate"} <= {"score", "compression"}  # targets, which run nothing
+
+
+def test_a_job_in_words():
+    """Rule and model, slide, and whatever else tells it from others."""
+    wildcards = {"grid": "1um", "slide": "a", "model": "m"}
+    assert job_name("patch_grid", wildcards) == "patch_grid m, slide a, 1um"
+    assert job_name("cohort", {}) == "cohort"
+
+
+# Reasons from logs
+
+LOG = "2026-11-21 10:00:00 INFO reading\n2026-11-21 10:00:01 ERROR slide a: it is cut off\n"
+
+
+def test_the_reason_is_the_last_error_of_the_log(tmp_path):
+    """The message without its date; the exception where a traceback follows."""
+    path = tmp_path / "a.log"
+    path.write_text("2026-11-21 10:00:00 ERROR first\n" + LOG)
+    assert last_error([str(path)], since_s=0) == "slide a: it is cut off"
+    path.write_text(
+        LOG + "2026-11-21 10:00:02 CRITICAL the program failed\nTraceback\n  x\nKeyError: 'q'\n\n"
+    )
+    assert last_error([str(path)], since_s=0) == "the program failed: KeyError: 'q'"
+
+
+def test_a_log_without_an_error_gives_no_reason(tmp_path):
+    """Only its last line is there to be quoted; a missing log has none."""
+    path = tmp_path / "a.log"
+    path.write_text("2026-11-21 10:00:00 INFO reading\nError: 3\n")
+    assert last_error([str(path)], since_s=0) == ""
+    assert last_line([str(path)], since_s=0) == "Error: 3"
+    assert last_line([str(tmp_path / "none"), str(tmp_path)], since_s=0) == ""
+
+
+def test_the_log_of_an_earlier_try_is_no_reason(tmp_path):
+    """A log that was written before the job was sent tells of another try."""
+    path = tmp_path / "a.log"
+    path.write_text(LOG)
+    assert last_error([str(path)], since_s=time.time() - 5) != ""
+    assert last_error([str(path)], since_s=time.time() + 500) == ""
+
+
+def test_long_and_strange_reasons_are_one_line(tmp_path):
+    """What a library prints cannot fill or change a terminal."""
+    path = tmp_path / "a.log"
+    path.write_bytes(
+        b"2026-11-21 10:00:00 ERROR \x1b[31m\xff" + b"y" * 5000 + b"\n" + b"z" * 200000
+    )
+    assert last_error([str(path)], since_s=0) == ""  # beyond what is read
+    path.write_bytes(b"2026-11-21 10:00:00 ERROR \x1b[31m\xff" + b"y" * 5000 + b"\n")
+    found = last_error([str(path)], since_s=0)
+    assert "\x1b" not in found
+    assert len(found) == 303
+
+
+# From records to events
+
+
+def record(event, **what):
+    """A record as Snakemake makes it."""
+    found = logging.LogRecord("snakemake", logging.INFO, "", 0, what.pop("msg", ""), None, None)
+    found.event = event
+    found.__dict__.update(what)
+    return found
+
+
+def job_info(number, **what):
+    """Snakemake's record of a job that is sent."""
+    given = {
+        "jobid": number,
+        "rule_name": "score_slide",
+        "wildcards": {"slide": "a", "model": "m"},
+        "log": [f"{number}.log"],
+        "benchmark": None,
+        "threads": 4,
+        "resources": {"mem_mb": 100, "runtime": 30, "gpu": 1, "_cores": 4},
+        "local": False,
+        "output": ["o"],
+        "shellcmd": None,
+        **what,
+    }
+    return record("job_info", **given)
+
+
+def job_error(number, **what):
+    """Snakemake's record of a job that failed."""
+    return record(
+        "job_error", **{"jobid": number, "log": [f"{number}.log"], "rule_msg": None, **what}
+    )
+
+
+class Planned:
+    """As much of a job of Snakemake's as is looked at."""
+
+    def __init__(self, rule, wildcards):
+        self.rule, self.wildcards_dict = SimpleNamespace(name=rule), wildcards
+        self.is_norun = rule == "all"
+
+
+class Told(list):
+    """Keeps events."""
+
+    def __call__(self, event, *, t, **what):
+        """Take one."""
+        self.append({"event": event, **what})
+
+    def names(self):
+        """Only their names."""
+        return [event["event"] for event in self]
+
+
+@pytest.fixture
+def told(monkeypatch, tmp_path):
+    """What a recorder told; jobs are tried twice."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("microtome.run_recorder._retries", lambda rule: 1)
+    return Told()
+
+
+def test_a_job_that_is_sent(told):
+    """All that status and report need of it is in the event."""
+    Recorder(told).record(job_info(7, benchmark="b.tsv"))
+    assert told == [
+        {
+            "event": "job_submitted",
+            "job": 7,
+            "rule": "score_slide",
+            "wildcards": {"slide": "a", "model": "m"},
+            "log": ["7.log"],
+            "benchmark": "b.tsv",
+            "attempt": 1,
+            "threads": 4,
+            "mem_mb": 100,
+            "runtime_min": 30,
+            "gpu": 1,
+            "group": None,
+        }
+    ]
+
+
+def test_jobs_on_this_machine_begin_at_once(told):
+    """With cores of its own, or for a local rule on a cluster, a job that is sent runs."""
+    recorder = Recorder(told)
+    recorder.record(job_info(1))
+    recorder.record(job_info(2, local=True))
+    recorder.record(record("resources_info", cores=4))
+    recorder.record(job_info(3))
+    assert told.names() == [*["job_submitted"] * 2, "job_started", "job_submitted", "job_started"]
+    assert told[2]["job"] == 2
+
+
+def test_targets_are_no_jobs(told):
+    """A rule that runs nothing is not counted, nor its end."""
+    recorder = Recorder(told)
+    recorder.record(job_info(1, output=[]))
+    recorder.record(record("job_finished", job_id=1))
+    assert told == []
+
+
+def test_a_failure_is_tried_again_once(told):
+    """The second try has its number; after it the job is given up."""
+    recorder = Recorder(told)
+    for _ in range(2):
+        recorder.record(job_info(1))
+        recorder.record(job_error(1, rule_msg="killed"))
+    assert told.names() == [
+        "job_submitted",
+        "job_failed",
+        "job_retried",
+        "job_submitted",
+        "job_failed",
+    ]
+    assert [told[i].get("again") for i in (1, 4)] == [True, False]
+    assert told[2]["attempt"] == told[3]["attempt"] == 2
+    assert told[1]["reason"] == "killed"
+
+
+def test_reasons_in_their_order(told):
+    """The log's error comes first, then what SLURM says, then what it last wrote."""
+    recorder = Recorder(told)
+    recorder.record(job_info(1))
+    Path("1.log").write_text(LOG)
+    recorder.hear({"event": "member_failed", "job": 1, "reason": "job 9: TIMEOUT"})
+    recorder.record(job_error(1, rule_msg="job 9: TIMEOUT. "))
+    recorder.record(job_info(2))
+    Path("2.log").write_text("2026-11-21 10:00:00 INFO tile 7\n")
+    recorder.hear({"event": "member_failed", "jobs": [2], "reason": "job 9: TIMEOUT"})
+    recorder.record(job_error(2))
+    recorder.record(job_info(3))
+    Path("3.log").write_text("2026-11-21 10:00:00 INFO tile 8\n")
+    recorder.record(job_error(3))
+    recorder.record(job_info(4))
+    recorder.record(job_error(4))
+    assert [event["reason"] for event in told if event["event"] == "job_failed"] == [
+        "slide a: it is cut off",
+        "job 9: TIMEOUT",
+        "2026-11-21 10:00:00 INFO tile 8",
+        "it ended without a word in its log",
+    ]
+
+
+def test_a_reason_of_the_last_try_is_not_that_of_the_next(told):
+    """What SLURM said of one try is forgotten when the job is sent again."""
+    recorder = Recorder(told)
+    recorder.record(job_info(1))
+    recorder.hear({"event": "member_failed", "job": 1, "reason": "job 9: TIMEOUT"})
+    recorder.record(job_error(1))
+    recorder.record(job_info(1))
+    recorder.record(job_error(1))
+    assert told[-1]["reason"] == "it ended without a word in its log"
+
+
+def test_a_group_is_tried_again_as_its_most_patient_rule(told, monkeypatch):
+    """Snakemake tries a group as often as any of its rules asks for."""
+    monkeypatch.setattr("microtome.run_recorder._retries", {"a": 0, "b": 1}.get)
+    dag = SimpleNamespace(get_job_group=lambda job: SimpleNamespace(jobid="uuid"))
+    jobs = [
+        SimpleNamespace(rule=SimpleNamespace(name=rule), jobid=number, dag=dag)
+        for number, rule in enumerate("ab")
+    ]
+    recorder = Recorder(told)
+    recorder.record(record("group_info", group_id="maps", jobs=jobs))
+    recorder.record(job_info(0, rule_name="a"))
+    recorder.record(job_error(0))
+    assert told[0]["group"] == "uuid"
+    assert told.names() == ["job_submitted", "job_failed", "job_retried"]
+
+
+def test_of_a_group_the_one_to_blame_is_named(told):
+    """The member with an error in its log, else the one that wrote last; the rest fell with it."""
+    recorder = Recorder(told)
+    for number in (1, 2, 3):
+        recorder.record(job_info(number))
+    Path("1.log").write_text("done\n")
+    Path("2.log").write_text(LOG)
+    group = [{"jobid": n, "log": [f"{n}.log"]} for n in (1, 2, 3)]
+    recorder.record(record("group_error", job_error_info=group))
+    for number in (1, 2, 3):
+        recorder.record(job_error(number))
+    failed = [event for event in told if event["event"] == "job_failed"]
+    assert [event["with_group"] for event in failed] == [True, False, True]
+    assert failed[1]["reason"] == "slide a: it is cut off"
+    for number in (1, 2, 3):
+        recorder.record(job_info(number))
+    Path("2.log").write_text("at work\n")
+    os.utime("1.log", (1, 1))
+    recorder.hear({"event": "member_failed", "jobs": [1, 2, 3], "reason": "job 9: NODE_FAIL"})
+    recorder.record(record("group_error", job_error_info=group))
+    for number in (1, 2, 3):
+        recorder.record(job_error(number))
+    failed = [event for event in told if event["event"] == "job_failed"][3:]
+    assert [event["with_group"] for event in failed] == [True, False, True]
+    assert failed[1]["reason"] == "job 9: NODE_FAIL"
+
+
+def test_a_missing_output_is_a_failure(told):
+    """Snakemake has no record for it but a text, which is told in shorter words, once."""
+    recorder = Recorder(told)
+    recorder.record(job_info(18))
+    text = (
+        "MissingOutputException in rule segment in file Snakefile, line 24:\n"
+        "Job 18  completed successfully, but some output files are missing. Missing files:\n"
+        "o/a.map (missing locally, parent dir contents: b.map)"
+    )
+    for _ in range(2):
+        recorder.record(record("error", msg=text, exception="MissingOutputException"))
+    failed = [event for event in told if event["event"] == "job_failed"]
+    assert [event["reason"] for event in failed] == [
+        "it ended well, but an output is missing: o/a.map"
+    ]
+
+
+def test_resources_that_are_not_known_yet(told):
+    """A resource that is a text until its input is there is left out."""
+    Recorder(told).record(job_info(1, resources={"mem_mb": "<TBD>"}))
+    assert (told[0]["mem_mb"], told[0]["gpu"]) == (None, 0)
+
+
+def test_the_run_ends_well_when_all_is_done(told):
+    """Only a run that did all of its jobs is told to have ended well; no run has no end."""
+    recorder = Recorder(told)
+    recorder.end(1.0)
+    assert told == []
+    recorder.record(record("run_info"))
+    recorder.record(record("progress", done=1, total=3))
+    recorder.end(1.0)
+    assert told[-1] == {"event": "run_ended", "ok": False}
+    recorder.record(record("run_info"))
+    recorder.record(record("progress", done=3, total=3))
+    recorder.end(2.0)
+    recorder.end(2.0)
+    assert told[-1] == {"event": "run_ended", "ok": True}
+    assert told.names().count("run_ended") == 2
+
+
+def test_a_plan_that_grew_is_told_anew(told, monkeypatch):
+    """After a checkpoint there are more jobs; the same number is not told twice."""
+
+    class Dag:
+        """As much of Snakemake's as is looked at."""
+
+        finished_jobs = ()
+
+        def __init__(self, *jobs):
+            self.all = [Planned(*job) for job in jobs]
+
+        def needrun_jobs(self):
+            return iter(self.all)
+
+        def __len__(self):
+            return len(self.all)
+
+    flow = SimpleNamespace(dag=Dag(("cohort", {}), ("all", {})))
+    monkeypatch.setattr("microtome.run_recorder._workflow", lambda: flow)
+    recorder = Recorder(told)
+    recorder.record(record("run_info"))
+    recorder.plan(1.0)
+    models = [("segment", {"model": m}) for m in "aab"]
+    flow.dag = Dag(("cohort", {}), ("all", {}), *models)
+    recorder.plan(2.0)
+    assert told[1:] == [
+        {"event": "planned", "jobs": {"cohort": 1}, "models": {}},
+        {
+            "event": "planned",
+            "jobs": {"cohort": 1, "segment": 3},
+            "models": {"segment": {"a": 2, "b": 1}},
+        },
+    ]
+
+
+# The state
+
+
+def test_a_retry_that_works(told):
+    """A job that failed and was done at last counts as done, with one failure."""
+    state = RunState([submitted(1)])
+    for t, name in enumerate(("job_started", "job_failed", "job_retried")):
+        state.apply({"t": t, "event": name, "job": 1, "reason": "x"})
+    assert dict(+state.counts[SCORE]) == {"waiting": 1}
+    state.apply(submitted(1, 5.0))
+    state.apply({"t": 6, "event": "job_started", "job": 1})
+    state.apply({"t": 9, "event": "job_finished", "job": 1})
+    assert dict(+state.counts[SCORE]) == {"done": 1}
+    assert state.jobs[1].failures == [(1, "x")]
+    assert [(one.started_s, one.ended_s, one.failed) for one in state.jobs[1].tries] == [
+        (0, 1, True),
+        (6, 9, False),
+    ]
+
+
+def test_word_that_comes_late():
+    """A begin that is heard of after the end changes nothing; a job sent twice has one try."""
+    state = RunState([submitted(1), submitted(1, 2.0)])
+    assert [one.submitted_s for one in state.jobs[1].tries] == [2]
+    state.apply({"t": 5, "event": "job_finished", "job": 1})
+    state.apply({"t": 4, "event": "member_started", "pack": "p", "job": 1})
+    assert dict(+state.counts[SCORE]) == {"done": 1}
+
+
+def test_members_of_packs_are_known_by_key():
+    """The executor may name a job by its number, by several numbers, or by its key."""
+    state = RunState([submitted(1), submitted(2, wildcards={"model": "m", "slide": "b"})])
+    state.apply({"t": 1, "event": "pack_submitted", "pack": "p", "slurm_id": "7", "jobs": [1, 2]})
+    state.apply({"t": 2, "event": "pack_started", "pack": "p", "node": "n"})
+    state.apply(
+        {"t": 3, "event": "member_started", "pack": "p", "key": "score_slide:model=m,slide=b"}
+    )
+    assert state.jobs[2].state == "running"
+    assert state.jobs[1].state == "waiting"
+    state.apply({"t": 5, "event": "members_requeued", "pack": "p", "jobs": [2]})
+    assert state.jobs[2].state == "waiting"
+    assert state.packs["p"].n_requeued == 1
+    state.apply({"t": 6, "event": "member_started", "pack": "q", "job": 1})
+    state.apply({"t": 8, "event": "member_finished", "pack": "q", "job": 1})
+    state.apply({"t": 11, "event": "job_finished", "job": 1})
+    assert (state.jobs[1].tries[0].ended_s, state.jobs[1].tries[0].pack) == (8, "q")
+
+
+def test_what_was_done_before_in_a_group_takes_no_time():
+    """A group that begins again passes over what is done: no time is counted for it."""
+    state = RunState([{"t": 0, "event": "pack_submitted", "pack": "p"}, submitted(1)])
+    state.apply({"t": 50, "event": "job_finished", "job": 1})
+    assert state.finishes[SCORE] == [(50, 0)]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"event": "something_new", "x": 1},
+        {"event": "job_finished", "job": 99},
+        {"event": "job_finished"},
+        {"event": "job_submitted"},
+        {"event": "job_failed", "jobs": [99, None]},
+        {"event": "member_started", "key": "nothing"},
+        {"event": "pack_ended", "pack": "q"},
+        {"event": "pack_started"},
+        {"event": "slurm_back"},
+        {"event": "planned"},
+        {"event": "run_started"},
+    ],
+)
+def test_unknown_and_half_events_change_nothing(event):
+    """A reader of today understands the log of tomorrow as far as it can."""
+    state = RunState([submitted(1)])
+    state.apply({"t": 1, **event})
+    assert dict(+state.counts[SCORE]) == {"waiting": 1}
+
+
+# The display
+
+
+class Screen:
+    """A progress display, its run log and what it printed."""
+
+    def __init__(self, folder, *, terminal=False, shows_stages=True):
+        self.log, self.file = RunLog(folder), io.StringIO()
+        console = Console(
+            file=self.file, force_terminal=terminal, width=120, height=20, highlight=False
+        )
+        self.progress = Progress(
+            console,
+            self.log,
+            interval_s=30,
+            as_text=lambda record: record.getMessage(),
+            shows_stages=shows_stages,
+        )
+
+    def begin(self):
+        """Begin a run of three jobs."""
+        self.progress.record(record("run_info"))
+        for number in range(3):
+            self.progress.record(job_info(number))
+
+    def text(self):
+        """What was printed since the last time."""
+        text = self.file.getvalue()
+        self.file.seek(0)
+        self.file.truncate()
+        return text
+
+
+def test_lines_come_at_most_every_half_minute(tmp_path, told):
+    """A stage with news has one line an interval, and without news none."""
+    screen = Screen(tmp_path)
+    screen.begin()
+    now = time.time()
+    screen.text()
+    screen.log.write("member_started", job=0)
+    screen.progress.tick(now + 5)
+    assert screen.text() == ""
+    screen.progress.tick(now + 31)
+    assert "score m   0/3    0 %  running 1  waiting 2  failed 0" in screen.text()
+    screen.log.write("member_started", job=1)
+    screen.progress.tick(now + 45)
+    assert screen.text() == ""
+    screen.progress.tick(now + 62)
+    assert "running 2  waiting 1" in screen.text()
+    screen.progress.tick(now + 95)
+    assert screen.text() == ""
+    screen.progress.close()
+
+
+def test_a_failure_is_said_at_once(tmp_path, told):
+    """Rule, slide, reason, and the log in the next line; the second time it is final."""
+    screen = Screen(tmp_path)
+    screen.begin()
+    screen.text()
+    screen.progress.record(job_error(1, rule_msg="slide a: killed"))
+    first, second = screen.text().splitlines()
+    assert first[8:] == "  failed, will be tried again: score_slide m, slide a: killed"
+    assert second.strip() == "1.log"
+    screen.progress.record(job_info(1))
+    screen.progress.record(job_error(1, rule_msg="killed"))
+    assert "  failed: score_slide m, slide a: killed\n" in screen.text()
+    screen.progress.close()
+    end = screen.text()
+    assert "0 of 3 jobs done in " in end
+    assert ", 1 failed, 2 not done\n" in end
+    assert f"Run log: {screen.log.path}" in end.replace("\n", "")
+    screen.progress.close()
+    assert screen.text() == ""
+
+
+def test_only_trouble_is_said_while_jobs_run(tmp_path, told):
+    """Before the run all of Snakemake's words are shown, in it warnings and errors only."""
+    screen = Screen(tmp_path)
+    screen.progress.record(record(None, msg="Nothing to be done"))
+    assert screen.text() == "Nothing to be done\n"
+    screen.begin()
+    screen.text()
+    screen.progress.record(record(None, msg="Select jobs to execute..."))
+    screen.progress.record(record("job_started", msg="Execute 2 jobs..."))
+    assert screen.text() == ""
+    warning = record(None, msg="the disk is slow")
+    warning.levelno = logging.WARNING
+    screen.progress.record(warning)
+    assert screen.text() == "the disk is slow\n"
+    error = record("error", msg="x\nCalledProcessError in file y", exception="RuleException")
+    error.levelno = logging.ERROR
+    screen.progress.record(error)
+    assert screen.text() == ""
+    screen.progress.close()
+
+
+def test_trouble_of_the_cluster_is_said(tmp_path, told):
+    """SLURM's silence, lost packs and leftovers have a line; packs that end well have none."""
+    screen = Screen(tmp_path)
+    screen.begin()
+    screen.text()
+    screen.log.write("pack_submitted", pack="p", slurm_id="12", kind="score m", jobs=[0])
+    screen.log.write("pack_ended", pack="p", state="COMPLETED")
+    assert screen.text() == ""
+    screen.log.write("pack_submitted", pack="q", slurm_id="13", kind="score m", jobs=[1])
+    screen.log.write("pack_ended", pack="q", state="NODE_FAIL", node="gpu2", reason="None")
+    assert screen.text()[8:] == "  SLURM job 13 on gpu2, score m: NODE_FAIL\n"
+    screen.log.write("slurm_silent", since=1)
+    assert "SLURM does not answer" in screen.text()
+    screen.log.write("slurm_back")
+    assert "SLURM answers again" in screen.text()
+    screen.log.write("leftovers_cancelled", slurm_ids=["3"])
+    assert "cancelled 1 SLURM job that an earlier run had left" in screen.text()
+    screen.progress.close()
+
+
+def test_a_driver_says_that_it_is_alive(tmp_path, told):
+    """Once a minute, so that its death shows on other machines."""
+    screen = Screen(tmp_path)
+    screen.begin()
+    now = time.time()
+    for t in (10, 61, 65, 122):
+        screen.progress.tick(now + t)
+    screen.progress.close()
+    events = list(read_events(screen.log.path))
+    assert [round(e["t"] - now) for e in events if e["event"] == "alive"] == [61, 122]
+
+
+def test_without_stages_only_trouble_is_said(tmp_path, told):
+    """`--quiet progress` leaves failures."""
+    screen = Screen(tmp_path, shows_stages=False)
+    screen.begin()
+    screen.log.write("member_started", job=0)
+    screen.progress.tick(time.time() + 100)
+    assert screen.text() == ""
+    screen.progress.record(job_error(1))
+    assert "failed, will be tried again" in screen.text()
+    screen.progress.close()
+
+
+def test_the_block_shows_what_is_under_way(tmp_path):
+    """Stages in the pipeline's order; finished ones in a line of their own; some do not fit."""
+    plan = {"score_slide": 4, "cohort": 1, "inspect_slide": 2, "segment": 4, "compress_slide": 1}
+    state = RunState([{"t": 0, "event": "planned", "jobs": plan}])
+    state.apply({"t": 0, "event": "pack_submitted", "pack": "p"})
+    state.apply({**submitted(1), "rule": "cohort", "wildcards": {}})
+    state.apply({"t": 3, "event": "job_finished", "job": 1})
+
+    def lines(height):
+        console = Console(file=io.StringIO(), width=120)
+        console.print(progress_block(state, 60, height=height))
+        return [line.strip() for line in console.file.getvalue().splitlines()]
+
+    assert lines(20)[1] == "1 of 12 jobs   8 %   1 min   SLURM jobs: 0 running, 1 in the queue"
+    assert [line.split()[0] for line in lines(20)[2:]] == [
+        "prepare",
+        "score",
+        "maps",
+        "compress",
+        "finished:",
+    ]
+    assert lines(20)[-1] == "finished: tables 1"
+    assert [line.split()[0] for line in lines(6)[2:]] == ["prepare", "score", "finished:", "and"]
+    assert lines(6)[-1] == "and 2 stages to come"
+    state.apply({**submitted(2), "rule": "segment", "wildcards": {}})
+    state.apply({"t": 4, "event": "member_started", "job": 2})
+    assert [line.split()[0] for line in lines(6)[2:4]] == ["prepare", "maps"]
+
+
+def test_a_terminal_has_a_block_that_goes(tmp_path, told):
+    """The block is drawn, failures stand above it, and the end is a summary."""
+    screen = Screen(tmp_path, terminal=True)
+    screen.begin()
+    screen.progress.tick(time.time())
+    assert "waiting 3" in screen.text()
+    screen.progress.record(job_error(1, rule_msg="killed"))
+    assert "slide a: killed" in screen.text()
+    screen.progress.close()
+    assert "0 of 3 jobs done" in screen.text()
+
+
+def test_a_summary_names_few_of_many(told):
+    """Twenty failures are listed, the rest is counted; what fell with a group is, too."""
+    state = RunState(submitted(n, wildcards={"slide": f"s{n}"}) for n in range(30))
+    for number in range(30):
+        what = {"reason": f"slide s{number}: bad", "with_group": number >= 25}
+        state.apply({"t": 1, "event": "job_failed", "job": number, **what})
+    lines = summary_lines(state, 10)
+    assert lines[0][8:] == "  0 of 30 jobs done in 10 s, 30 failed"
+    assert lines[1].strip() == "score_slide, slide s0: bad"
+    assert len(lines) == 1 + 2 * 20 + 2
+    assert lines[-2].strip() == "and 5 more, which `make status` lists"
+    assert lines[-1].strip() == "and 5 jobs of the same groups with them"
+
+
+# With Snakemake itself
+
+SNAKEFILE = """
+def after(wildcards):
+    checkpoints.cohort.get()
+    return expand("o/{model}/{slide}.score", model=list("mn"), slide=list("abc"))
+
+rule all:
+    input: after
+
+checkpoint cohort:
+    output: "o/cohort"
+    shell: "touch {output}"
+
+rule score_slide:
+    output: "o/{model}/{slide}.score"
+    log: "logs/{model}/{slide}.log"
+    benchmark: "benchmarks/{model}/{slide}.tsv"
+    resources: mem_mb=lambda w, attempt: 100 * attempt
+    shell:
+        "if [ {wildcards.slide}{resources.mem_mb} = b100 ] || [ {wildcards.slide} = c ]; then"
+        " echo 2026-11-21 10:00:00 ERROR slide {wildcards.slide}: it is broken > {log}; exit 1;"
+        " fi; touch {output}"
+"""
+
+
+def snakemake(folder, *arguments):
+    """Run Snakemake with the plugin."""
+    (folder / "Snakefile").write_text(SNAKEFILE)
+    scripts = str(REPOSITORY / "workflow_scripts")
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", "--logger", "progress", "--cores", "2", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": scripts},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run with a checkpoint, a retry and two failures."""
+    folder = tmp_path_factory.mktemp("run")
+    done = snakemake(folder, "--keep-going", "--retries", "1", "--logger-progress-interval-s", "1")
+    [log] = run_logs(folder / "logs" / "runs")
+    return done, list(read_events(log))
+
+
+def test_snakemake_shows_stages_and_failures(run):
+    """Each try's failure is said at once with its reason; the end is a summary."""
+    done, _ = run
+    assert done.returncode == 1
+    assert (
+        done.stdout.count("failed, will be tried again: score_slide m, slide b: it is broken") == 1
+    )
+    assert done.stdout.count("failed: score_slide n, slide c: it is broken") == 1
+    assert "7 jobs: score m 3, score n 3, tables 1\n" in done.stdout
+    assert "5 of 7 jobs done in " in done.stdout
+    assert ", 2 failed\n" in done.stdout
+    assert "Select jobs to execute" not in done.stdout
+
+
+def test_snakemake_fills_the_run_log(run):
+    """What is in the log adds up to what happened."""
+    _, events = run
+    state = RunState(events)
+    assert (events[0]["event"], events[-1]) == (
+        "run_started",
+        {"t": events[-1]["t"], "event": "run_ended", "ok": False},
+    )
+    assert events[0]["command"].endswith("--keep-going --retries 1 --logger-progress-interval-s 1")
+    counts = {stage_name(stage): dict(+counts) for stage, counts in state.counts.items()}
+    assert counts == {
+        "tables": {"done": 1},
+        "score m": {"done": 2, "failed": 1},
+        "score n": {"done": 2, "failed": 1},
+    }
+    tries = {job.name: [one.mem_mb for one in job.tries] for job in state.jobs.values()}
+    assert tries["score_slide m, slide b"] == [100, 200]
+    sent = [
+        e["attempt"]
+        for e in events
+        if e["event"] == "job_submitted" and e["wildcards"] == {"model": "m", "slide": "c"}
+    ]
+    assert sent == [1, 2]
+
+
+def test_a_dry_run_is_snakemakes_own(tmp_path):
+    """The table of jobs is printed, and no run log is made."""
+    done = snakemake(tmp_path, "--dry-run")
+    assert done.returncode == 0
+    assert "This was a dry-run" in done.stdout
+    assert "cohort        1" in done.stdout
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_run_that_has_nothing_to_do(tmp_path):
+    """It says so, and leaves the log of the run before the newest."""
+    assert snakemake(tmp_path, "o/m/a.score", "--quiet", "all").stdout == ""
+    assert len(run_logs(tmp_path / "logs" / "runs")) == 1
+    done = snakemake(tmp_path, "o/m/a.score")
+    assert "Nothing to be done" in done.stdout
+    assert len(run_logs(tmp_path / "logs" / "runs")) == 1

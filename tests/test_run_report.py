@@ -1,0 +1,480 @@
+"""The report of driver runs: figures by hand, on runs that nobody ran."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from conftest import REPOSITORY
+from microtome import run_report as module
+from microtome.errors import InputError
+from microtome.run_benchmarks import read_benchmarks
+from microtome.run_faults import KINDS, find_faults
+from microtome.run_history import read_history
+from microtome.run_loads import TimeAxis, mean_running, stage_loads
+from microtome.run_log import run_logs
+from microtome.run_report import make_run_report, write_run_report
+from microtome.run_tables import gpu_seconds, jobs_table, slowest_slides
+from microtome.tables import read_table
+from simulated_runs import simulate
+
+BEGUN = 1_790_000_000.0
+NAMES = ("20260921T132640Z_1.jsonl", "20260922T132640Z_2.jsonl", "20260923T132640Z_3.jsonl")
+
+
+def write_logs(folder, *runs):
+    """Write run logs of (seconds, event, what)."""
+    path = folder / "logs" / "runs"
+    path.mkdir(parents=True, exist_ok=True)
+    for name, events in zip(NAMES, runs, strict=False):
+        lines = [json.dumps({"t": BEGUN + t, "event": e, **what}) for t, e, what in events]
+        (path / name).write_text("".join(f"{line}\n" for line in lines))
+    return folder
+
+
+def write_benchmark(folder, name, seconds, peak_mb, cpu_s):
+    """Write a benchmark as Snakemake does."""
+    (folder / name).write_text(
+        f"s\th:m:s\tmax_rss\tcpu_time\n{seconds}\t0:0:1\t{peak_mb}\t{cpu_s}\n"
+    )
+
+
+def history_of(folder, *, running=0, now=0.0):
+    """Read all run logs of a folder."""
+    paths = run_logs(folder / "logs" / "runs")
+    return read_history(paths, directory=folder, running=running, now=now)
+
+
+def job(number, slide, t=0, **what):
+    """Events of a job that is sent and begins two seconds later."""
+    given = {"job": number, "rule": "score_slide", "wildcards": {"slide": slide}, **what}
+    return [(t, "job_submitted", given), (t + 2, "job_started", {"job": number})]
+
+
+def ended(number, t):
+    """The event of a job that is done."""
+    return [(t, "job_finished", {"job": number})]
+
+
+def failed(number, t, reason="bad", **what):
+    """The event of a job that failed."""
+    return [(t, "job_failed", {"job": number, "reason": reason, **what})]
+
+
+START = [(0, "run_started", {"host": "login1", "pid": 5})]
+END = [(1000, "run_ended", {"ok": True})]
+
+
+def test_figures_of_a_rule(tmp_path):
+    """Times and memory come from benchmarks, GPU hours from how long jobs held one."""
+    events = [*START]
+    for number, seconds in enumerate((10, 20, 30)):
+        name = f"b{number}.tsv"
+        events += job(number, f"s{number}", benchmark=name, gpu=1, mem_mb=100 * (number + 1))
+        events += ended(number, 102)
+        write_benchmark(tmp_path, name, seconds, 50 + number, 36 * seconds)
+    write_logs(tmp_path, events + END)
+    [row] = jobs_table(history_of(tmp_path))
+    assert row == {
+        "rule": "score_slide",
+        "done": 3,
+        "failed_tries": 0,
+        "given_up": 0,
+        "median_s": 20,
+        "p95_s": pytest.approx(29),
+        "max_s": 30,
+        "cpu_h": pytest.approx(0.6),
+        "gpu_h": pytest.approx(300 / 3600),
+        "peak_mb": 52,
+        "peak_slide": "s2",
+        "asked_mb": 300,
+    }
+
+
+def test_without_benchmarks_the_run_log_tells_the_time(tmp_path):
+    """From begin to end; memory is not known then."""
+    write_logs(tmp_path, [*START, *job(1, "a"), *ended(1, 62), *END])
+    [row] = jobs_table(history_of(tmp_path))
+    assert (row["median_s"], row["cpu_h"], row["gpu_h"]) == (60, None, None)
+    assert "peak_mb" not in row
+
+
+def test_gpu_hours_of_packs(tmp_path):
+    """A SLURM job holds its GPUs from its begin to its end, whatever runs in it."""
+    pack = {"pack": "p", "jobs": [1, 2], "gpus": 2, "slurm_id": "7"}
+    events = [
+        *START,
+        *job(1, "a", gpu=1)[:1],
+        *job(2, "b", gpu=1)[:1],
+        (5, "pack_submitted", pack),
+        (100, "pack_started", {"pack": "p"}),
+        (110, "member_started", {"pack": "p", "job": 1}),
+        (150, "member_finished", {"pack": "p", "job": 1}),
+        (460, "pack_ended", {"pack": "p", "state": "COMPLETED"}),
+    ]
+    write_logs(tmp_path, events)
+    assert gpu_seconds(history_of(tmp_path)) == {"score_slide": 2 * 360}
+    write_logs(tmp_path, [*events[:-1], (300, "alive", {})])
+    assert gpu_seconds(history_of(tmp_path)) == {"score_slide": 2 * 200}
+
+
+def test_a_cohort_in_several_runs(tmp_path):
+    """A job counts once, as it ended at last; tries that failed are all counted."""
+    first = [*START, *job(1, "a"), *failed(1, 50), *job(2, "b"), *ended(2, 40)]
+    second = [(5000, "run_started", {}), *job(9, "a", 5000), *ended(9, 5102)]
+    write_logs(tmp_path, first, [*second, (5200, "run_ended", {"ok": True})])
+    history = history_of(tmp_path)
+    [row] = jobs_table(history)
+    assert (row["done"], row["failed_tries"], row["given_up"]) == (2, 1, 0)
+    assert row["max_s"] == 100
+    third = [(9000, "run_started", {}), *job(3, "a", 9000), *ended(3, 9032)]
+    write_logs(tmp_path, first, [*second, (5200, "run_ended", {"ok": True})], third)
+    assert jobs_table(history_of(tmp_path))[0]["max_s"] == 38
+    assert [(run.begun_s - BEGUN, run.ended_s - BEGUN) for run in history.runs] == [
+        (0, 50),
+        (5000, 5200),
+    ]
+    assert [run.was_killed for run in history.runs] == [True, False]
+
+
+def test_the_slowest_slides(tmp_path):
+    """All jobs of a slide together; what no slide has is left out; the slowest is first."""
+    events = [*START, *job(2, "b"), *ended(2, 32), *job(1, "a"), *ended(1, 12)]
+    more = {"rule": "segment", "wildcards": {"slide": "a", "model": "m"}}
+    events += [(50, "job_submitted", {"job": 3, **more}), (50, "job_started", {"job": 3})]
+    events += [*ended(3, 75), *job(4, "c"), *failed(4, 99)]
+    events += [(80, "job_submitted", {"job": 5, "rule": "cohort", "wildcards": {}})]
+    write_logs(tmp_path, events + END)
+    rows = slowest_slides(history_of(tmp_path))
+    assert [(r["slide"], r["jobs"], r["total_s"], r["slowest"], r["slowest_s"]) for r in rows] == [
+        ("a", 2, 35, "segment m", 25),
+        ("b", 1, 30, "score_slide", 30),
+    ]
+
+
+def test_what_became_of_failures(tmp_path):
+    """Tried again and done, given up, or done in a later run."""
+    first = [*START]
+    first += [*job(1, "a"), *failed(1, 10), (10, "job_retried", {"job": 1})]
+    first += [*job(1, "a", 20), *ended(1, 30)]
+    first += [*job(2, "b"), *failed(2, 11, "x"), (11, "job_retried", {"job": 2})]
+    first += [*job(2, "b", 20), *failed(2, 31, "y")]
+    first += [*job(3, "c"), *failed(3, 12)]
+    first += [*job(4, "d"), *failed(4, 13, "with another", with_group=True)]
+    second = [(5000, "run_started", {}), *job(1, "c", 5000), *ended(1, 5010)]
+    write_logs(tmp_path, first + END, [*second, (5011, "run_ended", {})])
+    faults = find_faults(history_of(tmp_path))
+    assert [(f.t - BEGUN, f.what, f.reason, f.then) for f in faults] == [
+        (10, "score_slide, slide a", "bad", "tried again, then done"),
+        (11, "score_slide, slide b", "x", "tried again"),
+        (12, "score_slide, slide c", "bad", "tried again, then done"),
+        (31, "score_slide, slide b", "y", "given up"),
+    ]
+
+
+def test_faults_of_the_cluster(tmp_path):
+    """Lost packs with what they took along, SLURM's silence, leftovers, a killed driver."""
+    events = [*START]
+    for number in (1, 2, 3):
+        events += job(number, f"s{number}")[:1]
+    events += [
+        (1, "leftovers_cancelled", {"slurm_ids": ["3", "4"]}),
+        (5, "pack_submitted", {"pack": "p", "jobs": [1, 2, 3], "slurm_id": "7"}),
+        (6, "pack_started", {"pack": "p", "node": "gpu1"}),
+        (7, "member_started", {"pack": "p", "job": 1}),
+        (20, "pack_ended", {"pack": "p", "state": "OUT_OF_MEMORY", "reason": "OutOfMemory"}),
+        (21, "members_requeued", {"pack": "p", "jobs": [2, 3]}),
+        *failed(1, 22),
+        (100, "slurm_silent", {"since": BEGUN + 90}),
+        (100, "slurm_silent", {"since": BEGUN + 95}),
+        (390, "slurm_back", {}),
+        (700, "alive", {}),
+    ]
+    write_logs(tmp_path, events)
+    faults = find_faults(history_of(tmp_path))
+    assert {fault.kind for fault in faults} <= set(KINDS)
+    assert [(f.t - BEGUN, f.kind, f.what, f.then) for f in faults] == [
+        (1, "leftovers", "2 SLURM jobs of an earlier run", "cancelled"),
+        (
+            20,
+            "out of memory",
+            "SLURM job 7 of 3 jobs on gpu1",
+            "1 job failed, 2 jobs packed again",
+        ),
+        (22, "job failed", "score_slide, slide s1", "given up"),
+        (90, "SLURM silent", "no answer for 5 min", "waited"),
+        (700, "driver killed", "the driver ended without a word", "not begun again yet"),
+    ]
+    assert faults[1].reason == "OUT_OF_MEMORY (OutOfMemory)"
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        ("TIMEOUT", "time limit"),
+        ("NODE_FAIL", "node lost"),
+        ("CANCELLED by 1000", "cancelled"),
+        ("PREEMPTED", "preempted"),
+        ("FAILED", "SLURM job died"),
+    ],
+)
+def test_each_way_a_slurm_job_ends(tmp_path, state, kind):
+    """States of SLURM are said in plain words."""
+    events = [
+        *START,
+        *job(1, "a"),
+        (5, "pack_submitted", {"pack": "p", "jobs": [1], "slurm_id": "7"}),
+        (20, "pack_ended", {"pack": "p", "state": state}),
+        (5, "pack_submitted", {"pack": "q", "jobs": [1], "slurm_id": "8"}),
+        (20, "pack_ended", {"pack": "q", "state": "COMPLETED"}),
+    ]
+    write_logs(tmp_path, events + END)
+    [fault] = find_faults(history_of(tmp_path))
+    assert (fault.kind, fault.then) == (kind, "nothing was lost")
+
+
+def test_benchmarks_that_are_odd(tmp_path):
+    """Missing, empty and foreign files are left out; what is no number is not known."""
+    write_benchmark(tmp_path, "good.tsv", 1.5, 20, 3)
+    write_benchmark(tmp_path, "dash.tsv", 0.1, "-", "NA")
+    (tmp_path / "empty.tsv").write_text("")
+    (tmp_path / "header.tsv").write_text("s\tmax_rss\n")
+    (tmp_path / "twice.tsv").write_text("s\tmax_rss\n1\t2\n3\t4\n")
+    names = ("good.tsv", "dash.tsv", "empty.tsv", "header.tsv", "twice.tsv", "none.tsv")
+    found = read_benchmarks(tmp_path, names)
+    assert list(found) == sorted(["good.tsv", "dash.tsv", "twice.tsv"], key=list(found).index)
+    assert (found["good.tsv"].seconds, found["good.tsv"].peak_mb, found["good.tsv"].cpu_s) == (
+        1.5,
+        20,
+        3,
+    )
+    assert np.isnan(found["dash.tsv"].peak_mb)
+    assert (found["twice.tsv"].seconds, found["twice.tsv"].peak_mb) == (3, 4)
+
+
+def test_jobs_running_by_hand():
+    """One job over a bin and a half, one over a tenth of a bin."""
+    found = mean_running(np.array([0.0, 25.0]), np.array([15.0, 26.0]), np.arange(0, 41, 10.0))
+    np.testing.assert_allclose(found, [1, 0.5, 0.1, 0])
+
+
+@given(
+    spans=st.lists(st.tuples(st.floats(0, 90), st.floats(0, 30)), min_size=1, max_size=30),
+    n_bins=st.integers(1, 20),
+)
+def test_jobs_running_add_up(spans, n_bins):
+    """Over all bins the time of all jobs is there; each bin is what counting overlaps gives."""
+    starts_s = np.array([a for a, _ in spans])
+    ends_s = starts_s + [b for _, b in spans]
+    edges_s = np.linspace(0, 130, n_bins + 1)
+    found = mean_running(starts_s, ends_s, edges_s)
+    overlap = np.clip(
+        np.minimum(ends_s[:, None], edges_s[1:]) - np.maximum(starts_s[:, None], edges_s[:-1]),
+        0,
+        None,
+    )
+    np.testing.assert_allclose(found, overlap.sum(0) / np.diff(edges_s), atol=1e-9)
+
+
+def test_the_time_axis_leaves_out_the_time_between_runs():
+    """A day between two runs is a narrow gap."""
+    runs = [
+        SimpleNamespace(begun_s=0.0, ended_s=7200.0),
+        SimpleNamespace(begun_s=90000.0, ended_s=93600.0),
+    ]
+    axis = TimeAxis(runs)
+    assert axis.unit == "hours"
+    assert axis.place(0, 3600) == pytest.approx(1)
+    assert axis.place(1, 90000) == pytest.approx(2 + axis.gap)
+    assert axis.end == pytest.approx(3 + axis.gap)
+    assert 0.01 < axis.gap < 0.1
+
+
+@pytest.mark.parametrize(
+    ("took_s", "unit"), [(10800, "hours"), (10799, "minutes"), (179, "seconds")]
+)
+def test_short_runs_are_counted_in_shorter_units(took_s, unit):
+    """A demo of minutes has no axis in thousandths of an hour."""
+    assert TimeAxis([SimpleNamespace(begun_s=5.0, ended_s=5.0 + took_s)]).unit == unit
+
+
+def test_the_picture_has_all_time_of_all_jobs(tmp_path):
+    """The areas of the stages add up to the time that jobs ran, those of small stages too."""
+    simulate(tmp_path, n_slides=30, seed=3, killed_at_h=0.1)
+    history = history_of(tmp_path)
+    axis = TimeAxis(history.runs)
+    drawn_s = sum(
+        (curve * np.diff(axis.edges_s(number))).sum()
+        for curves in stage_loads(history, axis).values()
+        for number, curve in enumerate(curves)
+    )
+    ran_s = sum(
+        (one.ended_s or run.ended_s) - one.started_s
+        for run in history.runs
+        for job in run.state.jobs.values()
+        for one in job.tries
+        if one.started_s is not None
+    )
+    assert drawn_s == pytest.approx(ran_s, rel=1e-6)
+
+
+def test_many_stages_are_drawn_as_twelve(tmp_path):
+    """What takes least time is one area."""
+    events = [*START]
+    for number in range(20):
+        given = {"job": number, "rule": f"rule_{number:02d}", "wildcards": {}}
+        events += [(0, "job_submitted", given), (0, "job_started", {"job": number})]
+        events += ended(number, 100 + number)
+    write_logs(tmp_path, events + END)
+    history = history_of(tmp_path)
+    axis = TimeAxis(history.runs)
+    loads = stage_loads(history, axis)
+    names = [name for name, _ in loads]
+    assert sorted(names) == sorted([*(f"rule {n:02d}" for n in range(8, 20)), "other"])
+    [other] = loads["other", ""]
+    assert (other * np.diff(axis.edges_s(0))).sum() == pytest.approx(sum(range(100, 108)))
+
+
+def test_the_report_is_whole(tmp_path):
+    """Two runs of a cohort with faults: all files, whose figures agree with the run logs."""
+    paths = simulate(tmp_path, n_slides=60, seed=1, p_fault=0.2, killed_at_h=0.2, benchmarks=True)
+    assert make_run_report(tmp_path) == tmp_path / "results" / "run_report"
+    folder = tmp_path / "results" / "run_report"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "faults.tsv",
+        "jobs.tsv",
+        "slowest_slides.tsv",
+        "summary.md",
+        "timeline.png",
+    ]
+    rows = read_table(folder / "jobs.tsv")
+    n_finished = sum(path.read_text().count('"job_finished"') for path in paths)
+    assert sum(int(row["done"]) for row in rows) == n_finished
+    lost = [line for line in read_table(folder / "faults.tsv") if "SLURM job " in line["what"]]
+    n_lost = sum(
+        event["event"] == "pack_ended" and event["state"] != "COMPLETED"
+        for path in paths
+        for event in map(json.loads, path.read_text().splitlines())
+    )
+    assert len(lost) == n_lost > 2
+    assert len(read_table(folder / "slowest_slides.tsv")) == 50
+    summary = (folder / "summary.md").read_text()
+    assert f"- jobs: {n_finished} of {60 * 15} done" in summary
+    assert " in 2 driver runs, " in summary
+    assert "| driver killed | 1     | begun again" in summary
+    picture = np.asarray(Image.open(folder / "timeline.png").convert("RGB"))
+    for colour in ((0xC2, 0x18, 0x5B), (0xF9, 0xA8, 0x25), (0x78, 0x90, 0x9C)):
+        assert (picture == colour).all(-1).sum() > 300  # scores, maps, preparation
+
+
+def test_only_the_last_run(tmp_path):
+    """With `last` the runs before are left out."""
+    simulate(tmp_path, n_slides=20, killed_at_h=0.1)
+    make_run_report(tmp_path, last=True)
+    summary = (tmp_path / "results" / "run_report" / "summary.md").read_text()
+    assert " in 1 driver run, " in summary
+    assert "driver killed" not in summary
+
+
+def test_a_run_without_faults(tmp_path):
+    """Tables are there, if empty; the summary says that there were none."""
+    write_logs(tmp_path, [*START, *job(1, "a"), *ended(1, 62), *END])
+    folder = make_run_report(tmp_path)
+    assert (folder / "faults.tsv").read_text() == "when\trun\tkind\twhat\treason\tthen\n"
+    assert "## Faults\n\nNone.\n" in (folder / "summary.md").read_text()
+
+
+def test_runs_in_which_nothing_ran(tmp_path):
+    """A job that never began, and runs with no job at all, can be reported."""
+    plan = [(0, "planned", {"jobs": {"score_slide": 7, "segment": 3}})]
+    write_logs(tmp_path, START, [*START, *plan, *job(1, "")[:1], *END], [])
+    folder = make_run_report(tmp_path)
+    assert "- jobs: 0 of 10 done" in (folder / "summary.md").read_text()
+
+
+def test_nothing_to_report(tmp_path):
+    """Without a run one line says so."""
+    with pytest.raises(InputError, match=r"logs/runs: no run with a job yet"):
+        make_run_report(tmp_path)
+    write_logs(tmp_path, START)
+    with pytest.raises(InputError, match=r"no run with a job yet"):
+        make_run_report(tmp_path)
+
+
+def test_the_driver_reports_its_own_run_as_ended(tmp_path):
+    """At a run's end its log has no end yet; that is no killed driver, and it took until now."""
+    begun_s = time.time() - 500
+    events = [*START, *job(1, "a"), *ended(1, 62)]
+    write_logs(tmp_path, [(begun_s - BEGUN + t, e, w) for t, e, w in events])
+    log = tmp_path / "logs" / "runs" / NAMES[0]
+    log.write_text(log.read_text().replace('"pid": 5', f'"pid": {os.getpid()}'))
+    write_run_report(tmp_path)
+    summary = (tmp_path / "results" / "run_report" / "summary.md").read_text()
+    assert "- time: 8 min in 1 driver run" in summary
+    assert "None." in summary
+    make_run_report(tmp_path)
+    assert "driver killed" in (tmp_path / "results" / "run_report" / "summary.md").read_text()
+
+
+def test_a_report_that_fails_is_a_warning(tmp_path, caplog, monkeypatch):
+    """The end of a run is not disturbed: no run log, a folder that is a file, a fault of ours."""
+    write_run_report(tmp_path)
+    assert "No run report: " in caplog.text
+    write_logs(tmp_path, [*START, *job(1, "a"), *END])
+    (tmp_path / "results").write_text("")
+    write_run_report(tmp_path)
+    monkeypatch.setattr(module, "make_run_report", lambda *_, **__: 1 / 0)
+    write_run_report(tmp_path)
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
+    assert "division by zero" in caplog.records[-1].getMessage()
+
+
+def test_the_report_waits_for_the_log(tmp_path, monkeypatch):
+    """Records that are still on their way to the run log are waited for, but not for ever."""
+    queue = SimpleNamespace(unfinished_tasks=3)
+    handler = logging.NullHandler()
+    handler.queue = queue
+    seen = []
+    monkeypatch.setattr(module.time, "sleep", lambda s: setattr(queue, "unfinished_tasks", 0))
+    monkeypatch.setattr(
+        module, "make_run_report", lambda *_, **__: seen.append(queue.unfinished_tasks)
+    )
+    logger = logging.getLogger("snakemake.logging")
+    logger.addHandler(handler)
+    try:
+        write_run_report(tmp_path)
+        queue.unfinished_tasks = 1
+        monkeypatch.setattr(module.time, "sleep", lambda s: None)
+        monkeypatch.setattr(module, "_SETTLED_S", 0.05)
+        write_run_report(tmp_path)
+    finally:
+        logger.removeHandler(handler)
+    assert seen == [0, 1]
+
+
+def test_the_command(tmp_path):
+    """It says where the summary is; without a run it ends with one line."""
+    command = [sys.executable, REPOSITORY / "workflow_scripts" / "run_report.py", "--directory"]
+    done = subprocess.run([*command, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    write_logs(tmp_path, [*START, *job(1, "a"), *ended(1, 62), *END])
+    done = subprocess.run([*command, tmp_path], capture_output=True, text=True, check=False)
+    assert done.stdout == f"{tmp_path}/results/run_report/summary.md\n"
+
+
+def test_twelve_thousand_jobs_are_quick(tmp_path):
+    """The report at the end of a cohort of 800 slides takes seconds of the processor's time."""
+    simulate(tmp_path, n_slides=800)
+    begin_s = time.process_time()
+    make_run_report(tmp_path)
+    assert time.process_time() - begin_s < 4

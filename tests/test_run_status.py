@@ -1,0 +1,204 @@
+"""`make status` says how the newest run stands, from its run log alone."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+
+import pytest
+
+from conftest import REPOSITORY
+from microtome.errors import InputError
+from microtome.run_state import RunState
+from microtome.run_status import is_alive, run_status
+from simulated_runs import simulate
+
+NOW = 1_790_003_600.0
+BEGUN = NOW - 3600
+JOB = {"event": "job_submitted", "rule": "score_slide"}
+
+
+def write_log(folder, *events, name="20260921T132640Z_9.jsonl"):
+    """Write a run log of (seconds after the begin, event, what)."""
+    path = folder / "logs" / "runs" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps({"t": BEGUN + t, "event": event, **what}) for t, event, what in events]
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return folder
+
+
+def started(**what):
+    """The first event of a run, of a driver on another machine."""
+    given = {"host": "login1", "pid": 77, "command": "snakemake --profile p", **what}
+    return 0, "run_started", given
+
+
+def job(number, t=1, **what):
+    """An event of a job sent."""
+    wildcards = {"slide": f"s{number}", "model": "m"}
+    given = {"job": number, "rule": "score_slide", "wildcards": wildcards, "log": [f"{number}.log"]}
+    return t, "job_submitted", {**given, **what}
+
+
+def failed(number, t, reason):
+    """An event of a job given up."""
+    return t, "job_failed", {"job": number, "log": [f"{number}.log"], "reason": reason}
+
+
+EVENTS = (
+    started(),
+    (0, "planned", {"jobs": {"score_slide": 5}, "models": {"score_slide": {"m": 5}}}),
+    *(job(number) for number in range(4)),
+    *((2, "job_started", {"job": number}) for number in range(3)),
+    (60, "job_finished", {"job": 0}),
+    failed(1, 70, "slide s1: it is cut off"),
+)
+
+
+def test_a_run_under_way(tmp_path):
+    """Counts a stage, the driver, and each failure with its reason and log."""
+    write_log(tmp_path, *EVENTS, (3590, "alive", {}))
+    lines = run_status(tmp_path, now=NOW)
+    assert lines[0].endswith(": under way for 1 h 00 min, process 77 on login1")
+    assert lines[1:] == [
+        "  snakemake --profile p",
+        "",
+        "stage    done  running  waiting  failed",
+        "score m     1        1        2       1",
+        "all         1        1        2       1",
+        "",
+        "Failed, each with its log:",
+        "  score_slide m, slide s1: it is cut off",
+        "    1.log",
+    ]
+
+
+def test_a_run_that_was_killed(tmp_path):
+    """Its driver is silent: that is said, what to do, and nothing is running any more."""
+    write_log(tmp_path, *EVENTS)
+    lines = run_status(tmp_path, now=NOW)
+    assert lines[0].endswith(
+        ": was killed: process 77 on login1 is gone, its last word came 59 min ago"
+    )
+    assert lines[1:3] == [
+        "To go on where it stopped, give the same command again:",
+        "  snakemake --profile p",
+    ]
+    assert "score m     1        0        3       1" in lines
+
+
+def test_a_run_that_ended(tmp_path):
+    """Whether well or not, and how long it took; one that ended well asks for nothing."""
+    write_log(tmp_path, *EVENTS, (120, "run_ended", {"ok": False}))
+    lines = run_status(tmp_path, now=NOW)
+    assert lines[0].endswith(": ended with something left to do after 2 min")
+    assert lines[1].startswith("To go on where it stopped")
+    write_log(tmp_path, started(), job(1), (9, "run_ended", {"ok": True}))
+    lines = run_status(tmp_path, now=NOW)
+    assert lines[0].endswith(": ended well after 9 s")
+    assert lines[1] == "  snakemake --profile p"
+
+
+def test_the_cluster(tmp_path):
+    """SLURM jobs as the log knows them, those that ended badly, and SLURM's silence."""
+    packs = [(5, "pack_submitted", {"pack": p, "slurm_id": f"1{p}", "kind": "k"}) for p in "123"]
+    write_log(
+        tmp_path,
+        *EVENTS,
+        *packs,
+        (6, "pack_started", {"pack": "1", "node": "gpu1"}),
+        (6, "pack_started", {"pack": "2", "node": "gpu2"}),
+        (9, "pack_ended", {"pack": "2", "state": "TIMEOUT", "node": "gpu2"}),
+        (3500, "alive", {}),
+    )
+    lines = run_status(tmp_path, now=NOW)
+    place = lines.index("SLURM jobs: 1 running, 1 in the queue")
+    assert lines[place + 1 : place + 4] == [
+        "1 SLURM job ended badly, the last of them:",
+        "  SLURM job 12 on gpu2, k: TIMEOUT",
+        "",
+    ]
+    write_log(tmp_path, *EVENTS, (3500, "slurm_silent", {"since": BEGUN + 3500}))
+    [line] = [line for line in run_status(tmp_path, now=NOW) if line.startswith("SLURM")]
+    assert line.startswith("SLURM jobs: 0 running, 0 in the queue, no answer since ")
+    write_log(
+        tmp_path, *EVENTS, (3500, "slurm_silent", {"since": 1}), (3501, "slurm_back", {"x": 1})
+    )
+    assert not [line for line in run_status(tmp_path, now=NOW) if line.startswith("SLURM")]
+
+
+def test_the_newest_run_counts(tmp_path):
+    """An earlier run is not mixed in."""
+    write_log(tmp_path, *EVENTS)
+    write_log(tmp_path, started(pid=78), job(1), name="20260922T132640Z_1.jsonl")
+    lines = run_status(tmp_path, now=NOW)
+    assert "process 78" in lines[0]
+    assert lines[-1] == "all         0        0        1       0"
+
+
+def test_a_log_without_a_whole_line(tmp_path):
+    """A run that was killed at once has told nothing; that is no error."""
+    write_log(tmp_path)
+    assert run_status(tmp_path, now=NOW)[0] == "The newest run has told nothing yet."
+
+
+def test_no_run_yet(tmp_path):
+    """One line says where was looked and what to do."""
+    with pytest.raises(InputError, match=r"logs/runs: no run yet; start one with snakemake"):
+        run_status(tmp_path, now=NOW)
+
+
+def state(pid, host="", t=0.0):
+    """A run that began at `t` by a process."""
+    what = {"host": host or platform.node(), "pid": pid}
+    return RunState([{"t": t, "event": "run_started", **what}])
+
+
+def test_a_driver_on_this_machine_is_looked_for():
+    """A process that is there is alive; one that ended is not, however short ago it spoke."""
+    now = time.time()
+    assert is_alive(state(os.getpid(), t=now), now)
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    assert not is_alive(state(process.pid, t=now), now)
+
+
+def test_a_number_that_was_given_out_again():
+    """A process that is younger than the run is not its driver."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        now = time.time()
+        assert is_alive(state(process.pid, t=now), now)
+        assert not is_alive(state(process.pid, t=now - 60), now)
+        process.kill()
+
+
+def test_a_driver_elsewhere_must_have_spoken():
+    """Five minutes without its minutely word, and it is taken for gone."""
+    assert is_alive(state(1, "elsewhere", t=100), 100 + 290)
+    assert not is_alive(state(1, "elsewhere", t=100), 100 + 310)
+
+
+def test_the_command(tmp_path):
+    """It prints the lines; without a run it ends with one."""
+    command = [sys.executable, REPOSITORY / "workflow_scripts" / "status.py", "--directory"]
+    done = subprocess.run([*command, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "no run yet" in done.stderr
+    write_log(tmp_path, *EVENTS)
+    done = subprocess.run([*command, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "it is cut off" in done.stdout
+
+
+def test_twelve_thousand_jobs_are_quick(tmp_path):
+    """A cohort of 800 slides is told in a second of the processor's time, and adds up."""
+    [path] = simulate(tmp_path, n_slides=800)
+    begin_s = time.process_time()
+    lines = run_status(tmp_path, now=NOW)
+    assert time.process_time() - begin_s < 1.5
+    n_done = sum('"job_finished"' in line for line in path.read_text().splitlines())
+    assert lines[-1].split()[:2] == ["all", str(n_done)]
+    assert n_done == 12000

@@ -1,0 +1,198 @@
+"""What a person sees of a run: a block that is redrawn, or in a file a line a stage with news."""
+
+import threading
+import time
+from collections.abc import Callable
+from logging import WARNING, LogRecord
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from microtome.progress_block import progress_block
+from microtome.progress_text import (
+    failure_lines,
+    notice_line,
+    plan_line,
+    stage_line,
+    summary_lines,
+)
+from microtome.run_jobs import DONE, FAILED, RUNNING
+from microtome.run_log import RunLog
+from microtome.run_recorder import Recorder
+from microtome.run_stages import stage_name, stage_order
+from microtome.run_state import RunState
+
+_REDRAWN_S, _CHECKED_S, _ALIVE_S = 0.5, 1.0, 60.0
+# These have a place in the display, or are of no use to who looks at it.
+_OWN_EVENTS = {
+    "run_info",
+    "workflow_started",
+    "shellcmd",
+    "job_info",
+    "job_error",
+    "job_started",
+    "job_finished",
+    "group_info",
+    "group_error",
+    "resources_info",
+    "debug_dag",
+    "progress",
+    "rulegraph",
+}
+
+
+class Progress:
+    """Takes Snakemake's records, writes the run log, and shows how far the run is.
+
+    Parameters
+    ----------
+    console : Console
+        Where to; on a terminal a block is redrawn at its foot.
+    log : RunLog
+        The run's; events that others write to it are shown too.
+    interval_s : float
+        Not on a terminal, a stage has a line at most this often.
+    as_text : callable
+        A record as Snakemake would print it; None for one it would not.
+    shows_stages : bool
+        Whether to show the stages, or failures and warnings only.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        log: RunLog,
+        *,
+        interval_s: float,
+        as_text: Callable[[LogRecord], str | None],
+        shows_stages: bool = True,
+    ) -> None:
+        self._console, self._log = console, log
+        self._interval_s, self._as_text = interval_s, as_text
+        self._shows_stages = shows_stages
+        self._state = RunState()
+        self._recorder = Recorder(log.write)
+        # Printing waits for the screen, so nothing is printed while this one is held.
+        self._lock = threading.Lock()
+        self._live: Live | None = None
+        self._stopped = threading.Event()
+        self._ticker = threading.Thread(target=self._tick_on, daemon=True)
+        self._is_running = self._is_closed = False
+        self._shown: dict = {}
+        self._next_lines_s = self._next_alive_s = 0.0
+        self._plan = ""
+        log.follow(self._follow)
+
+    def record(self, record: LogRecord) -> None:
+        """Take in one of Snakemake's records."""
+        event = str(getattr(record, "event", "") or "")
+        self._recorder.record(record)
+        if event == "run_info":
+            self._begin()
+        # What Snakemake tells while jobs run is of interest only where something is wrong.
+        is_text = event not in _OWN_EVENTS and not _is_of_job(record)
+        if is_text and (not self._is_running or record.levelno >= WARNING):
+            text = self._as_text(record)
+            if text:
+                self._print([text], style="red" if record.levelno > WARNING else "")
+
+    def close(self) -> None:
+        """Say how the run ended. Calls after the first do nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._stopped.set()
+        if self._ticker.is_alive():
+            self._ticker.join(timeout=5)
+        if self._live:
+            self._live.stop()
+        if self._is_running:
+            now = time.time()
+            if not self._live:
+                self._print(self._stage_lines(now))
+            self._recorder.end(now)
+            with self._lock:
+                lines = summary_lines(self._state, now)
+            self._print(lines, style="bold")
+            if self._log.path:
+                self._print([f"{'':10}Run log: {self._log.path}"])
+
+    def tick(self, now: float) -> None:
+        """Show what is due at this time (Unix seconds)."""
+        self._recorder.plan(now)
+        if now >= self._next_alive_s:
+            self._next_alive_s = now + _ALIVE_S
+            self._log.write("alive", t=now)
+        if self._live:
+            with self._lock:
+                block = progress_block(self._state, now, height=self._console.height)
+            self._live.update(block, refresh=True)
+        elif now >= self._next_lines_s:
+            self._next_lines_s = now + self._interval_s
+            self._print(self._stage_lines(now))
+
+    def _begin(self) -> None:
+        if self._is_running:
+            return
+        self._is_running = True
+        now = time.time()
+        self._next_alive_s, self._next_lines_s = now + _ALIVE_S, now + self._interval_s
+        if self._console.is_terminal and self._shows_stages:
+            # Drawn by the ticker only: a thread of Rich's own would need our lock while it has its.
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        self._ticker.start()
+
+    def _tick_on(self) -> None:
+        while not self._stopped.wait(_REDRAWN_S if self._live else _CHECKED_S):
+            self.tick(time.time())
+
+    def _follow(self, event: dict) -> None:
+        self._recorder.hear(event)
+        lines, style = [], ""
+        with self._lock:
+            self._state.apply(event)
+            if event["event"] == "job_failed":
+                job = self._state.jobs.get(event.get("job"))
+                lines = failure_lines(event, job) if job else []
+                style = "yellow" if event.get("again") else "red"
+            elif event["event"] == "planned":
+                lines = self._new_plan(event["t"])
+            elif notice := notice_line(event, self._state):
+                lines, style = [notice], "yellow"
+        self._print(lines, style=style)
+
+    def _new_plan(self, t: float) -> list[str]:
+        before, self._plan = self._plan, plan_line(self._state)
+        if self._plan == before or not self._shows_stages:
+            return []
+        return [f"{time.strftime('%H:%M:%S', time.localtime(t))}  {self._plan}"]
+
+    def _stage_lines(self, now: float) -> list[str]:
+        """Lines of the stages of which something is new."""
+        if not self._shows_stages:
+            return []
+        with self._lock:
+            stages = sorted(self._state.stages(), key=stage_order)
+            width = max((len(stage_name(stage)) for stage in stages), default=0)
+            lines = []
+            for stage in stages:
+                counts = self._state.counts[stage]
+                news = counts[DONE], counts[RUNNING], counts[FAILED]
+                if any(news) and self._shown.get(stage) != news:
+                    self._shown[stage] = news
+                    lines.append(stage_line(self._state, stage, now, width=width))
+        return lines
+
+    def _print(self, lines: list[str], *, style: str = "") -> None:
+        if lines:
+            self._console.print(Text("\n".join(lines), style=style), soft_wrap=True)
+
+
+def _is_of_job(record: LogRecord) -> bool:
+    """Say whether it is Snakemake's trace of a job's failure, which is told in better words."""
+    kind = getattr(record, "exception", "")
+    return kind == "MissingOutputException" or (
+        kind == "RuleException" and "\nCalledProcessError in file" in record.getMessage()
+    )

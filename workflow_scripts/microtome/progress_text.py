@@ -1,0 +1,157 @@
+"""A run's progress in words: how fast a stage is, what failed, how it ended."""
+
+from bisect import bisect_right
+from statistics import median
+
+from microtome.run_jobs import DONE, FAILED, RUNNING, Job, Pack
+from microtome.run_stages import Stage, stage_name, stage_order
+from microtome.run_state import RunState
+from microtome.run_words import clock, count_text, duration_text, rate_text, share_text
+
+_WINDOW_S = 900
+# A stage of long jobs that began together finishes in bursts: the window spans several of them.
+_WINDOW_JOBS = 3
+_LEAST_FINISHES, _LEAST_S = 3, 60
+_NO_FAULT = {"", "COMPLETED"}
+_MOST_SHOWN = 20
+INDENT = " " * 10
+
+
+def rate_per_s(
+    finishes: list[tuple[float, float]], *, first_start_s: float, now: float
+) -> float | None:
+    """Jobs of a stage that are done in a second, from those of the last quarter of an hour.
+
+    Parameters
+    ----------
+    finishes : list of tuple of float, float
+        When each was done, ascending, and how long it took (s).
+    first_start_s : float
+        When the first of them began.
+
+    Returns
+    -------
+    float or None
+        None where there is too little to tell.
+    """
+    elapsed_s = now - first_start_s
+    if len(finishes) < _LEAST_FINISHES or elapsed_s < _LEAST_S:
+        return None
+    usual_s = median(duration for _, duration in finishes[-50:])
+    window_s = min(max(_WINDOW_S, _WINDOW_JOBS * usual_s), elapsed_s)
+    n = len(finishes) - bisect_right(finishes, now - window_s, key=lambda finish: finish[0])
+    return n / window_s
+
+
+def stage_rate(state: RunState, stage: Stage, now: float) -> tuple[str, str]:
+    """Rate of a stage and the time it has left, in words; empty where there is none to tell."""
+    waiting = state.waiting(stage)
+    left = waiting + state.counts[stage][RUNNING]
+    first = state.first_start_s.get(stage)
+    if not left or first is None:
+        return "", ""
+    per_s = rate_per_s(state.finishes[stage], first_start_s=first, now=now)
+    if per_s is None:
+        return "", ""
+    return rate_text(per_s), f"{duration_text(left / per_s)} left" if per_s else "stalled"
+
+
+def stage_line(state: RunState, stage: Stage, now: float, *, width: int) -> str:
+    """One line about a stage, its name padded to `width` characters."""
+    counts, total = state.counts[stage], state.total(stage)
+    digits = len(str(total))
+    parts = [
+        f"{clock(now)}  {stage_name(stage):<{width}}",
+        f"{counts[DONE]:>{digits}}/{total}",
+        f"{share_text(counts[DONE], total):>5}",
+        f"running {counts[RUNNING]}",
+        f"waiting {state.waiting(stage)}",
+        f"failed {counts[FAILED]}",
+        *filter(None, stage_rate(state, stage, now)),
+    ]
+    return "   ".join([parts[0], "  ".join(parts[1:])])
+
+
+def failure_lines(event: dict, job: Job) -> list[str]:
+    """What to say when a job has failed; nothing of those that another one brought down."""
+    if event.get("with_group"):
+        return []
+    again = ", will be tried again" if event.get("again") else ""
+    logs = ", ".join(event.get("log") or [])
+    return [
+        f"{clock(event['t'])}  failed{again}: {job.says(event.get('reason', ''))}",
+        *([f"{INDENT}{logs}"] if logs else []),
+    ]
+
+
+def notice_line(event: dict, state: RunState) -> str:
+    """What to say of the cluster; empty where all is as it should be."""
+    now, what = clock(event["t"]), event["event"]
+    if what == "slurm_silent":
+        return f"{now}  SLURM does not answer; its jobs go on, and so will this run when it does"
+    if what == "slurm_back":
+        return f"{now}  SLURM answers again"
+    if what == "leftovers_cancelled":
+        n = len(event.get("slurm_ids") or [])
+        return f"{now}  cancelled {count_text(n, 'SLURM job')} that an earlier run had left"
+    if what == "pack_ended" and event.get("state", "") not in _NO_FAULT:
+        pack = state.packs.get(event.get("pack", ""))
+        return f"{now}  {pack_fault(pack)}" if pack else ""
+    return ""
+
+
+def pack_fault(pack: Pack) -> str:
+    """How a SLURM job ended that did not end well: ``SLURM job 12 on gpu1: TIMEOUT``."""
+    reason = f" ({pack.reason})" if pack.reason not in ("", "None", pack.state) else ""
+    place = f" on {pack.node}" if pack.node else ""
+    kind = f", {pack.kind}" if pack.kind else ""
+    return f"SLURM job {pack.slurm_id}{place}{kind}: {pack.state}{reason}"
+
+
+def plan_line(state: RunState) -> str:
+    """How many jobs there are, by stage."""
+    stages = sorted(state.stages(), key=stage_order)
+    total = sum(map(state.total, stages))
+    parts = ", ".join(f"{stage_name(stage)} {state.total(stage)}" for stage in stages)
+    return f"{count_text(total, 'job')}: {parts}"
+
+
+def slurm_text(state: RunState) -> str:
+    """SLURM jobs of a run: how many run and wait; empty where there are none."""
+    alive = [pack for pack in state.packs.values() if pack.ended_s is None]
+    running = sum(pack.started_s is not None for pack in alive)
+    silent = f", no answer since {clock(state.silences[-1][0])}" if state.is_slurm_silent else ""
+    if not alive and not silent:
+        return ""
+    return f"SLURM jobs: {running} running, {len(alive) - running} in the queue{silent}"
+
+
+def failed_lines(jobs: list[Job], *, most: int = _MOST_SHOWN) -> list[str]:
+    """Jobs that were given up, each with its reason and its log; what fell with them is counted."""
+    own = [job for job in jobs if not job.tries[-1].fell_with_group]
+    lines = []
+    for job in own[:most]:
+        lines += [job.says(job.tries[-1].reason), *(f"  {log}" for log in job.log)]
+    if len(own) > most:
+        lines.append(f"and {len(own) - most} more, which `make status` lists")
+    if len(jobs) > len(own):
+        lines.append(f"and {count_text(len(jobs) - len(own), 'job')} of the same groups with them")
+    return lines
+
+
+def summary_lines(state: RunState, now: float) -> list[str]:
+    """How a run ended: done, failed, how long."""
+    stages = state.stages()
+    done = sum(state.counts[stage][DONE] for stage in stages)
+    total = sum(map(state.total, stages))
+    begun_s = state.begun_s if state.begun_s is not None else now
+    failed = state.failed_jobs()
+    parts = [
+        f"{done} of {count_text(total, 'job')} done in {duration_text(now - begun_s)}",
+        *([f"{len(failed)} failed"] if failed else []),
+        *([f"{total - done - len(failed)} not done"] if total > done + len(failed) else []),
+    ]
+    return [
+        f"{clock(now)}  {', '.join(parts)}",
+        *(f"{INDENT}{line}" for line in failed_lines(failed)),
+    ]

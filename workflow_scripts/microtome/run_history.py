@@ -1,0 +1,114 @@
+"""All driver runs of a folder taken together: a cohort is often run in several goes."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from microtome.run_benchmarks import Benchmark, read_benchmarks
+from microtome.run_jobs import DONE, FAILED, Job
+from microtome.run_log import read_events
+from microtome.run_state import RunState
+
+JobKey = tuple[str, tuple[tuple[str, str], ...]]
+
+
+@dataclass
+class Run:
+    """One driver run; times in Unix seconds.
+
+    Attributes
+    ----------
+    was_killed : bool
+        Whether its driver ended without a word.
+    """
+
+    state: RunState
+    begun_s: float
+    ended_s: float
+    was_killed: bool
+
+
+@dataclass
+class History:
+    """Driver runs, oldest first, and what was measured of their jobs.
+
+    Attributes
+    ----------
+    runs : list of Run
+    benchmarks : dict of str to Benchmark
+        By the path in the run log.
+    """
+
+    runs: list[Run]
+    benchmarks: dict[str, Benchmark]
+
+    @cached_property
+    def jobs(self) -> dict[JobKey, list[Job]]:
+        """Each job of the workflow, as it was in each run that had it."""
+        found: dict[JobKey, list[Job]] = defaultdict(list)
+        for run in self.runs:
+            for job in run.state.jobs.values():
+                found[job.rule, tuple(sorted(job.wildcards.items()))].append(job)
+        return dict(found)
+
+    @property
+    def n_jobs(self) -> int:
+        """How many jobs there were to do: those sent, and those the last run did not come to."""
+        last = self.runs[-1].state
+        never = sum(last.total(stage) - sum(last.counts[stage].values()) for stage in last.stages())
+        return len(self.jobs) + never
+
+    def seconds(self, goes: list[Job]) -> float | None:
+        """How long the last good try of a job took; None where there was none."""
+        for job in reversed(goes):
+            if job.state != DONE:
+                continue
+            measured = self.benchmarks.get(job.benchmark)
+            if measured and measured.seconds == measured.seconds:
+                return measured.seconds
+            last = job.tries[-1]
+            if last.ended_s is not None and last.started_s is not None:
+                return last.ended_s - last.started_s
+        return None
+
+
+def read_history(paths: list[Path], *, directory: Path, running: int, now: float) -> History:
+    """Read run logs and the benchmark files that they name.
+
+    Parameters
+    ----------
+    paths : list of Path
+        Run logs, oldest first.
+    directory : Path
+        The working folder of the workflow.
+    running : int
+        Process of a driver that is under way, whose run goes on until `now`; 0: there is none.
+    now : float
+        Unix seconds.
+    """
+    runs = []
+    for path in paths:
+        state = RunState(read_events(path))
+        if state.begun_s is None or state.last_s is None or not state.jobs:
+            continue
+        is_on = state.ended_s is None and state.pid == running and running != 0
+        ended_s = now if is_on else state.last_s
+        runs.append(Run(state, state.begun_s, ended_s, state.ended_s is None and not is_on))
+    files = (
+        job.benchmark
+        for run in runs
+        for job in run.state.jobs.values()
+        if job.benchmark and job.state == DONE
+    )
+    return History(runs, read_benchmarks(directory, files))
+
+
+def is_done(goes: list[Job]) -> bool:
+    """Say whether a job was done in the end."""
+    return goes[-1].state == DONE
+
+
+def is_given_up(goes: list[Job]) -> bool:
+    """Say whether a job failed for good in its last run."""
+    return goes[-1].state == FAILED

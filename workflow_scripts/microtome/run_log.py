@@ -1,0 +1,133 @@
+"""The log of a driver run: one line of JSON an event, while it runs and for afterwards.
+
+Only the driver writes it. Everything that tells of a run (progress, status, report) reads it.
+"""
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from microtome.errors import one_line
+
+RUNS = Path("logs") / "runs"
+
+
+class RunLog:
+    """Appends events to a new file, one whole line each, from any thread.
+
+    A disk that is full must not end a run of days: that is warned of once, and writing is tried
+    again at the next event.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where the file is made, at the first event: taken from the working folder of that moment.
+    """
+
+    def __init__(self, folder: str | Path = RUNS) -> None:
+        self._folder = Path(folder)
+        self._path: Path | None = None
+        self._lock = threading.Lock()
+        self._is_whole = True
+        self._has_warned = False
+        self._followers: list[Callable[[dict], None]] = []
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None before the first event."""
+        return self._path
+
+    def follow(self, follower: Callable[[dict], None]) -> None:
+        """Have `follower` called with every event from now on, in the thread that tells it."""
+        self._followers.append(follower)
+
+    def write(self, event: str, *, t: float | None = None, **what: object) -> None:
+        """Append an event.
+
+        Parameters
+        ----------
+        event : str
+            What happened.
+        t : float, optional
+            When, in Unix seconds; now, if it is not given.
+        **what
+            What JSON can hold; other things are written as their text.
+        """
+        told = {"t": round(time.time() if t is None else t, 3), "event": event, **what}
+        line = json.dumps(told, default=str, separators=(",", ":"))
+        with self._lock:
+            self._append(line)
+        # Outside of the lock: a follower may itself wait for one that another teller holds.
+        for follower in self._followers:
+            follower(told)
+
+    def _append(self, line: str) -> None:
+        try:
+            if self._path is None:
+                name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}_{os.getpid()}.jsonl"
+                self._path = (self._folder / name).absolute()
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # What was cut off by a full disk must not swallow the next event.
+            data = f"{line}\n" if self._is_whole else f"\n{line}\n"
+            self._is_whole = False
+            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                self._is_whole = os.write(file, data.encode()) == len(data.encode())
+            finally:
+                os.close(file)
+        except OSError as error:
+            if not self._has_warned:
+                self._has_warned = True
+                logging.getLogger("snakemake.logging").warning(
+                    "The run log cannot be written, so `make status` will miss events; the run "
+                    "itself goes on: %s",
+                    one_line(error),
+                )
+
+
+@cache
+def run_log() -> RunLog:
+    """The log of this process: the same one at every call."""
+    return RunLog()
+
+
+def read_events(path: str | Path) -> Iterator[dict]:
+    """Read the events of a run log, those of a run under way too.
+
+    Parameters
+    ----------
+    path : str or Path
+        What `RunLog` wrote. Lines that are no event, such as one cut off, are passed over.
+
+    Yields
+    ------
+    dict
+        With the keys ``t``, in seconds, and ``event``.
+    """
+    with Path(path).open(encoding="utf-8", errors="replace", newline="\n") as file:
+        for line in file:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if _is_event(event):
+                yield event
+
+
+def run_logs(folder: str | Path = RUNS) -> list[Path]:
+    """The run logs of a folder, oldest first."""
+    return sorted(Path(folder).glob("*.jsonl"))
+
+
+def _is_event(event: object) -> bool:
+    return (
+        isinstance(event, dict)
+        and isinstance(event.get("event"), str)
+        and isinstance(event.get("t"), int | float)
+    )

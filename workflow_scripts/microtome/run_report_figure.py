@@ -1,0 +1,190 @@
+"""The picture of a cohort's runs: what ran when, how far it was, and what went wrong."""
+
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from microtome.drawing import INK, save_figure
+from microtome.run_faults import KINDS, Fault
+from microtome.run_history import History
+from microtome.run_jobs import DONE
+from microtome.run_loads import REST, TimeAxis, stage_loads
+from microtome.run_stages import Stage, stage_name
+from microtome.run_words import count_text, duration_text
+
+_COLOURS = {
+    "demo slides": "#b0bec5",
+    "prepare": "#78909c",
+    "patches": "#4db6ac",
+    "train": "#5e35b1",
+    "score": "#c2185b",
+    "vote": "#ef6c00",
+    "maps": "#f9a825",
+    "uncertainty": "#00897b",
+    "evaluate": "#1e88e5",
+    "compress": "#8d6e63",
+    "submission": "#43a047",
+    "staging": "#6a1b9a",
+    "tables": "#37474f",
+}
+_OTHER_COLOURS = ("#a1887f", "#7986cb", "#aed581", "#4fc3f7", "#ffb74d")
+_GREY, _PALE, _RED = "#607d8b", "#cfd8dc", "#d50000"
+# Width of the words over the beginning of a run.
+_WORDS_SHARE = 0.2
+
+
+def timeline_figure(path: str | Path, history: History, faults: list[Fault]) -> None:
+    """Draw jobs running by stage over time, the share that is done, and each fault in a lane.
+
+    Parameters
+    ----------
+    path : str or Path
+        PNG to write.
+    history : History
+        At least one run.
+    faults : list of Fault
+        What went wrong.
+    """
+    axis_of = TimeAxis(history.runs)
+    kinds = {fault.kind for fault in faults}
+    lanes = [kind for kind in KINDS if kind in kinds]
+    lane_height = 0.24 * max(1, len(lanes))
+    size = (12, 4.9 + lane_height)
+    figure = Figure(figsize=size, layout="constrained", dpi=110)
+    main, strip = figure.subplots(2, 1, sharex=True, height_ratios=(3.8, lane_height))
+    figure.suptitle(_title(history), color=INK, fontsize=12, x=0.01, ha="left")
+    loads = stage_loads(history, axis_of)
+    _stack(main, loads, axis_of)
+    _share_done(main, history, axis_of)
+    _lanes(strip, faults, lanes, axis_of)
+    _beginnings(main, strip, axis_of)
+    strip.set_xlim(0, axis_of.end)
+    strip.set_xlabel(f"{axis_of.unit} of running", fontsize=9, color=INK)
+    save_figure(figure, path)
+
+
+def _beginnings(main: Axes, strip: Axes, axis_of: TimeAxis) -> None:
+    """Say when each run began, where there is room for the words."""
+    free_from = 0.0
+    for number, run in enumerate(axis_of.runs):
+        at = axis_of.place(number, run.begun_s)
+        for axes in (main, strip):
+            axes.axvline(at, color=_GREY, lw=0.8, ls=":")
+        begun = datetime.fromtimestamp(run.begun_s).astimezone()
+        if number == 0 or free_from <= at <= axis_of.end * (1 - _WORDS_SHARE):
+            text = f"begun {'again ' if number else ''}{begun:%d %b %Y %H:%M}"
+            place = main.get_xaxis_transform()
+            main.text(at, 1.01, text, transform=place, fontsize=8, color=_GREY, va="bottom")
+            free_from = at + axis_of.end * _WORDS_SHARE
+
+
+def _stack(axes: Axes, loads: dict[Stage, list[np.ndarray]], axis_of: TimeAxis) -> None:
+    colours = _stage_colours(list(loads))
+    for number in range(len(axis_of.runs)):
+        edges_s = axis_of.edges_s(number)
+        places = np.repeat([axis_of.place(number, t) for t in edges_s], 2)[1:-1]
+        floor = np.zeros(len(places))
+        for stage, curves in loads.items():
+            top = floor + np.repeat(curves[number], 2)
+            axes.fill_between(places, floor, top, color=colours[stage], lw=0)
+            floor = top
+    axes.set_ylim(0)
+    axes.set_ylabel("jobs running", fontsize=9, color=INK)
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    handles = [Patch(color=colours[stage], label=stage_name(stage)) for stage in reversed(loads)]
+    axes.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(1.07, 1.0),
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+        borderaxespad=0,
+    )
+    _plain(axes)
+    axes.grid(axis="y", color=_PALE, lw=0.6)
+    axes.set_axisbelow(True)
+
+
+def _stage_colours(stages: list[Stage]) -> dict[Stage, str]:
+    """A colour a stage; models of a stage in shades of it."""
+    seen: Counter = Counter()
+    colours, others = {REST: _PALE}, iter(_OTHER_COLOURS * len(stages))
+    for stage in stages:
+        if stage == REST:
+            continue
+        base = _COLOURS.get(stage[0]) or next(others)
+        paler = min(0.6, 0.3 * seen[stage[0]])
+        seen[stage[0]] += 1
+        rgb = np.array(to_rgb(base))
+        colours[stage] = to_hex(rgb + (1 - rgb) * paler)
+    return colours
+
+
+def _share_done(axes: Axes, history: History, axis_of: TimeAxis) -> None:
+    """Draw how much of all jobs was done, on an axis at the right."""
+    right = axes.twinx()
+    n_jobs = history.n_jobs
+    n_before = 0
+    for number, run in enumerate(history.runs):
+        ends_s = np.sort([t for finishes in run.state.finishes.values() for t, _ in finishes])
+        edges_s = axis_of.edges_s(number)
+        share = 100 * (n_before + np.searchsorted(ends_s, edges_s, side="right")) / max(n_jobs, 1)
+        places = [axis_of.place(number, t) for t in edges_s]
+        right.plot(places, np.minimum(share, 100), color="white", lw=3.2, alpha=0.8)
+        right.plot(places, np.minimum(share, 100), color=INK, lw=1.4)
+        n_before += len(ends_s)
+    right.set_ylim(0, 103)
+    right.set_yticks((25, 50, 75, 100), ("25 %", "50 %", "75 %", "100 %\ndone"))
+    _plain(right)
+
+
+def _lanes(axes: Axes, faults: list[Fault], lanes: list[str], axis_of: TimeAxis) -> None:
+    for lane, kind in enumerate(lanes):
+        here = [fault for fault in faults if fault.kind == kind]
+        places = [axis_of.place(fault.run, fault.t) for fault in here]
+        axes.plot(places, [lane] * len(here), "|", color=_RED, ms=11, mew=1.3, alpha=0.75)
+        for fault, at in zip(here, places, strict=True):
+            if fault.until_s is not None:
+                width = (fault.until_s - fault.t) / axis_of.unit_s
+                axes.barh(lane, width, left=at, height=0.62, color=_RED, alpha=0.35, lw=0)
+        axes.text(
+            1.008,
+            lane,
+            f"{len(here)}",
+            transform=axes.get_yaxis_transform(),
+            fontsize=9,
+            color=INK,
+            va="center",
+        )
+    axes.set_yticks(range(len(lanes)), lanes)
+    axes.set_ylim(max(1, len(lanes)) - 0.5, -0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(12, steps=[1, 2, 5, 10]))
+    if not lanes:
+        axes.text(
+            0.5, 0.5, "no faults", transform=axes.transAxes, ha="center", va="center", color=_GREY
+        )
+    for lane in range(0, len(lanes), 2):
+        axes.axhspan(lane - 0.5, lane + 0.5, color="#f5f7f8", zorder=0)
+    _plain(axes)
+
+
+def _plain(axes: Axes) -> None:
+    axes.tick_params(labelsize=9, colors=INK, length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _title(history: History) -> str:
+    n_done = sum(goes[-1].state == DONE for goes in history.jobs.values())
+    took_s = sum(run.ended_s - run.begun_s for run in history.runs)
+    return (
+        f"{n_done} of {count_text(history.n_jobs, 'job')} in {duration_text(took_s)},"
+        f" {count_text(len(history.runs), 'driver run')}"
+    )

@@ -1,0 +1,242 @@
+"""What a run log adds up to: each job with its tries, each pack, each thing that went wrong."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+from microtome.pack_events import job_key
+from microtome.run_jobs import DONE, FAILED, RUNNING, WAITING, Job, Pack, Try
+from microtome.run_stages import Stage, stage_of
+
+
+class RunState:
+    """The state of a run, brought forward by its events.
+
+    Events come in the order of two tellers, Snakemake's records and the executor, of which one may
+    lag: each is taken by its own time. What is unknown or half is passed over.
+
+    Attributes
+    ----------
+    jobs : dict of int to Job
+    packs : dict of str to Pack
+    counts : dict of tuple to Counter
+        Stage -> state -> number of jobs.
+    planned : dict of tuple to int
+        Stage -> number of jobs of this run.
+    finishes : dict of tuple to list of tuple of float, float
+        Stage -> when each of its jobs was done, and how long it took (s).
+    silences : list of tuple of float, float or None
+        When SLURM fell silent and when it was back.
+    leftovers : list of tuple of float, int
+        When SLURM jobs of an earlier run were cancelled, and how many.
+    """
+
+    def __init__(self, events: Iterable[dict] = ()) -> None:
+        self.host, self.pid, self.command = "", 0, ""
+        self.begun_s: float | None = None
+        self.ended_s: float | None = None
+        self.last_s: float | None = None
+        self.ok: bool | None = None
+        self.jobs: dict[int, Job] = {}
+        self.packs: dict[str, Pack] = {}
+        self.counts: dict[Stage, Counter] = defaultdict(Counter)
+        self.planned: dict[Stage, int] = {}
+        self.first_start_s: dict[Stage, float] = {}
+        self.finishes: dict[Stage, list[tuple[float, float]]] = defaultdict(list)
+        self.silences: list[tuple[float, float | None]] = []
+        self.leftovers: list[tuple[float, int]] = []
+        self._of_key: dict[str, int] = {}
+        self._does = {
+            "run_started": self._run_started,
+            "run_ended": self._run_ended,
+            "planned": self._plan,
+            "job_submitted": self._job_submitted,
+            "job_started": self._started,
+            "job_finished": self._job_finished,
+            "job_failed": self._job_failed,
+            "job_retried": self._job_retried,
+            "member_started": self._started,
+            "member_finished": self._member_finished,
+            "member_failed": self._member_failed,
+            "members_requeued": self._members_requeued,
+            "pack_submitted": self._pack_submitted,
+            "pack_started": self._pack_started,
+            "pack_ended": self._pack_ended,
+            "slurm_silent": self._slurm_silent,
+            "slurm_back": self._slurm_back,
+            "leftovers_cancelled": self._leftovers_cancelled,
+        }
+        for event in events:
+            self.apply(event)
+
+    def apply(self, event: dict) -> None:
+        """Take in one event."""
+        t = event["t"]
+        self.begun_s = t if self.begun_s is None else min(self.begun_s, t)
+        self.last_s = t if self.last_s is None else max(self.last_s, t)
+        does = self._does.get(event["event"])
+        if does:
+            does(t, event)
+
+    def total(self, stage: Stage) -> int:
+        """Number of jobs of a stage: those planned, or those seen where they are more."""
+        return max(self.planned.get(stage, 0), sum(self.counts[stage].values()))
+
+    def waiting(self, stage: Stage) -> int:
+        """Number of its jobs that are neither running nor over."""
+        counts = self.counts[stage]
+        return self.total(stage) - counts[RUNNING] - counts[DONE] - counts[FAILED]
+
+    def stages(self) -> list[Stage]:
+        """Stages that have a job."""
+        return [s for s in dict.fromkeys([*self.planned, *self.counts]) if self.total(s)]
+
+    def failed_jobs(self) -> list[Job]:
+        """Jobs that were given up."""
+        return [job for job in self.jobs.values() if job.state == FAILED]
+
+    def _run_started(self, _: float, event: dict) -> None:
+        self.host, self.command = str(event.get("host", "")), str(event.get("command", ""))
+        self.pid = event.get("pid") or 0
+
+    def _run_ended(self, t: float, event: dict) -> None:
+        self.ended_s, self.ok = t, bool(event.get("ok"))
+
+    def _plan(self, _: float, event: dict) -> None:
+        planned: Counter = Counter()
+        models = event.get("models", {})
+        for rule, n in event.get("jobs", {}).items():
+            of_models = models.get(rule, {})
+            for model, m in of_models.items():
+                planned[stage_of(rule, model)] += m
+            planned[stage_of(rule)] += n - sum(of_models.values())
+        self.planned = {stage: n for stage, n in planned.items() if n > 0}
+
+    def _job(self, number: object) -> Job | None:
+        return self.jobs.get(number) if isinstance(number, int) else None
+
+    def _named(self, event: dict) -> list[Job]:
+        """The jobs an event is about: by number, by numbers, or by key."""
+        numbers = event["jobs"] if isinstance(event.get("jobs"), list) else [event.get("job")]
+        if "key" in event:
+            numbers = [self._of_key.get(event["key"])]
+        return [job for job in map(self._job, numbers) if job]
+
+    def _to(self, job: Job, state: str) -> None:
+        counts = self.counts[job.stage]
+        if job.state:
+            counts[job.state] -= 1
+        job.state = state
+        counts[state] += 1
+
+    def _job_submitted(self, t: float, event: dict) -> None:
+        number = event.get("job")
+        if not isinstance(number, int):
+            return
+        job = self.jobs.setdefault(number, Job(number))
+        if job.state:
+            self.counts[job.stage][job.state] -= 1
+            job.state = ""
+        job.rule = str(event.get("rule", ""))
+        job.wildcards = event.get("wildcards") or {}
+        job.stage = stage_of(job.rule, job.wildcards.get("model", ""))
+        job.log = event.get("log") or []
+        job.benchmark = event.get("benchmark") or ""
+        self._of_key[job_key(job.rule, job.wildcards)] = number
+        asked = {name: event.get(name) or 0 for name in ("threads", "mem_mb", "gpu")}
+        if job.tries and job.tries[-1].ended_s is None:
+            job.tries.pop()  # sent again before it began
+        job.tries.append(Try(t, **asked))
+        self._to(job, WAITING)
+
+    def _started(self, t: float, event: dict) -> None:
+        for job in self._named(event):
+            if job.tries and job.state == WAITING:
+                job.tries[-1].started_s = t
+                job.tries[-1].pack = event.get("pack", "")
+                self.first_start_s.setdefault(job.stage, t)
+                self._to(job, RUNNING)
+
+    def _member_finished(self, t: float, event: dict) -> None:
+        for job in self._named(event):
+            if job.tries:
+                job.tries[-1].ended_s = t
+
+    def _member_failed(self, t: float, event: dict) -> None:
+        for job in self._named(event):
+            if job.tries:
+                job.tries[-1].ended_s = t
+                job.tries[-1].reason = str(event.get("reason", ""))
+
+    def _members_requeued(self, _: float, event: dict) -> None:
+        jobs = self._named(event)
+        for job in jobs:
+            if job.tries and job.state in (WAITING, RUNNING):
+                job.tries[-1].started_s = job.tries[-1].ended_s = None
+                self._to(job, WAITING)
+        pack = self.packs.get(event.get("pack", ""))
+        if pack:
+            pack.n_requeued += len(jobs)
+
+    def _job_finished(self, t: float, event: dict) -> None:
+        for job in self._named(event):
+            if not job.tries or job.state == DONE:
+                continue
+            last = job.tries[-1]
+            last.ended_s = t if last.ended_s is None else last.ended_s
+            if last.started_s is None:  # a group begun again passes over what was done before
+                last.started_s = last.ended_s if self.packs else last.submitted_s
+            self.first_start_s.setdefault(job.stage, last.started_s)
+            self.finishes[job.stage].append((t, last.ended_s - last.started_s))
+            self._to(job, DONE)
+
+    def _job_failed(self, t: float, event: dict) -> None:
+        for job in self._named(event):
+            if not job.tries:
+                continue
+            last = job.tries[-1]
+            last.ended_s = t if last.ended_s is None else last.ended_s
+            last.failed, last.reason = True, str(event.get("reason", "")) or last.reason
+            job.log = event.get("log") or job.log
+            last.fell_with_group = bool(event.get("with_group"))
+            if not last.fell_with_group:
+                job.failures.append((t, last.reason))
+            self._to(job, FAILED)
+
+    def _job_retried(self, _: float, event: dict) -> None:
+        for job in self._named(event):
+            if job.state == FAILED:
+                self._to(job, WAITING)
+
+    def _pack_submitted(self, t: float, event: dict) -> None:
+        pack = Pack(str(event.get("pack", "")), submitted_s=t)
+        pack.slurm_id, pack.kind = str(event.get("slurm_id", "")), str(event.get("kind", ""))
+        pack.jobs, pack.gpus = event.get("jobs") or [], event.get("gpus") or 0
+        self.packs[pack.id] = pack
+
+    def _pack_started(self, t: float, event: dict) -> None:
+        pack = self.packs.get(event.get("pack", ""))
+        if pack:
+            pack.started_s, pack.node = t, str(event.get("node", ""))
+
+    def _pack_ended(self, t: float, event: dict) -> None:
+        pack = self.packs.get(event.get("pack", ""))
+        if pack:
+            pack.ended_s, pack.state = t, str(event.get("state", ""))
+            pack.reason = str(event.get("reason", "") or "")
+            pack.node = event.get("node") or pack.node
+
+    def _slurm_silent(self, t: float, event: dict) -> None:
+        if not self.is_slurm_silent:
+            self.silences.append((event.get("since") or t, None))
+
+    def _slurm_back(self, t: float, _: dict) -> None:
+        if self.is_slurm_silent:
+            self.silences[-1] = (self.silences[-1][0], t)
+
+    @property
+    def is_slurm_silent(self) -> bool:
+        """Whether SLURM does not answer at present."""
+        return bool(self.silences) and self.silences[-1][1] is None
+
+    def _leftovers_cancelled(self, t: float, event: dict) -> None:
+        self.leftovers.append((t, len(event.get("slurm_ids") or [])))

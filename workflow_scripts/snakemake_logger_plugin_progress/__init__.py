@@ -1,0 +1,97 @@
+"""Snakemake's logger plugin `progress`: how far each stage is, what failed, and a run log."""
+
+import sys
+from dataclasses import dataclass, field
+from logging import LogRecord
+
+from rich.console import Console
+from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultFormatter
+from snakemake.settings.enums import Quietness
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
+
+from microtome.progress import Progress
+from microtome.run_log import run_log
+
+
+@dataclass
+class LogHandlerSettings(LogHandlerSettingsBase):
+    """Settings on Snakemake's command line and in profiles, as `logger-progress-...`."""
+
+    interval_s: int = field(
+        default=30,
+        metadata={
+            "help": "Seconds between two lines about a stage, where it is no terminal.",
+            "env_var": False,
+            "required": False,
+            "type": int,
+        },
+    )
+
+
+class LogHandler(LogHandlerBase):
+    """Shows a run's progress; a dry run and a verbose one are printed as Snakemake does."""
+
+    def __post_init__(self) -> None:
+        common = self.common_settings
+        quiet = set(common.quiet or ())
+        keep = DefaultFilter(
+            quiet, common.debug_dag, common.verbose, common.dryrun, common.printshellcmds
+        )
+        formatter = DefaultFormatter(quiet, common.show_failed_logs)
+        stream = sys.stdout if common.stdout else sys.stderr
+        self._plain = None
+        if common.dryrun or common.verbose or common.printshellcmds or common.debug_dag:
+            self._plain = ColorizingTextHandler(common.nocolor, stream, formatter, keep)
+        self._progress = None
+        if not common.dryrun:
+            is_silent = self._plain is not None or Quietness.ALL in quiet
+            self._progress = Progress(
+                # A log file has no width to wrap at.
+                Console(file=stream, no_color=common.nocolor, quiet=is_silent, highlight=False),
+                run_log(),
+                interval_s=self.settings.interval_s if self.settings else 30,
+                as_text=lambda record: formatter.format(record) if keep.filter(record) else None,
+                shows_stages=not is_silent and Quietness.PROGRESS not in quiet,
+            )
+
+    def emit(self, record: LogRecord) -> None:
+        """Take in a record; a fault of the display must not end a run."""
+        try:
+            if self._plain and self._plain.filter(record):
+                self._plain.emit(record)
+            if self._progress:
+                self._progress.record(record)
+        except Exception:
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Say how the run ended."""
+        if self._progress:
+            self._progress.close()
+        super().close()
+
+    @property
+    def writes_to_stream(self) -> bool:
+        """It takes the place of Snakemake's own messages."""
+        return True
+
+    @property
+    def writes_to_file(self) -> bool:
+        """The run log is not Snakemake's log."""
+        return False
+
+    @property
+    def has_filter(self) -> bool:
+        """It needs the records of each job, however quiet it is to be."""
+        return True
+
+    @property
+    def has_formatter(self) -> bool:
+        """It has its own words."""
+        return True
+
+    @property
+    def needs_rulegraph(self) -> bool:
+        """It does not look at the graph of rules."""
+        return False
