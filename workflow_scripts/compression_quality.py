@@ -1,6 +1,6 @@
 """Rule compression_quality: what latents keep of a slide, beside JPEG of the same size."""
 
-from microtome.devices import use_threads
+from microtome.devices import require_gpus, use_threads
 from microtome.files import read_json, write_json
 from microtome.inspection import open_inspected
 from microtome.latents import open_latents
@@ -9,6 +9,7 @@ from microtome.reconstruction import compare
 from microtome.registry import load_autoencoder
 
 start_log(snakemake.log[0])
+require_gpus(snakemake.resources.gpu, allow_cpu=snakemake.config["allow_cpu"])
 use_threads(snakemake.threads)
 name = snakemake.wildcards.slide
 info = read_json(snakemake.input.inspected)

@@ -16,4 +16,5 @@ extract(
     codec=snakemake.params.codec,
     store_settings=snakemake.params.store,
     code=snakemake.params.code,
+    scratch_dir=snakemake.config["scratch_dir"],
 )

@@ -1,12 +1,13 @@
 """Rule reconstruct_slide: a slide's latents decoded to a picture."""
 
-from microtome.devices import use_threads
+from microtome.devices import require_gpus, use_threads
 from microtome.latents import open_latents
 from microtome.logs import start_log
 from microtome.reconstruction import reconstruct_slide
 from microtome.registry import load_autoencoder
 
 start_log(snakemake.log[0])
+require_gpus(snakemake.resources.gpu, allow_cpu=snakemake.config["allow_cpu"])
 use_threads(snakemake.threads)
 cae = load_autoencoder(
     snakemake.input.cae, name=snakemake.wildcards.model, entry=snakemake.params.entry

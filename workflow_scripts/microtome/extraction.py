@@ -10,6 +10,7 @@ from microtome.logs import log
 from microtome.pass_through import choose_codec, read_streams
 from microtome.patch_stores import write_patches
 from microtome.patches import read_patches
+from microtome.scratch import on_scratch
 
 
 def extract(
@@ -25,6 +26,7 @@ def extract(
     store_settings: dict,
     code: str,
     spacings_um: Sequence[float] = (),
+    scratch_dir: str | None = None,
 ) -> None:
     """Write the patches of a slide that are worth training on to a store.
 
@@ -50,6 +52,8 @@ def extract(
         Hash of the code, for the record.
     spacings_um : sequence of float
         Further spacings: see `read_patches`.
+    scratch_dir : str, optional
+        See `on_scratch`.
 
     Raises
     ------
@@ -59,7 +63,10 @@ def extract(
     info = read_json(inspected)
     patches = Grid.load(grid)
     patches = patches.subset(patches.tissue_fraction > min_tissue_fraction)
-    with open_inspected(info, name=name, **slide_settings) as slide:
+    with (
+        on_scratch({name: info}, folder=scratch_dir) as copies,
+        open_inspected(info, name=name, read_from=copies.get(name), **slide_settings) as slide,
+    ):
         chosen, why = choose_codec(codec, slide, patches, spacings_um=spacings_um)
         log.info("%s: patches are stored as %s: %s", name, chosen, why)
         if chosen == "pass-through":

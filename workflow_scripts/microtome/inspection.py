@@ -120,9 +120,25 @@ def _require_whole_file(path: Path, name: str) -> None:
 
 
 def open_inspected(
-    info: dict, *, name: str, spacing_tolerance: float, upsample: bool = False
+    info: dict,
+    *,
+    name: str,
+    spacing_tolerance: float,
+    upsample: bool = False,
+    read_from: str | Path | None = None,
 ) -> Slide:
     """Open a slide again as `inspect` found it.
+
+    Parameters
+    ----------
+    info : dict
+        What `inspect` found.
+    name : str
+        The slide's id.
+    spacing_tolerance, upsample
+        See `Slide`.
+    read_from : str or Path, optional
+        A copy of the file to read instead: see `microtome.scratch.on_scratch`.
 
     Raises
     ------
@@ -130,7 +146,7 @@ def open_inspected(
         If the file is no longer the one that was inspected.
     """
     slide = Slide(
-        Path(info["path"]),
+        Path(read_from or info["path"]),
         name=name,
         spacing_um=info["spacing_um"],
         spacing_tolerance=spacing_tolerance,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from microtome.devices import default_device
 from microtome.errors import InputError
 from microtome.logs import continue_log
 from microtome.processes import is_first, process_group
@@ -42,6 +43,9 @@ def launch(step: Callable[..., None], *, gpus: int, log_path: str, **settings: o
     n_there = torch.cuda.device_count()
     if torch.cuda.is_available() and n_there < gpus:
         raise InputError(f"gpus is {gpus}, but this machine has {n_there}; lower gpus")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    if default_device().type == "cpu":
+        environment["CUDA_VISIBLE_DEVICES"] = ""  # of cards that cannot be used
     with tempfile.TemporaryDirectory() as folder:
         job = {
             "module": step.__module__,
@@ -54,7 +58,7 @@ def launch(step: Callable[..., None], *, gpus: int, log_path: str, **settings: o
         torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}"]
         done = subprocess.run(  # noqa: S603, a list of our own words: no shell
             [sys.executable, *torchrun, "-m", __name__, f"{folder}/job.json"],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=environment,
             capture_output=True,
             text=True,
             check=False,

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +45,8 @@ class SlideData(Patches):
         Whether to read the patches' own spacing, which comes first.
     truths, moves
         See `Patches`.
+    copies : mapping of str to str
+        Files to read instead, by the slide's id: see `microtome.scratch.on_scratch`.
     """
 
     def __init__(
@@ -59,9 +61,11 @@ class SlideData(Patches):
         own: bool = True,
         truths: Sequence[MovableTruth] = (),
         moves: Moves | None = None,
+        copies: Mapping[str, str] | None = None,
     ) -> None:
         infos = {name: info for name, info, _ in slides}
-        opened = Handles(_Opener(infos, spacing_tolerance, upsample), Slide.close, _most_open)
+        opener = _Opener(infos, spacing_tolerance, upsample, copies or {})
+        opened = Handles(opener, Slide.close, _most_open)
         sources: list[MovableSource] = [
             _SlidePatches(name, info, grid, opened, spacings_um=tuple(spacings_um), own=own)
             for name, info, grid in slides
@@ -80,6 +84,7 @@ class _Opener:
     infos: dict[str, dict]
     spacing_tolerance: float
     upsample: bool
+    copies: Mapping[str, str]
 
     def __call__(self, name: str) -> Slide:
         return open_inspected(
@@ -87,6 +92,7 @@ class _Opener:
             name=name,
             spacing_tolerance=self.spacing_tolerance,
             upsample=self.upsample,
+            read_from=self.copies.get(name),
         )
 
 

@@ -14,7 +14,22 @@ from microtome.truth_patches import TruthPatches
 from microtome.zarr_files import open_store, read_grid
 
 
-def data_of_rule(files: Mapping[str, Sequence[str]], settings: dict) -> dict[str, dict]:
+def slides_of_rule(files: Mapping[str, Sequence[str]]) -> dict[str, dict]:
+    """What `inspect` found of each slide that a training rule reads itself, by the slide's id.
+
+    Parameters
+    ----------
+    files : mapping of str to sequence of str
+        See `data_of_rule`.
+    """
+    parts = ("train", "validation")
+    paths = [Path(path) for part in parts for path in files.get(f"{part}_slides", [])]
+    return {path.stem: read_json(path) for path in paths}
+
+
+def data_of_rule(
+    files: Mapping[str, Sequence[str]], settings: dict, *, copies: Mapping[str, str]
+) -> dict[str, dict]:
     """What a training rule is given to learn from, as arguments of `open_training_data`.
 
     Parameters
@@ -24,6 +39,8 @@ def data_of_rule(files: Mapping[str, Sequence[str]], settings: dict) -> dict[str
         the same of ``validation``.
     settings : dict
         ``min_tissue_fraction`` and ``slide_settings``.
+    copies : mapping of str to str
+        See `SlideData`.
 
     Returns
     -------
@@ -35,6 +52,7 @@ def data_of_rule(files: Mapping[str, Sequence[str]], settings: dict) -> dict[str
             "patches": list(files.get(part, [])),
             "inspected": list(files.get(f"{part}_slides", [])),
             "truths": list(files.get(f"{part}_truths", [])),
+            "copies": dict(copies),
             **settings,
         }
         for part in ("train", "validation")
@@ -54,6 +72,7 @@ def open_training_data(
     truths: Sequence[str | Path] = (),
     max_blob_px: int = 0,
     moves: Moves | None = None,
+    copies: Mapping[str, str] | None = None,
 ) -> Patches:
     """Open the patches of several slides.
 
@@ -77,6 +96,8 @@ def open_training_data(
         See `TruthPatches`.
     moves : Moves, optional
         How far patches are moved in training, with grids only.
+    copies : mapping of str to str, optional
+        With grids: see `SlideData`.
 
     Returns
     -------
@@ -107,7 +128,7 @@ def open_training_data(
         grid = grid.subset(grid.tissue_fraction > min_tissue_fraction)
         slides.append((Path(path).stem, read_json(info), grid))
     found = _truths(truths, [grid for *_, grid in slides] if truths else [], max_blob_px)
-    return SlideData(slides, truths=found, moves=moves, **settings, **slide_settings)
+    return SlideData(slides, truths=found, moves=moves, copies=copies, **settings, **slide_settings)
 
 
 def _truths(
