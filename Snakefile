@@ -13,6 +13,7 @@ report: "rules/captions/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/members.smk"
+include: "rules/needs.smk"
 include: "rules/nodes.smk"
 include: "rules/demo.smk"
 include: "rules/slides.smk"
@@ -39,9 +40,23 @@ wildcard_constraints:
     challenge="paip2019|camelyon16|camelyon17|digestpath",
 
 
+# A job runs what it was told to. With a checkpoint among the rules it would first plan all that
+# its inputs come from: for a cohort of thousands, minutes.
+if not workflow.is_main_process:
+    rules.cohort.rule.is_checkpoint = False
+
+
 # A limit on GPUs is one of the machine that runs jobs itself; a cluster gives each job its own.
 resource_scopes:
     gpu="local",
+
+
+onsuccess:
+    report_run()
+
+
+onerror:
+    report_run()
 
 
 rule all:

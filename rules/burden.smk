@@ -11,11 +11,13 @@ rule tumour_burden:
         "logs/tumour_burden/{model}/{slide}.log",
     benchmark:
         "benchmarks/tumour_burden/{model}/{slide}.tsv"
+    group:
+        "maps"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("tumour_burden"),
+        runtime=min_of("tumour_burden"),
     params:
         code=code("tumour_burden.py"),
     script:
@@ -33,11 +35,13 @@ rule tumour_polygons:
         "logs/tumour_polygons/{model}/{slide}.log",
     benchmark:
         "benchmarks/tumour_polygons/{model}/{slide}.tsv"
+    group:
+        "maps"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("tumour_polygons"),
+        runtime=min_of("tumour_polygons"),
     params:
         code=code("tumour_polygons.py"),
     script:
@@ -59,6 +63,7 @@ rule burden_table:
         "logs/burden_table/{model}.log",
     benchmark:
         "benchmarks/burden_table/{model}.tsv"
+    localrule: True
     conda:
         "../envs/slides.yaml"
     resources:
@@ -90,11 +95,13 @@ rule slide_figure:
         "logs/slide_figure/{model}/{slide}.log",
     benchmark:
         "benchmarks/slide_figure/{model}/{slide}.tsv"
+    group:
+        "maps"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("slide_figure"),
+        runtime=min_of("slide_figure"),
     params:
         code=code("slide_figure.py"),
     script:

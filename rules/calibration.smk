@@ -14,8 +14,8 @@ rule tune:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=growing(2000),
+        runtime=tuning_runtime,
     params:
         slides=tuning_slides_of,
         is_calibrated=config["calibration"]["temperature"],
@@ -42,11 +42,13 @@ rule count_pixels:
         "logs/count_pixels/{model}/{slide}.log",
     benchmark:
         "benchmarks/count_pixels/{model}/{slide}.tsv"
+    group:
+        "maps"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("count_pixels"),
+        runtime=min_of("count_pixels"),
     params:
         kinds=uncertainties,
         segmentation=segmentation,
@@ -87,8 +89,8 @@ rule calibration_tables:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=1000,
-        runtime=15,
+        mem_mb=calibration_memory,
+        runtime=growing(15),
     params:
         models=counted_slides,
         intervals=models_with_intervals,

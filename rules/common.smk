@@ -1,7 +1,7 @@
 # What the rules need to know: config and sheet, checked; which slides and models are in play.
 
-import csv
 import sys
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,27 +12,41 @@ SCHEMAS = Path(workflow.basedir) / "rules" / "schemas"
 DEMO_COHORT = "demo/cohort"
 sys.path.insert(0, str(SCRIPTS))
 
-from microtome.checks import check_config, check_folds, read_sheet
 from microtome.code_hash import code_hash
-from microtome.ensemble_checks import check_ensemble_folds
 from microtome.errors import InputError
 from microtome.grid_spec import GridSpec, patch_set_name, split_patch_set
 from microtome.node_checks import check_nodes, staging_model
 from microtome.runs import runs_of, scored_by, validation_fold
+from microtome.sheet_rows import load_sheet, usable_slides as usable_slides_in
+
+# False where Snakemake runs in a job: each job parses all this again, and must be quick to start.
+IS_DRIVER = workflow.is_main_process
 
 try:
-    check_config(config, schema=SCHEMAS / "config.schema.yaml")
-    SHEET = read_sheet(
-        config["slides"],
-        schema=SCHEMAS / "slides.schema.yaml",
-        made_by_workflow=DEMO_COHORT,
-    )
-    N_FOLDS = config["cross_validation"]["folds"]
-    check_folds(SHEET, n_folds=N_FOLDS, path=config["slides"])
-    check_ensemble_folds(config, SHEET, path=config["slides"])
-    check_nodes(config, SHEET, path=config["slides"])
+    if IS_DRIVER:
+        from microtome.checks import check_config, check_folds, read_sheet
+        from microtome.ensemble_checks import check_ensemble_folds
+
+        check_config(config, schema=SCHEMAS / "config.schema.yaml")
+        SHEET = read_sheet(
+            config["slides"],
+            schema=SCHEMAS / "slides.schema.yaml",
+            made_by_workflow=DEMO_COHORT,
+        )
+        check_folds(
+            SHEET, n_folds=config["cross_validation"]["folds"], path=config["slides"]
+        )
+        check_ensemble_folds(config, SHEET, path=config["slides"])
+        check_nodes(config, SHEET, path=config["slides"])
+    else:
+        SHEET = load_sheet(config["slides"])
 except InputError as error:
     raise WorkflowError(str(error)) from None
+
+N_FOLDS = config["cross_validation"]["folds"]
+# Where nothing is said, networks may run on the CPU here, and not in a job that asked for a GPU.
+ALLOW_CPU = config["allow_cpu"]
+config["allow_cpu"] = not workflow.remote_exec if ALLOW_CPU is None else ALLOW_CPU
 
 # Each listed model, and the members it is made of; with cross-validation each of them once a fold.
 RUNS = runs_of(config["models"], config["run"], n_folds=N_FOLDS)
@@ -43,8 +57,15 @@ VOTES = [n for n, r in RUNS.items() if r.is_listed and r.entry["kind"] == "vote"
 
 
 def code(script):
-    """Hash of a script and the library behind it: a rule reruns when what it does changes."""
-    return code_hash(SCRIPTS / script)
+    """Hash of a script and the library behind it: a rule reruns when what it does changes.
+
+    In a job a function that gives it: only the hashes of the job's own rules are needed there.
+    """
+
+    def hash_of_script(wildcards):
+        return code_hash(SCRIPTS / script)
+
+    return code_hash(SCRIPTS / script) if IS_DRIVER else hash_of_script
 
 
 def models_of(*kinds):
@@ -99,6 +120,7 @@ def is_scored(slide, model):
     return not is_node(slide) and (split is None or split in config["score_splits"])
 
 
+@cache
 def training_grid(model):
     """Name of the grid a model is trained on."""
     entry = MODELS[model]
@@ -112,6 +134,7 @@ def training_patches(model):
     return patch_set_name(training_grid(model), further_um)
 
 
+@cache
 def scoring_grid(model):
     """Name of the grid a model scores."""
     entry = MODELS[model]
@@ -170,6 +193,11 @@ def slide_statuses(slide):
     return steps + [f"results/grids/{grid}/{slide}.json" for grid in sorted(grids)]
 
 
+def statuses_of_slides(wildcards):
+    """The same of all slides of the sheet, by slide."""
+    return {slide: slide_statuses(slide) for slide in SHEET}
+
+
 def all_statuses(wildcards):
     """The statuses of all slides of the sheet."""
     return [path for slide in SHEET for path in slide_statuses(slide)]
@@ -177,11 +205,9 @@ def all_statuses(wildcards):
 
 def usable_slides():
     """The slides that no step excluded, in the sheet's order; known after the checkpoint."""
-    with checkpoints.cohort.get().output.table.open() as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    return [
-        row["slide"] for row in rows if row["state"] == "ok" and row["slide"] in SHEET
-    ]
+    # A job that asks began after it, and knows no checkpoint (see the Snakefile).
+    table = checkpoints.cohort.get().output.table if IS_DRIVER else "results/cohort.tsv"
+    return [slide for slide in usable_slides_in(table) if slide in SHEET]
 
 
 def scored_slides(model):
@@ -440,32 +466,9 @@ def compression_results(wildcards):
     return results
 
 
-def slide_mb(slide):
-    """Size of a slide's file in MB; 0 where it is still to be made."""
-    path = Path(SHEET[slide]["path"])
-    return path.stat().st_size // 10**6 if path.exists() else 0
+def report_run():
+    """What a run on a cluster took and came through: results/run_report."""
+    from microtome.run_report import write_run_report
 
-
-def slide_memory(wildcards, attempt):
-    """Memory in MB of a job that streams one slide, whatever its size; more at each retry."""
-    return 2000 * attempt
-
-
-def slide_runtime(wildcards, attempt):
-    """Minutes of a job that reads one slide, by the size of its file; more at each retry."""
-    return (15 + slide_mb(wildcards.slide) // 50) * attempt
-
-
-def training_memory(wildcards, attempt):
-    """Memory in MB of a training job; more at each retry."""
-    return 12000 * attempt
-
-
-def training_gpus(wildcards):
-    """GPUs of a training job."""
-    return MODELS[wildcards.model].get("gpus", 1)
-
-
-def training_runtime(wildcards, attempt):
-    """Minutes of a training job. It resumes, so a retry goes on where the limit struck."""
-    return 24 * 60
+    if not workflow.local_exec:
+        write_run_report(".")

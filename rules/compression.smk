@@ -24,8 +24,8 @@ rule compress_slide:
         "../envs/torch.yaml"
     threads: 2
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=compression_memory,
+        runtime=compression_runtime,
         gpu=1,
     params:
         slide=config["slide"],
@@ -52,8 +52,8 @@ rule reconstruct_slide:
         "../envs/torch.yaml"
     threads: 2
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=compression_memory,
+        runtime=compression_runtime,
         gpu=1,
     params:
         entry=model_entry,
@@ -80,8 +80,8 @@ rule compression_quality:
         "../envs/torch.yaml"
     threads: 2
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=compression_memory,
+        runtime=compression_runtime,
         gpu=1,
     params:
         slide=config["slide"],
@@ -103,6 +103,7 @@ rule compression_table:
         "logs/compression_table/{model}.log",
     benchmark:
         "benchmarks/compression_table/{model}.tsv"
+    localrule: True
     conda:
         "../envs/slides.yaml"
     resources:

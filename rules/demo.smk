@@ -13,8 +13,8 @@ rule make_demo_cohort:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=4000,
-        runtime=15,
+        mem_mb=demo_memory,
+        runtime=growing(15),
     params:
         demo=config["demo"],
         code=code("make_demo_cohort.py"),
@@ -34,8 +34,8 @@ rule make_demo_node:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=4000,
-        runtime=15,
+        mem_mb=demo_memory,
+        runtime=growing(15),
     params:
         demo=config["demo"],
         row=cells("label"),
@@ -58,8 +58,8 @@ rule make_demo_truth:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=growing(2000),
+        runtime=growing(15),
     params:
         slides=demo_truth_slides,
         rows=node_rows,

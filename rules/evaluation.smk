@@ -12,11 +12,13 @@ rule evaluate_slide:
         "logs/evaluate_slide/{model}/{slide}.log",
     benchmark:
         "benchmarks/evaluate_slide/{model}/{slide}.tsv"
+    group:
+        "maps"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("evaluate_slide"),
+        runtime=min_of("evaluate_slide"),
     params:
         member=part_of_scores,
         label_rule=config["patches"]["label_rule"],
@@ -43,6 +45,7 @@ rule evaluate:
         "logs/evaluate/{model}.log",
     benchmark:
         "benchmarks/evaluate/{model}.tsv"
+    localrule: True
     conda:
         "../envs/slides.yaml"
     resources:
@@ -91,6 +94,7 @@ rule compare_models:
         "logs/compare_models.log",
     benchmark:
         "benchmarks/compare_models.tsv"
+    localrule: True
     conda:
         "../envs/slides.yaml"
     resources:

@@ -17,7 +17,7 @@ rule score_slide:
     resources:
         mem_mb=scoring_memory,
         runtime=scoring_runtime,
-        gpu=1,
+        gpu=scoring_gpus,
     params:
         slide=config["slide"],
         entry=model_entry,
@@ -43,11 +43,13 @@ rule stitch_heatmap:
         "logs/stitch_heatmap/{model}/{slide}.log",
     benchmark:
         "benchmarks/stitch_heatmap/{model}/{slide}.tsv"
+    group:
+        "maps"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("stitch_heatmap"),
+        runtime=min_of("stitch_heatmap"),
     params:
         member=part_of_scores,
         spacing_um=config["heatmap"]["spacing_um"],
@@ -70,11 +72,13 @@ rule segment:
         "logs/segment/{model}/{slide}.log",
     benchmark:
         "benchmarks/segment/{model}/{slide}.tsv"
+    group:
+        "maps"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("segment"),
+        runtime=min_of("segment"),
     params:
         segmentation=segmentation,
         code=code("segment.py"),

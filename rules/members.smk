@@ -13,22 +13,6 @@ def n_views(model):
     return 1 + len(MODELS[model].get("test_time_augmentation", []))
 
 
-def scoring_threads(wildcards):
-    """Threads of a job that scores a slide; a small one is over before a second would help."""
-    return 1 if slide_mb(wildcards.slide) < 3 else 2
-
-
-def scoring_runtime(wildcards, attempt):
-    """Minutes of a job that scores one slide: by its file, the networks and their views."""
-    passes = len(members_of(wildcards.model)) * n_views(wildcards.model)
-    return (15 + passes * slide_mb(wildcards.slide) // 50) * attempt
-
-
-def scoring_memory(wildcards, attempt):
-    """Memory in MB of such a job, with every network of the model; more at each retry."""
-    return (2000 + 2000 * len(members_of(wildcards.model))) * attempt
-
-
 def scores_of_voters(wildcards):
     """Scores of a slide by each member of a vote."""
     return [

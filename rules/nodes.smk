@@ -22,11 +22,6 @@ def usable_nodes(wildcards=None):
     return [slide for slide in usable_slides() if is_node(slide)]
 
 
-def features_memory(wildcards, attempt):
-    """Memory in MB to measure a heatmap, which is held whole; more at each retry."""
-    return 4000 * attempt
-
-
 def feature_files(wildcards):
     """The features of all usable nodes."""
     path = "results/features/{}/{}.json"
@@ -206,7 +201,7 @@ def config_of_results(wildcards):
 
 def code_of_all(wildcards):
     """Hash of every script and what is behind it."""
-    hashes = [code(path.name) for path in sorted(SCRIPTS.glob("*.py"))]
+    hashes = [code_hash(path) for path in sorted(SCRIPTS.glob("*.py"))]
     return sha256("".join(hashes).encode()).hexdigest()[:16]
 
 

@@ -12,11 +12,13 @@ rule patch_grid:
         "logs/patch_grid/{grid}/{slide}.log",
     benchmark:
         "benchmarks/patch_grid/{grid}/{slide}.tsv"
+    group:
+        "prepare"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("patch_grid"),
+        runtime=min_of("patch_grid"),
     params:
         slide=config["slide"],
         label_rule=config["patches"]["label_rule"],
@@ -42,8 +44,8 @@ rule extract_patches:
         "../envs/slides.yaml"
     threads: 4
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("extract_patches"),
+        runtime=min_of("extract_patches"),
     params:
         slide=config["slide"],
         spacings_um=further_spacings,

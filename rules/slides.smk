@@ -8,11 +8,13 @@ rule inspect_slide:
         "logs/inspect_slide/{slide}.log",
     benchmark:
         "benchmarks/inspect_slide/{slide}.tsv"
+    group:
+        "prepare"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=slide_memory,
-        runtime=15,
+        mem_mb=mb_of("inspect_slide"),
+        runtime=min_of("inspect_slide"),
     params:
         row=cells("path", "spacing_um"),
         slide=config["slide"],
@@ -34,11 +36,13 @@ rule tissue_mask:
         "logs/tissue_mask/{slide}.log",
     benchmark:
         "benchmarks/tissue_mask/{slide}.tsv"
+    group:
+        "prepare"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("tissue_mask"),
+        runtime=min_of("tissue_mask"),
     params:
         slide=config["slide"],
         tissue=config["tissue"],
@@ -59,11 +63,13 @@ rule rasterize_annotation:
         "logs/rasterize_annotation/{slide}.log",
     benchmark:
         "benchmarks/rasterize_annotation/{slide}.tsv"
+    group:
+        "prepare"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("rasterize_annotation"),
+        runtime=min_of("rasterize_annotation"),
     params:
         row=cells("annotation", "viable_mask", "whole_mask", "burden"),
         slide=config["slide"],
@@ -88,6 +94,7 @@ checkpoint cohort:
         "logs/cohort.log",
     benchmark:
         "benchmarks/cohort.tsv"
+    localrule: True
     conda:
         "../envs/slides.yaml"
     resources:
@@ -95,7 +102,7 @@ checkpoint cohort:
         runtime=15,
     params:
         sheet=SHEET,
-        statuses={slide: slide_statuses(slide) for slide in SHEET},
+        statuses=statuses_of_slides,
         bad_slides=config["bad_slides"],
         code=code("cohort.py"),
     script:

@@ -10,11 +10,13 @@ rule slide_features:
         "logs/slide_features/{model}/{slide}.log",
     benchmark:
         "benchmarks/slide_features/{model}/{slide}.tsv"
+    group:
+        "maps"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=features_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("slide_features"),
+        runtime=min_of("slide_features"),
     params:
         segmentation=segmentation,
         merge_um=config["staging"]["merge_um"],
@@ -33,6 +35,7 @@ rule feature_table:
         "logs/feature_table.log",
     benchmark:
         "benchmarks/feature_table.tsv"
+    localrule: True
     conda:
         "../envs/slides.yaml"
     resources:
@@ -63,8 +66,8 @@ rule train_forests:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=growing(4000),
+        runtime=growing(240),
     params:
         trees=config["staging"]["trees"],
         folds=config["staging"]["folds"],
@@ -93,6 +96,7 @@ rule classify_nodes:
         "logs/classify_nodes.log",
     benchmark:
         "benchmarks/classify_nodes.tsv"
+    localrule: True
     conda:
         "../envs/slides.yaml"
     resources:
@@ -123,6 +127,7 @@ rule patient_stage:
         "logs/patient_stage.log",
     benchmark:
         "benchmarks/patient_stage.tsv"
+    localrule: True
     conda:
         "../envs/slides.yaml"
     resources:
@@ -155,6 +160,7 @@ rule staging_figure:
         "logs/staging_figure.log",
     benchmark:
         "benchmarks/staging_figure.tsv"
+    localrule: True
     conda:
         "../envs/slides.yaml"
     resources:
@@ -188,8 +194,8 @@ rule patient_figure:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=slide_memory,
-        runtime=15,
+        mem_mb=patient_memory,
+        runtime=growing(15),
     params:
         slides=nodes_of_patient,
         code=code("patient_figure.py"),

@@ -10,11 +10,13 @@ rule find_lesions:
         "logs/find_lesions/{model}/{slide}.log",
     benchmark:
         "benchmarks/find_lesions/{model}/{slide}.tsv"
+    group:
+        "maps"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=features_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("find_lesions"),
+        runtime=min_of("find_lesions"),
     params:
         lesions=config["lesions"],
         code=code("find_lesions.py"),
@@ -33,11 +35,13 @@ rule submission_mask:
         "logs/submission_mask/{model}/{slide}.log",
     benchmark:
         "benchmarks/submission_mask/{model}/{slide}.tsv"
+    group:
+        "maps"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("submission_mask"),
+        runtime=min_of("submission_mask"),
     params:
         code=code("submission_mask.py"),
     script:
@@ -55,11 +59,13 @@ rule submission_image:
         "logs/submission_image/{model}/{slide}.log",
     benchmark:
         "benchmarks/submission_image/{model}/{slide}.tsv"
+    group:
+        "maps"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("submission_image"),
+        runtime=min_of("submission_image"),
     params:
         code=code("submission_image.py"),
     script:
@@ -84,8 +90,8 @@ rule write_submission:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
     params:
         cases=submitted_cases,
         config=config_of_results,
@@ -110,8 +116,8 @@ rule score_submission:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=growing(4000),
+        runtime=growing(240),
     params:
         code=code("score_submission.py"),
     script:

@@ -119,7 +119,7 @@ rule fit_colour_baseline:
     threads: 2
     resources:
         mem_mb=training_memory,
-        runtime=240,
+        runtime=training_runtime,
     params:
         entry=model_entry,
         data=training_data,
@@ -145,6 +145,7 @@ rule training_curves:
         "benchmarks/training_curves/{model}_{run}.tsv"
     wildcard_constraints:
         run=r"pretraining_[0-9.]+um|training",
+    localrule: True
     conda:
         "../envs/slides.yaml"
     resources:

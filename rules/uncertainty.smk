@@ -11,11 +11,13 @@ rule stitch_uncertainty:
         "benchmarks/stitch_uncertainty/{uncertainty}/{model}/{slide}.tsv"
     wildcard_constraints:
         uncertainty="aleatoric|epistemic",
+    group:
+        "maps"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("stitch_uncertainty"),
+        runtime=min_of("stitch_uncertainty"),
     params:
         member=part_of_scores,
         spacing_um=config["heatmap"]["spacing_um"],
@@ -40,11 +42,13 @@ rule summarize_uncertainty:
         "logs/summarize_uncertainty/{model}/{slide}.log",
     benchmark:
         "benchmarks/summarize_uncertainty/{model}/{slide}.tsv"
+    group:
+        "maps"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("summarize_uncertainty"),
+        runtime=min_of("summarize_uncertainty"),
     params:
         kinds=uncertainties,
         code=code("summarize_uncertainty.py"),
@@ -67,6 +71,7 @@ rule uncertainty_table:
         "logs/uncertainty_table/{model}.log",
     benchmark:
         "benchmarks/uncertainty_table/{model}.tsv"
+    localrule: True
     conda:
         "../envs/slides.yaml"
     resources:
@@ -99,11 +104,13 @@ rule uncertainty_figure:
         "logs/uncertainty_figure/{model}/{slide}.log",
     benchmark:
         "benchmarks/uncertainty_figure/{model}/{slide}.tsv"
+    group:
+        "maps"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("uncertainty_figure"),
+        runtime=min_of("uncertainty_figure"),
     params:
         kinds=uncertainties,
         code=code("uncertainty_figure.py"),

@@ -9,11 +9,13 @@ rule vote_slide:
         "logs/vote_slide/{model}/{slide}.log",
     benchmark:
         "benchmarks/vote_slide/{model}/{slide}.tsv"
+    group:
+        "maps"
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=slide_memory,
-        runtime=slide_runtime,
+        mem_mb=mb_of("vote_slide"),
+        runtime=min_of("vote_slide"),
     params:
         members=voters_of,
         row=cells("label"),
@@ -38,6 +40,7 @@ rule vote_table:
         "logs/vote_table/{model}.log",
     benchmark:
         "benchmarks/vote_table/{model}.tsv"
+    localrule: True
     conda:
         "../envs/slides.yaml"
     resources:

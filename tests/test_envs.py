@@ -126,7 +126,7 @@ def test_a_rule_has_what_its_script_imports(script, env):
 def test_every_script_has_a_rule():
     """The pairs above are all scripts, but for the commands that no rule calls."""
     commands = {f"{name}.py" for name in ("assign_splits", "paip2019_sheet", "camelyon17_sheet")}
-    commands.add("check_submission.py")
+    commands |= {"check_submission.py", "asked_and_used.py", "status.py", "run_report.py"}
     assert {script for script, _ in rules_with_envs()} | commands == {
         path.name for path in SCRIPTS.glob("*.py")
     }

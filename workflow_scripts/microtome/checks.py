@@ -1,8 +1,6 @@
 """Checking config and slide sheet before anything runs: every mistake is one line."""
 
-import csv
 import math
-from collections import Counter
 from pathlib import Path
 
 import yaml
@@ -12,9 +10,9 @@ from jsonschema.exceptions import relevance
 from microtome.ensemble_checks import check_members
 from microtome.errors import InputError
 from microtome.schema_messages import key_of, words_of
+from microtome.sheet_rows import read_rows
 
 FILE_COLUMNS = ("path", "annotation", "viable_mask", "whole_mask")
-_NUMBERS = {"fold": int, "burden": float, "spacing_um": float}
 
 
 def check_config(config: dict, *, schema: str | Path) -> None:
@@ -26,7 +24,7 @@ def check_config(config: dict, *, schema: str | Path) -> None:
         One line that names the key.
     """
     _require_finite(config, ())
-    _validate(config, schema, lambda error: f"config: {key_of(error)}")
+    _validate(config, _validator(schema), lambda error: f"config: {key_of(error)}")
     missing = [name for name in config["run"] if name not in config["models"]]
     if missing:
         known = ", ".join(config["models"])
@@ -156,29 +154,12 @@ def read_sheet(
     InputError
         One line that names the row or slide, the column and what to do.
     """
-    path = Path(path)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, delimiter="\t", strict=True)
-            rows = [(reader.line_num, row) for row in reader]
-            columns = reader.fieldnames or []
-    except OSError as error:
-        raise InputError(
-            f"slide sheet {path}: cannot be read ({error.strerror}); set `slides` in the config"
-        ) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"slide sheet {path}: is not tab-separated UTF-8 text") from error
-    if not rows:
-        raise InputError(f"slide sheet {path}: has no slides")
-    twice = [name for name, n in Counter(columns).items() if n > 1]
-    if twice:
-        raise InputError(f"slide sheet {path}: column {twice[0]!r} is there twice")
+    path, validator = Path(path), _validator(schema)
     sheet: dict[str, dict] = {}
-    for line, row in rows:
-        values = _typed(row, f"slide sheet {path}, line {line}")
+    for line, values in read_rows(path):
         _validate(
             values,
-            schema,
+            validator,
             lambda error, line=line: f"slide sheet {path}, line {line}: {key_of(error)}",
         )
         if values["slide"] in sheet:
@@ -189,22 +170,6 @@ def read_sheet(
     _check_splits(sheet, path)
     _check_files(sheet, path, made_by_workflow)
     return sheet
-
-
-def _typed(row: dict, where: str) -> dict:
-    if None in row or any(value is None for value in row.values()):
-        raise InputError(f"{where}: has more or fewer cells than the first row has columns")
-    values = {column: cell.strip() for column, cell in row.items() if cell.strip()}
-    for column, kind in _NUMBERS.items():
-        if column in values:
-            try:
-                values[column] = kind(values[column])
-                known = math.isfinite(values[column])
-            except ValueError:
-                known = False
-            if not known:
-                raise InputError(f"{where}: {column}: {row[column].strip()!r} is no number")
-    return values
 
 
 def _check_splits(sheet: dict[str, dict], path: Path) -> None:
@@ -246,8 +211,12 @@ def _check_files(sheet: dict[str, dict], path: Path, made_by_workflow: str) -> N
                 )
 
 
-def _validate(values: dict, schema: str | Path, where) -> None:
-    validator = Draft202012Validator(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
+def _validator(schema: str | Path) -> Draft202012Validator:
+    """Read a schema: once for all rows, as that takes longer than to check thousands."""
+    return Draft202012Validator(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
+
+
+def _validate(values: dict, validator: Draft202012Validator, where) -> None:
     errors = sorted(validator.iter_errors(values), key=relevance)
     if errors:
         # The deepest cause: that says most.

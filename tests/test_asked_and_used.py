@@ -1,0 +1,253 @@
+"""What jobs asked for beside what they used."""
+
+import csv
+import json
+import subprocess
+import sys
+from math import isnan, nan
+from pathlib import Path
+
+import pytest
+
+from conftest import REPOSITORY
+from microtome.run_benchmarks import Benchmark
+from microtome.usage import (
+    COLUMNS,
+    Use,
+    finished_jobs,
+    remarks,
+    rows_of,
+    uses_of_jobs,
+    uses_of_packs,
+)
+
+
+def submitted(job: int, rule: str, slide: str, **changes) -> dict:
+    """An event of a job that asks for 1000 MB and 10 minutes."""
+    return {
+        "t": 1.0,
+        "event": "job_submitted",
+        "job": job,
+        "rule": rule,
+        "wildcards": {"slide": slide},
+        "benchmark": f"benchmarks/{rule}/{slide}.tsv",
+        "attempt": 1,
+        "mem_mb": 1000,
+        "runtime_min": 10,
+        **changes,
+    }
+
+
+def finished(job: int) -> dict:
+    """The event of its end."""
+    return {"t": 2.0, "event": "job_finished", "job": job}
+
+
+def pack(name: str, jobs: list[int], **changes) -> list[dict]:
+    """The two events of a pack that asks for 8000 MB and 60 minutes, and uses half of each."""
+    asked = {"kind": "maps", "jobs": jobs, "slurm_id": "77", "mem_mb": 8000, "runtime_min": 60}
+    used = {"elapsed_s": 1800, "peak_mb": 4000}
+    return [
+        {"t": 1.0, "event": "pack_submitted", "pack": name, **asked},
+        {"t": 3.0, "event": "pack_ended", "pack": name, **used, **changes},
+    ]
+
+
+def test_only_what_finished_counts_with_its_last_attempt():
+    """A retry asked for more; a job that failed, runs, or is of an unknown event has no row."""
+    events = [
+        submitted(1, "segment", "a"),
+        {"t": 1.5, "event": "job_failed", "job": 1, "rule": "segment"},
+        submitted(1, "segment", "a", mem_mb=2000),
+        finished(1),
+        submitted(2, "segment", "b"),
+        {"t": 2, "event": "job_failed", "job": 2},
+        {"t": 2, "event": "job_finished", "job": 99},
+        {"t": 2, "event": "something_new"},
+    ]
+    jobs = finished_jobs([events])
+    assert [(job["job"], job["mem_mb"], job["in_pack"]) for job in jobs] == [(1, 2000, {})]
+
+
+def test_of_several_runs_the_last_counts():
+    """The benchmark of a job is that of the last run that did it; ids are a run's own."""
+    first = [submitted(1, "segment", "a"), finished(1), submitted(2, "segment", "b"), finished(2)]
+    second = [submitted(2, "segment", "a", mem_mb=3000), finished(2)]
+    jobs = finished_jobs([first, second])
+    assert [(job["wildcards"]["slide"], job["mem_mb"]) for job in jobs] == [
+        ("a", 3000),
+        ("b", 1000),
+    ]
+    bare = [submitted(1, "x", "a", benchmark=None), finished(1)]
+    assert len(finished_jobs([bare, bare])) == 2
+
+
+def test_a_use_is_asked_and_measured():
+    """90 s are 1.5 minutes; a job shorter than a second has hidden its memory."""
+    jobs = [
+        submitted(1, "segment", "a"),
+        submitted(2, "segment", "b"),
+        submitted(3, "train", "x", wildcards={"model": "m"}, benchmark=None, mem_mb=None),
+        submitted(4, "cohort", "x", wildcards={}),
+    ]
+    measured = {
+        "benchmarks/segment/a.tsv": Benchmark(90.0, 250.0, 80.0),
+        "benchmarks/segment/b.tsv": Benchmark(0.9, 2.0, 0.1),
+    }
+    long, short, model, cohort = uses_of_jobs(jobs, measured)
+    assert long == Use("segment", "a", 1000, 250, 10, 1.5)
+    assert (long.share_mb, long.share_min) == (0.25, 0.15)
+    assert isnan(short.used_mb)
+    assert short.used_min == pytest.approx(0.015)
+    assert model.name == "m"
+    assert isnan(model.asked_mb)
+    assert isnan(model.share_mb)
+    assert cohort.name == "the cohort"
+
+
+def test_scoring_in_a_pack_has_the_memory_of_the_pack():
+    """Its worker is no child of the job; other rules of a pack have their own benchmark."""
+    events = [
+        submitted(1, "score_slide", "a"),
+        submitted(2, "segment", "a"),
+        submitted(3, "score_slide", "b"),
+        *pack("p1", [1, 2]),
+        *(finished(job) for job in (1, 2, 3)),
+    ]
+    path = "benchmarks/{}/{}.tsv"
+    measured = {
+        path.format(job["rule"], job["wildcards"]["slide"]): Benchmark(60.0, 100.0, 1.0)
+        for job in events[:3]
+    }
+    uses = uses_of_jobs(finished_jobs([events]), measured)
+    assert [(use.asked_mb, use.used_mb) for use in uses] == [(8000, 4000), (1000, 100), (1000, 100)]
+
+
+def test_packs_have_rows_of_their_own():
+    """One use a SLURM job that ended; a pack of another run with the same name is another."""
+    assert uses_of_packs([pack("p1", [1])]) == [
+        Use("pack: maps", "SLURM job 77", 8000, 4000, 60, 30)
+    ]
+    unknown = pack("p1", [1], peak_mb=None, elapsed_s=None)
+    (use,) = uses_of_packs([unknown])
+    assert isnan(use.used_mb)
+    assert isnan(use.used_min)
+    assert uses_of_packs([pack("p1", [1])[:1], pack("p1", [1])[1:]]) == []
+    assert len(uses_of_packs([pack("p1", [1]), pack("p1", [1])])) == 2
+
+
+def test_a_row_is_medians_and_largest():
+    """By hand, and what is not known is left out."""
+    uses = [
+        Use("b", "x", 100, 50, 10, 1),
+        Use("b", "y", 200, 60, 20, 8),
+        Use("b", "z", 600, nan, 30, nan),
+        Use("a", "x", nan, nan, nan, nan),
+    ]
+    first, second = rows_of(uses)
+    assert list(second) == list(COLUMNS)
+    assert second == {
+        "rule": "b",
+        "jobs": 3,
+        "asked_mb": 200,
+        "asked_mb_max": 600,
+        "used_mb": 55,
+        "used_mb_max": 60,
+        "share_mb_max": 0.5,
+        "asked_min": 20,
+        "used_min": 4.5,
+        "share_min_max": 0.4,
+    }
+    assert (first["rule"], first["jobs"]) == ("a", 1)
+    assert all(isnan(first[column]) for column in COLUMNS[2:])
+
+
+def test_remarks_name_what_is_near_its_limit_and_what_is_far_below():
+    """Over 80 %: the slide. Under 20 % in all jobs: the rule; of few minutes that says nothing."""
+    uses = [
+        Use("near", "b", 1000, 801, 10, 5),
+        Use("near", "a", 1000, 800, 10, 8.1),
+        Use("far", "a", 1000, 199, 100, 19),
+        Use("far", "b", 1000, 100, 100, 1),
+        Use("short", "a", 1000, 500, 9, 0.1),
+        Use("fine", "a", 1000, 200, 10, 2),
+        Use("unknown", "a", nan, nan, nan, nan),
+    ]
+    assert remarks(uses) == [
+        "near its limit: near, a: 8.1 of 10 min",
+        "near its limit: near, b: 801 of 1000 MB",
+        "asks for too much: far: 20% of its MB",
+        "asks for too much: far: 19% of its min",
+    ]
+
+
+def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run the command in a folder."""
+    script = REPOSITORY / "workflow_scripts" / "asked_and_used.py"
+    return subprocess.run(
+        [sys.executable, script, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def write_run(folder: Path, name: str, events: list[dict], *, end: str = "\n") -> None:
+    """Write a run's log."""
+    path = folder / "logs" / "runs" / f"{name}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(map(json.dumps, events)) + end)
+
+
+def write_benchmark(folder: Path, rule: str, slide: str, s: float, mb: float) -> None:
+    """Write a benchmark as Snakemake does."""
+    path = folder / "benchmarks" / rule / f"{slide}.tsv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"s\th:m:s\tmax_rss\tcpu_time\n{s}\t0:00:01\t{mb}\t1.0\n")
+
+
+def test_the_command_reads_the_newest_run_or_all(tmp_path):
+    """A cut-off last line is no matter; --tsv has the rows that are shown."""
+    write_run(tmp_path, "20260101T000000Z_1", [submitted(1, "segment", "a"), finished(1)])
+    newer = [submitted(1, "stitch", "b"), finished(1), *pack("p", [1])]
+    write_run(tmp_path, "20260102T000000Z_1", newer, end='\n{"t": 1, "ev')
+    write_benchmark(tmp_path, "segment", "a", 60.0, 900.0)
+    write_benchmark(tmp_path, "stitch", "b", 120.0, 300.0)
+    done = command(tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == list(COLUMNS)
+    assert [line.split("  ")[0] for line in lines[1:]] == ["pack: maps", "stitch"]
+    assert lines[2].split()[1:] == ["1", "1000", "1000", "300", "300", "0.30", "10", "2.00", "0.20"]
+    done = command(tmp_path, "--all", "--tsv", "rows.tsv")
+    assert "near its limit: segment, a: 900 of 1000 MB" in done.stdout.splitlines()
+    with (tmp_path / "rows.tsv").open() as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert [row["rule"] for row in rows] == ["pack: maps", "segment", "stitch"]
+    assert rows[1]["used_mb"] == "900"
+
+
+def test_the_command_looks_into_another_folder(tmp_path):
+    """Logs and benchmarks are those of --directory."""
+    write_run(tmp_path / "there", "20260101T000000Z_1", [submitted(1, "segment", "a"), finished(1)])
+    write_benchmark(tmp_path / "there", "segment", "a", 60.0, 900.0)
+    done = command(tmp_path, "--directory", "there")
+    assert "900" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("events", "arguments", "said"),
+    [
+        (None, (), "logs/runs: no run has left its log here; run first"),
+        ([], (), "logs/runs/1.jsonl: no job has finished yet; wait, or look at --all runs"),
+        ([], ("--tsv", "a.csv"), "--tsv a.csv: give a name that ends in .tsv"),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_line(tmp_path, events, arguments, said):
+    """No traceback, and exit code 1."""
+    if events is not None:
+        write_run(tmp_path, "1", events)
+    done = command(tmp_path, *arguments)
+    assert done.returncode == 1
+    assert done.stderr.strip() == said

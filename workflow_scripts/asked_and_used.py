@@ -1,0 +1,64 @@
+"""What the jobs of a run asked for, beside the memory and time that they used."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from microtome.errors import InputError
+from microtome.run_benchmarks import read_benchmarks
+from microtome.run_log import RUNS, read_events, run_logs
+from microtome.tables import write_table
+from microtome.usage import COLUMNS, finished_jobs, remarks, rows_of, uses_of_jobs, uses_of_packs
+
+
+def main() -> None:
+    """Print a row a rule and a kind of pack, then what is near its limit or far below."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--directory", type=Path, default=Path(), help="where the workflow ran")
+    parser.add_argument("--all", action="store_true", help="all runs, not the newest alone")
+    parser.add_argument("--tsv", type=Path, help="write the rows to this file")
+    given = parser.parse_args()
+    if given.tsv and given.tsv.suffix != ".tsv":
+        raise InputError(f"--tsv {given.tsv}: give a name that ends in .tsv")
+
+    logs = run_logs(given.directory / RUNS)
+    if not logs:
+        raise InputError(f"{given.directory / RUNS}: no run has left its log here; run first")
+    runs = [list(read_events(path)) for path in (logs if given.all else logs[-1:])]
+    jobs = finished_jobs(runs)
+    paths = [job["benchmark"] for job in jobs if job.get("benchmark")]
+    uses = uses_of_jobs(jobs, read_benchmarks(given.directory, paths)) + uses_of_packs(runs)
+    if not uses:
+        raise InputError(f"{logs[-1]}: no job has finished yet; wait, or look at --all runs")
+    rows = rows_of(uses)
+    print(_lined_up([COLUMNS, *([_cell(row[column]) for column in COLUMNS] for row in rows)]))
+    for line in remarks(uses):
+        print(line)
+    if given.tsv:
+        write_table(given.tsv, rows, columns=COLUMNS)
+
+
+def _cell(value: float | str) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    if value != value:  # noqa: PLR0124, NaN
+        return ""
+    return f"{value:.0f}" if value >= 10 else f"{value:.2f}"
+
+
+def _lined_up(lines: list) -> str:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if k else cell.ljust(width)
+            for k, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        sys.exit(str(error))

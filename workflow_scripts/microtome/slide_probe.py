@@ -1,0 +1,149 @@
+"""How large a slide is, from a few bytes of its file: enough to ask for memory and time."""
+
+import math
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+# Compressed slides have 0.1 to 0.3 bytes a px: rather too many px than too few.
+_PX_PER_BYTE = 10
+# A header that speaks of more is broken: tiles that were never written take some bytes, too.
+_MOST_PX_PER_BYTE = 1000
+# Pillow refuses larger images, which are read in one piece.
+_MOST_PX_OF_AN_IMAGE = 179_000_000
+_IMAGES = {".png", ".jpg", ".jpeg", ".bmp"}
+_PNG = b"\x89PNG\r\n\x1a\n"
+_MOST_PAGES = 100
+_MOST_ENTRIES = 1000
+_MOST_TEXT_BYTES = 65536
+_ASPECT_TOLERANCE = 0.02
+_WIDTH, _HEIGHT, _DESCRIPTION, _TILE_WIDTH = 256, 257, 270, 322
+_SHORT, _LONG, _ASCII, _LONG8 = 3, 4, 2, 16
+_NUMBERS = {_SHORT: "H", _LONG: "I", _LONG8: "Q"}
+_MPP = re.compile(rb'(?:\bMPP *= *|\bPhysicalSizeX=")([0-9]+(?:\.[0-9]+)?)')
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A slide before anybody opened it.
+
+    Attributes
+    ----------
+    levels : tuple of (int, int)
+        Width and height in px of each level, the largest first; one level where only the size of
+        the file is known.
+    spacing_um : float or None
+        µm per px of the first level, where the header says it plainly.
+    is_one_image : bool
+        It is read into memory as one image: it has no tiles.
+    """
+
+    levels: tuple[tuple[int, int], ...]
+    spacing_um: float | None = None
+    is_one_image: bool = False
+
+
+def probe_slide(path: str | Path) -> Probed | None:
+    """Look at the header of a slide; nothing is decoded, and no library of slides is loaded.
+
+    Parameters
+    ----------
+    path : str or Path
+        The slide.
+
+    Returns
+    -------
+    Probed or None
+        Of a TIFF the sizes of its pages, of a PNG its size, of any other file, or one that is
+        broken, a size that follows from its bytes. None where there is no such file.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            found = _from_header(file)
+        n_bytes = _bytes_of(path)
+    except OSError:
+        return None
+    if found and math.prod(found.levels[0]) <= _MOST_PX_PER_BYTE * n_bytes:
+        return found
+    return _from_bytes(n_bytes, is_image=path.suffix.lower() in _IMAGES)
+
+
+def _from_header(file: BinaryIO) -> Probed | None:
+    head = file.read(24)
+    if head.startswith(_PNG) and len(head) == 24:
+        return Probed((struct.unpack(">II", head[16:]),), is_one_image=True)
+    try:
+        return _from_tiff(file, head)
+    except (struct.error, KeyError, ValueError, OverflowError):
+        return None
+
+
+def _from_tiff(file: BinaryIO, head: bytes) -> Probed | None:
+    """Walk through the pages of a TIFF or BigTIFF; what is broken raises one of the above."""
+    order = {b"II": "<", b"MM": ">"}[head[:2]]
+    is_big = {42: False, 43: True}[struct.unpack(f"{order}H", head[2:4])[0]]
+    at = struct.unpack(f"{order}Q", head[8:16])[0] if is_big else _long(order, head[4:8])
+    pages: list[dict[int, int | bytes]] = []
+    while at and len(pages) < _MOST_PAGES:
+        page, at = _page(file, at, order, is_big=is_big)
+        pages.append(page)
+    sized = [page for page in pages if page.get(_WIDTH) and page.get(_HEIGHT)]
+    if not sized:
+        return None
+    first = max(sized, key=lambda page: page[_WIDTH] * page[_HEIGHT])
+    sizes = {(page[_WIDTH], page[_HEIGHT]) for page in sized}
+    aspect = first[_WIDTH] / first[_HEIGHT]
+    # Label and macro have another shape.
+    levels = [(w, h) for w, h in sizes if abs(w / h / aspect - 1) < _ASPECT_TOLERANCE]
+    found = _MPP.search(first.get(_DESCRIPTION, b""))
+    return Probed(
+        tuple(sorted(levels, reverse=True)),
+        spacing_um=(float(found[1]) or None) if found else None,
+        # A slide without tiles that has levels is Hamamatsu's, which OpenSlide reads in parts.
+        is_one_image=_TILE_WIDTH not in first and len(levels) == 1,
+    )
+
+
+def _page(
+    file: BinaryIO, at: int, order: str, *, is_big: bool
+) -> tuple[dict[int, int | bytes], int]:
+    """The tags of a page that matter here, and where the next page is."""
+    file.seek(at)
+    counted = "Q" if is_big else "H"
+    size = struct.calcsize(counted)
+    (n_entries,) = struct.unpack(f"{order}{counted}", file.read(size))
+    if n_entries > _MOST_ENTRIES:
+        raise ValueError("no TIFF has so many tags")
+    entry = struct.Struct(f"{order}HHQ8s" if is_big else f"{order}HHI4s")
+    pointer = struct.Struct(f"{order}Q" if is_big else f"{order}I")
+    block = file.read(n_entries * entry.size + pointer.size)
+    tags: dict[int, int | bytes] = {}
+    for k in range(n_entries):
+        tag, kind, count, value = entry.unpack_from(block, k * entry.size)
+        if tag in (_WIDTH, _HEIGHT, _TILE_WIDTH):
+            tags[tag] = struct.unpack_from(f"{order}{_NUMBERS[kind]}", value)[0]
+        elif tag == _DESCRIPTION and kind == _ASCII and count > len(value):
+            file.seek(pointer.unpack(value)[0])
+            tags[tag] = file.read(min(count, _MOST_TEXT_BYTES))
+    return tags, pointer.unpack_from(block, n_entries * entry.size)[0]
+
+
+def _long(order: str, value: bytes) -> int:
+    return struct.unpack(f"{order}I", value)[0]
+
+
+def _from_bytes(n_bytes: int, *, is_image: bool) -> Probed:
+    """A square with as many px as a file of this size may hold."""
+    n_px = _PX_PER_BYTE * n_bytes
+    side = int((min(n_px, _MOST_PX_OF_AN_IMAGE) if is_image else n_px) ** 0.5)
+    return Probed(((side, side),), is_one_image=is_image)
+
+
+def _bytes_of(path: Path) -> int:
+    """Size of a file; of a MIRAX slide with the folder that holds its pixels."""
+    beside = path.with_suffix("")
+    inside = list(beside.iterdir()) if path.suffix.lower() == ".mrxs" and beside.is_dir() else []
+    return sum(one.stat().st_size for one in (path, *inside))
