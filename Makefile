@@ -1,10 +1,10 @@
-# `make demo`, `make test`, `make check`, `make bench`, `make trial-oral`, `make trial-tiles`, `make trial-nodes`: each sets up .venv first if it is missing or the lock file changed.
+# `make demo`, `make test`, `make test-slurm`, `make check`, `make status`, `make slurm-profile`, `make bench`, `make trial-oral`, `make trial-tiles`, `make trial-nodes`: each sets up .venv first if it is missing or the lock file changed.
 PYTHON ?= python3.11
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test check bench trial-oral trial-tiles trial-nodes lock
+.PHONY: demo test test-slurm check status slurm-profile bench trial-oral trial-tiles trial-nodes lock
 
 # Folders OSCC and Normal of Mendeley Data ftmp4cvtmb, and images and masks of 9bsc36jyrt.
 trial-oral: IMAGES ?= oral_oscc_100x
@@ -23,6 +23,21 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	pytest -n 2
+
+# On a small SLURM of its own in .slurm and a folder of /tmp; nothing is installed, all of it is ended.
+test-slurm: $(INSTALLED)
+	pytest -n 0 tests/slurm
+
+# Where a run stands: this folder's, or `make status RUN=folder`.
+status: RUN ?= .
+status:
+	@python workflow_scripts/status.py --directory $(RUN)
+
+# `snakemake --profile slurm` from anywhere.
+slurm-profile: SNAKEMAKE_PROFILES ?= $(or $(XDG_CONFIG_HOME),$(HOME)/.config)/snakemake
+slurm-profile: $(INSTALLED)
+	mkdir -p "$(SNAKEMAKE_PROFILES)"
+	ln -sfn "$(CURDIR)/profiles/slurm" "$(SNAKEMAKE_PROFILES)/slurm"
 
 check: $(INSTALLED)
 	ruff check --no-cache
@@ -60,4 +75,6 @@ lock:
 $(INSTALLED): envs/requirements.lock
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --disable-pip-version-check --no-deps --quiet --progress-bar on -r $<
+	# Snakemake's plugins of this repository, and the library they use.
+	echo "$(CURDIR)/workflow_scripts" > $(VENV)/lib/python3.11/site-packages/microtome.pth
 	touch $@

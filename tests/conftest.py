@@ -113,7 +113,7 @@ class Workflow:
         """The rules that a run would execute now."""
         done = self.run("--dry-run", *arguments)
         assert done.returncode == 0, done.stdout
-        lines = done.stdout.splitlines()
+        lines = [line.strip() for line in done.stdout.splitlines()]  # groups are indented
         return {
             line.split()[1].rstrip(":")
             for line in lines

@@ -204,7 +204,7 @@ def test_full_disk_leaves_nothing_that_looks_complete(finished, make_workflow):
         check=False,
     )
     assert done.returncode == 1
-    assert f"ERROR [Errno 27] File too large: '{target}'" in done.stdout
+    assert f"[Errno 27] File too large: '{target}'" in done.stdout
     assert "Traceback" not in done.stdout
     assert not list(workflow.folder.glob("results/patches/**/*.zarr"))
     assert not list(workflow.folder.rglob(".partial-*"))

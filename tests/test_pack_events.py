@@ -1,0 +1,70 @@
+"""What a pack tells while it runs."""
+
+import json
+
+from microtome.pack_events import EVENTS, EventReader, PackEvents, job_key
+from microtome.pack_runner import open_targets
+
+
+def job(name):
+    """A job of a pack."""
+    return {"key": name, "target": f"rule:slide={name}"}
+
+
+def test_a_reader_gets_each_event_once(tmp_path):
+    """In order, and only what is new."""
+    events, reader = PackEvents(tmp_path), EventReader(tmp_path)
+    assert reader.new() == []
+    events.add("job_started", key="a")
+    events.add("job_finished", key="a")
+    assert [event["event"] for event in reader.new()] == ["job_started", "job_finished"]
+    events.add("pack_ended", ok=True)
+    [event] = reader.new()
+    assert event["ok"] is True
+
+
+def test_a_line_that_is_being_written_is_read_when_it_is_whole(tmp_path):
+    """The half that is there waits for the other."""
+    line = json.dumps({"t": 1, "event": "job_finished", "key": "a"})
+    (tmp_path / EVENTS).write_text(line[:10])
+    reader = EventReader(tmp_path)
+    assert reader.new() == []
+    with (tmp_path / EVENTS).open("a") as file:
+        file.write(line[10:] + "\n")
+    assert [event["key"] for event in reader.new()] == ["a"]
+
+
+def test_a_line_cut_off_by_a_lost_node_spoils_no_other(tmp_path):
+    """The job that SLURM begins again goes on below it."""
+    (tmp_path / EVENTS).write_text('{"event": "job_finished", "key": "a"}\n{"event": "job_fin')
+    PackEvents(tmp_path).add("pack_started", node="n")
+    assert [event["event"] for event in EventReader(tmp_path).new()] == [
+        "job_finished",
+        "pack_started",
+    ]
+
+
+def test_a_line_that_is_no_event_is_passed_over(tmp_path):
+    """Whatever a disk that was full has left."""
+    lines = ("[1]", '"x"', "\0\0{", '{"key": "a"}', '{"event": "job_started", "key": "b"}')
+    (tmp_path / EVENTS).write_text("".join(f"{line}\n" for line in lines))
+    assert [event["key"] for event in EventReader(tmp_path).new()] == ["b"]
+
+
+def test_names_of_jobs_do_not_depend_on_the_order_of_wildcards():
+    """Driver and node may have them in another order."""
+    assert job_key("r", {"slide": "a", "model": "m"}) == job_key("r", {"model": "m", "slide": "a"})
+    assert job_key("r", {"slide": "a"}) != job_key("r", {"slide": "b"})
+
+
+def test_a_pack_begun_again_leaves_out_what_ended():
+    """Finished jobs, and all jobs of a member that failed; others are done again."""
+    members = [[job("a1"), job("a2")], [job("b1"), job("b2")], [job("c1")]]
+    events = [
+        {"event": "job_started", "key": "a1"},
+        {"event": "job_finished", "key": "a1"},
+        {"event": "job_started", "key": "a2"},
+        {"event": "job_failed", "key": "b1"},
+    ]
+    assert open_targets(members, events) == ["rule:slide=a2", "rule:slide=c1"]
+    assert len(open_targets(members, [])) == 5

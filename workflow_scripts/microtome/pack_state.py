@@ -1,0 +1,135 @@
+"""What is known of a pack under way: from its own events, member by member."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from microtome.pack_events import EventReader
+from microtome.packing import Member, Pack
+from microtome.slurm_commands import QueuedJob
+
+_WORDS = {
+    "CANCELLED": "cancelled",
+    "NODE_FAIL": "the node was lost",
+    "OUT_OF_MEMORY": "it took more memory than it asked for",
+    "PREEMPTED": "another job took its place",
+    "TIMEOUT": "its time was up",
+}
+
+
+@dataclass
+class PackState:
+    """A pack, and what it has told.
+
+    Attributes
+    ----------
+    pack : Pack
+    name : str
+        Of its SLURM job.
+    folder : Path
+    slurm_id : str
+        Empty before it is submitted.
+    submitted : float
+        When, in Unix seconds.
+    was_refused : bool
+        Whether a submission got no answer: it may have come through all the same.
+    began : float or None
+        When it began on its node, for the last time; None before.
+    node : str
+    last_words : dict or None
+        Its event ``pack_ended``.
+    stopped : dict or None
+        Its event ``pack_stopped``, where SLURM ended it.
+    gone_since : float or None
+        Since when SLURM says that it is over, without last words.
+    reported : set of int
+        Numbers of the members whose end has been told.
+    """
+
+    pack: Pack
+    name: str
+    folder: Path
+    slurm_id: str = ""
+    submitted: float = 0.0
+    was_refused: bool = False
+    began: float | None = None
+    node: str = ""
+    last_words: dict | None = None
+    stopped: dict | None = None
+    gone_since: float | None = None
+    reported: set[int] = field(default_factory=set)
+    _begun: set[str] = field(default_factory=set)
+    _finished: set[str] = field(default_factory=set)
+    _failed: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._reader = EventReader(self.folder)
+        self._numbers = {step.key: step.number for one in self.pack.members for step in one.steps}
+
+    def read(self) -> list[tuple[str, dict]]:
+        """Take in what is new, and give it as events of the run's log."""
+        told = []
+        for event in self._reader.new():
+            what, key, t = event["event"], event.get("key"), event.get("t")
+            job = {"t": t, "pack": self.folder.name, "job": self._numbers.get(key)}
+            if what == "pack_started":
+                # For the second time where SLURM began the job again: nothing runs of before.
+                self.began, self.node, self.gone_since = t, event.get("node", ""), None
+                self._begun = set()
+                told.append((what, {"t": t, "pack": self.folder.name, "node": self.node}))
+            elif what == "pack_ended":
+                self.last_words = event
+            elif what == "pack_stopped":
+                self.stopped = event
+            elif what == "job_started":
+                self._begun.add(key)
+                told.append(("member_started", job))
+            elif what == "job_finished":
+                self._finished.add(key)
+                told.append(("member_finished", job))
+            elif what == "job_failed":
+                self._failed.add(key)
+        return told
+
+    def open_members(self) -> list[tuple[int, Member]]:
+        """The members whose end has not been told, with their numbers."""
+        members = enumerate(self.pack.members)
+        return [(number, one) for number, one in members if number not in self.reported]
+
+    def ended_members(self) -> list[tuple[int, Member, bool]]:
+        """Those of them of which nothing runs or can run any more, and whether they ended well."""
+        found = []
+        for number, member in self.open_members():
+            blocked = _blocked(member, self._failed)
+            if {step.key for step in member.steps} <= self._finished | blocked:
+                found.append((number, member, not blocked))
+        return found
+
+    def has_begun(self, member: Member) -> bool:
+        """Say whether any step of a member has begun."""
+        return any(step.key in self._begun for step in member.steps)
+
+    def end(self, job: QueuedJob | None) -> tuple[str, str]:
+        """How the pack ended: a state as SLURM's, and words for people.
+
+        Parameters
+        ----------
+        job : QueuedJob or None
+            What SLURM says of it; None where it knows nothing.
+        """
+        where = f"job {self.slurm_id} on {self.node or 'no node'}"
+        if self.last_words is not None:  # SLURM itself may be some seconds behind
+            state = "COMPLETED" if self.last_words.get("ok") else "FAILED"
+            return state, f"{where}: not run, see its output"
+        if job is None:
+            return "UNKNOWN", f"{where}: gone, SLURM does not know how"
+        more = f" ({job.reason})" if job.reason not in ("", "None") else ""
+        return job.state, f"{where}: {_WORDS.get(job.state, job.state)}{more}"
+
+
+def _blocked(member: Member, failed: set[str]) -> set[str]:
+    """Keys of the steps that failed, and of those that will never run because of it."""
+    found: set[str] = set()
+    for step in member.steps:  # in an order in which each comes after what it needs
+        if step.key in failed or found & set(step.needs):
+            found.add(step.key)
+    return found

@@ -1,0 +1,181 @@
+"""Many short jobs in few long ones: which go together, and what a pack of them asks for."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+# What the Snakemake that runs the members of a pack needs for itself.
+RUNNER_MB = 400
+_RUNNER_MIN = 5
+# A pack that comes to grief should not take hundreds of slides along.
+_MOST_MEMBERS = 200
+
+
+@dataclass(frozen=True)
+class Step:
+    """A job of the workflow.
+
+    Attributes
+    ----------
+    key : str
+        Its name, as `microtome.pack_events.job_key` makes it.
+    target : str
+        What Snakemake calls it on its command line.
+    number : int
+        What the driver calls it in this run.
+    needs : tuple of str
+        Keys of the steps of the same member that come before it.
+    """
+
+    key: str
+    target: str
+    number: int
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Member:
+    """A job of the workflow, or the steps of one slide that run one after another.
+
+    Attributes
+    ----------
+    job : object
+        Whatever the caller knows it by.
+    steps : tuple of Step
+    label : str
+        What it does, for people.
+    kind : tuple
+        Only members of one kind share a pack, and of those only such as ask for similar memory.
+    threads : int
+        Cores it needs.
+    mem_mb : int
+        Upper bound of the memory of any of its steps.
+    runtime_min : int
+        Upper bound of its time.
+    gpus : int
+        GPUs it needs.
+    longest_min : int
+        No SLURM job of it may ask for more time than this, its partition's limit.
+    is_retry : bool
+        It failed before: it runs beside no other, so that it is known whose fault the next end is.
+    checkpoint : str
+        File from which it goes on after its time was up; empty for one that begins again.
+    is_alone : bool
+        It shares its pack with no other: something kept one from running anything.
+    """
+
+    job: Any
+    steps: tuple[Step, ...]
+    label: str
+    kind: tuple
+    threads: int
+    mem_mb: int
+    runtime_min: int
+    gpus: int = 0
+    longest_min: int = 1440
+    is_retry: bool = False
+    checkpoint: str = ""
+    is_alone: bool = False
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Members that one SLURM job runs, and what that job asks for.
+
+    Attributes
+    ----------
+    members : tuple of Member
+    cores, mem_mb, runtime_min, gpus : int
+        Enough for the members that run side by side, and for the rest to follow them.
+    """
+
+    members: tuple[Member, ...]
+    cores: int
+    mem_mb: int
+    runtime_min: int
+    gpus: int
+
+
+@dataclass(frozen=True)
+class PackSize:
+    """How large packs are.
+
+    Attributes
+    ----------
+    minutes : int
+        A pack is full when its time limit reaches this.
+    cores : int
+        Cores of a pack without GPUs: so many threads of its members run side by side.
+    """
+
+    minutes: int
+    cores: int
+
+
+def full_packs(members: list[Member], size: PackSize) -> tuple[list[Pack], list[Member]]:
+    """Pack members of the same kind, as many as a job of that size holds.
+
+    Returns
+    -------
+    packs : list of Pack
+        The full ones.
+    rest : list of Member
+        Those still waiting for others of their kind.
+    """
+    packs, rest = [], []
+    for alike in _by_kind(members):
+        waiting: list[Member] = []
+        for member in alike:
+            if waiting and _minutes([*waiting, member], size) > member.longest_min:
+                packs.append(as_pack(waiting, size))
+                waiting = []
+            waiting.append(member)
+            if _minutes(waiting, size) >= size.minutes or len(waiting) == _MOST_MEMBERS:
+                packs.append(as_pack(waiting, size))
+                waiting = []
+        rest += waiting
+    return packs, rest
+
+
+def remaining_packs(members: list[Member], size: PackSize) -> list[Pack]:
+    """Pack what `full_packs` left over, where nothing more will come soon."""
+    return [as_pack(alike, size) for alike in _by_kind(members)]
+
+
+def as_pack(members: list[Member], size: PackSize) -> Pack:
+    """One pack of these members, which are of one kind."""
+    beside = _side_by_side(members, size)
+    return Pack(
+        members=tuple(members),
+        cores=beside * members[0].threads,
+        # All that run side by side may be steps of the largest member.
+        mem_mb=RUNNER_MB + beside * max(member.mem_mb for member in members),
+        runtime_min=min(members[0].longest_min, _minutes(members, size)),
+        gpus=members[0].gpus,
+    )
+
+
+def _by_kind(members: list[Member]) -> list[list[Member]]:
+    alike: dict[tuple, list[Member]] = defaultdict(list)
+    for member in members:
+        # Twice the memory is another kind, else many small slides would ask for a large one's.
+        size = (member.threads, member.gpus, member.mem_mb.bit_length())
+        alone = id(member) if member.is_alone else None
+        kind = (alone, member.kind, member.longest_min, member.is_retry, size)
+        alike[kind].append(member)
+    return list(alike.values())
+
+
+def _side_by_side(members: list[Member], size: PackSize) -> int:
+    """How many members run at once: one on a GPU, else what the cores hold."""
+    if members[0].gpus or members[0].is_retry:
+        return 1
+    return max(1, min(len(members), size.cores // members[0].threads))
+
+
+def _minutes(members: list[Member], size: PackSize) -> int:
+    """Upper bound of the time: whenever a core is free the next member starts on it."""
+    minutes = [member.runtime_min for member in members]
+    longest = max(minutes)
+    others = -(-(sum(minutes) - longest) // _side_by_side(members, size))
+    return _RUNNER_MIN + longest + others
