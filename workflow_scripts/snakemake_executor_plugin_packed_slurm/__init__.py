@@ -28,6 +28,11 @@ from microtome.packing import Member, Pack, PackSize, Step
 from microtome.run_log import run_log
 from microtome.slurm_commands import ENDED, SilentError, cancel, queue, submit, time_limits
 
+from .large_graphs import mend_groups
+
+# Now: Snakemake makes its graph before it makes an executor.
+mend_groups()
+
 _SCRIPTS = Path(__file__).resolve().parent.parent
 # How long jobs of an earlier driver may take to end once they are cancelled.
 _LEFTOVERS_S = 180
