@@ -430,6 +430,24 @@ def test_a_job_that_slurm_refuses_ends_the_run(packs, played):
         packs.step()
 
 
+def test_a_job_that_its_node_could_not_start_runs_elsewhere(packs, played, monkeypatch):
+    """SLURM would hold it until somebody comes."""
+    cancelled = []
+    monkeypatch.setattr("microtome.pack_queue.cancel", cancelled.extend)
+    submitted(packs, played, member("a"))
+    old = played.jobs["1"]
+    reason = "launch_failed_requeued_held"
+    played.jobs["1"] = QueuedJob("1", old.name, "PENDING", reason, "")
+    packs.step()
+    assert cancelled == ["1"]
+    played.ends("1", "CANCELLED")
+    played.now += 21
+    assert packs.step() == []
+    played.now += 100
+    packs.step()
+    assert len(played.folders) == 2
+
+
 def test_a_job_that_will_wait_for_ever_ends_the_run(packs, played):
     """It asks for what its partition never gives."""
     submitted(packs, played, member("a"))

@@ -110,11 +110,11 @@ def test_over_memory_is_tried_again_with_more(make_run, fault):
     """700 MB are given at first, 900 MB are taken, 1000 MB are given then."""
     hog = "python3 -c 'import time; x = bytearray(800 * 10**6); time.sleep(6)'"
     run = make_run(hog, n=1, mem_mb="lambda wildcards, attempt: 300 * attempt")
-    begun = time.time()
     assert run.run() == 0, run.said()
     [failed] = run.events("member_failed")
     assert [event["mem_mb"] for event in run.events("pack_submitted")] == [700, 1000]
     assert times(run, "end")["work-0"] == 1
+    begun = run.events("member_started")[0]["t"]
     fault("job over its memory", failed["t"] - begun, "tried again with more", "the killed try")
 
 

@@ -16,7 +16,15 @@ from microtome.errors import InputError
 from microtome.pack_events import give_up
 from microtome.pack_state import PackState
 from microtome.packing import Member, Pack, PackSize, full_packs, remaining_packs
-from microtome.slurm_commands import ENDED, HOPELESS, QueuedJob, SilentError, end_of, queue
+from microtome.slurm_commands import (
+    ENDED,
+    HOPELESS,
+    QueuedJob,
+    SilentError,
+    cancel,
+    end_of,
+    queue,
+)
 
 # The job is gone through no fault of what it ran: that runs again, without counting as a try.
 _INNOCENT = {"NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED", "UNKNOWN"}
@@ -187,6 +195,11 @@ class PackQueue:
     def _settle_ended(self, known: dict[str, QueuedJob], outcomes: list[Outcome]) -> None:
         for one in list(self._running):
             job = known.get(one.slurm_id)
+            if job is not None and _is_held_for_ever(job):
+                cancel([one.slurm_id])
+                one.was_held = True
+            if one.was_held:
+                job = QueuedJob(one.slurm_id, one.name, "NODE_FAIL", "it could not be started", "")
             if one.last_words is None and job is not None and job.state not in ENDED:
                 one.gone_since = None
                 _require_hope(one, job)
@@ -259,6 +272,11 @@ def _require_hope(one: PackState, job: QueuedJob) -> None:
             f"SLURM will never run job {job.slurm_id}: {job.reason} (it asks for"
             f" {asked.runtime_min} min, {asked.mem_mb} MB, {asked.cores} cores, {asked.gpus} GPUs)"
         )
+
+
+def _is_held_for_ever(job: QueuedJob) -> bool:
+    """Say whether SLURM could not start a job on its node, and keeps it from any other."""
+    return job.state == "PENDING" and "launch_failed" in job.reason.replace(" ", "_")
 
 
 def _numbers(member: Member) -> list[int]:

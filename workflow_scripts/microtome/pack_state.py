@@ -32,6 +32,8 @@ class PackState:
         When, in Unix seconds.
     was_refused : bool
         Whether a submission got no answer: it may have come through all the same.
+    was_held : bool
+        Whether its node could not start it, after which SLURM keeps it from any other.
     began : float or None
         When it began on its node, for the last time; None before.
     node : str
@@ -51,6 +53,7 @@ class PackState:
     slurm_id: str = ""
     submitted: float = 0.0
     was_refused: bool = False
+    was_held: bool = False
     began: float | None = None
     node: str = ""
     last_words: dict | None = None
