@@ -23,7 +23,7 @@ from microtome.driver_lock import DriverLock
 from microtome.errors import InputError
 from microtome.files import write_json
 from microtome.pack_events import job_key
-from microtome.pack_queue import PackQueue
+from microtome.pack_queue import Outcome, PackQueue
 from microtome.packing import Member, Pack, PackSize, Step
 from microtome.run_log import run_log
 from microtome.slurm_commands import ENDED, SilentError, cancel, queue, submit, time_limits
@@ -97,6 +97,7 @@ class Executor(RemoteExecutor):
             self._limits_min = time_limits()
         except (InputError, SilentError) as error:
             raise WorkflowError(f"SLURM: {error}") from None
+        self._ended: dict[int, Outcome] = {}
         self._queue = PackQueue(
             folder=here / "logs" / "slurm" / stamp,
             prefix=f"mt_{cohort}_{stamp}_",
@@ -133,16 +134,16 @@ class Executor(RemoteExecutor):
         except Exception:
             self.cancel_jobs(active_jobs)  # nobody would look after them
             raise
-        ended = {id(outcome.job): outcome for outcome in outcomes}
+        # What came in since the list was made is reported with the next.
+        self._ended |= {id(outcome.job): outcome for outcome in outcomes}
         for info in active_jobs:
-            outcome = ended.pop(id(info.job), None)
+            outcome = self._ended.pop(id(info.job), None)
             if outcome is None:
                 yield info
             elif outcome.reason:
                 self.report_job_error(info, msg=f"{outcome.reason}. ")
             else:
                 self.report_job_success(info)
-        # Jobs that came in since the list was made: they cannot have ended yet.
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         """Cancel all packs of this run."""
