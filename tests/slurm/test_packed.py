@@ -118,21 +118,14 @@ def test_over_memory_is_tried_again_with_more(make_run, fault):
     fault("job over its memory", failed["t"] - begun, "tried again with more", "the killed try")
 
 
-def test_a_lost_node_loses_what_ran_there(make_run, cluster, fault):
+def test_a_lost_node_loses_what_ran_there(make_run, fault):
     """SLURM begins the job again elsewhere; what had ended is not done again."""
     run = make_run("sleep $((4 * {wildcards.n}))", n=4, more=("--packed-slurm-pack-cores=1",))
     run.start()
     until(lambda: len(times(run, "end")) >= 2, "two jobs that end")
     node = notes(run)[0][4]
     ended = times(run, "end")
-    lost = time.time()
-    cluster.kill_node(node)
-    try:
-        until(lambda: len(run.events("pack_started")) == 2, "the job begun again", timeout_s=150)
-        noticed = run.events("pack_started")[1]["t"] - lost
-        assert run.finish() == 0, run.said()
-    finally:
-        cluster.start_node(node)
+    noticed = run.survive_loss(node)
     begun = times(run, "begin")
     assert {name: begun[name] for name in ended} == ended
     assert outputs(run) == ["0", "1", "2", "3"]

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -114,17 +113,10 @@ def test_a_lost_node_costs_training_less_than_an_epoch(
     run.start(CAE)
     checkpoint = run.wait_for("results/checkpoints/histocae1_pretraining_1um.safetensors")
     node = run.events("pack_started")[0]["node"]
-    lost = time.time()
-    cluster.kill_node(node)
-    try:
-        until(lambda: len(run.events("pack_started")) == 2, "training again", timeout_s=150)
-        noticed = run.events("pack_started")[1]["t"] - lost
-        assert run.finish() == 0, run.said()
-    finally:
-        cluster.start_node(node)
+    noticed = run.survive_loss(node)
     assert checkpoint.exists()
     log = (run.folder / "logs" / "pretrain_cae" / "histocae1_1um.log").read_text()
-    assert "resum" in log.lower() or "goes on" in log.lower(), log
+    assert "resumed after epoch" in log
     assert (run.folder / CAE).read_bytes() == long_training
     fault("node lost while training", noticed, "resumed from its checkpoint", "less than an epoch")
 
@@ -160,21 +152,14 @@ def scores_of_test_slide(run: Run) -> dict[str, bytes]:
     return contents(run.folder / "results" / "scores" / "histocae1" / "demo-10.zarr")
 
 
-def test_a_lost_node_while_scoring_costs_one_slide(done, scoring, cluster, fault):
+def test_a_lost_node_while_scoring_costs_one_slide(done, scoring, fault):
     """Slides scored before are not scored again; the maps are the same as without the fault."""
     run, scores = scoring
     run.start(*scores)
     until(lambda: run.events("member_finished"), "a slide that is scored", timeout_s=120)
     first = run.events("member_finished")[0]["job"]
     node = run.events("pack_started")[-1]["node"]
-    lost = time.time()
-    cluster.kill_node(node)
-    try:
-        until(lambda: len(run.events("pack_started")) == 2, "scoring again", timeout_s=150)
-        noticed = run.events("pack_started")[1]["t"] - lost
-        assert run.finish() == 0, run.said()
-    finally:
-        cluster.start_node(node)
+    noticed = run.survive_loss(node)
     started = [event["job"] for event in run.events("member_started")]
     assert started.count(first) == 1
     assert all((run.folder / path).is_dir() for path in scores)
@@ -223,7 +208,7 @@ def test_a_model_is_trained_on_two_cards_of_one_node(done, cluster, tmp_path):
     card = json.loads((run.folder / CAE).with_suffix(".json").read_text())
     assert card["entry"]["gpus"] == 2
     log = (run.folder / "logs" / "pretrain_cae" / "histocae1_1um.log").read_text()
-    assert "0,1" in log or "2 processes" in log, log
+    assert "CUDA_VISIBLE_DEVICES is '0,1'" in log
 
 
 def test_slides_are_read_from_the_nodes_own_disk(done, cluster, tmp_path):
