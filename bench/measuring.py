@@ -11,6 +11,7 @@ from pathlib import Path
 
 from contestants import Contestant
 from places import Places
+
 from slides import CACHE
 
 _QUICK_LIMIT = 100

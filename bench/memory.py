@@ -19,9 +19,10 @@ import library  # noqa: F401 - makes the library importable
 import matplotlib.pyplot as plt
 import numpy as np
 from report import MEMORY_TITLE
-from slides import ABSENT, CACHE, SPARSE, make_slide
 from steps import ON_DISK, STEPS
 from windows import bytes_of
+
+from slides import ABSENT, CACHE, SPARSE, make_slide
 
 HERE = Path(__file__).parent
 _TIME_OUT_S = 3600

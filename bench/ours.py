@@ -10,11 +10,11 @@ import library  # noqa: F401 - makes the library importable
 import numpy as np
 from peers.common import peak_mb
 
-from microtome.grids import Grid
-from microtome.pass_through import read_streams
-from microtome.patch_stores import write_patches
-from microtome.patches import read_patches
-from microtome.slides import Slide
+from microtome.patches.grid import Grid
+from microtome.patches.pass_through import read_streams
+from microtome.patches.reading import read_patches
+from microtome.patches.store import write_patches
+from microtome.slides.slide import Slide
 
 CODECS = ("raw", "jpeg", "pass-through")
 # Of config.yaml.

@@ -23,20 +23,19 @@ from pathlib import Path
 import library  # noqa: F401, makes the library importable
 import numpy as np
 import torch
-from slides import SlideSpec, make_slide
 
-from microtome import encode_once
-from microtome.devices import use_threads
-from microtome.encode_once import score_shared
-from microtome.grid_spec import GridSpec
-from microtome.grids import Grid, make_grid
-from microtome.images import as_input
-from microtome.inference import score
-from microtome.markdown import markdown_table
-from microtome.patches import read_patches
-from microtome.posteriors import posteriors
-from microtome.registry import build_model
-from microtome.slides import Slide
+from microtome.inference import shared_encoding as encode_once
+from microtome.inference.posteriors import posteriors
+from microtome.inference.scoring import score
+from microtome.inference.shared_encoding import score_shared
+from microtome.io.text_tables import markdown_table
+from microtome.networks.devices import as_input, use_threads
+from microtome.networks.registry import build_model
+from microtome.patches.grid import Grid, make_grid
+from microtome.patches.grid_spec import GridSpec
+from microtome.patches.reading import read_patches
+from microtome.slides.slide import Slide
+from slides import SlideSpec, make_slide
 from tiles import Coding
 
 HERE = Path(__file__).resolve().parent

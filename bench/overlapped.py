@@ -27,13 +27,13 @@ import numpy as np
 import zarr
 from environments import REQUIREMENTS, NotInstallableError, python_of
 from overlapped_ours import stitcher_of
-from slides import CACHE, SPACING_UM, SlideSpec, make_slide
 from windows import NETWORKS, STRIDE_PX, WINDOW_PX, save_weights
 
-from microtome.bands import bands
-from microtome.markdown import markdown_table
-from microtome.rasters import open_raster
-from microtome.stitching import decode
+from microtome.heatmaps.codes import decode
+from microtome.io.text_tables import markdown_table
+from microtome.rasters.bands import bands
+from microtome.rasters.label_tiff import open_raster
+from slides import CACHE, SPACING_UM, SlideSpec, make_slide
 from tiles import Coding
 
 HERE = Path(__file__).resolve().parent

@@ -7,13 +7,13 @@ import library  # noqa: F401 - makes the library importable
 import numpy as np
 from windows import STRIDE_PX, WINDOW_PX, Job, bytes_of, main
 
-from microtome.grid_spec import GridSpec
-from microtome.grids import Grid, make_grid
-from microtome.inference import score
-from microtome.rasters import write_raster
-from microtome.score_stores import open_scores, write_scores
-from microtome.slides import Slide
-from microtome.stitching import Stitcher
+from microtome.heatmaps.stitching import Stitcher
+from microtome.inference.score_store import open_scores, write_scores
+from microtome.inference.scoring import score
+from microtome.patches.grid import Grid, make_grid
+from microtome.patches.grid_spec import GridSpec
+from microtome.rasters.label_tiff import write_raster
+from microtome.slides.slide import Slide
 
 
 def windows_of(slide: Slide, tissue: np.ndarray, tile_px: int) -> Grid:

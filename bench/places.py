@@ -5,9 +5,9 @@ from pathlib import Path
 
 import library  # noqa: F401 - makes the library importable
 import numpy as np
-from slides import CACHE, SPACING_UM, SlideSpec
 
-from microtome.grids import UNKNOWN, Grid
+from microtome.patches.grid import UNKNOWN, Grid
+from slides import CACHE, SPACING_UM, SlideSpec
 
 PATCH_PX = 256
 _MIN_TISSUE = 0.5
@@ -24,7 +24,7 @@ class Places:
     corners : Path
         ``.npy`` of (x_px, y_px), level-0 px, int64, row by row.
     grid : Path
-        ``.npz`` of `microtome.grids.Grid`.
+        ``.npz`` of `microtome.patches.grid.Grid`.
     n : int
         Number of patches.
     """

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-from microtome.grid_spec import GridSpec
+from microtome.patches.grid_spec import GridSpec
 
 # Half of the slides are large sections, a quarter small ones, a quarter biopsies: px at 0.25 µm/px.
 SIZES_PX = ((100_000, 80_000), (20_000, 20_000), (100_000, 80_000), (10_000, 6_000))

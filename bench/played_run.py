@@ -20,13 +20,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import psutil
-from planning import ROOT, write_section
 from played_cohort import make_cohort, make_output
 from played_slurm import PlayedSlurm
 from snakemake.api import SnakemakeApi
 from snakemake.io import strip_wildcard_constraints
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
+
+from planning import ROOT, write_section
 
 _SAMPLED_EVERY_S = 0.5
 

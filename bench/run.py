@@ -13,6 +13,7 @@ from environments import UNAVAILABLE, NotInstallableError
 from measuring import Case, Measurement, measure
 from places import make_places
 from report import write_report
+
 from slides import DENSE, make_slide
 
 HERE = Path(__file__).parent

@@ -13,7 +13,7 @@ import numpy as np
 import tifffile
 from scipy import ndimage
 
-from microtome.files import atomic
+from microtome.io.atomic import atomic
 from tiles import SEED, Coding, draw_tiles
 
 CACHE = Path(__file__).parent / ".cache"

@@ -125,7 +125,7 @@ def _score(slide: str) -> Job:
 def _score_fcn(slide: str) -> Job:
     from windows import NETWORKS  # noqa: PLC0415 - likewise
 
-    from microtome import registry  # noqa: PLC0415 - brings PyTorch
+    from microtome.networks import registry  # noqa: PLC0415 - brings PyTorch
 
     registry._BUILDERS[_FCN] = lambda entry, pretrained: NETWORKS[_FCN]()
     return _scored(slide, _FCN, _FCN_ENTRY)
@@ -133,7 +133,7 @@ def _score_fcn(slide: str) -> Job:
 
 def _scored(slide: str, model: str, entry: dict) -> Job:
     config = _config()
-    from microtome.registry import build_model, save_weights  # noqa: PLC0415 - brings PyTorch
+    from microtome.networks.registry import build_model, save_weights  # noqa: PLC0415 - brings PyTorch
 
     # Any weights do; half of what they find must be tumour for the later steps to have work.
     weights = f"{model}.safetensors"

@@ -6,7 +6,7 @@ import imagecodecs
 import library  # noqa: F401 - makes the library importable
 import numpy as np
 
-from microtome.demo_tissue import draw_slide
+from microtome.demo.slide import draw_slide
 
 PICTURE_PX = 7680
 SEED = 2021

@@ -23,18 +23,18 @@ import library  # noqa: F401, makes the library importable
 import numpy as np
 import torch
 
-from microtome import optimization, training
-from microtome.datasets import PatchData
-from microtome.devices import autocast, default_device, use_threads
-from microtome.grids import Grid
-from microtome.histocae import HistoCAE
-from microtome.images import as_input
-from microtome.losses import ReconstructionLoss
-from microtome.markdown import markdown_table
-from microtome.objectives import classification, reconstruction
-from microtome.patch_stores import write_patches
-from microtome.registry import build_model
-from microtome.training import fit
+from microtome.io.text_tables import markdown_table
+from microtome.networks.devices import as_input, autocast, default_device, use_threads
+from microtome.networks.histocae import HistoCAE
+from microtome.networks.reconstruction_loss import ReconstructionLoss
+from microtome.networks.registry import build_model
+from microtome.patches.grid import Grid
+from microtome.patches.store import write_patches
+from microtome.training import loop as training
+from microtome.training import optimizer_step as optimization
+from microtome.training.batches import PatchData
+from microtome.training.loop import fit
+from microtome.training.objectives import classification, reconstruction
 
 HERE = Path(__file__).resolve().parent
 SIDE_PX = 256

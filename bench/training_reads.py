@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 import simplejpeg
 
-from microtome.datasets import PatchData, Patches
-from microtome.grids import Grid
-from microtome.patch_stores import open_patches, write_patches
-from microtome.prefetching import mapped
+from microtome.parallel.prefetch import mapped
+from microtome.patches.grid import Grid
+from microtome.patches.store import open_patches, write_patches
+from microtome.training.batches import PatchData, Patches
 from tiles import draw_tiles
 
 SIDE = 256

@@ -23,9 +23,9 @@ rule tune:
         spacing_um=config["heatmap"]["spacing_um"],
         blending=config["inference"]["blending"],
         slide=config["slide"],
-        code=code("tune.py"),
+        code=code("calibration/tune.py"),
     script:
-        "../workflow_scripts/tune.py"
+        "../workflow_scripts/jobs/calibration/tune.py"
 
 
 rule count_pixels:
@@ -52,9 +52,9 @@ rule count_pixels:
     params:
         kinds=uncertainties,
         segmentation=segmentation,
-        code=code("count_pixels.py"),
+        code=code("calibration/count_pixels.py"),
     script:
-        "../workflow_scripts/count_pixels.py"
+        "../workflow_scripts/jobs/calibration/count_pixels.py"
 
 
 rule calibration_tables:
@@ -94,6 +94,6 @@ rule calibration_tables:
     params:
         models=counted_slides,
         intervals=models_with_intervals,
-        code=code("calibration_tables.py"),
+        code=code("calibration/calibration_tables.py"),
     script:
-        "../workflow_scripts/calibration_tables.py"
+        "../workflow_scripts/jobs/calibration/calibration_tables.py"

@@ -12,20 +12,20 @@ SCHEMAS = Path(workflow.basedir) / "rules" / "schemas"
 DEMO_COHORT = "demo/cohort"
 sys.path.insert(0, str(SCRIPTS))
 
-from microtome.code_hash import code_hash
+from microtome.planning.code_hash import code_hash
 from microtome.errors import InputError
-from microtome.grid_spec import GridSpec, patch_set_name, split_patch_set
-from microtome.node_checks import check_nodes, staging_model
-from microtome.runs import runs_of, scored_by, validation_fold
-from microtome.sheet_rows import load_sheet, usable_slides as usable_slides_in
+from microtome.patches.grid_spec import GridSpec, patch_set_name, split_patch_set
+from microtome.cohort.node_checks import check_nodes, staging_model
+from microtome.planning.trained_models import runs_of, scored_by, validation_fold
+from microtome.cohort.sheet_rows import load_sheet, usable_slides as usable_slides_in
 
 # False where Snakemake runs in a job: each job parses all this again, and must be quick to start.
 IS_DRIVER = workflow.is_main_process
 
 try:
     if IS_DRIVER:
-        from microtome.checks import check_config, check_folds, read_sheet
-        from microtome.ensemble_checks import check_ensemble_folds
+        from microtome.cohort.config_checks import check_config, check_folds, read_sheet
+        from microtome.cohort.ensemble_checks import check_ensemble_folds
 
         check_config(config, schema=SCHEMAS / "config.schema.yaml")
         SHEET = read_sheet(
@@ -63,9 +63,13 @@ def code(script):
     """
 
     def hash_of_script(wildcards):
-        return code_hash(SCRIPTS / script)
+        return code_hash(SCRIPTS / "jobs" / script, root=SCRIPTS)
 
-    return code_hash(SCRIPTS / script) if IS_DRIVER else hash_of_script
+    return (
+        code_hash(SCRIPTS / "jobs" / script, root=SCRIPTS)
+        if IS_DRIVER
+        else hash_of_script
+    )
 
 
 def models_of(*kinds):

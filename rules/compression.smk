@@ -1,6 +1,3 @@
-# Slides as the latents of an autoencoder; asked for by `snakemake compression`, not by `all`.
-
-
 rule compression:
     """Compress the scored slides, picture what is left, and measure it."""
     input:
@@ -32,9 +29,9 @@ rule compress_slide:
         entry=model_entry,
         batch=config["compression"]["batch"],
         precision=config["compression"]["precision"],
-        code=code("compress_slide.py"),
+        code=code("compression/compress_slide.py"),
     script:
-        "../workflow_scripts/compress_slide.py"
+        "../workflow_scripts/jobs/compression/compress_slide.py"
 
 
 rule reconstruct_slide:
@@ -58,9 +55,9 @@ rule reconstruct_slide:
     params:
         entry=model_entry,
         batch=config["compression"]["batch"],
-        code=code("reconstruct_slide.py"),
+        code=code("compression/reconstruct_slide.py"),
     script:
-        "../workflow_scripts/reconstruct_slide.py"
+        "../workflow_scripts/jobs/compression/reconstruct_slide.py"
 
 
 rule compression_quality:
@@ -88,9 +85,9 @@ rule compression_quality:
         entry=model_entry,
         batch=config["compression"]["batch"],
         compared_patches=config["compression"]["compared_patches"],
-        code=code("compression_quality.py"),
+        code=code("compression/compression_quality.py"),
     script:
-        "../workflow_scripts/compression_quality.py"
+        "../workflow_scripts/jobs/compression/compression_quality.py"
 
 
 rule compression_table:
@@ -110,6 +107,6 @@ rule compression_table:
         mem_mb=1000,
         runtime=15,
     params:
-        code=code("compression_table.py"),
+        code=code("compression/compression_table.py"),
     script:
-        "../workflow_scripts/compression_table.py"
+        "../workflow_scripts/jobs/compression/compression_table.py"

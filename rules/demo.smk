@@ -17,9 +17,9 @@ rule make_demo_cohort:
         runtime=growing(15),
     params:
         demo=config["demo"],
-        code=code("make_demo_cohort.py"),
+        code=code("demo/make_demo_cohort.py"),
     script:
-        "../workflow_scripts/make_demo_cohort.py"
+        "../workflow_scripts/jobs/demo/make_demo_cohort.py"
 
 
 rule make_demo_node:
@@ -39,9 +39,9 @@ rule make_demo_node:
     params:
         demo=config["demo"],
         row=cells("label"),
-        code=code("make_demo_node.py"),
+        code=code("demo/make_demo_node.py"),
     script:
-        "../workflow_scripts/make_demo_node.py"
+        "../workflow_scripts/jobs/demo/make_demo_node.py"
 
 
 rule make_demo_truth:
@@ -63,6 +63,6 @@ rule make_demo_truth:
     params:
         slides=demo_truth_slides,
         rows=node_rows,
-        code=code("make_demo_truth.py"),
+        code=code("demo/make_demo_truth.py"),
     script:
-        "../workflow_scripts/make_demo_truth.py"
+        "../workflow_scripts/jobs/demo/make_demo_truth.py"

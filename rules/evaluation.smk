@@ -24,9 +24,9 @@ rule evaluate_slide:
         label_rule=config["patches"]["label_rule"],
         min_tumour_fraction=config["patches"]["min_tumour_fraction"],
         evaluation=config["evaluation"],
-        code=code("evaluate_slide.py"),
+        code=code("evaluation/evaluate_slide.py"),
     script:
-        "../workflow_scripts/evaluate_slide.py"
+        "../workflow_scripts/jobs/evaluation/evaluate_slide.py"
 
 
 rule evaluate:
@@ -52,9 +52,9 @@ rule evaluate:
         mem_mb=1000,
         runtime=15,
     params:
-        code=code("evaluate.py"),
+        code=code("evaluation/evaluate.py"),
     script:
-        "../workflow_scripts/evaluate.py"
+        "../workflow_scripts/jobs/evaluation/evaluate.py"
 
 
 rule compare_models:
@@ -104,6 +104,6 @@ rule compare_models:
         models=compared_models,
         # No input: timings may be missing, and new ones are no reason to run again.
         benchmarks="benchmarks/score_slide",
-        code=code("compare_models.py"),
+        code=code("evaluation/compare_models.py"),
     script:
-        "../workflow_scripts/compare_models.py"
+        "../workflow_scripts/jobs/evaluation/compare_models.py"

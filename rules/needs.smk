@@ -3,7 +3,7 @@
 import json
 from functools import lru_cache
 
-from microtome.needs import (
+from microtome.planning.needs import (
     UNKNOWN,
     Need,
     inspected_extent,
@@ -13,8 +13,8 @@ from microtome.needs import (
     probed_extent,
     step_need,
 )
-from microtome.needs_of_networks import scoring_need, training_need
-from microtome.slide_probe import probe_slide
+from microtome.planning.network_needs import scoring_need, training_need
+from microtome.slides.header_probe import probe_slide
 
 # Grids of so many slides tell how many patches there are to train on.
 GRIDS_LOOKED_AT = 100

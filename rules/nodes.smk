@@ -201,7 +201,10 @@ def config_of_results(wildcards):
 
 def code_of_all(wildcards):
     """Hash of every script and what is behind it."""
-    hashes = [code_hash(path) for path in sorted(SCRIPTS.glob("*.py"))]
+    hashes = [
+        code_hash(path, root=SCRIPTS)
+        for path in sorted((SCRIPTS / "jobs").glob("*/*.py"))
+    ]
     return sha256("".join(hashes).encode()).hexdigest()[:16]
 
 

@@ -23,9 +23,9 @@ rule patch_grid:
         slide=config["slide"],
         label_rule=config["patches"]["label_rule"],
         min_tumour_fraction=config["patches"]["min_tumour_fraction"],
-        code=code("patch_grid.py"),
+        code=code("patches/patch_grid.py"),
     script:
-        "../workflow_scripts/patch_grid.py"
+        "../workflow_scripts/jobs/patches/patch_grid.py"
 
 
 rule extract_patches:
@@ -55,6 +55,6 @@ rule extract_patches:
             for key in ("jpeg_quality", "white_from", "max_white_fraction")
         },
         min_tissue_fraction=config["patches"]["min_tissue_fraction"],
-        code=code("extract_patches.py"),
+        code=code("patches/extract_patches.py"),
     script:
-        "../workflow_scripts/extract_patches.py"
+        "../workflow_scripts/jobs/patches/extract_patches.py"

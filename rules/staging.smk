@@ -20,9 +20,9 @@ rule slide_features:
     params:
         segmentation=segmentation,
         merge_um=config["staging"]["merge_um"],
-        code=code("slide_features.py"),
+        code=code("staging/slide_features.py"),
     script:
-        "../workflow_scripts/slide_features.py"
+        "../workflow_scripts/jobs/staging/slide_features.py"
 
 
 rule feature_table:
@@ -44,9 +44,9 @@ rule feature_table:
     params:
         slides=usable_nodes,
         rows=node_rows,
-        code=code("feature_table.py"),
+        code=code("staging/feature_table.py"),
     script:
-        "../workflow_scripts/feature_table.py"
+        "../workflow_scripts/jobs/staging/feature_table.py"
 
 
 rule train_forests:
@@ -74,9 +74,9 @@ rule train_forests:
         seed=config["staging"]["seed"],
         spacing_um=config["heatmap"]["spacing_um"],
         annotated=annotated_nodes,
-        code=code("train_forests.py"),
+        code=code("staging/train_forests.py"),
     script:
-        "../workflow_scripts/train_forests.py"
+        "../workflow_scripts/jobs/staging/train_forests.py"
 
 
 rule classify_nodes:
@@ -104,9 +104,9 @@ rule classify_nodes:
         runtime=15,
     params:
         spacing_um=config["heatmap"]["spacing_um"],
-        code=code("classify_nodes.py"),
+        code=code("staging/classify_nodes.py"),
     script:
-        "../workflow_scripts/classify_nodes.py"
+        "../workflow_scripts/jobs/staging/classify_nodes.py"
 
 
 rule patient_stage:
@@ -137,9 +137,9 @@ rule patient_stage:
         rows=node_rows,
         nodes_per_patient=config["staging"]["nodes_per_patient"],
         seed=config["staging"]["seed"],
-        code=code("patient_stage.py"),
+        code=code("staging/patient_stage.py"),
     script:
-        "../workflow_scripts/patient_stage.py"
+        "../workflow_scripts/jobs/staging/patient_stage.py"
 
 
 rule staging_figure:
@@ -167,9 +167,9 @@ rule staging_figure:
         mem_mb=1000,
         runtime=15,
     params:
-        code=code("staging_figure.py"),
+        code=code("staging/staging_figure.py"),
     script:
-        "../workflow_scripts/staging_figure.py"
+        "../workflow_scripts/jobs/staging/staging_figure.py"
 
 
 rule patient_figure:
@@ -198,6 +198,6 @@ rule patient_figure:
         runtime=growing(15),
     params:
         slides=nodes_of_patient,
-        code=code("patient_figure.py"),
+        code=code("staging/patient_figure.py"),
     script:
-        "../workflow_scripts/patient_figure.py"
+        "../workflow_scripts/jobs/staging/patient_figure.py"

@@ -1,29 +1,3 @@
-rule find_lesions:
-    """Local maxima of a heatmap, as CAMELYON16 asks for them."""
-    input:
-        heatmap="results/heatmaps/{model}/{slide}.tif",
-        tissue="results/tissue/{slide}.tif",
-        inspected="results/slides/{slide}.json",
-    output:
-        lesions="results/lesions/{model}/{slide}.csv",
-    log:
-        "logs/find_lesions/{model}/{slide}.log",
-    benchmark:
-        "benchmarks/find_lesions/{model}/{slide}.tsv"
-    group:
-        "maps"
-    conda:
-        "../envs/slides.yaml"
-    resources:
-        mem_mb=mb_of("find_lesions"),
-        runtime=min_of("find_lesions"),
-    params:
-        lesions=config["lesions"],
-        code=code("find_lesions.py"),
-    script:
-        "../workflow_scripts/find_lesions.py"
-
-
 rule submission_mask:
     """Viable tumour at the slide's full size, as PAIP 2019 asks for it."""
     input:
@@ -43,9 +17,9 @@ rule submission_mask:
         mem_mb=mb_of("submission_mask"),
         runtime=min_of("submission_mask"),
     params:
-        code=code("submission_mask.py"),
+        code=code("submission/submission_mask.py"),
     script:
-        "../workflow_scripts/submission_mask.py"
+        "../workflow_scripts/jobs/submission/submission_mask.py"
 
 
 rule submission_image:
@@ -67,9 +41,9 @@ rule submission_image:
         mem_mb=mb_of("submission_image"),
         runtime=min_of("submission_image"),
     params:
-        code=code("submission_image.py"),
+        code=code("submission/submission_image.py"),
     script:
-        "../workflow_scripts/submission_image.py"
+        "../workflow_scripts/jobs/submission/submission_image.py"
 
 
 rule write_submission:
@@ -96,35 +70,6 @@ rule write_submission:
         cases=submitted_cases,
         config=config_of_results,
         scripts=code_of_all,
-        code=code("write_submission.py"),
+        code=code("submission/write_submission.py"),
     script:
-        "../workflow_scripts/write_submission.py"
-
-
-rule score_submission:
-    """Official scores of a submission, from it and the truth alone."""
-    input:
-        submission=scoring_of("submission"),
-        truth=scoring_of("truth"),
-    output:
-        scores="results/scoring/{challenge}.json",
-        cases="results/scoring/{challenge}.csv",
-    log:
-        "logs/score_submission/{challenge}.log",
-    benchmark:
-        "benchmarks/score_submission/{challenge}.tsv"
-    conda:
-        "../envs/slides.yaml"
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(240),
-    params:
-        code=code("score_submission.py"),
-    script:
-        "../workflow_scripts/score_submission.py"
-
-
-rule score:
-    """Score the submissions that `scoring` names."""
-    input:
-        scores_of_submissions,
+        "../workflow_scripts/jobs/submission/write_submission.py"

@@ -26,9 +26,9 @@ rule pretrain_cae:
         entry=model_entry,
         checkpoint="results/checkpoints/{model}_pretraining_{spacing}um.safetensors",
         data=training_data,
-        code=code("pretrain_cae.py"),
+        code=code("training/pretrain_cae.py"),
     script:
-        "../workflow_scripts/pretrain_cae.py"
+        "../workflow_scripts/jobs/training/pretrain_cae.py"
 
 
 rule train_classifier:
@@ -60,9 +60,9 @@ rule train_classifier:
         entry=model_entry,
         checkpoint="results/checkpoints/{model}_training.safetensors",
         data=training_data,
-        code=code("train_classifier.py"),
+        code=code("training/train_classifier.py"),
     script:
-        "../workflow_scripts/train_classifier.py"
+        "../workflow_scripts/jobs/training/train_classifier.py"
 
 
 rule train_segmenter:
@@ -95,9 +95,9 @@ rule train_segmenter:
         entry=model_entry,
         checkpoint="results/checkpoints/{model}_training.safetensors",
         data=training_data,
-        code=code("train_segmenter.py"),
+        code=code("training/train_segmenter.py"),
     script:
-        "../workflow_scripts/train_segmenter.py"
+        "../workflow_scripts/jobs/training/train_segmenter.py"
 
 
 rule fit_colour_baseline:
@@ -123,9 +123,9 @@ rule fit_colour_baseline:
     params:
         entry=model_entry,
         data=training_data,
-        code=code("fit_colour_baseline.py"),
+        code=code("training/fit_colour_baseline.py"),
     script:
-        "../workflow_scripts/fit_colour_baseline.py"
+        "../workflow_scripts/jobs/training/fit_colour_baseline.py"
 
 
 rule training_curves:
@@ -152,6 +152,6 @@ rule training_curves:
         mem_mb=1000,
         runtime=15,
     params:
-        code=code("training_curves.py"),
+        code=code("training/training_curves.py"),
     script:
-        "../workflow_scripts/training_curves.py"
+        "../workflow_scripts/jobs/training/training_curves.py"

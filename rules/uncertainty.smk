@@ -23,9 +23,9 @@ rule stitch_uncertainty:
         spacing_um=config["heatmap"]["spacing_um"],
         blending=config["inference"]["blending"],
         slide=config["slide"],
-        code=code("stitch_uncertainty.py"),
+        code=code("uncertainty/stitch_uncertainty.py"),
     script:
-        "../workflow_scripts/stitch_uncertainty.py"
+        "../workflow_scripts/jobs/uncertainty/stitch_uncertainty.py"
 
 
 rule summarize_uncertainty:
@@ -51,9 +51,9 @@ rule summarize_uncertainty:
         runtime=min_of("summarize_uncertainty"),
     params:
         kinds=uncertainties,
-        code=code("summarize_uncertainty.py"),
+        code=code("uncertainty/summarize_uncertainty.py"),
     script:
-        "../workflow_scripts/summarize_uncertainty.py"
+        "../workflow_scripts/jobs/uncertainty/summarize_uncertainty.py"
 
 
 rule uncertainty_table:
@@ -78,9 +78,9 @@ rule uncertainty_table:
         mem_mb=1000,
         runtime=15,
     params:
-        code=code("uncertainty_table.py"),
+        code=code("uncertainty/uncertainty_table.py"),
     script:
-        "../workflow_scripts/uncertainty_table.py"
+        "../workflow_scripts/jobs/uncertainty/uncertainty_table.py"
 
 
 rule uncertainty_figure:
@@ -113,6 +113,6 @@ rule uncertainty_figure:
         runtime=min_of("uncertainty_figure"),
     params:
         kinds=uncertainties,
-        code=code("uncertainty_figure.py"),
+        code=code("uncertainty/uncertainty_figure.py"),
     script:
-        "../workflow_scripts/uncertainty_figure.py"
+        "../workflow_scripts/jobs/uncertainty/uncertainty_figure.py"

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from conftest import REPOSITORY
+from helpers.simulated_runs import simulate
 from microtome import run_report as module
 from microtome.errors import InputError
+from microtome.io.tables import read_table
 from microtome.run_benchmarks import read_benchmarks
 from microtome.run_faults import KINDS, find_faults
 from microtome.run_history import read_history
@@ -24,8 +26,6 @@ from microtome.run_loads import TimeAxis, mean_running, stage_loads
 from microtome.run_log import run_logs
 from microtome.run_report import make_run_report, write_run_report
 from microtome.run_tables import gpu_seconds, jobs_table, slowest_slides
-from microtome.tables import read_table
-from simulated_runs import simulate
 
 BEGUN = 1_790_000_000.0
 NAMES = ("20260921T132640Z_1.jsonl", "20260922T132640Z_2.jsonl", "20260923T132640Z_3.jsonl")

@@ -10,10 +10,10 @@ import time
 import pytest
 
 from conftest import REPOSITORY
+from helpers.simulated_runs import simulate
 from microtome.errors import InputError
 from microtome.run_state import RunState
 from microtome.run_status import is_alive, run_status
-from simulated_runs import simulate
 
 NOW = 1_790_003_600.0
 BEGUN = NOW - 3600

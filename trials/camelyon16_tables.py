@@ -20,13 +20,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
 from microtome.errors import InputError, one_line  # noqa: E402
-from microtome.files import atomic  # noqa: E402
-from microtome.forest_validation import Slides, Validation, cross_validate  # noqa: E402
-from microtome.forests import FORESTS  # noqa: E402
-from microtome.kappa import quadratic_kappa  # noqa: E402
-from microtome.markdown import markdown_table  # noqa: E402
-from microtome.pn_stages import CLASSES  # noqa: E402
-from microtome.tables import read_table, write_table  # noqa: E402
+from microtome.io.atomic import atomic  # noqa: E402
+from microtome.io.tables import read_table, write_table  # noqa: E402
+from microtome.io.text_tables import markdown_table  # noqa: E402
+from microtome.staging.cross_validation import Slides, Validation, cross_validate  # noqa: E402
+from microtome.staging.forests import FORESTS  # noqa: E402
+from microtome.staging.kappa import quadratic_kappa  # noqa: E402
+from microtome.staging.pn_stages import CLASSES  # noqa: E402
 
 SEED = 2026
 THRESHOLDS = {"_50": "0.5", "_90": "0.9"}

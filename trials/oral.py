@@ -20,16 +20,15 @@ from sklearn.metrics import roc_auc_score
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from microtome.colour_fitting import fit_colour  # noqa: E402
-from microtome.datasets import Patches  # noqa: E402
-from microtome.devices import use_threads  # noqa: E402
-from microtome.evaluation import classification_metrics, confusion  # noqa: E402
-from microtome.files import read_json, write_json  # noqa: E402
-from microtome.histocae import HistoCAE  # noqa: E402
-from microtome.images import as_input  # noqa: E402
-from microtome.inference import tumour_probability  # noqa: E402
-from microtome.model_training import pretrain, train_model  # noqa: E402
-from microtome.splits import assign_folds  # noqa: E402
+from microtome.cohort.splits import assign_folds  # noqa: E402
+from microtome.evaluation.metrics import classification_metrics, confusion  # noqa: E402
+from microtome.inference.scoring import tumour_probability  # noqa: E402
+from microtome.io.atomic import read_json, write_json  # noqa: E402
+from microtome.networks.devices import as_input, use_threads  # noqa: E402
+from microtome.networks.histocae import HistoCAE  # noqa: E402
+from microtome.training.batches import Patches  # noqa: E402
+from microtome.training.colour_baseline import fit_colour  # noqa: E402
+from microtome.training.kinds import pretrain, train_model  # noqa: E402
 from oral_images import Images, load_images  # noqa: E402
 from oral_report import write_report  # noqa: E402
 

@@ -14,7 +14,7 @@ from scipy import fft
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from microtome.datasets import turned
+from microtome.training.batches import turned
 
 CLASSES = ("Normal", "OSCC")
 _GREY_PX = 32
@@ -25,7 +25,7 @@ _SAME_IMAGE = 0.97  # correlation of two whole images
 
 @dataclass(frozen=True)
 class Images:
-    """Images with one label each; a source of patches (`microtome.datasets.Source`).
+    """Images with one label each; a source of patches (`microtome.training.batches.Source`).
 
     Attributes
     ----------

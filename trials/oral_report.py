@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from microtome.drawing import INK, save_figure
-from microtome.files import atomic
-from microtome.markdown import markdown_table
-from microtome.tables import write_table
+from microtome.figures.style import INK, save_figure
+from microtome.io.atomic import atomic
+from microtome.io.tables import write_table
+from microtome.io.text_tables import markdown_table
 
 _METRICS = {
     "balanced_accuracy": "balanced accuracy",

@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from microtome.datasets import Patches
 from microtome.errors import InputError, one_line
-from microtome.files import write_json
-from microtome.grid_spec import GridSpec
-from microtome.grid_step import write_grid
-from microtome.inspection import inspect
-from microtome.moves import Moves
-from microtome.rasters import write_array
-from microtome.training_data import open_training_data
-from microtome.tumour import NONE, VIABLE
+from microtome.io.atomic import write_json
+from microtome.patches.grid_spec import GridSpec
+from microtome.patches.grid_step import write_grid
+from microtome.rasters.label_tiff import write_array
+from microtome.rasters.labels import NONE, VIABLE
+from microtome.slides.inspection import inspect
+from microtome.training.batches import Patches
+from microtome.training.open_data import open_training_data
+from microtome.training.random_placement import Moves
 
 # The files do not say it. No figure depends on it: everything happens at the tile's own px.
 SPACING_UM = 0.5
@@ -65,7 +65,7 @@ class TileFiles:
     folder: Path
 
     def inspected(self, name: str) -> Path:
-        """What `microtome.inspection.inspect` found."""
+        """What `microtome.slides.inspection.inspect` found."""
         return self.folder / "inspected" / f"{name}.json"
 
     def tissue(self, name: str) -> Path:
@@ -86,7 +86,7 @@ class TileFiles:
         write_array(self.truth(tile.name), labels, spacing_um=SPACING_UM)
 
     def grid(self, name: str, spec: GridSpec, *, label_rule: str = "any") -> Path:
-        """Write the grid of a tile and say where; see `microtome.grids.label_patches`.
+        """Write the grid of a tile and say where; see `microtome.patches.grid.label_patches`.
 
         By the rule 'fraction' a patch is tumour where half of it is.
         """

@@ -7,20 +7,21 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from microtome.calibration import expected_calibration_error
-from microtome.error_detection import auroc
-from microtome.evaluation import overlap_metrics, pixel_confusion
-from microtome.files import read_json
-from microtome.grid_spec import GridSpec
-from microtome.grids import Grid
-from microtome.inference import score
-from microtome.inspection import open_inspected
-from microtome.pixel_counts import count_pixels
-from microtome.rasters import open_raster, write_array, write_raster
-from microtome.score_stores import write_scores
-from microtome.stitching import Stitcher, decoded
-from microtome.stitching_step import open_stitcher
-from microtome.tumour import NONE, VIABLE
+from microtome.calibration.pixel_counts import count_pixels
+from microtome.calibration.temperature import expected_calibration_error
+from microtome.evaluation.metrics import overlap_metrics, pixel_confusion
+from microtome.heatmaps.codes import decoded
+from microtome.heatmaps.step import open_stitcher
+from microtome.heatmaps.stitching import Stitcher
+from microtome.inference.score_store import write_scores
+from microtome.inference.scoring import score
+from microtome.io.atomic import read_json
+from microtome.patches.grid import Grid
+from microtome.patches.grid_spec import GridSpec
+from microtome.rasters.label_tiff import open_raster, write_array, write_raster
+from microtome.rasters.labels import NONE, VIABLE
+from microtome.slides.inspection import open_inspected
+from microtome.uncertainty.error_detection import auroc
 from tile_files import SLIDE_SETTINGS, SPACING_UM, TileFiles
 
 THRESHOLD = 0.5
@@ -40,7 +41,7 @@ class Maps:
         px has more probability than another (None where the tile has one class), and
         ``calibration_error``.
     counts : dict of str to ndarray
-        See `microtome.pixel_counts.count_pixels`.
+        See `microtome.calibration.pixel_counts.count_pixels`.
     epistemic : ndarray of shape (height, width), float32, optional
         Variance over the networks, where there are several.
     """

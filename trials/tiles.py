@@ -14,12 +14,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from microtome.colour_fitting import fit_colour  # noqa: E402
-from microtome.devices import use_threads  # noqa: E402
 from microtome.errors import InputError  # noqa: E402
-from microtome.grid_spec import GridSpec  # noqa: E402
-from microtome.model_training import train_model  # noqa: E402
-from microtome.moves import Moves  # noqa: E402
+from microtome.networks.devices import use_threads  # noqa: E402
+from microtome.patches.grid_spec import GridSpec  # noqa: E402
+from microtome.training.colour_baseline import fit_colour  # noqa: E402
+from microtome.training.kinds import train_model  # noqa: E402
+from microtome.training.random_placement import Moves  # noqa: E402
 from tile_files import SPACING_UM, TileFiles, leave_one_out, load_tiles  # noqa: E402
 from tile_maps import Maps, map_tile  # noqa: E402
 from tiles_report import write_report  # noqa: E402

@@ -8,13 +8,17 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from microtome.drawing import INK, save_figure
-from microtome.evaluation import confusion, overlap_metrics
-from microtome.figures import panel
-from microtome.files import atomic
-from microtome.markdown import markdown_table
-from microtome.pixel_counts import calibration_rows, codes_by_model, error_detection_rows
-from microtome.tables import write_table
+from microtome.calibration.pixel_counts import (
+    calibration_rows,
+    codes_by_model,
+    error_detection_rows,
+)
+from microtome.evaluation.metrics import confusion, overlap_metrics
+from microtome.figures.panels import panel
+from microtome.figures.style import INK, save_figure
+from microtome.io.atomic import atomic
+from microtome.io.tables import write_table
+from microtome.io.text_tables import markdown_table
 from tile_files import Tile
 from tile_maps import ALL, THRESHOLD, Maps
 
@@ -118,7 +122,7 @@ def method_table(rows: Sequence[dict], *figures: str) -> list[dict]:
 
 
 def error_rows(found: dict[str, dict[str, Maps]]) -> list[dict]:
-    """See `microtome.pixel_counts.error_detection_rows`, of all networks together."""
+    """See `microtome.calibration.pixel_counts.error_detection_rows`, of all networks together."""
     return error_detection_rows(
         ((ALL, tile, methods[ALL].counts) for tile, methods in found.items()), {}
     )

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 from microtome.errors import InputError
+from microtome.io.tables import write_table
 from microtome.run_benchmarks import read_benchmarks
 from microtome.run_log import RUNS, read_events, run_logs
-from microtome.tables import write_table
 from microtome.usage import COLUMNS, finished_jobs, remarks, rows_of, uses_of_jobs, uses_of_packs
 
 

@@ -4,11 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from microtome.checks import read_sheet
+from microtome.cohort.config_checks import read_sheet
+from microtome.cohort.sheet_cells import filled, read_cells, write_cells
+from microtome.cohort.splits import assign_folds, assign_splits, split_table
 from microtome.errors import InputError
-from microtome.markdown import markdown_table
-from microtome.sheets import filled, read_cells, write_cells
-from microtome.splits import assign_folds, assign_splits, split_table
+from microtome.io.text_tables import markdown_table
 
 SCHEMA = Path(__file__).resolve().parents[1] / "rules" / "schemas" / "slides.schema.yaml"
 

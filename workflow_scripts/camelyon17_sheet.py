@@ -9,9 +9,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from microtome.camelyon17 import COLUMNS, camelyon17_sheet, with_validation
+from microtome.challenges.camelyon17_sheet import COLUMNS, camelyon17_sheet, with_validation
+from microtome.cohort.sheet_cells import write_cells
 from microtome.errors import InputError
-from microtome.sheets import write_cells
 
 
 def main() -> None:

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from microtome.errors import InputError
-from microtome.files import read_json
-from microtome.provenance import differences
-from microtome.submission_checks import check_submission
+from microtome.io.atomic import read_json
+from microtome.submission.checks import check_submission
+from microtome.submission.provenance import differences
 
 
 def main() -> None:

@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from microtome.challenges.paip2019_sheet import COLUMNS, paip2019_sheet
+from microtome.cohort.sheet_cells import write_cells
 from microtome.errors import InputError
-from microtome.paip2019 import COLUMNS, paip2019_sheet
-from microtome.sheets import write_cells
 
 
 def main() -> None:

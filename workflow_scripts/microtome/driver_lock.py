@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from microtome.errors import InputError
-from microtome.files import write_json
+from microtome.io.atomic import write_json
 
 # Another machine's driver that gave no sign for so long is taken for dead.
 _DEAD_AFTER_S = 300

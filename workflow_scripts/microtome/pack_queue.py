@@ -16,15 +16,7 @@ from microtome.errors import InputError
 from microtome.pack_events import give_up
 from microtome.pack_state import PackState
 from microtome.packing import Member, Pack, PackSize, full_packs, remaining_packs
-from microtome.slurm_commands import (
-    ENDED,
-    HOPELESS,
-    QueuedJob,
-    SilentError,
-    cancel,
-    end_of,
-    queue,
-)
+from microtome.slurm_commands import ENDED, HOPELESS, QueuedJob, SilentError, cancel, end_of, queue
 
 # The job is gone through no fault of what it ran: that runs again, without counting as a try.
 _INNOCENT = {"NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED", "UNKNOWN"}

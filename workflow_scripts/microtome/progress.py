@@ -10,13 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from microtome.progress_block import progress_block
-from microtome.progress_text import (
-    failure_lines,
-    notice_line,
-    plan_line,
-    stage_line,
-    summary_lines,
-)
+from microtome.progress_text import failure_lines, notice_line, plan_line, stage_line, summary_lines
 from microtome.run_jobs import DONE, FAILED, RUNNING
 from microtome.run_log import RunLog
 from microtome.run_recorder import Recorder

@@ -7,8 +7,9 @@ from collections import Counter
 from pathlib import Path
 
 from microtome.errors import InputError, one_line
-from microtome.files import atomic
-from microtome.markdown import markdown_table
+from microtome.io.atomic import atomic
+from microtome.io.tables import write_table
+from microtome.io.text_tables import markdown_table
 from microtome.run_faults import KINDS, Fault, find_faults, losses_text
 from microtome.run_history import History, is_done, is_given_up, read_history
 from microtome.run_log import RUNS, run_logs
@@ -22,7 +23,6 @@ from microtome.run_tables import (
     slowest_slides,
 )
 from microtome.run_words import count_text, day_and_clock, duration_text
-from microtome.tables import write_table
 
 REPORT = Path("results") / "run_report"
 _MOST_SLIDES = 10

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from microtome.drawing import INK, save_figure
+from microtome.figures.style import INK, save_figure
 from microtome.run_faults import KINDS, Fault
 from microtome.run_history import History
 from microtome.run_jobs import DONE

@@ -21,7 +21,7 @@ from snakemake_interface_executor_plugins.utils import encode_target_jobs_cli_ar
 
 from microtome.driver_lock import DriverLock
 from microtome.errors import InputError
-from microtome.files import write_json
+from microtome.io.atomic import write_json
 from microtome.pack_events import job_key
 from microtome.pack_queue import Outcome, PackQueue
 from microtome.packing import Member, Pack, PackSize, Step

@@ -1,0 +1,28 @@
+checkpoint cohort:
+    """List every slide of the sheet with its state; what follows uses those that are ok."""
+    input:
+        statuses=all_statuses,
+    output:
+        table=report(
+            "results/cohort.tsv",
+            caption="captions/cohort.rst",
+            category="1 Cohort",
+            labels={"table": "slides and their state"},
+        ),
+    log:
+        "logs/cohort.log",
+    benchmark:
+        "benchmarks/cohort.tsv"
+    localrule: True
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        sheet=SHEET,
+        statuses=statuses_of_slides,
+        bad_slides=config["bad_slides"],
+        code=code("cohort/cohort.py"),
+    script:
+        "../workflow_scripts/jobs/cohort/cohort.py"

@@ -1,0 +1,26 @@
+rule tissue_mask:
+    """Tell tissue from glass, padding and pen at low resolution."""
+    input:
+        slide=slide_file,
+        inspected="results/slides/{slide}.json",
+    output:
+        status="results/tissue/{slide}.json",
+        mask="results/tissue/{slide}.tif",
+        overview="results/overviews/{slide}.jpg",
+    log:
+        "logs/tissue_mask/{slide}.log",
+    benchmark:
+        "benchmarks/tissue_mask/{slide}.tsv"
+    group:
+        "prepare"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=mb_of("tissue_mask"),
+        runtime=min_of("tissue_mask"),
+    params:
+        slide=config["slide"],
+        tissue=config["tissue"],
+        code=code("tissue/tissue_mask.py"),
+    script:
+        "../workflow_scripts/jobs/tissue/tissue_mask.py"

@@ -1,0 +1,162 @@
+rule vote_slide:
+    """Let the patches of all members of a vote decide the class of a slide."""
+    input:
+        scores=scores_of_voters,
+        truth=truth_file,
+    output:
+        vote="results/votes/{model}/{slide}.json",
+    log:
+        "logs/vote_slide/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/vote_slide/{model}/{slide}.tsv"
+    group:
+        "maps"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=mb_of("vote_slide"),
+        runtime=min_of("vote_slide"),
+    params:
+        members=voters_of,
+        row=cells("label"),
+        code=code("tumour/vote_slide.py"),
+    script:
+        "../workflow_scripts/jobs/tumour/vote_slide.py"
+
+
+rule vote_table:
+    """Classes and vote shares of all scored slides in one table."""
+    input:
+        votes=of_scored_slides("results/votes/{model}/{slide}.json"),
+    output:
+        table=report(
+            "results/votes/{model}.tsv",
+            caption="captions/votes.rst",
+            category="2 Slides",
+            labels={"model": "{model}", "slide": "all", "result": "class by vote"},
+        ),
+        metrics="results/votes/{model}_cohort.json",
+    log:
+        "logs/vote_table/{model}.log",
+    benchmark:
+        "benchmarks/vote_table/{model}.tsv"
+    localrule: True
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        code=code("tumour/vote_table.py"),
+    script:
+        "../workflow_scripts/jobs/tumour/vote_table.py"
+
+
+rule tumour_burden:
+    """Whole tumour by the convex hull, and the share of it that is viable."""
+    input:
+        viable="results/viable/{model}/{slide}.tif",
+        tissue="results/tissue/{slide}.tif",
+        scores=scores_of,
+    output:
+        burden="results/burden/{model}/{slide}.json",
+        tumour="results/tumour/{model}/{slide}.tif",
+    log:
+        "logs/tumour_burden/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/tumour_burden/{model}/{slide}.tsv"
+    group:
+        "maps"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=mb_of("tumour_burden"),
+        runtime=min_of("tumour_burden"),
+    params:
+        code=code("tumour/tumour_burden.py"),
+    script:
+        "../workflow_scripts/jobs/tumour/tumour_burden.py"
+
+
+rule tumour_polygons:
+    """Outlines of whole and viable tumour, for QuPath."""
+    input:
+        tumour="results/tumour/{model}/{slide}.tif",
+        inspected="results/slides/{slide}.json",
+    output:
+        polygons="results/polygons/{model}/{slide}.geojson",
+    log:
+        "logs/tumour_polygons/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/tumour_polygons/{model}/{slide}.tsv"
+    group:
+        "maps"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=mb_of("tumour_polygons"),
+        runtime=min_of("tumour_polygons"),
+    params:
+        code=code("tumour/tumour_polygons.py"),
+    script:
+        "../workflow_scripts/jobs/tumour/tumour_polygons.py"
+
+
+rule burden_table:
+    """Tumour burden of all scored slides in one table."""
+    input:
+        burdens=of_scored_slides("results/burden/{model}/{slide}.json"),
+    output:
+        table=report(
+            "results/burden/{model}.tsv",
+            caption="captions/burden.rst",
+            category="2 Slides",
+            labels={"model": "{model}", "slide": "all", "result": "tumour burden"},
+        ),
+    log:
+        "logs/burden_table/{model}.log",
+    benchmark:
+        "benchmarks/burden_table/{model}.tsv"
+    localrule: True
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        code=code("tumour/burden_table.py"),
+    script:
+        "../workflow_scripts/jobs/tumour/burden_table.py"
+
+
+rule slide_figure:
+    """Slide, truth, heatmap and tumour map side by side."""
+    input:
+        overview="results/overviews/{slide}.jpg",
+        tissue="results/tissue/{slide}.tif",
+        heatmap="results/heatmaps/{model}/{slide}.tif",
+        tumour="results/tumour/{model}/{slide}.tif",
+        burden="results/burden/{model}/{slide}.json",
+        truth=truth_file,
+    output:
+        figure=report(
+            "results/figures/{model}/{slide}.png",
+            caption="captions/slide_figure.rst",
+            category="2 Slides",
+            labels={"model": "{model}", "slide": "{slide}", "result": "figure"},
+        ),
+    log:
+        "logs/slide_figure/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/slide_figure/{model}/{slide}.tsv"
+    group:
+        "maps"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=mb_of("slide_figure"),
+        runtime=min_of("slide_figure"),
+    params:
+        code=code("tumour/slide_figure.py"),
+    script:
+        "../workflow_scripts/jobs/tumour/slide_figure.py"

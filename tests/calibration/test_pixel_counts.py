@@ -1,0 +1,146 @@
+"""What px of evaluated slides say of probabilities and uncertainty."""
+
+import numpy as np
+import pytest
+
+from microtome.calibration.pixel_counts import (
+    calibration_rows,
+    codes_by_model,
+    count_pixels,
+    error_detection_rows,
+    load_counts,
+    save_counts,
+)
+from microtome.calibration.tables import intervals_of, read_counts
+from microtome.heatmaps.codes import encode
+from microtome.io.tables import write_table
+from microtome.rasters.bands import rows_of
+from microtome.rasters.label_tiff import write_array, write_raster
+
+SHAPE = (6, 8)
+
+
+@pytest.fixture
+def slide(tmp_path):
+    """Write the rasters of a slide: tissue on the left 6 columns, tumour in the upper half."""
+    rng = np.random.default_rng(0)
+    probability = rng.integers(0, 255, SHAPE) / 254
+    probability[2, 1] = np.nan
+    tissue = np.zeros(SHAPE)
+    tissue[:, :6] = 1
+    truth = np.zeros(SHAPE)
+    truth[:3], truth[3:] = 2, 1
+    variance = (rng.random(SHAPE) / 4).astype(np.float32)
+    paths = {name: tmp_path / f"{name}.tif" for name in ("heatmap", "tissue", "truth", "epistemic")}
+    write_array(paths["heatmap"], encode(probability), spacing_um=8.0)
+    write_array(paths["tissue"], tissue, spacing_um=8.0)
+    # The truth is finer: four px where the others have one.
+    write_array(paths["truth"], np.kron(truth, np.ones((2, 2))), spacing_um=4.0)
+    write_raster(
+        paths["epistemic"], rows_of(variance), shape=SHAPE, spacing_um=8.0, dtype=np.float32
+    )
+    return paths, probability, variance
+
+
+def counted(paths: dict, *, threshold: float = 0.5) -> dict[str, np.ndarray]:
+    """Count the slide's px."""
+    return count_pixels(
+        **{name: paths[name] for name in ("heatmap", "tissue", "truth")},
+        uncertainty={"epistemic": paths["epistemic"]},
+        threshold=threshold,
+    )
+
+
+def test_codes_by_hand(slide):
+    """Scored tissue px are counted by probability and truth; glass and the unknown are not."""
+    paths, probability, _ = slide
+    codes = counted(paths)["codes"]
+    expected = np.zeros((255, 2), int)
+    for row in range(6):
+        for column in range(6):
+            if not np.isnan(probability[row, column]):
+                expected[round(probability[row, column] * 254), int(row < 3)] += 1
+    np.testing.assert_array_equal(codes, expected)
+    assert codes.sum() == 35
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
+def test_mistakes_by_hand(slide, threshold):
+    """A px is wrong where the threshold puts it on the wrong side."""
+    paths, probability, variance = slide
+    counts = counted(paths, threshold=threshold)["epistemic"]
+    known = ~np.isnan(probability)
+    known[:, 6:] = False
+    wrong = (np.nan_to_num(probability) >= threshold) != (np.arange(6) < 3)[:, None]
+    assert counts[:, 1].sum() == (wrong & known).sum()
+    assert counts[:, 0].sum() == (~wrong & known).sum()
+    rows = error_detection_rows([("m", "a", {"epistemic": counts})], {})
+    pairs = variance[wrong & known][:, None] > variance[~wrong & known]
+    assert rows[0]["auroc_epistemic"] == pytest.approx(pairs.mean(), abs=2e-3)
+    assert rows[0]["auroc_aleatoric"] is None
+
+
+def test_counts_come_back(slide, tmp_path):
+    """What is saved is what is loaded."""
+    counts = counted(slide[0])
+    save_counts(tmp_path / "c.npz", counts)
+    found = load_counts(tmp_path / "c.npz")
+    assert set(found) == {"codes", "epistemic"}
+    for name, values in counts.items():
+        np.testing.assert_array_equal(found[name], values)
+
+
+def test_slides_of_a_model_are_added(tmp_path):
+    """A model's row is of all its slides' px; uncertain px of one slide are not another's."""
+    sure = np.zeros((255, 2), int)
+    sure[254, 1], sure[0, 0] = 30, 10  # always right, and sure of it
+    half = np.zeros((255, 2), int)
+    half[127, 0] = 40  # 0.5, and never tumour
+    for name, codes in (("a", sure), ("b", half)):
+        save_counts(tmp_path / f"{name}.npz", {"codes": codes})
+    which = [{"model": m, "slide": s} for m, s in (("m", "a"), ("m", "b"), ("n", "a"))]
+    found = read_counts(which, [tmp_path / f"{w['slide']}.npz" for w in which])
+    rows = calibration_rows(codes_by_model((m, c) for m, _, c in found))
+    assert [row["model"] for row in rows] == ["m", "n"]
+    assert rows[0]["px"] == 80
+    assert rows[0]["tumour_share"] == pytest.approx(30 / 80)
+    assert rows[0]["expected_calibration_error"] == pytest.approx(40 / 80 * 0.5)
+    assert rows[0]["brier"] == pytest.approx(40 / 80 * 0.25)
+    assert rows[1]["expected_calibration_error"] == 0
+
+
+def test_intervals_and_their_cover(tmp_path):
+    """An interval covers the truth or does not; where the truth is not known nobody can tell."""
+    which = [{"model": m, "slide": s} for m in ("e", "m") for s in ("a", "b", "c")]
+    write_table(
+        tmp_path / "e.tsv",
+        [
+            {"slide": s, "burden": 0.5, "burden_low": 0.4, "burden_high": 0.6}
+            for s in ("a", "b", "c", "d")
+        ],
+    )
+    truths = {"a": 0.6, "b": 0.61, "c": None}
+    for model in ("e", "m"):
+        write_table(
+            tmp_path / f"{model}.csv",
+            [{"slide": s, "true_burden": truth} for s, truth in truths.items()],
+        )
+    intervals = intervals_of(
+        which,
+        tables={"e": tmp_path / "e.tsv"},
+        evaluations=[tmp_path / "e.csv", tmp_path / "m.csv"],
+    )
+    assert set(intervals) == {("e", "a"), ("e", "b"), ("e", "c")}
+    codes = {"codes": np.zeros((255, 2), int)}
+    rows = error_detection_rows([(w["model"], w["slide"], codes) for w in which], intervals)
+    covered = {(row["model"], row["slide"]): row["covered"] for row in rows}
+    assert covered == {
+        ("e", "a"): 1,
+        ("e", "b"): 0,
+        ("e", "c"): None,
+        ("e", "all"): "1 of 2",
+        ("m", "a"): None,
+        ("m", "b"): None,
+        ("m", "c"): None,
+        ("m", "all"): None,
+    }

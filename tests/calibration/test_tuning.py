@@ -1,0 +1,124 @@
+"""Temperature and threshold from validation slides."""
+
+import re
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+
+from helpers.pictures import grid_of
+from microtome.calibration.tuning import tune, with_chosen_threshold
+from microtome.errors import InputError
+from microtome.heatmaps.step import heatmap_rows, open_stitcher, require_covered
+from microtome.inference.score_store import write_scores
+from microtome.io.atomic import write_json
+from microtome.rasters.label_tiff import write_array
+
+SIDE = 40
+STITCHING = {
+    "member": None,
+    "spacing_um": 8.0,
+    "slide_settings": {"spacing_tolerance": 0.02, "upsample": False},
+    "blending": "mean",
+}
+
+
+def write_slide(folder, name: str, probability: np.ndarray, truth: np.ndarray) -> dict:
+    """Write the files of a slide whose patches are the px of its heatmap."""
+    grid = grid_of([(r, c) for r in range(SIDE) for c in range(SIDE)], patch_px=16)
+    files = {part: folder / f"{name}_{part}" for part in ("scores", "inspected", "tissue", "truth")}
+    maps = {"probability": probability.astype(np.float32).reshape(-1, 1, 1)}
+    write_scores(files["scores"], [(np.arange(SIDE**2), maps)], grid, origin={})
+    size = {"width_px": 16 * SIDE, "height_px": 16 * SIDE, "spacing_um": 0.5}
+    write_json(files["inspected"], size)
+    write_array(files["tissue"], np.ones((SIDE, SIDE)), spacing_um=8.0)
+    write_array(files["truth"], 2 * truth, spacing_um=8.0)
+    return {"name": name, **files}
+
+
+def drawn(seed: int, *, times: float) -> tuple[np.ndarray, np.ndarray]:
+    """Draw truth by probabilities, and probabilities whose logits are so many times too large."""
+    rng = np.random.default_rng(seed)
+    true = rng.uniform(0.05, 0.95, (SIDE, SIDE))
+    return expit(times * logit(true)), (rng.random((SIDE, SIDE)) < true).astype(int)
+
+
+def test_temperature_of_a_network_that_is_too_sure(tmp_path):
+    """Logits twice too large get a temperature of about 2, and calibration gets better by it."""
+    slides = [write_slide(tmp_path, f"s{i}", *drawn(i, times=2.0)) for i in range(3)]
+    found = tune("m", slides, is_calibrated=True, **STITCHING)
+    assert found["temperature"] == pytest.approx(2.0, rel=0.1)
+    after, before = found["expected_calibration_error_after"], found["expected_calibration_error"]
+    assert after < before / 2
+    assert (found["slides"], found["px"]) == (["s0", "s1", "s2"], 3 * SIDE**2)
+    # The heatmap of a model with a temperature holds the calibrated probabilities.
+    write_json(tmp_path / "c.json", found)
+    slide = slides[0]
+    settings = {"part": "probability", "inspected": slide["inspected"], "name": "s0"}
+    stitcher, spacing_um = open_stitcher(slide["scores"], **settings, **STITCHING)
+    raw = stitcher.rows(0, SIDE)
+    calibrated = heatmap_rows(stitcher, calibration=tmp_path / "c.json")(0, SIDE)
+    expected = expit(logit(np.clip(raw, 1e-9, 1 - 1e-9)) / found["temperature"])
+    np.testing.assert_allclose((calibrated - 1.0) / 254, expected, atol=1 / 500)
+    assert spacing_um == 8.0
+    np.testing.assert_array_equal(
+        heatmap_rows(stitcher, calibration=None)(0, SIDE), stitcher.encoded_rows(0, SIDE)
+    )
+
+
+def test_threshold_that_separates(tmp_path):
+    """Tumour from .3 on and the rest below: the threshold lies between, for Dice of 1."""
+    truth = np.zeros((SIDE, SIDE), int)
+    truth[:, :15] = 1
+    probability = np.where(truth, 0.35, 0.25)
+    slide = write_slide(tmp_path, "s", probability, truth)
+    found = tune("m", [slide], is_calibrated=False, **STITCHING)
+    assert 0.25 < found["threshold"] < 0.35
+    assert found["temperature"] is None
+    write_json(tmp_path / "c.json", found)
+    settings = {"threshold": "validation", "opening_um": 32}
+    assert with_chosen_threshold(settings, tmp_path / "c.json") == {
+        "threshold": found["threshold"],
+        "opening_um": 32,
+    }
+    assert with_chosen_threshold({"threshold": 0.7}, None) == {"threshold": 0.7}
+
+
+def test_glass_does_not_count(tmp_path):
+    """Only px of tissue choose: of those beside it nothing is known."""
+    slide = write_slide(tmp_path, "s", *drawn(0, times=1.0))
+    tissue = np.zeros((SIDE, SIDE))
+    tissue[:, :10] = 1
+    write_array(slide["tissue"], tissue, spacing_um=8.0)
+    assert tune("m", [slide], is_calibrated=False, **STITCHING)["px"] == 10 * SIDE
+
+
+@pytest.mark.parametrize(("value", "numbers"), [(0, (0, 1600)), (1, (1600, 0))])
+def test_both_classes_are_needed(tmp_path, value, numbers):
+    """Validation slides of one class say nothing of a threshold; nor do none."""
+    truth = np.full((SIDE, SIDE), value)
+    slide = write_slide(tmp_path, "s", truth * 0.5, truth)
+    text = f"hold {numbers[0]} px of tumour and {numbers[1]} of other tissue"
+    with pytest.raises(InputError, match=re.escape(text)):
+        tune("m", [slide], is_calibrated=False, **STITCHING)
+    with pytest.raises(InputError, match="hold 0 px of tumour and 0 of other"):
+        tune("m", [], is_calibrated=True, **STITCHING)
+
+
+def test_tissue_that_no_patch_covers_is_a_fault(tmp_path):
+    """Every px of tissue lies in a patch of the grid; a hole stops the program, with its place."""
+    slide = write_slide(tmp_path, "s", *drawn(0, times=1.0))
+    settings = {"part": "probability", "inspected": slide["inspected"], "name": "s"}
+    stitcher, _ = open_stitcher(slide["scores"], **settings, **STITCHING)
+    require_covered(stitcher, slide["tissue"], spacing_um=8.0, name="s")
+    places = [(r, c) for r in range(SIDE) for c in range(SIDE) if (r, c) != (7, 11)]
+    maps = np.full((len(places), 1, 1), np.nan, np.float32)
+    write_scores(
+        tmp_path / "holed",
+        [(np.arange(len(places)), {"probability": maps})],
+        grid_of(places, patch_px=16),
+        origin={},
+    )
+    stitcher, _ = open_stitcher(tmp_path / "holed", **settings, **STITCHING)
+    with pytest.raises(RuntimeError, match=r"slide s: no patch covers .* x=88 µm, y=56 µm"):
+        require_covered(stitcher, slide["tissue"], spacing_um=8.0, name="s")

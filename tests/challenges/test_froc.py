@@ -1,0 +1,277 @@
+"""The FROC of CAMELYON16, by hand and against a plain statement of the organizers' evaluation."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import ndimage
+from skimage.draw import disk
+from skimage.measure import label, regionprops
+
+from microtome.challenges import froc as module
+from microtome.challenges.froc import RATES, SlideHits, evaluation_lesions, froc, slide_hits
+from microtome.errors import InputError
+
+SPACING_UM = 0.243 * 32
+
+
+def mask_of(*rectangles: tuple[int, int, int, int], shape: tuple[int, int] = (100, 200)):
+    """Draw rectangles of top, left, height and width."""
+    mask = np.zeros(shape, bool)
+    for top, left, height, width in rectangles:
+        mask[top : top + height, left : left + width] = True
+    return mask
+
+
+def hits(*best: float, itc: int = 0, false: tuple[float, ...] = ()) -> SlideHits:
+    """Make the hits of a slide, the first `itc` lesions being ITCs."""
+    is_itc = np.arange(len(best)) < itc
+    return SlideHits(np.array(best, float), is_itc, np.array(false, float))
+
+
+def test_lesions_are_numbered_and_grow_by_half_of_75_um():
+    """At 7.776 µm/px the reach is 4.82 px: a px 4 px off belongs to it, 5 px off does not."""
+    labels, is_itc = evaluation_lesions(
+        mask_of((20, 20, 1, 1), (60, 150, 30, 40)), spacing_um=7.776
+    )
+    assert labels.dtype == np.int32
+    assert [labels[20, 20 + off] for off in (0, 4, 5)] == [1, 1, 0]
+    assert [labels[20 + off, 20] for off in (-4, -5)] == [1, 0]
+    assert labels[75, 170] == 2
+    assert labels.max() == 2
+    assert is_itc.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(("n_between", "n_lesions"), [(8, 1), (9, 2)])
+def test_pieces_nearer_than_75_um_are_one_lesion(n_between, n_lesions):
+    """Each reaches over 4 px: 8 px between two pieces are bridged, of 9 the middle one is not."""
+    mask = mask_of((20, 20, 9, 9), (20, 29 + n_between, 9, 9))
+    assert evaluation_lesions(mask, spacing_um=7.776)[0].max() == n_lesions
+
+
+def test_holes_are_filled():
+    """A hole too wide to be reached is lesion all the same; a bay is not."""
+    ring = mask_of((10, 10, 60, 60)) & ~mask_of((20, 20, 40, 40))
+    labels, _ = evaluation_lesions(ring, spacing_um=7.776)
+    assert labels[40, 40] == 1
+    open_ring = ring & ~mask_of((30, 10, 20, 10))
+    assert evaluation_lesions(open_ring, spacing_um=7.776)[0][40, 40] == 0
+
+
+def test_pieces_that_touch_by_a_corner_are_one():
+    """At a spacing so wide that nothing grows, two px at a corner are one lesion."""
+    mask = mask_of((3, 3, 1, 1), (4, 4, 1, 1), shape=(8, 8))
+    assert evaluation_lesions(mask, spacing_um=50)[0].max() == 1
+    apart = mask_of((3, 3, 1, 1), (5, 5, 1, 1), shape=(8, 8))
+    assert evaluation_lesions(apart, spacing_um=50)[0].max() == 2
+
+
+def test_what_is_an_itc():
+    """A disc of radius r has a major axis of about 2 r: 275 µm are 35.4 px, the reach included."""
+    for radius_px, expected in ((10, True), (12, True), (14, False), (40, False)):
+        mask = np.zeros((140, 140), bool)
+        mask[disk((70, 70), radius_px)] = True
+        _, is_itc = evaluation_lesions(mask, spacing_um=SPACING_UM)
+        assert is_itc.tolist() == [expected], radius_px
+
+
+def test_the_spacing_scales_both_bounds():
+    """The same tissue at half the spacing, twice the px, has the same lesions."""
+    mask = mask_of((20, 20, 6, 6), (20, 30, 6, 6), (60, 100, 30, 60))
+    labels, is_itc = evaluation_lesions(mask, spacing_um=8.0)
+    fine, fine_is_itc = evaluation_lesions(mask.repeat(2, 0).repeat(2, 1), spacing_um=4.0)
+    assert is_itc.tolist() == fine_is_itc.tolist() == [True, False]
+    assert fine[::2, ::2][mask].tolist() == labels[mask].tolist()
+
+
+def by_organizers(mask: np.ndarray, spacing_um: float) -> tuple[np.ndarray, list[bool]]:
+    """The evaluation mask of the whole array, as the text says it."""
+    if not mask.any():
+        return np.zeros(mask.shape, int), []
+    distance = ndimage.distance_transform_edt(255 - np.where(mask, 255, 0))
+    lesions = label(ndimage.binary_fill_holes(distance < 75 / (spacing_um * 2)), connectivity=2)
+    axes = [region.axis_major_length for region in regionprops(lesions)]
+    return lesions, [axis < 275 / spacing_um for axis in axes]
+
+
+@settings(deadline=None)
+@given(
+    st.tuples(st.integers(1, 40), st.integers(1, 40)).flatmap(
+        lambda s: arrays(bool, s, elements=st.integers(0, 60).map(lambda i: i == 0))
+    ),
+    st.sampled_from([7.776, 20.0, 40.0, 100.0]),
+)
+def test_lesions_equal_those_of_the_whole_array(mask, spacing_um):
+    """Looking only around the tumour changes nothing, at borders neither."""
+    labels, is_itc = evaluation_lesions(mask, spacing_um=spacing_um)
+    expected, expected_itc = by_organizers(mask, spacing_um)
+    np.testing.assert_array_equal(labels, expected)
+    assert is_itc.tolist() == expected_itc
+
+
+def test_no_tumour_and_too_much(monkeypatch):
+    """An empty mask has no lesion; one beyond memory is refused."""
+    labels, is_itc = evaluation_lesions(np.zeros((5, 7), bool), spacing_um=7.776)
+    assert not labels.any()
+    assert labels.shape == (5, 7)
+    assert len(is_itc) == 0
+    monkeypatch.setattr(module, "_MAX_MASK_PX", 34)
+    with pytest.raises(InputError, match="a mask of 7 x 5 px is too large"):
+        evaluation_lesions(np.zeros((5, 7), bool), spacing_um=7.776)
+
+
+LABELS = np.array([[0, 1, 1, 0], [2, 0, 0, 3]])
+IS_ITC = np.array([False, True, False])
+
+
+def test_hits_by_hand():
+    """The best on lesion 1 counts, that on an ITC is nothing, beside and outside is false."""
+    found = slide_hits(
+        [
+            (0.3, 32, 0),
+            (0.7, 95, 31),
+            (0.5, 64, 31),  # three on lesion 1
+            (0.9, 31, 32),  # on lesion 2, an ITC
+            (0.2, 0, 31),  # beside
+            (0.6, 128, 0),
+            (0.4, 0, 64),
+            (0.8, -1, 40),
+            (0.1, 100, -1),  # outside on all sides
+        ],
+        LABELS,
+        IS_ITC,
+        scale_px=32,
+    )
+    assert found.best.tolist() == [0.7, 0, 0]
+    assert found.is_itc.tolist() == [False, True, False]
+    assert found.false_positives.tolist() == [0.2, 0.6, 0.4, 0.8, 0.1]
+
+
+def test_slides_without_detections_or_tumour():
+    """Both are slides all the same: lesions missed, or everything false."""
+    assert slide_hits([], LABELS, IS_ITC, scale_px=32).best.tolist() == [0, 0, 0]
+    found = slide_hits([(0.5, 10, 10), (0.5, 10, 10)], scale_px=32)
+    assert found.false_positives.tolist() == [0.5, 0.5]
+    assert len(found.best) == len(found.is_itc) == 0
+    assert len(slide_hits([]).false_positives) == 0
+
+
+def test_a_curve_by_hand():
+    """Two slides, two lesions, one missed; the lowest confidence, 0 of the miss, is no threshold.
+
+    At 0.9: 1 hit, no false one. At 0.5: 1 false in 2 slides. At 0.2: 3 false in 2 slides.
+    """
+    found = froc([hits(0.9, 0.0, false=(0.5, 0.2)), hits(false=(0.2,))])
+    assert found.thresholds.tolist() == [0.2, 0.5, 0.9, np.inf]
+    assert found.false_positives.tolist() == [1.5, 0.5, 0, 0]
+    assert found.sensitivity.tolist() == [0.5, 0.5, 0.5, 0]
+    assert found.at_rates == (0.5,) * 6
+    assert found.score == 0.5
+
+
+def test_between_points_the_curve_is_straight_and_then_level():
+    """Lesions found at 0, 1 and 3 false positives per slide; read at 1/4, 1/2, 1, 2, 4, 8."""
+    found = froc([hits(0.9, 0.6, 0.3, 0.0, false=(0.6, 0.4, 0.3))])
+    assert found.false_positives.tolist() == [3, 2, 1, 0, 0]
+    assert found.sensitivity.tolist() == [0.75, 0.5, 0.5, 0.25, 0]
+    expected = (0.25 + 0.25 / 4, 0.25 + 0.25 / 2, 0.5, 0.5, 0.75, 0.75)
+    assert found.at_rates == pytest.approx(expected)
+    assert found.score == pytest.approx(sum(expected) / 6)
+
+
+def test_equal_confidences_are_one_point():
+    """A hit and a false one of the same confidence come together."""
+    found = froc([hits(0.8, 0.8, 0.0, false=(0.8, 0.8))])
+    assert found.false_positives.tolist() == [2, 0]
+    assert found.sensitivity.tolist() == pytest.approx([2 / 3, 0])
+    assert found.at_rates == pytest.approx((1 / 12, 1 / 6, 1 / 3, 2 / 3, 2 / 3, 2 / 3))
+
+
+def test_the_lowest_confidence_is_left_out():
+    """The organizers' quirk: where every lesion is hit, the weakest hit or false one is lost."""
+    assert froc([hits(0.9)]).score == 0
+    assert froc([hits(0.9, 0.4)]).score == 0.5
+    assert froc([hits(0.9, 0.0)]).score == 0.5
+    assert froc([hits(0.9, false=(0.1,))]).score == 1
+
+
+def test_an_itc_counts_for_nothing_but_its_zero():
+    """It is no lesion to find; its best, 0, is the lowest confidence, as with the organizers."""
+    assert froc([hits(0.0, 0.9, itc=1)]).score == 1
+
+
+def test_no_detections_no_lesions_no_slides():
+    """Nothing found is 0; nothing to find is undefined; nothing at all is refused."""
+    none = froc([hits(0.0, 0.0), hits()])
+    assert none.score == 0
+    assert none.false_positives.tolist() == [0]
+    for slides in ([hits(false=(0.5, 0.4))], [hits(0.0, itc=1, false=(0.5,))]):
+        found = froc(slides)
+        assert (found.score, found.at_rates, found.sensitivity) == (None, None, None)
+        assert found.false_positives[0] == 1
+    with pytest.raises(InputError, match="no slide"):
+        froc([])
+
+
+CONFIDENCES = st.sampled_from([i / 10 for i in range(11)])
+POINTS = st.lists(st.tuples(CONFIDENCES, st.integers(-2, 14), st.integers(-2, 14)), max_size=8)
+SLIDES = st.lists(
+    st.tuples(
+        POINTS,
+        arrays(np.int64, (6, 6), elements=st.integers(0, 3)),
+        arrays(bool, 3),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def plain_froc(slides: list) -> tuple[list[float], list[float] | None]:
+    """One loop after the other: false positives per slide and sensitivity at each threshold."""
+    false, true, n_lesions = [], [], 0
+    for points, labels, is_itc in slides:
+        best = dict.fromkeys((1, 2, 3), 0.0)
+        for confidence, x, y in points:
+            inside = 0 <= x < 12 and 0 <= y < 12
+            lesion = labels[y // 2][x // 2] if inside else 0
+            if lesion == 0:
+                false.append(confidence)
+            elif not is_itc[lesion - 1] and confidence > best[lesion]:
+                best[lesion] = confidence
+        true += best.values()
+        n_lesions += sum(not itc for itc in is_itc)
+    rates, sensitivity = [], []
+    for threshold in sorted(set(false + true))[1:]:
+        rates.append(sum(f >= threshold for f in false) / len(slides))
+        sensitivity.append(sum(t >= threshold for t in true) / max(n_lesions, 1))
+    return [*rates, 0.0], [*sensitivity, 0.0] if n_lesions else None
+
+
+def read_off(rates: list[float], sensitivity: list[float], rate: float) -> float:
+    """The curve at a rate: its highest point there, a straight line, or its end."""
+    points = sorted(zip(rates, sensitivity, strict=True))
+    before = max(point for point in points if point[0] <= rate)
+    after = [point for point in points if point[0] > rate]
+    if before[0] == rate or not after:
+        return before[1]
+    (x0, y0), (x1, y1) = before, min(after)
+    return y0 + (y1 - y0) * (rate - x0) / (x1 - x0)
+
+
+@settings(deadline=None)
+@given(SLIDES)
+def test_against_plain_loops(slides):
+    """Whatever is drawn, curve, sensitivities and score are those of the loops."""
+    found = froc(
+        [slide_hits(points, labels, is_itc, scale_px=2) for points, labels, is_itc in slides]
+    )
+    rates, sensitivity = plain_froc(slides)
+    assert found.false_positives.tolist() == pytest.approx(rates)
+    if sensitivity is None:
+        assert found.score is None
+        return
+    assert found.sensitivity.tolist() == pytest.approx(sensitivity)
+    expected = [read_off(rates, sensitivity, rate) for rate in RATES]
+    assert found.at_rates == pytest.approx(expected)
+    assert found.score == pytest.approx(np.mean(expected))

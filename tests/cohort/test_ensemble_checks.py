@@ -1,0 +1,116 @@
+"""Ensembles and votes whose members do not fit are refused in one line."""
+
+import pytest
+
+from microtome.cohort.ensemble_checks import check_ensemble_folds, check_members
+from microtome.errors import InputError
+
+FCN = {"kind": "segmenter", "spacing_um": 0.5, "patch_px": 64, "inference_patch_px": 256}
+
+
+def models(**other: object) -> dict:
+    """Make a registry of two segmenters, of which the second differs so."""
+    return {
+        "a": FCN,
+        "b": {**FCN, **other},
+        "c": {"kind": "classifier", "spacing_um": 0.5, "patch_px": 256},
+        "e": {"kind": "ensemble", "members": ["a", "b"]},
+        "v": {"kind": "vote", "members": ["a", "b"]},
+    }
+
+
+def check(*members: str, kind: str = "ensemble", **other: object) -> None:
+    """Check an entry with these members."""
+    check_members("models.x", {"kind": kind, "members": list(members)}, models(**other))
+
+
+def test_members_that_fit():
+    """The same spacing and the same scored patches, of whatever kind; a vote takes anything."""
+    check("a", "b")
+    check("a", "c")  # a patch of 256 px scored by both
+    check("a", "b", patch_px=32)  # trained on others
+    check("a", "b", kind="vote", spacing_um=8.0, patch_px=224)
+
+
+@pytest.mark.parametrize(
+    ("other", "text"),
+    [
+        ({"spacing_um": 1.0}, "a has spacing_um 0.5, b 1.0; all members see a patch at once"),
+        ({"inference_patch_px": 128}, "a has inference_patch_px 256, b 128; all members score"),
+        ({"further_spacings_um": [2.0]}, r"a has further_spacings_um none, b \[2.0\]"),
+    ],
+)
+def test_members_that_do_not_fit(other, text):
+    """The members and the key are named, with both values."""
+    with pytest.raises(InputError, match=f"^models.x.members: {text}"):
+        check("a", "b", **other)
+
+
+@pytest.mark.parametrize(
+    ("members", "text"),
+    [
+        (("a", "z"), "there is no model 'z'; models has a, b, c, e, v"),
+        (("a", "e"), "e is of kind ensemble; name its members instead"),
+        (("v", "a"), "v is of kind vote; name its members instead"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["ensemble", "vote"])
+def test_members_that_cannot_be(members, text, kind):
+    """Members that are not there, or are no networks."""
+    with pytest.raises(InputError, match=f"^models.x.members: {text}$"):
+        check(*members, kind=kind)
+
+
+def folds(
+    validation_fold: int,
+    rows: dict[str, dict],
+    *,
+    n_folds: int = 0,
+    threshold: float | str = 0.5,
+    temperature: bool = False,
+) -> None:
+    """Check a run of an ensemble whose second member has a validation fold."""
+    config = {
+        "models": models(validation_fold=validation_fold),
+        "run": ["e"],
+        "cross_validation": {"folds": n_folds},
+        "segmentation": {"threshold": threshold},
+        "calibration": {"temperature": temperature},
+    }
+    check_ensemble_folds(config, rows, path="s.tsv")
+
+
+SHEET = {
+    "s1": {"split": "train", "fold": 1},
+    "s2": {"split": "train", "fold": 2},
+    "s3": {"split": "validation"},
+    "s4": {"split": "test"},
+}
+
+
+def test_folds_of_training_slides():
+    """Only training slides need a fold, and the one that validates must be among them."""
+    folds(1, SHEET)
+    folds(2, SHEET)
+    with pytest.raises(InputError, match=r"models.b.validation_fold: 3, but .* are in folds 1, 2;"):
+        folds(3, SHEET)
+    with pytest.raises(InputError, match=r"^slide sheet s.tsv: slide s2: fold is missing"):
+        folds(1, {**SHEET, "s2": {"split": "train"}})
+    with pytest.raises(InputError, match=r"are in folds 1; it must be one of two or more"):
+        folds(1, {**SHEET, "s2": {"split": "train", "fold": 1}})
+
+
+def test_folds_of_a_cross_validation():
+    """There it says how far the validating fold lies from the tested one: less than once round."""
+    folds(2, {}, n_folds=3)
+    with pytest.raises(InputError, match=r"models.b.validation_fold: 3 is not below"):
+        folds(3, {}, n_folds=3)
+
+
+@pytest.mark.parametrize("tuned", [{"threshold": "validation"}, {"temperature": True}])
+def test_tuning_needs_a_fold_that_no_member_has_seen(tuned):
+    """With cross-validation it is that after the tested one, unless a member was trained on it."""
+    folds(1, {}, n_folds=3, **tuned)
+    with pytest.raises(InputError, match=r"^config: models.e: its members validate on different"):
+        folds(2, {}, n_folds=3, **tuned)
+    folds(2, SHEET, **tuned)  # without it, slides of split validation are kept for that

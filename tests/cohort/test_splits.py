@@ -1,0 +1,381 @@
+"""Splits and folds: patients together, sizes right, strata even, the same for the same seed."""
+
+import itertools
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conftest import REPOSITORY
+from microtome.cohort.sheet_cells import filled, read_cells, write_cells
+from microtome.cohort.splits import SPLITS, assign_folds, assign_splits, split_table
+from microtome.errors import InputError
+
+COMMAND = REPOSITORY / "workflow_scripts" / "assign_splits.py"
+LABELS = ("negative", "itc", "micro", "macro")
+
+
+def singles(labels) -> list[dict]:
+    """Make a slide a patient, with labels."""
+    return [{"slide": f"s{i}", "label": label} for i, label in enumerate(labels)]
+
+
+@st.composite
+def cohorts(draw, *, most_slides: int = 5) -> list[dict]:
+    """Draw the rows of 12 to 40 patients with labels."""
+    patients = draw(
+        st.lists(st.lists(st.sampled_from(LABELS), min_size=1, max_size=most_slides), min_size=12)
+    )
+    return [
+        {"slide": f"s{p}-{i}", "patient": f"p{p}", "label": label}
+        for p, labels in enumerate(patients[:40])
+        for i, label in enumerate(labels)
+    ]
+
+
+def sizes(parts: dict) -> Counter:
+    """Count the slides of each part."""
+    return Counter(parts.values())
+
+
+def largest(rows: list[dict]) -> int:
+    """Count the slides of the largest patient."""
+    return max(Counter(row["patient"] for row in rows).values())
+
+
+def columns(table: list[dict], *names: str) -> list[list]:
+    """Take columns of a table."""
+    return [[row[name] for row in table] for name in names]
+
+
+def test_sizes_are_the_rounded_fractions():
+    """50 slides at 70:20:10 are 35, 10 and 5; the paper's 36, 8 and 6 can be asked for."""
+    rows = [{"slide": f"s{i}"} for i in range(50)]
+    assert sizes(assign_splits(rows, seed=3)) == {"train": 35, "validation": 10, "test": 5}
+    paper = assign_splits(rows, fractions=(36, 8, 6), seed=3)
+    assert sizes(paper) == {"train": 36, "validation": 8, "test": 6}
+
+
+def test_largest_remainders_round_up():
+    """Of 13 slides 9.1, 2.6 and 1.3 are wanted: 9, 3 and 1."""
+    rows = [{"slide": f"s{i}"} for i in range(13)]
+    assert sizes(assign_splits(rows, seed=0)) == {"train": 9, "validation": 3, "test": 1}
+
+
+def test_folds_are_of_one_size():
+    """50 slides give five folds of 10, 52 slides two of 11."""
+    for n, expected in ((50, [10] * 5), (52, [10, 10, 10, 11, 11])):
+        folds = sizes(assign_folds([{"slide": f"s{i}"} for i in range(n)], seed=1))
+        assert sorted(folds) == [1, 2, 3, 4, 5]
+        assert sorted(folds.values()) == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(cohorts(), st.integers(0, 9))
+def test_every_slide_is_somewhere_and_patients_stay_together(rows, seed):
+    """Each slide has one part, in the sheet's order, and it is that of its patient."""
+    for parts in (assign_splits(rows, seed=seed), assign_folds(rows, n_folds=3, seed=seed)):
+        assert list(parts) == [row["slide"] for row in rows]
+        assert len({(row["patient"], parts[row["slide"]]) for row in rows}) == len(
+            {row["patient"] for row in rows}
+        )
+
+
+@settings(max_examples=60, deadline=None)
+@given(cohorts(), st.lists(st.integers(2, 9), min_size=3, max_size=3), st.integers(3, 8))
+def test_sizes_are_less_than_a_patient_off(rows, weights, n_folds):
+    """A part misses its share by less than the slides of the largest patient."""
+    found = sizes(assign_folds(rows, n_folds=n_folds, seed=0))
+    assert all(abs(n - len(rows) / n_folds) < largest(rows) for n in found.values())
+    found = sizes(assign_splits(rows, fractions=weights, seed=0))
+    for part, weight in zip(SPLITS, weights, strict=True):
+        assert abs(found[part] - len(rows) * weight / sum(weights)) < largest(rows)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cohorts(most_slides=1), st.integers(3, 8), st.integers(0, 9))
+def test_strata_are_spread_to_less_than_a_slide(rows, n_folds, seed):
+    """With a slide a patient, no fold has a slide more or less of a label than its share."""
+    folds = assign_folds(rows, n_folds=n_folds, seed=seed)
+    labels = Counter(row["label"] for row in rows)
+    found = Counter((row["label"], folds[row["slide"]]) for row in rows)
+    for label, fold in itertools.product(labels, range(1, n_folds + 1)):
+        assert abs(found[label, fold] - labels[label] / n_folds) < 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_split_of_these_sizes_is_more_even(seed):
+    """Against all splits of nine slides of three labels, by squares of what is missing."""
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, 3, 9)
+    rows = singles(LABELS[i] for i in label)
+    fractions = np.array([0.5, 0.3, 0.2])
+    share = np.outer(np.bincount(label, minlength=3), fractions)
+    found = assign_splits(rows, fractions=fractions, seed=seed)
+    part = np.array([SPLITS.index(found[row["slide"]]) for row in rows])
+
+    def missed(parts: np.ndarray) -> float:
+        table = np.zeros((3, 3))
+        np.add.at(table, (label, parts), 1)
+        return ((table - share) ** 2).sum()
+
+    every = np.array(list(itertools.product(range(3), repeat=9)))
+    same = (np.sort(every) == np.sort(part)).all(1)
+    assert missed(part) == pytest.approx(min(missed(parts) for parts in every[same]))
+
+
+def test_patients_of_several_slides_are_spread_by_stratum():
+    """20 patients of five slides, half of them macro: each of five folds has two of each kind."""
+    rows = [
+        {"slide": f"s{p}-{i}", "patient": f"p{p}", "label": "macro" if p % 2 else "negative"}
+        for p in range(20)
+        for i in range(5)
+    ]
+    table = split_table(rows, assign_folds(rows, seed=0))
+    assert columns(table, "patients", "negative", "macro") == [[4] * 5, [10] * 5, [10] * 5]
+
+
+def test_small_patients_make_good_for_large_ones():
+    """One large macro patient is balanced by small ones, wherever that patient goes."""
+    rows = [{"slide": f"a{i}", "patient": "a", "label": "macro"} for i in range(4)]
+    rows += singles(["macro"] * 8 + ["negative"] * 12)
+    for seed in range(4):
+        table = split_table(rows, assign_folds(rows, n_folds=3, seed=seed))
+        assert columns(table, "slides", "negative", "macro") == [[8] * 3, [4] * 3, [4] * 3]
+
+
+@settings(max_examples=40, deadline=None)
+@given(cohorts(), st.randoms(use_true_random=False))
+def test_the_order_of_rows_does_not_matter(rows, random):
+    """A sheet that is sorted otherwise has the same split and folds."""
+    mixed = random.sample(rows, len(rows))
+    assert assign_splits(mixed, seed=1) == assign_splits(rows, seed=1)
+    assert assign_folds(mixed, n_folds=4, seed=1) == assign_folds(rows, n_folds=4, seed=1)
+
+
+def test_the_seed_decides():
+    """The same seed gives the same split, and ten seeds ten of them, all of one size."""
+    rows = singles(LABELS * 10)
+    found = [assign_splits(rows, seed=seed) for seed in range(10)]
+    assert found == [assign_splits(rows, seed=seed) for seed in range(10)]
+    assert len({tuple(parts.values()) for parts in found}) == 10
+    assert all(sizes(parts) == {"train": 28, "validation": 8, "test": 4} for parts in found)
+
+
+def test_every_slide_can_be_tested():
+    """Which patient goes where is chance: over seeds, all of them get into the test set."""
+    rows = singles(LABELS * 5)
+    tested = {
+        slide
+        for seed in range(60)
+        for slide, part in assign_splits(rows, seed=seed).items()
+        if part == "test"
+    }
+    assert len(tested) == 20
+
+
+def test_a_slide_without_patient_is_one_of_its_own():
+    """A slide that is called like a patient is not that patient's."""
+    rows = [{"slide": "b", "patient": "a"}, {"slide": "a"}, {"slide": "c"}]
+    assert sorted(assign_folds(rows, n_folds=3, seed=0).values()) == [1, 2, 3]
+
+
+def strata(rows: list[dict]) -> dict[str, int]:
+    """Count the slides of each stratum."""
+    (row,) = split_table(rows, {row["slide"]: "train" for row in rows})
+    return {name: n for name, n in row.items() if name not in ("part", "slides", "patients")}
+
+
+def test_a_patient_has_the_highest_label_of_its_slides():
+    """A patient with a negative, a macro and an unknown slide counts as macro, with all three."""
+    rows = [
+        {"slide": "a1", "patient": "a", "label": "negative"},
+        {"slide": "a2", "patient": "a", "label": "macro"},
+        {"slide": "a3", "patient": "a"},
+        {"slide": "b", "label": "itc"},
+        {"slide": "c"},
+    ]
+    assert strata(rows) == {"no label": 1, "itc": 1, "macro": 3}
+
+
+def test_burdens_are_parted_at_their_terciles():
+    """Of patients with burdens 0.1 to 0.6, two each are low, middle and high."""
+    rows = [{"slide": f"s{i}", "burden": i / 10, "annotation": "x"} for i in range(1, 7)]
+    rows.append({"slide": "low too", "patient": "p", "burden": 0.05})
+    rows.append({"slide": "but high", "patient": "p", "burden": 0.9})
+    rows.append({"slide": "s9"})
+    # Of 0.1 ... 0.6 and 0.9 the terciles are 0.3 and 0.5.
+    assert strata(rows) == {
+        "no burden": 1,
+        "low burden": 3,
+        "middle burden": 2,
+        "high burden": 3,
+    }
+
+
+def test_labels_and_burdens_of_half_the_slides_are_not_enough():
+    """Then slides with and without truth are told apart; 'negative' is a truth."""
+    rows = [
+        {"slide": "a", "label": "negative", "burden": 0.0},
+        {"slide": "b", "label": "macro", "burden": 0.5},
+        {"slide": "c", "viable_mask": "c.tif"},
+        {"slide": "d"},
+    ]
+    assert strata(rows) == {"not annotated": 2, "annotated": 2}
+
+
+def test_the_table_counts_slides_patients_and_strata():
+    """A row a part in the order of use, by hand."""
+    rows = [
+        {"slide": "a", "patient": "p", "label": "itc"},
+        {"slide": "b", "patient": "p", "label": "itc"},
+        {"slide": "c", "label": "negative"},
+        {"slide": "d", "label": "itc"},
+    ]
+    assert split_table(rows, {"a": "test", "b": "test", "c": "train", "d": "train"}) == [
+        {"part": "train", "slides": 2, "patients": 2, "negative": 1, "itc": 1},
+        {"part": "test", "slides": 2, "patients": 1, "negative": 0, "itc": 2},
+    ]
+    assert columns(split_table(rows, {"a": 2, "b": 2, "c": 10, "d": 1}), "part") == [[1, 2, 10]]
+
+
+def test_too_few_patients():
+    """A part that nobody is left for is named, also where slides are many but patients few."""
+    with pytest.raises(InputError) as caught:
+        assign_splits(singles(LABELS), seed=0)
+    assert str(caught.value) == (
+        "4 slides of 4 patients are too few: none is left for test; give more slides, or fewer or"
+        " larger parts"
+    )
+    rows = [{"slide": f"s{i}", "patient": f"p{i % 4}"} for i in range(40)]
+    with pytest.raises(InputError, match=r"40 slides of 4 patients are too few: .* fold 5;"):
+        assign_folds(rows, seed=0)
+    assert set(assign_folds(rows, n_folds=4, seed=0).values()) == {1, 2, 3, 4}
+
+
+def test_a_share_of_zero_is_no_part():
+    """A split without a test set can be asked for."""
+    found = sizes(assign_splits(singles(LABELS), fractions=(3, 1, 0), seed=0))
+    assert found == {"train": 3, "validation": 1}
+
+
+@pytest.mark.parametrize("fractions", [(0, 0, 0), (-1, 1, 1), (1, 1), (float("nan"), 1, 1)])
+def test_fractions_that_make_no_sense(fractions):
+    """Shares are three, none negative and not all zero."""
+    with pytest.raises(InputError, match=r"^the split .* is none: give shares of training"):
+        assign_splits(singles(LABELS), fractions=fractions, seed=0)
+
+
+def test_folds_and_seeds_that_make_no_sense():
+    """Two folds leave nothing to train with; a seed is not negative."""
+    with pytest.raises(InputError, match=r"^2 folds are too few"):
+        assign_folds(singles(LABELS), n_folds=2, seed=0)
+    with pytest.raises(InputError, match=r"^the seed -1 is negative"):
+        assign_splits(singles(LABELS * 5), seed=-1)
+
+
+def test_a_sheet_comes_back_as_it_was(tmp_path):
+    """Order of columns and rows, blanks and quoted cells survive; a byte order mark does not."""
+    sheet = tmp_path / "slides.txt"
+    text = 'path\tslide\tnode\n a b.svs\ts 1\t\n"c\td"\ts2\t007\n'
+    sheet.write_text("\ufeff" + text, encoding="utf-8")
+    write_cells(sheet, *read_cells(sheet))
+    assert sheet.read_bytes() == text.encode()
+
+
+def test_a_column_is_filled_where_it_is_or_at_the_end():
+    """A column that is there stays in its place, a new one comes last."""
+    rows = [{"split": "", "slide": "a "}]
+    values = {"a": "test"}
+    assert filled(["split", "slide"], rows, column="split", values=values, replace=False) == (
+        ["split", "slide"],
+        [{"split": "test", "slide": "a "}],
+    )
+    assert filled(["slide"], [{"slide": "a"}], column="fold", values={"a": 2}, replace=False) == (
+        ["slide", "fold"],
+        [{"slide": "a", "fold": "2"}],
+    )
+
+
+def test_other_values_are_replaced_only_when_told():
+    """A value that is there already may be repeated, not changed."""
+    rows = [{"slide": "a", "fold": " 2"}]
+    fill = {"column": "fold", "values": {"a": 3}}
+    with pytest.raises(InputError) as caught:
+        filled(["slide", "fold"], rows, replace=False, **fill)
+    assert str(caught.value) == (
+        "slide a has the fold 2 already and would get 3; --force replaces what is there"
+    )
+    assert filled(["slide", "fold"], rows, replace=True, **fill)[1] == [{"slide": "a", "fold": "3"}]
+    same = filled(["slide", "fold"], rows, column="fold", values={"a": 2}, replace=False)
+    assert same[1] == [{"slide": "a", "fold": "2"}]
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run the command in a folder."""
+    return subprocess.run(
+        [sys.executable, COMMAND, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def sheet(tmp_path) -> Path:
+    """A sheet of 20 slides, ten patients and two labels."""
+    lines = ["slide\tpatient\tpath\tlabel"]
+    for i in range(20):
+        (tmp_path / f"{i}.svs").touch()
+        lines.append(f"s{i}\tp{i // 2}\t{i}.svs\t{'macro' if i < 10 else 'negative'}")
+    path = tmp_path / "slides.tsv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_the_command_fills_splits(sheet):
+    """70:20:10 unless told otherwise, shown as a table; once more it changes nothing."""
+    before = sheet.read_text().splitlines()
+    done = run(sheet.parent, sheet.name)
+    assert done.returncode == 0, done.stderr
+    after = sheet.read_text().splitlines()
+    assert [line.rpartition("\t")[0] for line in after] == before
+    assert Counter(line.rpartition("\t")[2] for line in after) == {
+        "split": 1,
+        "train": 14,
+        "validation": 4,
+        "test": 2,
+    }
+    header, _, train, *_ = done.stdout.splitlines()
+    assert header.replace(" ", "") == "|part|slides|patients|negative|macro|"
+    assert train.split()[1:6:2] == ["train", "14", "7"]
+    assert run(sheet.parent, sheet.name, "--seed", "0").returncode == 0
+    assert sheet.read_text().splitlines() == after
+
+
+def test_the_command_fills_folds_and_replaces_only_by_force(sheet):
+    """Another seed is refused in one line that changes nothing, unless forced."""
+    assert run(sheet.parent, sheet.name, "--folds", "5").returncode == 0
+    first = sheet.read_text()
+    assert first.splitlines()[0].endswith("\tfold")
+    refused = run(sheet.parent, sheet.name, "--folds", "5", "--seed", "7")
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert "--force replaces" in refused.stderr
+    assert sheet.read_text() == first
+    assert run(sheet.parent, sheet.name, "--folds", "5", "--seed", "7", "--force").returncode == 0
+    assert sheet.read_text() != first
+
+
+def test_the_command_checks_the_sheet(sheet):
+    """A mistake in the sheet is the line that the workflow would say."""
+    sheet.write_text(sheet.read_text().replace("3.svs", "4.svs"))
+    done = run(sheet.parent, sheet.name)
+    assert done.returncode == 1
+    assert "slides s3 and s4 are the same file" in done.stderr

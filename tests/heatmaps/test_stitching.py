@@ -1,0 +1,310 @@
+"""Heatmaps are the mean of overlapping patches, whatever the stride, the scale and the bands."""
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.pictures import grid_of
+from helpers.whole_arrays import in_bands
+from microtome.heatmaps.codes import decode, encode
+from microtome.heatmaps.stitching import Stitcher
+from microtome.inference.score_store import open_scores, write_scores
+from microtome.patches.grid import Grid, lattice
+
+
+def cut(heatmap: np.ndarray, *, side: int, stride: int, holes: tuple = ()) -> tuple:
+    """Cut a map into overlapping patches; what hangs over the edge is -1, far from any value."""
+    height, width = heatmap.shape
+    padded = np.full((height + side, width + side), -1, np.float32)
+    padded[:height, :width] = heatmap
+    rows, columns = (lattice(n, patch_px=side, stride_px=stride) for n in heatmap.shape)
+    places = [(r, c) for r in range(rows) for c in range(columns) if (r, c) not in holes]
+    patches = [
+        padded[r * stride : r * stride + side, c * stride : c * stride + side] for r, c in places
+    ]
+    return grid_of(places, patch_px=side, stride_px=stride), np.array(patches)
+
+
+def by_loop(grid: Grid, probability: np.ndarray, size_px: tuple[int, int], scale: float):
+    """Stitch patch by patch and px by px: slow and plain."""
+    height, width = (int(np.ceil(n / scale)) for n in size_px[::-1])
+    total, count = np.zeros((height, width)), np.zeros((height, width))
+    side = grid.patch_px * grid.scale
+    for left, top, patch in zip(grid.x_px, grid.y_px, probability, strict=True):
+        for y in range(height):
+            for x in range(width):
+                # The centre of the heatmap px in level-0 px, from the patch's corner.
+                dy, dx = (y + 0.5) * scale - top, (x + 0.5) * scale - left
+                if 0 <= dy < side and 0 <= dx < side:
+                    i, j = int(dy / side * patch.shape[0]), int(dx / side * patch.shape[1])
+                    total[y, x] += patch[i, j]
+                    count[y, x] += 1
+    with np.errstate(invalid="ignore"):
+        return total / count
+
+
+@pytest.mark.parametrize("stride", [8, 4, 3, 5, 7, 1])
+@pytest.mark.parametrize("size", [(40, 56), (41, 53), (8, 8), (5, 30)])
+def test_cut_and_stitched_is_the_map(size, stride):
+    """Cutting a map into patches and stitching gives it back, to the edges, for any stride."""
+    heatmap = np.random.default_rng(0).random(size).astype(np.float32)
+    grid, patches = cut(heatmap, side=8, stride=stride)
+    stitcher = Stitcher(grid, patches, size_px=size[::-1], scale=1.0)
+    assert stitcher.shape == size
+    np.testing.assert_allclose(stitcher.rows(0, size[0]), heatmap, atol=1e-6)
+
+
+def test_holes_are_nan_and_only_holes():
+    """Where no patch lies there is no value; everywhere else the map is given back."""
+    heatmap = np.random.default_rng(1).random((32, 40)).astype(np.float32)
+    holes = {(r, c) for r in (2, 3, 4) for c in (5, 6, 7)}
+    grid, patches = cut(heatmap, side=8, stride=4, holes=holes)
+    found = Stitcher(grid, patches, size_px=(40, 32), scale=1.0).rows(0, 32)
+    # Patches (2-4, 5-7) cover rows 8-24, columns 20-36; their neighbours all but 12-20, 24-32.
+    expected = heatmap.copy()
+    expected[12:20, 24:32] = np.nan
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_mean_where_patches_overlap():
+    """Two patches of 0.2 and 0.8 that share half of each: 0.5 there."""
+    grid = grid_of([(0, 0), (0, 1)], patch_px=8, stride_px=4)
+    patches = np.array([0.2, 0.8], np.float32)[:, None, None]
+    found = Stitcher(grid, patches, size_px=(14, 8), scale=1.0).rows(0, 8)
+    expected = [0.2] * 4 + [0.5] * 4 + [0.8] * 4 + [np.nan] * 2
+    np.testing.assert_allclose(found, np.tile(expected, (8, 1)), atol=1e-6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    side=st.sampled_from([8, 12, 16]),
+    stride=st.integers(3, 20),
+    grid_scale=st.sampled_from([1.0, 2.0, 1.3]),
+    scale=st.sampled_from([1.0, 2.0, 3.0, 4.0, 2.6]),
+    map_side=st.sampled_from([1, 2, 4]),
+    seed=st.integers(0, 999),
+)
+def test_stitching_against_a_loop(*, side, stride, grid_scale, scale, map_side, seed):
+    """Any geometry gives what a loop over patches and px gives."""
+    rng = np.random.default_rng(seed)
+    size_px = (int(rng.integers(30, 70)), int(rng.integers(30, 70)))
+    columns, rows = (
+        lattice(n, patch_px=side * grid_scale, stride_px=stride * grid_scale) for n in size_px
+    )
+    places = [(r, c) for r in range(rows) for c in range(columns) if rng.random() < 0.7] or [(0, 0)]
+    grid = grid_of(places, patch_px=side, stride_px=stride, scale=grid_scale)
+    patches = rng.random((len(places), map_side, map_side)).astype(np.float32)
+    stitcher = Stitcher(grid, patches, size_px=size_px, scale=scale)
+    found = stitcher.rows(0, stitcher.shape[0])
+    expected = by_loop(grid, patches, size_px, scale)
+    # Where a centre lies on a border but for rounding, either side is right: such px are few.
+    near = _on_a_border(grid, stitcher.shape, scale, map_side)
+    np.testing.assert_array_equal(np.isnan(found)[~near], np.isnan(expected)[~near])
+    np.testing.assert_allclose(found[~near], expected[~near], atol=1e-6)
+
+
+def _on_a_border(grid: Grid, shape: tuple[int, int], scale: float, map_side: int) -> np.ndarray:
+    """Px whose centre is within 1e-6 of a border of a patch or of a px of its map."""
+    step = grid.patch_px * grid.scale / map_side
+
+    def near(corners: np.ndarray, n: int) -> np.ndarray:
+        offset = ((np.arange(n) + 0.5) * scale - np.unique(corners)[:, None]) / step
+        return (np.abs(offset - np.round(offset)) < 1e-6).any(0)
+
+    return near(grid.y_px, shape[0])[:, None] | near(grid.x_px, shape[1])[None]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(1, 40), min_size=1), st.sampled_from([1.0, 1.7, 2.0]))
+def test_bands_of_any_height_give_the_same(heights, scale):
+    """The heatmap does not depend on the bands it is made in."""
+    rng = np.random.default_rng(3)
+    places = [(r, c) for r in range(9) for c in range(7) if (r + c) % 5]
+    grid = grid_of(places, patch_px=16, stride_px=7, scale=1.5)
+    patches = rng.random((len(places), 4, 4)).astype(np.float32)
+    stitcher = Stitcher(grid, patches, size_px=(80, 110), scale=scale)
+    whole = stitcher.rows(0, stitcher.shape[0])
+    bands, first = [], 0
+    while first < stitcher.shape[0]:
+        n = min(heights[len(bands) % len(heights)], stitcher.shape[0] - first)
+        bands.append(stitcher.rows(first, n))
+        first += n
+    np.testing.assert_allclose(np.vstack(bands), whole, rtol=0, atol=1e-12)
+
+
+def test_many_patches_at_once():
+    """More patches in one band than are handled in one go give the map all the same."""
+    heatmap = np.random.default_rng(4).random((16, 900)).astype(np.float32)
+    grid, patches = cut(heatmap, side=4, stride=2)
+    assert len(grid) > 2000
+    found = Stitcher(grid, patches, size_px=(900, 16), scale=1.0).rows(0, 16)
+    np.testing.assert_allclose(found, heatmap, atol=1e-6)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    map_side=st.sampled_from([1, 3]),
+    scale=st.sampled_from([1.0, 2.0, 2.6]),
+    n_rows=st.integers(1, 60),
+    seed=st.integers(0, 999),
+)
+def test_a_heatmap_of_a_store_skips_patches_without_a_score(
+    tmp_path_factory, *, map_side, scale, n_rows, seed
+):
+    """Read from disk, with NaN for patches that lack: the heatmap of the patches there are."""
+    rng = np.random.default_rng(seed)
+    places = [(r, c) for r in range(9) for c in range(7)]
+    grid = grid_of(places, patch_px=16, stride_px=7, scale=1.5)
+    patches = rng.random((len(places), map_side, map_side)).astype(np.float32)
+    known = np.flatnonzero(rng.random(len(places)) < 0.6)
+    path = tmp_path_factory.mktemp("scores") / "a.zarr"
+    write_scores(path, [(known, {"probability": patches[known]})], grid, origin={})
+    scores = open_scores(path)
+    stored = Stitcher(scores.grid, scores.probability, size_px=(80, 110), scale=scale)
+    only = Stitcher(grid.subset(known), patches[known], size_px=(80, 110), scale=scale)
+    expected = encode(only.rows(0, only.shape[0]))
+    np.testing.assert_array_equal(in_bands(stored.encoded_rows, stored.shape[0], n_rows), expected)
+
+
+def test_only_the_patches_of_a_band_are_read():
+    """A band asks for no patch that lies outside it."""
+    grid, patches = cut(np.zeros((800, 40), np.float32), side=8, stride=4)
+    asked = []
+
+    class Stored:
+        shape = patches.shape
+
+        def __getitem__(self, part: slice) -> np.ndarray:
+            asked.append(part)
+            return patches[part]
+
+    Stitcher(grid, Stored(), size_px=(40, 800), scale=1.0).rows(400, 16)
+    first, last = min(p.start for p in asked), max(p.stop for p in asked) - 1
+    assert (grid.y_px[first] + 8 > 400) & (grid.y_px[last] < 416)
+
+
+def test_every_chunk_of_a_store_is_read_once_a_band(monkeypatch):
+    """A chunk is decoded whole: nothing that is read lies in two, and no two readings in one."""
+    heatmap = np.random.default_rng(5).random((64, 40)).astype(np.float32)
+    grid, patches = cut(heatmap, side=8, stride=4)
+    stored = zarr.create_array({}, shape=patches.shape, chunks=(7, 8, 8), dtype=np.float32)
+    stored[:] = patches
+    asked, read = [], zarr.Array.__getitem__
+
+    def noted(array: zarr.Array, part: slice) -> np.ndarray:
+        asked.append((part.start // 7, (part.stop - 1) // 7))
+        return read(array, part)
+
+    monkeypatch.setattr(zarr.Array, "__getitem__", noted)
+    found = Stitcher(grid, stored, size_px=(40, 64), scale=1.0).rows(10, 20)
+    np.testing.assert_allclose(found, heatmap[10:30], atol=1e-6)
+    assert all(first == last for first, last in asked)
+    assert len(set(asked)) == len(asked) > 5
+
+
+def test_bands_are_half_as_high_as_a_patch(monkeypatch):
+    """Of large patches on a wide slide: lower bands would decode each patch many times."""
+    asked = []
+
+    def noted(stitcher: Stitcher, first_row: int, n_rows: int) -> np.ndarray:
+        asked.append((first_row, n_rows))
+        return np.zeros((n_rows, stitcher.shape[1]))
+
+    monkeypatch.setattr(Stitcher, "rows", noted)
+    grid = grid_of([(0, 0)], patch_px=1000)
+    maps = np.zeros((1, 1, 1), np.float32)
+    Stitcher(grid, maps, size_px=(3000, 1200), scale=1.0).encoded_rows(100, 900)
+    assert asked == [(100, 500), (600, 400)]
+
+
+def test_a_slide_without_scores_is_all_nan():
+    """No patch with a score: a heatmap of the slide's size without values."""
+    stitcher = Stitcher(
+        grid_of([], patch_px=8), np.empty((0, 1, 1), np.float32), size_px=(50, 30), scale=4.0
+    )
+    found = stitcher.rows(0, 8)
+    assert found.shape == (8, 13)
+    assert np.isnan(found).all()
+
+
+@pytest.mark.parametrize("stride", [8, 4, 3, 5])
+@pytest.mark.parametrize("size", [(40, 56), (41, 53), (5, 30)])
+def test_a_gaussian_window_gives_the_map_back_too(size, stride):
+    """Where all patches agree, no weighting changes what they say; at the edges either."""
+    heatmap = np.random.default_rng(0).random(size).astype(np.float32)
+    grid, patches = cut(heatmap, side=8, stride=stride)
+    stitcher = Stitcher(grid, patches, size_px=size[::-1], scale=1.0, blending="gaussian")
+    np.testing.assert_allclose(stitcher.rows(0, size[0]), heatmap, atol=1e-6)
+
+
+def test_a_gaussian_window_by_hand():
+    """Two patches of 8 px, 4 apart: each px is weighed by its distance from their centres."""
+    grid = grid_of([(0, 0), (0, 1)], patch_px=8, stride_px=4)
+    patches = np.array([0.2, 0.8], np.float32)[:, None, None]
+    stitcher = Stitcher(grid, patches, size_px=(12, 8), scale=1.0, blending="gaussian")
+    # Sigma is 1 px; px 4 is 0.5 px from the middle of the first patch, 3.5 from the other one.
+    middle = np.exp(-(0.5**2) / 2)
+    far = np.exp(-(3.5**2) / 2)
+    expected = (0.2 * middle + 0.8 * far) / (middle + far)
+    found = stitcher.rows(0, 8)
+    np.testing.assert_allclose(found[:, 4], expected, atol=1e-6)
+    np.testing.assert_allclose(found[:, 7], 1 - expected, atol=1e-6)
+    np.testing.assert_allclose(found[:, :4], 0.2, atol=1e-6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    stride=st.integers(3, 20),
+    scale=st.sampled_from([1.0, 2.0, 2.6]),
+    n_rows=st.integers(1, 40),
+    seed=st.integers(0, 999),
+)
+def test_covered_is_where_patches_lie(*, stride, scale, n_rows, seed):
+    """Px with a value are covered, scored or not; so is what only fills the last row or column."""
+    rng = np.random.default_rng(seed)
+    size_px = (int(rng.integers(30, 70)), int(rng.integers(30, 70)))
+    columns, rows = (lattice(n, patch_px=12, stride_px=stride) for n in size_px)
+    places = [(r, c) for r in range(rows) for c in range(columns) if rng.random() < 0.5]
+    grid = grid_of(places, patch_px=12, stride_px=stride)
+    stitcher = Stitcher(grid, np.ones((len(grid), 1, 1)), size_px=size_px, scale=scale)
+    blank = Stitcher(grid, np.full((len(grid), 1, 1), np.nan), size_px=size_px, scale=scale)
+    expected = ~np.isnan(stitcher.rows(0, stitcher.shape[0]))
+    centres = [(np.arange(n) + 0.5) * scale for n in stitcher.shape]
+    outside = (centres[0] >= size_px[1])[:, None] | (centres[1] >= size_px[0])
+    found = in_bands(blank.covered, stitcher.shape[0], n_rows)
+    np.testing.assert_array_equal(found, expected | outside)
+
+
+def test_a_full_grid_covers_the_slide():
+    """A lattice without gaps leaves no px bare, whatever does not divide what."""
+    for size in (30, 31, 37):
+        places = [(r, c) for r in range(6) for c in range(6)]
+        grid = grid_of(places, patch_px=8, stride_px=6)
+        maps = np.ones((len(grid), 1, 1))
+        stitcher = Stitcher(grid, maps, size_px=(size, size), scale=2.6)
+        assert stitcher.covered(0, stitcher.shape[0]).all()
+
+
+def test_encoding_by_hand():
+    """0 stands for unknown, 1 for probability 0, 255 for 1."""
+    found = encode(np.array([np.nan, 0.0, 0.5, 1.0]))
+    np.testing.assert_array_equal(found, [0, 1, 128, 255])
+    assert found.dtype == np.uint8
+
+
+@given(st.lists(st.floats(0, 1) | st.just(np.nan), min_size=1))
+def test_decoding_gives_the_probability_back(values):
+    """Encoded and decoded is within half a step, and unknown stays unknown."""
+    values = np.array(values)
+    found = decode(encode(values))
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(values))
+    np.testing.assert_allclose(found, values, rtol=0, atol=1 / 508 + 1e-6)
+
+
+def test_every_code_comes_back():
+    """Decoding and encoding again changes no heatmap."""
+    codes = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(encode(decode(codes)), codes)

@@ -1,0 +1,296 @@
+"""Scoring: every patch once, whatever the batches, the output and the gaps."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from helpers.pictures import break_tile, grid_of, noise, write_slide
+from microtome.errors import InputError
+from microtome.inference import scoring as inference
+from microtome.inference.posteriors import tumour_probability
+from microtome.inference.score_store import open_scores, write_scores
+from microtome.inference.scoring import score
+from microtome.slides.slide import Slide
+
+PIXELS = noise(160, 224)
+real = inference.read_patches
+PLACES = [(r, c) for r in range(5) for c in range(7) if (r + 2 * c) % 6]
+
+
+class Brightness(nn.Module):
+    """Logits from a patch's mean grey, so that its probability is known; counts its patches.
+
+    Parameters
+    ----------
+    side : int, optional
+        Side of the map; None gives one value a patch.
+    """
+
+    def __init__(self, side: int | None = None) -> None:
+        super().__init__()
+        self.side = side
+        self.batches: list[int] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (B, 2) or (B, 2, side, side)."""
+        assert not torch.is_grad_enabled()
+        assert not self.training
+        self.batches.append(len(images))
+        grey = images.mean(1, keepdim=True)
+        grey = nn.functional.adaptive_avg_pool2d(grey, self.side or 1)
+        logits = torch.cat([torch.zeros_like(grey), 4 * grey], dim=1)
+        return logits if self.side else logits.flatten(1)
+
+
+def expected(side: int) -> np.ndarray:
+    """Compute the probabilities of all patches from the slide's pixels."""
+    maps = []
+    for row, column in PLACES:
+        patch = PIXELS[row * 32 : row * 32 + 32, column * 32 : column * 32 + 32] / 255
+        blocks = patch.reshape(side, 32 // side, side, 32 // side, 3).mean((1, 3, 4))
+        maps.append(1 / (1 + np.exp(-4 * blocks)))
+    return np.array(maps)
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Write a slide of 7 x 5 patches of 32 px."""
+    return write_slide(tmp_path / "a.svs", PIXELS)
+
+
+def score_all(path, model: nn.Module, *, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Score the grid; give the patches' indices and their maps."""
+    with Slide(path, name="a") as slide:
+        grid = grid_of(PLACES, patch_px=32)
+        parts = list(score({"m": model}, slide, grid, batch=batch, map_um=0.5))
+    return together(parts)
+
+
+def together(parts: list) -> tuple[np.ndarray, np.ndarray]:
+    """Join the parts' indices and probabilities."""
+    index = np.concatenate([i for i, _ in parts])
+    return index, np.concatenate([maps["probability"] for _, maps in parts])
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4, 7, len(PLACES), len(PLACES) - 1, 1000])
+@pytest.mark.parametrize("side", [None, 4])
+def test_every_patch_once(path, batch, side):
+    """Any batch size scores each patch exactly once with its own probability, the last too."""
+    model = Brightness(side)
+    index, probability = score_all(path, model, batch=batch)
+    np.testing.assert_array_equal(np.sort(index), np.arange(len(PLACES)))
+    np.testing.assert_allclose(probability, expected(side or 1)[index], atol=1e-5)
+    assert probability.dtype == np.float32
+    assert sum(model.batches) == len(PLACES)
+    full, rest = divmod(len(PLACES), batch)
+    assert model.batches == [batch] * full + ([rest] if rest else [])
+
+
+def test_scores_do_not_depend_on_the_batch(path):
+    """Batch norm and dropout are those of prediction, so neighbours in a batch do not matter."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=4),
+        nn.BatchNorm2d(4),
+        nn.Dropout(0.5),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 2),
+    ).train()
+    _, alone = score_all(path, model, batch=1)
+    _, together = score_all(path, model.train(), batch=10)
+    np.testing.assert_allclose(alone, together, atol=1e-6)
+
+
+def test_scores_of_unreadable_patches_are_left_out(path, tmp_path):
+    """A broken tile costs its patches: NaN; the rest is scored, the store says how many lack."""
+    break_tile(path, row=0, column=1)  # rows 0-1, columns 2-3 of the grid
+    lost = {p for p in PLACES if p[0] in (0, 1) and p[1] in (2, 3)}
+    grid = grid_of(PLACES, patch_px=32)
+    with Slide(path, name="a") as slide:
+        write_scores(
+            tmp_path / "a.zarr",
+            score({"m": Brightness()}, slide, grid, batch=4, map_um=0.5),
+            grid,
+            origin={},
+        )
+    scores = open_scores(tmp_path / "a.zarr")
+    kept = [i for i, p in enumerate(PLACES) if p not in lost]
+    assert 0 < len(lost) == scores.attributes["unreadable_patches"]
+    np.testing.assert_allclose(scores.probability[:][kept], expected(1)[kept], atol=1e-5)
+    assert np.isnan(scores.probability[:]).sum() == len(lost)
+    np.testing.assert_array_equal(scores.grid.column, [column for _, column in PLACES])
+
+
+@pytest.mark.parametrize("side", [None, 2])
+def test_a_model_that_gives_no_number_is_told_with_the_place(path, side):
+    """NaN for one patch, in one px of its map, is an error that names slide and position."""
+
+    class Broken(Brightness):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            logits = super().forward(images)
+            before = sum(self.batches) - len(images)
+            if before <= 9 < before + len(images):
+                logits[9 - before].view(2, -1)[1, -1] = torch.nan
+            return logits
+
+    row, column = PLACES[9]
+    text = f"slide a: the model gives no number for the patch at x={32 * column}, y={32 * row}"
+    with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
+        score_all(path, Broken(side), batch=4)
+
+
+def test_an_empty_grid_has_no_scores(path):
+    """No patches, no batches."""
+    with Slide(path, name="a") as slide:
+        empty = grid_of([], patch_px=32)
+        assert not list(score({"m": Brightness()}, slide, empty, batch=4, map_um=0.5))
+
+
+def test_tumour_probability_by_hand():
+    """Logits (0, ln 3) are a probability of 3/4, for a patch and for each px of a map."""
+    logits = torch.tensor([[0.0, np.log(3)], [5.0, 5.0]])
+    found = tumour_probability(logits)
+    assert found.shape == (2, 1, 1)
+    assert found.flatten().tolist() == pytest.approx([0.75, 0.5])
+    dense = logits[:, :, None, None].expand(2, 2, 3, 5).half()
+    found = tumour_probability(dense)
+    assert found.shape == (2, 3, 5)
+    assert found.dtype == torch.float32
+    assert found[0].min() == pytest.approx(0.75, abs=1e-3)
+
+
+def test_maps_are_kept_at_the_heatmaps_spacing(path):
+    """A network that gives every px is kept as means over the px of the heatmap."""
+    with Slide(path, name="a") as slide:
+        grid = grid_of(PLACES, patch_px=32)
+        parts = list(score({"m": Brightness(32)}, slide, grid, batch=5, map_um=4.0))
+    index, found = together(parts)
+    assert found.shape == (len(PLACES), 4, 4)
+    means = expected(32)[index].reshape(-1, 4, 8, 4, 8).mean((2, 4))
+    np.testing.assert_allclose(found, means, atol=1e-5)
+
+
+def test_co_centred_patches_reach_the_model(path):
+    """A model of further spacings gets all of a patch's images, its own spacing first."""
+
+    class Outer(Brightness):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            assert images.shape[1:] == (2, 3, 32, 32)
+            return super().forward(images[:, 0])
+
+    with Slide(path, name="a") as slide:
+        grid = grid_of(PLACES, patch_px=32)
+        outer = {"m": Outer()}
+        parts = list(score(outer, slide, grid, batch=4, map_um=0.5, spacings_um=(1.0,)))
+    index, probability = together(parts)
+    np.testing.assert_allclose(probability, expected(1)[index], atol=1e-5)
+    assert len(index) == len(PLACES)
+
+
+@pytest.mark.parametrize("fits", [1, 2, 3, 5])
+def test_a_batch_that_does_not_fit_is_halved(path, caplog, fits):
+    """Out of GPU memory: the same scores from fewer patches at a time, said once a halving."""
+
+    class Small(Brightness):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            if len(images) > fits:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().forward(images)
+
+    index, probability = score_all(path, Small(), batch=8)
+    np.testing.assert_allclose(probability, expected(1)[index], atol=1e-5)
+    said = [
+        r.getMessage() for r in caplog.records if "do not fit into the memory" in r.getMessage()
+    ]
+    assert len(said) == {1: 3, 2: 2, 3: 2, 5: 1}[fits]
+    assert said[0].startswith("8 patches do not fit into the memory of the GPU: going on with 4;")
+
+
+def test_not_even_one_patch_fits(path):
+    """Out of GPU memory with a single patch: an error that says what to lower."""
+
+    class Huge(Brightness):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(
+        InputError, match=r"^a single patch does not fit into the memory of the GPU"
+    ):
+        score_all(path, Huge(), batch=4)
+
+
+class Corner(nn.Module):
+    """A map that is not the same when the patch is turned: brighter px, and more to the upper left.
+
+    Parameters
+    ----------
+    strength : float
+        Of what the place adds.
+    """
+
+    def __init__(self, strength: float) -> None:
+        super().__init__()
+        self.strength = strength
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (B, 2, side, side)."""
+        grey = images.mean(1, keepdim=True)
+        ramp = torch.linspace(1, 0, grey.shape[-1])
+        logits = 2 * grey + self.strength * (ramp[:, None] + ramp)
+        return torch.cat([torch.zeros_like(logits), logits], dim=1)
+
+
+@pytest.mark.parametrize("batch", [3, None])
+def test_members_and_views_in_one_pass(path, monkeypatch, batch):
+    """Every member's mean over views, and both variances, are those of each view by itself."""
+    read = []
+    monkeypatch.setattr(inference, "read_patches", lambda *a, **k: read.append(1) or real(*a, **k))
+    grid = grid_of(PLACES, patch_px=32)
+    members = {"a": Corner(1.0), "b": Corner(3.0)}
+    with Slide(path, name="a") as slide:
+        settings = {"map_um": 0.5, "augmentations": ("rotate_90", "flip_vertical")}
+        parts = list(score(members, slide, grid, batch=batch, **settings))
+    assert read == [1]  # the slide is gone through once
+    patches = np.array([PIXELS[32 * r : 32 * r + 32, 32 * c : 32 * c + 32] for r, c in PLACES])
+    of_members, variances = [], []
+    for strength in (1.0, 3.0):
+        ramp = np.linspace(1, 0, 32)
+        place = strength * (ramp[:, None] + ramp)
+        grey = patches.mean(-1) / 255
+        # The patch as it is; turned against the clock, its map turned back; upside down likewise.
+        views = [place, np.rot90(place, -1), place[::-1]]
+        views = np.array([1 / (1 + np.exp(-(2 * grey + view))) for view in views])
+        of_members.append(views.mean(0))
+        variances.append(views.var(0))
+    wanted = {
+        "probability": np.mean(of_members, 0),
+        "aleatoric": np.mean(variances, 0),
+        "epistemic": np.var(of_members, 0),
+        "a.probability": of_members[0],
+        "b.probability": of_members[1],
+        "a.aleatoric": variances[0],
+        "b.aleatoric": variances[1],
+    }
+    index = np.concatenate([i for i, _ in parts])
+    for name, expected_ in wanted.items():
+        found = np.concatenate([maps[name] for _, maps in parts])
+        np.testing.assert_allclose(found, expected_[index], atol=1e-5, err_msg=name)
+    assert set(parts[0][1]) == set(wanted)
+
+
+def test_slide_narrower_than_a_patch(tmp_path):
+    """A slide smaller than one patch has one score, of the slide on white."""
+    pixels = noise(20, 12)
+    path = write_slide(tmp_path / "narrow.svs", pixels, downsamples=(1,))
+    with Slide(path, name="narrow") as slide:
+        model = {"m": Brightness()}
+        grid = grid_of([(0, 0)], patch_px=32)
+        _, probability = together(list(score(model, slide, grid, map_um=0.5)))
+    white = np.full((32, 32, 3), 255.0)
+    white[:20, :12] = pixels
+    grey = white.mean() / 255
+    assert probability.item() == pytest.approx(1 / (1 + np.exp(-4 * grey)), abs=1e-5)

@@ -1,0 +1,431 @@
+"""Encode once: the probabilities of window by window, whatever the grid, with less work."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from helpers.pictures import TILE_PX, break_tile, grid_of, noise, write_slide
+from microtome.errors import InputError
+from microtome.inference import shared_encoding as encode_once
+from microtome.inference.scoring import score
+from microtome.inference.shared_encoding import score_shared, shares_latents
+from microtome.networks.batch_norm_folding import folded
+from microtome.networks.histocae import HistoCAEClassifier
+from microtome.patches.grid import Grid, lattice
+from microtome.slides.slide import Slide
+
+WIDTH_PX, HEIGHT_PX = 420, 300
+# Each block of 60 px of another brightness, so that windows differ.
+PIXELS = (
+    noise(HEIGHT_PX, WIDTH_PX)
+    * np.random.default_rng(1).random((5, 7, 3)).repeat(60, axis=0).repeat(60, axis=1)
+).astype(np.uint8)
+PATCH_PX = 96
+# Regions of 208 px a side with strides of 16, of 192 with 32, of 192 with 48, of 176 with 80.
+REGION_PX = 208
+
+
+def settled(*, patch_px: int = PATCH_PX, kind: type = HistoCAEClassifier, **settings) -> nn.Module:
+    """Make a classifier as training leaves it: batch norms of any scale, sign and statistics."""
+    torch.manual_seed(0)
+    settings = {"head": "light", "downsampling": "stride", "border_latents": 2} | settings
+    model = kind(patch_px=patch_px, dropout=0.5, **settings)
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            # No channel dies: a batch norm would amplify rounding there.
+            nn.init.kaiming_normal_(layer.weight)
+            nn.init.constant_(layer.bias, 0.7)
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.uniform_(layer.weight, -0.7, 0.7)
+            nn.init.uniform_(layer.bias, -0.5, 0.5)
+            layer.momentum = None  # plain means
+    bright = torch.rand(24, 3, 1, 1)
+    with torch.no_grad():
+        for part in (bright * torch.rand(24, 3, patch_px, patch_px)).split(8):
+            model(part)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def model() -> HistoCAEClassifier:
+    """Give a classifier that shares its latents."""
+    return settled()
+
+
+def lattice_of(stride_px: int, *, scale: int = 1, holes: bool = True, patch_px: int = PATCH_PX):
+    """Lay a lattice over the whole slide, over its edges too; with holes, two of seven lack."""
+    n_columns, n_rows = (
+        lattice(n // scale, patch_px=patch_px, stride_px=stride_px) for n in (WIDTH_PX, HEIGHT_PX)
+    )
+    places = [(r, c) for r in range(n_rows) for c in range(n_columns)]
+    kept = [p for p in places if not holes or (3 * p[0] + 5 * p[1]) % 7 > 1]
+    return grid_of(kept, patch_px=patch_px, stride_px=stride_px, scale=float(scale))
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """Write the slide."""
+    return write_slide(tmp_path_factory.mktemp("slide") / "a.svs", PIXELS, downsamples=(1,))
+
+
+def shared(path, model: nn.Module, grid: Grid, **settings) -> tuple[np.ndarray, np.ndarray]:
+    """Score a grid; give the windows' indices and probabilities."""
+    settings = {"region_px": REGION_PX} | settings
+    with Slide(path, name="a") as slide:
+        parts = list(score_shared(model, slide, grid, **settings))
+    for _, maps in parts:
+        assert maps.keys() == {"probability"}
+        assert maps["probability"].dtype == np.float32
+    index = np.concatenate([i for i, _ in parts])
+    return index, np.concatenate([maps["probability"] for _, maps in parts])
+
+
+def one_by_one(model: nn.Module, grid: Grid, pixels: np.ndarray = PIXELS) -> np.ndarray:
+    """Put each window through the whole network, cut from the picture on white."""
+    padded = np.pad(pixels, ((0, 512), (0, 512), (0, 0)), constant_values=255)
+    side = grid.patch_px
+    corners = zip(grid.row * grid.stride_px, grid.column * grid.stride_px, strict=True)
+    windows = np.stack([padded[y : y + side, x : x + side] for y, x in corners])
+    images = torch.from_numpy(windows).movedim(-1, 1).float() / 255
+    with torch.inference_mode():
+        logits = torch.cat([model(part) for part in images.split(16)])
+    return logits.double().softmax(dim=1)[:, 1].numpy()[:, None, None]
+
+
+def require_equal(found: tuple[np.ndarray, np.ndarray], expected: np.ndarray) -> None:
+    """Every window once, with its own probability; and they do differ."""
+    index, probability = found
+    np.testing.assert_array_equal(np.sort(index), np.arange(len(expected)))
+    np.testing.assert_allclose(probability, expected[index], rtol=0, atol=1e-6)
+    assert len(expected) < 3 or expected.std() > 3e-3
+
+
+@pytest.fixture
+def reads(monkeypatch) -> list[Grid]:
+    """Note which grids are read."""
+    noted = []
+    read = encode_once.read_patches
+
+    def noting(slide: Slide, grid: Grid, **settings):
+        noted.append(grid)
+        return read(slide, grid, **settings)
+
+    monkeypatch.setattr(encode_once, "read_patches", noting)
+    return noted
+
+
+@pytest.mark.parametrize("stride_px", [16, 32, 48, 80])
+@pytest.mark.parametrize("downsampling", ["stride", "max-pool"])
+def test_equal_to_window_by_window(path, stride_px, downsampling):
+    """With holes and over the edges: each window has the probability that it has alone."""
+    model = settled(downsampling=downsampling)
+    grid = lattice_of(stride_px)
+    require_equal(shared(path, model, grid), one_by_one(model, grid))
+
+
+def test_equal_with_the_papers_head(path):
+    """Dense layers over all latents: a latent px out of place would show."""
+    model = settled(head="paper")
+    grid = lattice_of(48)
+    require_equal(shared(path, model, grid), one_by_one(model, grid))
+
+
+@pytest.mark.parametrize("region_px", [50, 96, 128, 207, 208, 300, 2048])
+def test_equal_for_regions_of_any_size(path, model, region_px):
+    """From less than a window to more than the slide."""
+    grid = lattice_of(16, holes=False)
+    require_equal(shared(path, model, grid, region_px=region_px), one_by_one(model, grid))
+
+
+def test_the_head_takes_windows_in_parts(path, model, monkeypatch):
+    """So that copies of latents stay few; each window keeps its own logits."""
+    monkeypatch.setattr(encode_once, "_HEAD_WINDOWS", 10)
+    grid = lattice_of(32)
+    require_equal(shared(path, model, grid), one_by_one(model, grid))
+
+
+def test_batch_norms_are_folded(path, model, monkeypatch):
+    """Half of the encoder's time on a CPU."""
+    noted = []
+
+    def noting(layers: nn.Sequential) -> nn.Sequential:
+        noted.append(layers)
+        return folded(layers)
+
+    monkeypatch.setattr(encode_once, "folded", noting)
+    shared(path, model, lattice_of(80))
+    assert noted == ([] if torch.cuda.is_available() else [model.encoder])
+
+
+def test_equal_with_more_latents_dropped(path):
+    """What matters is that padding does not reach the head, not how far it stays away."""
+    model = settled(patch_px=128, border_latents=3)
+    grid = lattice_of(32, patch_px=128)
+    require_equal(shared(path, model, grid), one_by_one(model, grid))
+
+
+def test_equal_at_half_the_resolution(path, model):
+    """Patches of means of 2 x 2 px."""
+    grid = lattice_of(16, scale=2)
+    means = PIXELS.reshape(HEIGHT_PX // 2, 2, WIDTH_PX // 2, 2, 3).mean((1, 3))
+    halved = np.floor(means + 0.5).astype(np.uint8)
+    require_equal(shared(path, model, grid, region_px=144), one_by_one(model, grid, halved))
+
+
+def test_equal_where_the_slide_is_resampled(path, model, reads):
+    """Interpolated px depend on where a read begins, so windows are read as ever, one by one."""
+    grid = grid_of(
+        [(r, c) for r in range(6) for c in range(9)], patch_px=96, stride_px=16, scale=1.3
+    )
+    index, probability = shared(path, model, grid)
+    assert [len(read) for read in reads] == [0, len(grid)]
+    with Slide(path, name="a") as slide:
+        by_window = {"m": nn.Sequential(model)}  # no HistoCAE, as far as the scoring can see
+        for plain, maps in score(by_window, slide, grid, batch=7, map_um=8.0):
+            place = np.argsort(index)[plain]
+            np.testing.assert_allclose(probability[place], maps["probability"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("scale", "downsamples"),
+    [(3.0, [1.0, 2.0]), (1.5, [1.0, 1.5]), (0.5, [1.0]), (2.0, [1.0, 1.9])],
+)
+def test_only_whole_px_are_shared(scale, downsamples):
+    """Half px, of level 0 or of the level that is read, would be interpolated."""
+
+    class Levels:
+        def level_for(self, scale: float) -> int:
+            return max([i for i, d in enumerate(self.downsamples) if d <= scale], default=0)
+
+    slide = Levels()
+    slide.downsamples = downsamples
+    assert not encode_once.in_whole_px(slide, grid_of([(0, 0)], patch_px=96, scale=scale))
+    slide.downsamples = [1.0]
+    whole = grid_of([(0, 0)], patch_px=96, scale=3.0)
+    assert encode_once.in_whole_px(slide, whole)
+
+
+def test_threads_change_nothing(path, model):
+    """Reading ahead gives the same."""
+    grid = lattice_of(16)
+    require_equal(shared(path, model, grid, threads=2), one_by_one(model, grid))
+
+
+def test_what_windows_share_is_read_once(path, model, reads):
+    """A lattice without holes is read as regions, and none of its windows alone."""
+    grid = grid_of(
+        [(r, c) for r in range(8) for c in range(16)], patch_px=96, stride_px=16, scale=1.0
+    )
+    shared(path, model, grid)
+    assert [(len(read), read.patch_px, read.stride_px) for read in reads] == [
+        (2, 208, 128),
+        (0, 96, 16),
+    ]
+    np.testing.assert_array_equal(reads[0].x_px, [0, 128])
+
+
+def test_few_windows_are_read_alone(path, model, reads):
+    """A column of three windows is less to encode than the region around it; 64 windows are not."""
+    dense = [(r, c) for r in range(8) for c in range(8)]
+    column = [(r, 9) for r in range(8, 11)]
+    grid = grid_of([*dense, *column], patch_px=96, stride_px=16)
+    require_equal(shared(path, model, grid), one_by_one(model, grid))
+    assert [len(read) for read in reads] == [1, 3]
+    np.testing.assert_array_equal(reads[1].column, [9, 9, 9])
+
+
+def test_one_column_of_tissue(path, model):
+    """A single column is scored like any other grid."""
+    grid = grid_of([(r, 5) for r in range(12)], patch_px=96, stride_px=16)
+    require_equal(shared(path, model, grid), one_by_one(model, grid))
+
+
+def test_a_slide_smaller_than_a_window(tmp_path, model):
+    """What hangs over is white."""
+    pixels = noise(50, 70)
+    path = write_slide(tmp_path / "a.svs", pixels, downsamples=(1,))
+    grid = grid_of([(0, 0)], patch_px=96, stride_px=16)
+    require_equal(shared(path, model, grid), one_by_one(model, grid, pixels))
+
+
+def test_an_empty_grid_has_no_scores(path, model):
+    """No windows, no regions."""
+    with Slide(path, name="a") as slide:
+        assert not list(score_shared(model, slide, grid_of([], patch_px=96, stride_px=16)))
+
+
+def test_a_broken_tile_costs_only_its_windows(tmp_path, model):
+    """A region that cannot be read is read window by window."""
+    path = write_slide(tmp_path / "a.svs", PIXELS, downsamples=(1,))
+    break_tile(path, row=1, column=2)
+    grid = lattice_of(16, holes=False)
+    x, y = grid.x_px, grid.y_px
+    lost = (x < 3 * TILE_PX) & (x + 96 > 2 * TILE_PX) & (y < 2 * TILE_PX) & (y + 96 > TILE_PX)
+    index, probability = shared(path, model, grid)
+    np.testing.assert_array_equal(np.sort(index), np.flatnonzero(~lost))
+    expected = one_by_one(model, grid)[index]
+    np.testing.assert_allclose(probability, expected, rtol=0, atol=1e-6)
+
+
+def test_progress_is_told(path, model, caplog, monkeypatch):
+    """Now and then how many are done, and at the end how many could not be read."""
+    monkeypatch.setattr(encode_once, "_LOG_EVERY", 100)
+    grid = lattice_of(16)
+    with caplog.at_level("INFO"):
+        shared(path, model, grid)
+    said = [record.getMessage() for record in caplog.records]
+    assert said[-1] == f"{len(grid)} patches scored, 0 unreadable"
+    assert re.fullmatch(rf"1\d\d of {len(grid)} patches scored", said[0])
+
+
+def test_the_maps_name_is_the_callers(path, model):
+    """A member of an ensemble has its own."""
+    with Slide(path, name="a") as slide:
+        grid = lattice_of(80)
+        for index, maps in score_shared(model, slide, grid, name="m.probability"):
+            assert maps["m.probability"].shape == (len(index), 1, 1)
+
+
+class Interrupted(HistoCAEClassifier):
+    """Gives no number for one window: the one that comes after so many."""
+
+    def __init__(self, **settings) -> None:
+        super().__init__(**settings)
+        self.before = np.inf
+
+    def classify(self, latents: torch.Tensor) -> torch.Tensor:
+        """Logits (B, 2)."""
+        logits = super().classify(latents)
+        if 0 <= self.before < len(logits):
+            logits[int(self.before), 1] = torch.nan
+        self.before -= len(logits)
+        return logits
+
+
+@pytest.mark.parametrize("before", [0, 70, -1])
+def test_a_window_without_a_number_is_told_with_its_place(path, before):
+    """The first window, one of a later region, and one of those that are read alone."""
+    model = settled(kind=Interrupted)
+    grid = lattice_of(16)
+    index, _ = shared(path, model, grid)
+    i = index[before]
+    model.before = before % len(grid)
+    text = (
+        f"slide a: the model gives no number for the patch at x={16 * grid.column[i]},"
+        f" y={16 * grid.row[i]}"
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
+        shared(path, model, grid)
+
+
+class Limit(nn.Module):
+    """Runs out of memory for more images than so many."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Pass them on."""
+        if len(images) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return images
+
+
+def limited(most: int) -> HistoCAEClassifier:
+    """Make a classifier whose encoder takes at most so many images."""
+    model = settled()
+    model.encoder = nn.Sequential(Limit(most), *model.encoder)
+    return model
+
+
+def test_fewer_regions_at_a_time_where_memory_ends(path, model, caplog):
+    """Two regions of 176 px are tried, then one."""
+    grid = lattice_of(80, holes=False)
+    found = shared(path, limited(1), grid, region_px=255)
+    require_equal(found, one_by_one(model, grid))
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0].startswith("2 regions do not fit into the memory of the GPU: going on with 1;")
+
+
+def test_fewer_windows_at_a_time_where_memory_ends(path, model, caplog):
+    """Single windows are halved down likewise."""
+    grid = grid_of([(0, 5 * c) for c in range(6)], patch_px=96, stride_px=16)
+    found = shared(path, limited(1), grid, region_px=255)
+    require_equal(found, one_by_one(model, grid))
+    said = [record.getMessage().partition(";")[0] for record in caplog.records]
+    assert said == [
+        "7 patches do not fit into the memory of the GPU: going on with 3",
+        "3 patches do not fit into the memory of the GPU: going on with 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("places", "text"),
+    [
+        ([(r, c) for r in range(8) for c in range(8)], "region .* lower region_px"),
+        ([(0, 0)], "patch .* lower patch_px of the model"),
+    ],
+)
+def test_not_even_one_fits(path, places, text):
+    """Out of memory with a single one: an error that says what to lower."""
+    what, _, key = text.partition(" .* ")
+    grid = grid_of(places, patch_px=96, stride_px=16)
+    with pytest.raises(
+        InputError, match=rf"^a single {what} does not fit into the memory of the GPU; {key}$"
+    ):
+        shared(path, limited(0), grid)
+
+
+@pytest.mark.parametrize("border_latents", [0, 1])
+def test_needs_latents_that_padding_does_not_reach(border_latents):
+    """With fewer dropped than padding reaches, a window's latents depend on where it is cut."""
+    model = settled(border_latents=border_latents)
+    assert not shares_latents(model, lattice_of(16))
+
+
+@pytest.mark.parametrize(
+    ("patch_px", "stride_px", "expected"),
+    [
+        (96, 16, True),
+        (96, 80, True),
+        (96, 96, False),
+        (96, 112, False),
+        (96, 24, False),
+        (96, 8, False),
+        (104, 16, False),
+    ],
+)
+def test_needs_whole_latents_and_overlap(model, patch_px, stride_px, expected):
+    """Windows overlap, and lie on latent px."""
+    assert shares_latents(model, grid_of([(0, 0)], patch_px=patch_px, stride_px=stride_px)) is (
+        expected
+    )
+
+
+def test_other_networks_share_nothing():
+    """Only a HistoCAE has such latents."""
+    assert not shares_latents(nn.Linear(1, 1), lattice_of(16))
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_compiled_encoder_is_asked_for_one_shape(path, model, monkeypatch, most):
+    """Whatever is left over at the end, regions come to it in batches of one size."""
+    shapes = []
+
+    def compiled(network: nn.Module, **_: object):
+        def run(images: torch.Tensor) -> torch.Tensor:
+            shapes.append(tuple(images.shape))
+            return network(images)
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    # Three regions.
+    grid = grid_of([(r, c) for r in range(2) for c in range(6)], patch_px=96, stride_px=80)
+    found = shared(path, model, grid, region_px={1: 176, 2: 255}[most], compiled=True)
+    require_equal(found, one_by_one(model, grid))
+    assert set(shapes) == {(most, 3, 176, 176)}

@@ -1,0 +1,85 @@
+"""Compiling: the same results, one shape, and no harm where it cannot be done."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from microtome.networks.compiling import compiled_for
+
+
+class Counting:
+    """Stands for torch.compile: notes the shapes that the compiled network is asked for."""
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __call__(self, network: nn.Module, *, dynamic: bool) -> object:
+        """Compile nothing."""
+        assert dynamic is False
+
+        def run(images: torch.Tensor) -> torch.Tensor:
+            assert torch.is_inference_mode_enabled()
+            self.shapes.append(tuple(images.shape))
+            return network(images)
+
+        return run
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_a_smaller_batch_is_filled_up(monkeypatch, n):
+    """Every batch is computed in the one shape; only its own results come back."""
+    counting = Counting()
+    monkeypatch.setattr(torch, "compile", counting)
+    network = nn.Conv2d(3, 2, 3)
+    run = compiled_for(network, torch.zeros(4, 3, 8, 8))
+    images = torch.rand(n, 3, 8, 8)
+    with torch.inference_mode():
+        torch.testing.assert_close(run(images), network(images))
+    assert counting.shapes == [(4, 3, 8, 8)] * 2
+
+
+def test_where_nothing_can_be_compiled_the_network_stays(monkeypatch, caplog):
+    """Without a compiler scoring is slower, and the log says why."""
+
+    def fails(network: nn.Module, **_: object) -> object:
+        def run(images: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("No working C++ compiler found\nlong story")
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", fails)
+    network = nn.Flatten()
+    assert compiled_for(network, torch.zeros(1, 2)) is network
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "torch.compile fails, going on without: No working C++ compiler found"
+    )
+
+
+def test_out_of_memory_is_not_hidden(monkeypatch):
+    """It is for the caller to try again with less."""
+
+    def fails(network: nn.Module, **_: object) -> object:
+        def run(images: torch.Tensor) -> torch.Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", fails)
+    with pytest.raises(torch.OutOfMemoryError):
+        compiled_for(nn.Flatten(), torch.zeros(1, 2))
+
+
+def test_what_is_compiled_gives_the_same(monkeypatch):
+    """The real thing on a small network, but for the C++ compiler, which takes 20 s."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4)).eval()
+    images = torch.rand(2, 3, 16, 16)
+    run = compiled_for(network, images)
+    with torch.inference_mode():
+        expected = network(images)
+        torch.testing.assert_close(run(images), expected, rtol=0, atol=1e-6)
+        torch.testing.assert_close(run(images[:1]), expected[:1], rtol=0, atol=1e-6)

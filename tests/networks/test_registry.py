@@ -1,0 +1,270 @@
+"""Weights on disk: what goes out comes back, and nothing else is let in."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from helpers.pictures import stained, write_store
+from microtome.errors import InputError
+from microtome.networks.colour import ColourModel, colour_features
+from microtome.networks.devices import to_images
+from microtome.networks.histocae import HistoCAE
+from microtome.networks.registry import build_model, load_autoencoder, load_model, save_weights
+from microtome.training.batches import PatchData
+from microtome.training.colour_baseline import fit_colour
+
+HISTOCAE = {
+    "kind": "histocae",
+    "spacing_um": 1.0,
+    "patch_px": 32,
+    "downsampling": "stride",
+    "head": "light",
+    "dropout": 0.7,
+    "seed": 1,
+}
+COLOUR = {"kind": "colour", "spacing_um": 1.0, "patch_px": 32}
+
+
+def save(folder, entry: dict = COLOUR, *, seed: int = 4):
+    """Save a model with random weights; give it and its file."""
+    model = build_model(entry, seed=seed).eval()
+    path = folder / "weights.safetensors"
+    save_weights(path, model, name="m", entry=entry, training={"patches": 3, "code": "abc"})
+    return model, path
+
+
+def refused(path, entry: dict = COLOUR) -> str:
+    """Load what cannot be loaded; give the line that says why."""
+    with pytest.raises(InputError) as caught:
+        load_model(path, name="m", entry=entry)
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+MR = {
+    "kind": "mr_histocae",
+    "spacing_um": 0.5,
+    "further_spacings_um": [1.0],
+    "patch_px": 32,
+    "downsampling": "stride",
+    "dropout": 0.7,
+    "seed": 1,
+}
+SEGMENTER = {
+    "kind": "segmenter",
+    "architecture": "mobile_unet",
+    "spacing_um": 1.0,
+    "patch_px": 32,
+    "pretrained": "none",
+    "seed": 1,
+}
+
+
+@pytest.mark.parametrize("entry", [HISTOCAE, {**HISTOCAE, "head": "paper"}, COLOUR, MR, SEGMENTER])
+def test_round_trip(tmp_path, entry):
+    """A saved model gives the same logits when it is loaded, and is ready to predict."""
+    model, path = save(tmp_path, entry)
+    loaded = load_model(path, name="m", entry=entry)
+    images = torch.rand(2, 3, 32, 32)
+    if entry is MR:
+        images = torch.stack([images, images.flip(0)], dim=1)
+    with torch.no_grad():
+        assert torch.equal(loaded(images), model(images))
+    assert not loaded.training
+
+
+def test_the_card_says_what_the_weights_are(tmp_path):
+    """Beside the weights: name, settings, size, training data, code and versions."""
+    model, _ = save(tmp_path, HISTOCAE)
+    card = json.loads((tmp_path / "weights.json").read_text())
+    assert (card["name"], card["entry"]) == ("m", HISTOCAE)
+    assert card["parameters"] == sum(len(p.flatten()) for p in model.parameters())
+    assert card["training"] == {"patches": 3, "code": "abc"}
+    assert set(card["versions"]) == {"microtome", "python", "torch"}
+    assert card["versions"]["torch"] == torch.__version__
+
+
+def test_same_model_same_bytes(tmp_path):
+    """Saving twice gives the same files."""
+    for name in ("a", "b"):
+        save(tmp_path / name, HISTOCAE)
+    for name in ("weights.safetensors", "weights.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_random_weights_follow_from_the_seed():
+    """The same seed gives the same start, whatever was drawn before, and disturbs nothing."""
+    torch.manual_seed(0)
+    first = build_model(HISTOCAE, seed=1).state_dict()
+    drawn = torch.rand(1)
+    torch.manual_seed(0)
+    assert torch.equal(torch.rand(1), drawn)
+    second = build_model(HISTOCAE, seed=1).state_dict()
+    other = build_model(HISTOCAE, seed=2).state_dict()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert not torch.equal(first["encoder.0.weight"], other["encoder.0.weight"])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("spacing_um", 0.5), ("patch_px", 64), ("head", "paper"), ("downsampling", "max-pool")],
+)
+def test_weights_of_other_settings(tmp_path, key, value):
+    """Weights trained at another spacing, patch size or head are refused with both values."""
+    _, path = save(tmp_path, HISTOCAE)
+    assert refused(path, {**HISTOCAE, key: value}) == (
+        f"models.m: weights {path} are of {key} {HISTOCAE[key]}; the entry says {key} {value}"
+    )
+
+
+def test_weights_of_another_border(tmp_path):
+    """A head that was trained on other latents is refused, though its weights would fit."""
+    entry = {**HISTOCAE, "patch_px": 96, "border_latents": 2}
+    model, path = save(tmp_path, entry)
+    assert load_model(path, name="m", entry=entry).border_latents == model.border_latents == 2
+    assert refused(path, {**HISTOCAE, "patch_px": 96}) == (
+        f"models.m: weights {path} are of border_latents 2; the entry says border_latents None"
+    )
+
+
+def test_weights_of_other_further_spacings(tmp_path):
+    """Co-centred patches of other spacings make another model."""
+    _, path = save(tmp_path, MR)
+    assert refused(path, {**MR, "further_spacings_um": [2.0]}) == (
+        f"models.m: weights {path} are of further_spacings_um [1.0]; the entry says"
+        " further_spacings_um [2.0]"
+    )
+
+
+def test_trained_weights_need_none_to_start_from(tmp_path):
+    """Where trained weights follow, those that training began with need not be there any more."""
+    model, path = save(tmp_path, SEGMENTER)
+    loaded = load_model(path, name="m", entry={**SEGMENTER, "pretrained": "gone.safetensors"})
+    for name, value in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value)
+
+
+def test_weights_of_another_kind(tmp_path):
+    """Weights of another kind are refused with both kinds."""
+    _, path = save(tmp_path, COLOUR)
+    assert refused(path, HISTOCAE) == (
+        f"models.m: weights {path} are of kind colour, head None, downsampling None; the entry says"
+        " kind histocae, head light, downsampling stride"
+    )
+
+
+def test_settings_of_training_may_differ(tmp_path):
+    """Dropout, seed and rates do not change what weights mean."""
+    _, path = save(tmp_path, HISTOCAE)
+    load_model(path, name="m", entry={**HISTOCAE, "dropout": 0.1, "seed": 9, "weights": str(path)})
+
+
+def test_weights_that_do_not_fit(tmp_path):
+    """A card that lies about its weights is found out."""
+    _, path = save(tmp_path, COLOUR)
+    card = json.loads((tmp_path / "weights.json").read_text())
+    (tmp_path / "weights.json").write_text(json.dumps({**card, "entry": HISTOCAE}))
+    assert refused(path, HISTOCAE).startswith(f"models.m: weights {path} do not fit the network: ")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
+def test_a_truncated_file(tmp_path, share):
+    """A copy that stopped early is refused."""
+    _, path = save(tmp_path, HISTOCAE)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    line = refused(path, HISTOCAE)
+    assert line.startswith(f"weights {path}: are no whole safetensors file (")
+    assert line.endswith("are refused because loading them can run code")
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_a_pickle_is_refused_and_not_run(tmp_path, suffix):
+    """Pickled weights are not opened, under their own name or a false one."""
+    marker = tmp_path / "ran"
+
+    class Trap:
+        def __reduce__(self):
+            return (type(tmp_path).touch, (marker,))
+
+    _, path = save(tmp_path)
+    path.unlink()
+    path = path.with_suffix(suffix)
+    torch.save({"linear.weight": Trap()}, path)
+    assert "pickled weights (.pt, .pth) are refused" in refused(path)
+    assert not marker.exists()
+
+
+def test_missing_weights(tmp_path):
+    """A file that is not there is named."""
+    _, path = save(tmp_path)
+    path.unlink()
+    assert refused(path).startswith(f"weights {path}: are no whole safetensors file (")
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "3", "{}", '{"entry": null}'])
+def test_no_card(tmp_path, text):
+    """Without a JSON that says what they are, weights are refused."""
+    _, path = save(tmp_path)
+    (tmp_path / "weights.json").unlink()
+    if text is not None:
+        (tmp_path / "weights.json").write_text(text)
+    assert refused(path) == (
+        f"models.m: weights {path} need weights.json beside them, which says what they are"
+    )
+
+
+def test_an_autoencoder_comes_back(tmp_path):
+    """Its weights fit the entry they were trained for, and no other's."""
+    torch.manual_seed(3)
+    cae = HistoCAE(downsampling="stride").eval()
+    path = tmp_path / "cae_1um.safetensors"
+    save_weights(path, cae, name="m", entry=HISTOCAE, training={})
+    images = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        found = load_autoencoder(path, name="m", entry=HISTOCAE)(images)
+        assert torch.equal(found, cae(images))
+    with pytest.raises(InputError, match=r"of spacing_um 1\.0; the entry says spacing_um 2\.0$"):
+        load_autoencoder(path, name="m", entry={**HISTOCAE, "spacing_um": 2.0})
+
+
+def test_colour_features_by_hand():
+    """Mean and spread of a patch half 0, half 1 in red, all 0.2 in green, a ramp in blue."""
+    image = torch.zeros(1, 3, 2, 2)
+    image[0, 0] = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
+    image[0, 1] = 0.2
+    image[0, 2] = torch.tensor([[0.0, 0.1], [0.2, 0.3]])
+    expected = [0.5, 0.2, 0.15, 0.5, 0.0, np.std([0, 0.1, 0.2, 0.3])]
+    assert colour_features(image)[0].tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_colour_baseline_is_the_pipeline_of_scikit_learn(tmp_path):
+    """Folding the scaler into the layer changes no probability, on patches of other slides too."""
+    labels = [0] * 15 + [1] * 5 + [-1] * 2
+    pixels = stained(labels)
+    pixels[3], pixels[17] = pixels[17].copy(), pixels[3].copy()  # not quite separable
+    path = write_store(tmp_path / "a.zarr", pixels, labels)
+    model = fit_colour(PatchData([path], labelled=True))
+
+    def features(patches: np.ndarray) -> np.ndarray:
+        values = patches.reshape(len(patches), -1, 3) / 255
+        return np.hstack([values.mean(1), values.std(1)])
+
+    pipeline = make_pipeline(
+        StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000)
+    ).fit(features(pixels[:20]), labels[:20])
+    others = np.concatenate([pixels, stained([0, 1, 1], seed=9)])
+    with torch.no_grad():
+        found = model(to_images(others)).softmax(dim=1).numpy()
+    np.testing.assert_allclose(found, pipeline.predict_proba(features(others)), atol=1e-3)
+
+
+def test_colour_model_gives_two_logits():
+    """It meets the contract of every model."""
+    assert ColourModel()(torch.rand(5, 3, 32, 32)).shape == (5, 2)

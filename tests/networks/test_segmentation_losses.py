@@ -1,0 +1,238 @@
+"""Dice and hybrid losses by hand, and what a segmenter's training minimizes."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.metrics import f1_score, log_loss
+from torch import nn
+
+from microtome.errors import InputError
+from microtome.networks.segmentation_losses import LOSSES, dice_loss, hybrid_loss, tumour_dice_loss
+from microtome.training import kinds as model_training
+from microtome.training.objectives import segmentation
+
+TRUTH = torch.tensor([[[1, 0], [1, 0]]], dtype=torch.uint8)
+P = torch.tensor([[[0.8, 0.4], [0.6, 0.2]]])
+# 2 * (.8 + .6) / (.64 + .16 + .36 + .04 + 2)
+TUMOUR = 1 - 2.8 / 3.2
+# 2 * (.6 + .8) / (.04 + .36 + .16 + .64 + 2)
+OTHER = 1 - 2.8 / 3.2
+CROSS_ENTROPY = -(math.log(0.8) + math.log(0.6) + math.log(0.6) + math.log(0.8)) / 4
+
+
+def logits_of(probability: torch.Tensor) -> torch.Tensor:
+    """Two-class logits (B, 2, H, W) of probabilities (B, H, W) of tumour, shifted by 3."""
+    return torch.stack([1 - probability, probability], dim=1).log() + 3
+
+
+def test_dice_loss_by_hand():
+    """Squares below, products above, both summed over the map."""
+    assert dice_loss(P, TRUTH).item() == pytest.approx(TUMOUR, abs=1e-6)
+
+
+def test_dice_loss_counts_the_batch_as_one_heap():
+    """A patch with little tumour weighs little: sums are of all px, no mean of patches."""
+    p = torch.tensor([[[1.0, 1, 1, 0.5]], [[0.5, 0, 0, 0]]])
+    g = torch.tensor([[[1, 1, 1, 0]], [[1, 0, 0, 0]]])
+    assert dice_loss(p, g).item() == pytest.approx(1 - 2 * 3.5 / (3.5 + 4), abs=1e-6)
+
+
+def test_dice_loss_gradient_by_hand():
+    """Of one tumour px at 1/2 the slope is -(2 (p^2 + 1) - 4 p^2) / (p^2 + 1)^2 = -0.96."""
+    p = torch.full((1, 1, 1), 0.5, requires_grad=True)
+    dice_loss(p, torch.ones(1, 1, 1)).backward()
+    assert p.grad.item() == pytest.approx(-0.96, abs=1e-5)
+
+
+def test_dice_loss_of_nothing():
+    """Nothing to find and nothing found costs nothing; the gradient is a number."""
+    p = torch.zeros(1, 2, 2, requires_grad=True)
+    loss = dice_loss(p, torch.zeros(1, 2, 2))
+    loss.backward()
+    assert loss.item() == 0
+    assert p.grad.eq(0).all()
+
+
+@pytest.mark.parametrize(("found", "there"), [(1, 0), (0, 1)])
+def test_dice_loss_of_one_side_alone(found, there):
+    """Tumour that is not there, or is not found, is the whole loss."""
+    loss = dice_loss(torch.full((1, 2, 2), float(found)), torch.full((1, 2, 2), there))
+    assert loss.item() == pytest.approx(1, abs=1e-6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    p=arrays(np.float32, (2, 3, 4), elements=st.floats(0, 1, width=32)),
+    g=arrays(np.uint8, (2, 3, 4), elements=st.integers(0, 1)),
+)
+def test_dice_loss_stays_within_0_and_1(p, g):
+    """Whatever is found, and it is 0 for the truth itself."""
+    assert -1e-6 <= dice_loss(torch.from_numpy(p), torch.from_numpy(g)).item() <= 1
+    truth = torch.from_numpy(g)
+    assert dice_loss(truth.float(), truth).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_tumour_dice_is_of_the_second_class():
+    """Softmax first; the odds of background do not count."""
+    p = torch.tensor([[[0.9, 0.5], [0.5, 0.3]]])
+    expected = 1 - 2 * 1.4 / (0.81 + 0.25 + 0.25 + 0.09 + 2)
+    assert tumour_dice_loss(logits_of(p), TRUTH).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_hybrid_by_hand():
+    """Half the mean cross-entropy and a quarter of each class's Dice loss."""
+    expected = 0.5 * CROSS_ENTROPY + 0.25 * TUMOUR + 0.25 * OTHER
+    assert hybrid_loss(logits_of(P), TRUTH).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_hybrid_counts_both_classes():
+    """Of a truth with one tumour px in four the two Dice losses differ."""
+    p = torch.tensor([[[0.5, 0.1], [0.1, 0.1]]])
+    g = torch.tensor([[[1, 0], [0, 0]]])
+    tumour = 1 - 2 * 0.5 / (0.25 + 0.03 + 1)
+    other = 1 - 2 * 2.7 / (0.25 + 3 * 0.81 + 3)
+    entropy = log_loss(g.flatten(), p.flatten().double().numpy())
+    expected = 0.5 * entropy + 0.25 * (tumour + other)
+    assert hybrid_loss(logits_of(p), g).item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_perfect_prediction_costs_nothing(name):
+    """Logits that are sure and right."""
+    sure = 100 * (TRUTH.float() - 0.5)
+    loss = LOSSES[name](torch.stack([-sure, sure], dim=1), TRUTH)
+    assert loss.item() == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("truth", [0, 1])
+@pytest.mark.parametrize("size", [0.0, 60.0, 1e4])
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradients_are_finite(name, size, truth):
+    """Also of logits that are sure, right or wrong, and of batches of one class."""
+    logits = torch.stack([torch.full((2, 4, 4), -size), torch.full((2, 4, 4), size)], dim=1)
+    logits.requires_grad_()
+    loss = LOSSES[name](logits, torch.full((2, 4, 4), truth, dtype=torch.uint8))
+    loss.backward()
+    assert loss.isfinite()
+    assert logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_logits_of_half_precision(name):
+    """They give the loss of the same logits in float32."""
+    logits = torch.randn(2, 2, 16, 16, generator=torch.Generator().manual_seed(0)).bfloat16()
+    truth = torch.randint(2, (2, 16, 16), generator=torch.Generator().manual_seed(1))
+    expected = LOSSES[name](logits.float(), truth)
+    found = LOSSES[name](logits, truth)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, expected)
+
+
+def test_dice_loss_sums_in_float32():
+    """Half precision would lose px in a sum of some thousands."""
+    p = torch.full((1, 128, 128), 0.3, dtype=torch.bfloat16)
+    exact = p[0, 0, 0].double().item()
+    found = dice_loss(p, torch.ones(1, 128, 128))
+    assert found.dtype == torch.float32
+    assert found.item() == pytest.approx(1 - 2 * exact / (exact**2 + 1), abs=1e-6)
+
+
+class Fixed(nn.Module):
+    """A network of given logits."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(logits)
+
+    def forward(self, _images):
+        """Give the same logits for all images."""
+        return self.logits
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("cross_entropy", CROSS_ENTROPY),
+        ("hybrid", 0.5 * CROSS_ENTROPY + 0.25 * (TUMOUR + OTHER)),
+        ("dice", TUMOUR),
+    ],
+)
+def test_names_of_the_losses(name, expected):
+    """The name of a loss gives the number that was worked out by hand for it."""
+    scalars = segmentation(name)(Fixed(logits_of(P)), torch.zeros(1, 3, 2, 2), TRUTH)
+    assert scalars["loss"].item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_loss_is_computed_without_autocast(monkeypatch):
+    """Whatever the network gives in mixed precision, the loss gets float32 and stays there."""
+    seen = []
+
+    def loss(logits, _truth):
+        seen.append((logits.dtype, torch.is_autocast_enabled("cpu")))
+        return logits.sum()
+
+    monkeypatch.setitem(LOSSES, "hybrid", loss)
+    model = Fixed(logits_of(P).bfloat16())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        segmentation("hybrid")(model, torch.zeros(1, 3, 2, 2), TRUTH)
+    assert seen == [(torch.float32, False)]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_objective_of_each_loss(name):
+    """Loss, share of right px and Dice of the tumour px; truths come as uint8."""
+    p = torch.tensor([[[0.8, 0.6], [0.4, 0.2]]])  # one of two tumour px found, one px too many
+    scalars = segmentation(name)(Fixed(logits_of(p)), torch.zeros(1, 3, 2, 2), TRUTH)
+    assert set(scalars) == {"loss", "accuracy", "dice"}
+    assert scalars["loss"].item() == LOSSES[name](logits_of(p), TRUTH).item()
+    assert scalars["accuracy"].item() == 0.5
+    assert scalars["dice"].item() == 0.5
+    scalars["loss"].backward()
+    assert not scalars["accuracy"].requires_grad
+    assert not scalars["dice"].requires_grad
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    p=arrays(np.bool_, (2, 4, 3)),
+    g=arrays(np.uint8, (2, 4, 3), elements=st.integers(0, 1)),
+)
+def test_dice_of_a_batch_is_the_f1_score(p, g):
+    """Of all its px together; 1 where there is no tumour, neither true nor found."""
+    logits = logits_of(torch.from_numpy(p).float() * 0.5 + 0.25)
+    found = segmentation("dice")(Fixed(logits), torch.zeros(2, 3, 4, 3), torch.from_numpy(g))
+    expected = f1_score(g.ravel(), p.ravel(), zero_division=1)
+    assert found["dice"].item() == pytest.approx(expected)
+
+
+def test_unknown_loss():
+    """It is refused with those that are."""
+    with pytest.raises(InputError, match="no loss focal; set loss to one of cross_entropy, hybrid"):
+        segmentation("focal")
+
+
+@pytest.mark.parametrize(("key", "name"), [({}, "cross_entropy"), ({"loss": "hybrid"}, "hybrid")])
+def test_loss_of_an_entry(monkeypatch, key, name):
+    """A segmenter is trained with the loss its entry names, without with cross-entropy."""
+    asked = []
+    monkeypatch.setattr(model_training, "fit", lambda _, objective, **__: asked.append(objective))
+    data = SimpleNamespace(require_both_classes=lambda _: None, identity=lambda: "patches")
+    entry = {
+        "kind": "segmenter",
+        "architecture": "mobile_unet",
+        "pretrained": "none",
+        "training": {},
+        "seed": 0,
+        **key,
+    }
+    model_training.train_model(
+        "m", entry, data, data, autoencoders=[], checkpoint="checkpoint", code="code"
+    )
+    found = asked[0](Fixed(logits_of(P)), torch.zeros(1, 3, 2, 2), TRUTH)
+    assert found["loss"].item() == LOSSES[name](logits_of(P), TRUTH).item()

@@ -1,0 +1,227 @@
+"""UNet++: nodes and heads as the equations have them, and the average of the heads."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.special import expit
+from torch import nn
+
+from microtome.networks.unet_plus_plus import UNetPlusPlus, averaged, head, node, up
+
+DEPTHS = (5, 6, 7, 8, 9)
+
+
+class Stages(nn.Module):
+    """An encoder of poolings: each stage is the one before, halved, with channels repeated."""
+
+    out_channels = (3, *DEPTHS)
+
+    def forward(self, images):
+        """Give six features of strides 1 to 32."""
+        features = [images]
+        for i, depth in enumerate(DEPTHS):
+            pooled = nn.functional.avg_pool2d(images, 2 << i)
+            features.append(pooled.repeat(1, math.ceil(depth / 3), 1, 1)[:, :depth])
+        return features
+
+
+def network(*, seed: int = 0) -> UNetPlusPlus:
+    """Build one with weights that follow from a seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return UNetPlusPlus(encoder=Stages())
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Build a network in evaluation mode."""
+    return network().eval()
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Two patches, wider than high."""
+    return torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(3))
+
+
+def test_logits_of_full_size(model, images):
+    """Two logits a pixel come out, of sides that differ."""
+    assert model(images).shape == (2, 2, 64, 96)
+
+
+def test_ten_nodes_and_four_heads(model):
+    """Every X(i, j) with j from 1 and i + j up to 4 is there once, each with its own way up."""
+    names = {f"{i}_{j}" for j in range(1, 5) for i in range(5 - j)}
+    assert len(names) == 10
+    assert set(model.nodes) == set(model.ups) == names
+    assert len(model.heads) == 4
+
+
+def test_node_by_its_layers():
+    """A node is two times convolution 3 x 3, batch norm and ReLU; the first sets the depth."""
+    layers = node(7, 4)
+    assert [type(m) for m in layers] == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU] * 2
+    convs = [m for m in layers if isinstance(m, nn.Conv2d)]
+    assert [(m.in_channels, m.out_channels) for m in convs] == [(7, 4), (4, 4)]
+    assert all(m.kernel_size == (3, 3) for m in convs)
+
+
+def test_way_up_by_hand():
+    """A transposed convolution without overlap: each pixel times the 2 x 2 weights, plus bias."""
+    module = up(1, 1)
+    with torch.no_grad():
+        module.weight.copy_(torch.tensor([[1.0, 2], [3, 4]]).reshape(1, 1, 2, 2))
+        module.bias.fill_(0.5)
+        found = module(torch.tensor([10.0, 100]).reshape(1, 1, 1, 2))
+    assert found[0, 0].tolist() == [[10.5, 20.5, 100.5, 200.5], [30.5, 40.5, 300.5, 400.5]]
+
+
+def test_head_is_not_linear():
+    """Between its two convolutions is a ReLU: what is negative there leaves the bias alone."""
+    module = head(2)
+    nn.init.constant_(module[0].weight, -1)
+    nn.init.zeros_(module[0].bias)
+    found = module(torch.rand(1, 2, 3, 3) + 0.1)
+    assert found.shape == (1, 1, 6, 6)
+    assert torch.equal(found, module[2].bias.expand(1, 1, 6, 6).reshape(1, 1, 6, 6))
+
+
+def outputs_of(model: UNetPlusPlus, images: torch.Tensor) -> list[torch.Tensor]:
+    """Write down X(0, 1) ... X(0, 4) equation by equation."""
+
+    def x(i, j, *inputs):
+        *same, below = inputs
+        enlarged = model.ups[f"{i}_{j}"](below)
+        return model.nodes[f"{i}_{j}"](torch.cat([*same, enlarged], 1))
+
+    _, x00, x10, x20, x30, x40 = model.encoder(images)
+    x01, x11, x21, x31 = x(0, 1, x00, x10), x(1, 1, x10, x20), x(2, 1, x20, x30), x(3, 1, x30, x40)
+    x02, x12, x22 = x(0, 2, x00, x01, x11), x(1, 2, x10, x11, x21), x(2, 2, x20, x21, x31)
+    x03, x13 = x(0, 3, x00, x01, x02, x12), x(1, 3, x10, x11, x12, x22)
+    return [x01, x02, x03, x(0, 4, x00, x01, x02, x03, x13)]
+
+
+def test_softmax_is_the_mean_of_the_heads(model, images):
+    """Each X(0, j) has a head; the probability of tumour is the mean of their sigmoids."""
+    with torch.no_grad():
+        heads = [out(x) for out, x in zip(model.heads, outputs_of(model, images), strict=True)]
+        expected = torch.cat([h.sigmoid() for h in heads], 1).mean(1)
+        found = model(images).softmax(1)
+    torch.testing.assert_close(found[:, 1], expected)
+    torch.testing.assert_close(found[:, 0], 1 - expected)
+
+
+def test_heads_as_they_are_called(model, images):
+    """What goes out of the four heads in a pass is what is averaged."""
+    seen = []
+    hooks = [h.register_forward_hook(lambda *args: seen.append(args[2])) for h in model.heads]
+    with torch.no_grad():
+        found = model(images).softmax(1)[:, 1]
+    for hook in hooks:
+        hook.remove()
+    assert [s.shape for s in seen] == [(2, 1, 64, 96)] * 4
+    torch.testing.assert_close(found, sum(s.sigmoid() for s in seen)[:, 0] / 4)
+
+
+@settings(max_examples=50, deadline=None)
+@given(arrays(np.float32, (3, 4), elements=st.floats(-30, 30, width=32)))
+def test_average_agrees_with_float64(logits):
+    """Probabilities and logarithms are those of the mean of sigmoids, also near 0 and 1."""
+    found = averaged([torch.from_numpy(row).reshape(1, 1, 1, 4) for row in logits])[0, :, 0]
+    wide = logits.astype(np.float64)
+    expected = np.log([expit(-wide).mean(0), expit(wide).mean(0)])
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_average_by_hand():
+    """Sigmoids of 0 and log 3 are 1/2 and 3/4; their mean is 5/8."""
+    logits = [torch.full((1, 1, 1, 1), value) for value in (0.0, math.log(3))]
+    assert averaged(logits).exp().flatten().tolist() == pytest.approx([3 / 8, 5 / 8])
+
+
+@pytest.mark.parametrize("truth", [0, 1])
+@pytest.mark.parametrize("value", [-1e4, 1e4])
+def test_saturated_heads_have_finite_gradients(value, truth):
+    """Where all heads are quite sure and wrong, the gradient is 1 in all; where right, 0."""
+    logits = [torch.full((1, 1, 1, 1), value).requires_grad_() for _ in range(4)]
+    loss = nn.functional.cross_entropy(averaged(logits), torch.full((1, 1, 1), truth))
+    loss.backward()
+    wrong = (value > 0) != truth
+    assert loss.item() == pytest.approx(1e4 if wrong else 0)
+    sign = 1 if value > 0 else -1
+    total = sum(x.grad.item() for x in logits)
+    # Of 10 000 + log 4 float32 keeps three decimals.
+    assert total == pytest.approx(sign if wrong else 0, abs=1e-3)
+
+
+def test_opposite_heads_have_finite_gradients():
+    """Heads that contradict each other with all they have give one half, and no NaN."""
+    logits = [torch.full((1, 1, 1, 1), v).requires_grad_() for v in (-1e4, 1e4)]
+    found = averaged(logits)
+    assert found.softmax(1).flatten().tolist() == [0.5, 0.5]
+    found[:, 1].sum().backward()
+    assert all(x.grad.item() == 0 for x in logits)
+
+
+def test_float32_under_autocast(model, images):
+    """In mixed precision the heads' logits are averaged in float32."""
+    seen = []
+    hook = model.heads[0].register_forward_hook(lambda *args: seen.append(args[2].dtype))
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = model(images)
+    hook.remove()
+    assert seen == [torch.bfloat16]
+    assert logits.dtype == torch.float32
+    # Rounded to bfloat16 they would be off by some 1e-3.
+    torch.testing.assert_close(logits.exp().sum(1), torch.ones(2, 64, 96), rtol=0, atol=1e-5)
+
+
+def test_every_part_is_trained(images):
+    """The gradient reaches every node, way up and head."""
+    model = network().train()
+    nn.functional.cross_entropy(model(images), torch.ones(2, 64, 96).long()).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.any(), name
+
+
+def conv(inputs: int, outputs: int) -> int:
+    """Count the weights of a convolution 3 x 3 and its batch norm."""
+    return 9 * inputs * outputs + 2 * outputs
+
+
+def test_number_of_weights_behind_efficientnet_b0():
+    """The decoder of depths 32, 64, 128, 256 has as many weights as counted by hand."""
+    encoder = nn.Module()
+    encoder.out_channels = (3, 32, 24, 40, 112, 320)
+    # Transposed convolutions: 2 x 2 weights and a bias a channel.
+    ups = (
+        (4 * 24 * 32 + 32) + (4 * 40 * 64 + 64) + (4 * 112 * 128 + 128) + (4 * 320 * 256 + 256)
+        # From nodes: three to level 0, two to level 1, one to level 2.
+        + 3 * (4 * 64 * 32 + 32) + 2 * (4 * 128 * 64 + 64) + (4 * 256 * 128 + 128)
+    )  # fmt: skip
+    first = (
+        conv(32 + 32, 32) + conv(32 + 2 * 32, 32) + conv(32 + 3 * 32, 32) + conv(32 + 4 * 32, 32)
+        + conv(24 + 64, 64) + conv(24 + 2 * 64, 64) + conv(24 + 3 * 64, 64)
+        + conv(40 + 128, 128) + conv(40 + 2 * 128, 128)
+        + conv(112 + 256, 256)
+    )  # fmt: skip
+    second = 4 * conv(32, 32) + 3 * conv(64, 64) + 2 * conv(128, 128) + conv(256, 256)
+    heads = 4 * ((4 * 32 * 16 + 16) + (16 + 1))
+    with torch.device("meta"):
+        model = UNetPlusPlus(encoder=encoder)
+    found = sum(parameter.numel() for parameter in model.parameters())
+    assert found == ups + first + second + heads == 3_438_276
+
+
+def test_weights_follow_from_the_seed():
+    """The same seed gives the same weights, another gives others."""
+    first, again, other = (network(seed=s).state_dict() for s in (0, 0, 1))
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not torch.equal(first["nodes.0_1.0.weight"], other["nodes.0_1.0.weight"])

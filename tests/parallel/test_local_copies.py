@@ -1,0 +1,444 @@
+"""Slides are copied to the node's own disk, read there, and nothing is left."""
+
+import json
+import logging
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers.pictures import grid_of, noise, write_slide
+from helpers.slide_files import write_tiled
+from microtome.errors import InputError
+from microtome.parallel.local_copies import on_scratch
+from microtome.parallel.process_start import started_at
+from microtome.patches.store_step import extract
+from microtome.slides.inspection import inspect, open_inspected
+from microtome.training.batches import Patches
+from microtome.training.open_data import data_of_rule, open_training_data, slides_of_rule
+
+HOST = platform.node()
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def slide(tmp_path):
+    """Write a slide and inspect it; give its id and what was found."""
+    path = write_slide(tmp_path / "a.svs", noise(160, 224))
+    return {"a": inspect(name="a", row={"path": str(path)}, spacing_tolerance=0.02)}
+
+
+@pytest.fixture
+def scratch(tmp_path):
+    """Give a folder that is not there yet."""
+    return tmp_path / "scratch" / "me"
+
+
+def info_of(path: Path, vendor: str) -> dict:
+    """As much as copying needs to know."""
+    return {"path": str(path), "vendor": vendor, "file_bytes": path.stat().st_size}
+
+
+def left_in(folder: Path) -> list[str]:
+    """Names of what a folder holds."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_without_a_folder_nothing_is_copied(slide):
+    """With null slides are read where they are."""
+    with on_scratch(slide, folder=None) as copies:
+        assert copies == {}
+
+
+def test_nothing_to_copy_makes_no_folder(scratch):
+    """A job that reads no slides leaves no trace."""
+    with on_scratch({}, folder=str(scratch)) as copies:
+        assert copies == {}
+    assert not scratch.exists()
+
+
+def test_the_copy_is_the_slide_and_goes(slide, scratch):
+    """It has the slide's bytes and name, in a folder of this process that others cannot read."""
+    with on_scratch(slide, folder=str(scratch)) as copies:
+        copy = Path(copies["a"])
+        own = scratch / f"microtome-{HOST}-{os.getpid()}-{started_at(os.getpid())}"
+        assert copy.relative_to(own).name == "a.svs"
+        assert own.stat().st_mode & 0o777 == 0o700
+        assert copy.read_bytes() == Path(slide["a"]["path"]).read_bytes()
+        with open_inspected(slide["a"], name="a", spacing_tolerance=0.02, read_from=copy) as opened:
+            assert opened.path == copy
+    assert left_in(scratch) == []
+
+
+def test_slides_of_one_name_do_not_meet(tmp_path, scratch):
+    """Two slides whose files have the same name in two folders are two copies."""
+    slides = {}
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / "scan.tif"
+        path.write_bytes(name.encode())
+        slides[name] = info_of(path, "tiff")
+    with on_scratch(slides, folder=str(scratch)) as copies:
+        assert {name: Path(copy).read_text() for name, copy in copies.items()} == {
+            "a": "a",
+            "b": "b",
+        }
+
+
+def test_variables_are_filled_in(slide, scratch, monkeypatch):
+    """$NAME and ${NAME} stand for what the node says."""
+    monkeypatch.setenv("NODE_DISK", str(scratch))
+    for text in ("$NODE_DISK/x", "${NODE_DISK}/x"):
+        with on_scratch(slide, folder=text) as copies:
+            assert Path(copies["a"]).is_relative_to(scratch / "x")
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_an_unset_variable(slide, monkeypatch, value):
+    """A variable that is not set, or empty, is named, and nothing is made at the root."""
+    monkeypatch.delenv("NODE_DISK", raising=False)
+    if value is not None:
+        monkeypatch.setenv("NODE_DISK", value)
+    text = rf"^config: scratch_dir: \$NODE_DISK/x: the variable NODE_DISK is not set on {HOST}; "
+    with (
+        pytest.raises(InputError, match=text),
+        on_scratch(slide, folder="$NODE_DISK/x"),
+    ):
+        pass
+
+
+def test_a_folder_that_cannot_be_made(slide, tmp_path):
+    """Below a file there is no folder: one line that names both and what to do."""
+    (tmp_path / "file").write_text("")
+    text = (
+        rf"^config: scratch_dir: {tmp_path}/file/x: the folder {tmp_path}/file/x/microtome-\S+"
+        rf" cannot be made on {HOST} \(Not a directory\); name one that can be written to, or set"
+        r" scratch_dir: null$"
+    )
+    with pytest.raises(InputError, match=text), on_scratch(slide, folder=f"{tmp_path}/file/x"):
+        pass
+
+
+@pytest.mark.parametrize("share", [1.04, 1.06])
+def test_too_little_room(slide, scratch, monkeypatch, caplog, share):
+    """Without room for the slide and 5 % it is read where it is, with a warning."""
+    is_copied = share > 1.05
+    free = int(slide["a"]["file_bytes"] * share)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**12, 0, free))
+    with on_scratch(slide, folder=str(scratch)) as copies:
+        assert bool(copies) is is_copied
+    warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert bool(warnings) is not is_copied
+    if warnings:
+        assert f"slide a: {slide['a']['path']} has {slide['a']['file_bytes']} bytes" in warnings[0]
+        assert f"only {free} left: it is read where it is" in warnings[0]
+
+
+def test_a_disk_that_becomes_full(slide, scratch, monkeypatch, caplog):
+    """Others may fill it meanwhile: the slide is read where it is, and half a copy is gone."""
+
+    def full(source, target):
+        Path(target).write_bytes(b"half")
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with on_scratch(slide, folder=str(scratch)) as copies:
+        assert copies == {}
+        assert [p.name for p in scratch.rglob("*")] == left_in(scratch)
+    assert "became full" in caplog.text
+
+
+def test_a_disk_that_breaks_is_an_error(slide, scratch, monkeypatch):
+    """What is not a lack of room is not hidden, and nothing is left."""
+
+    def broken(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(shutil, "copyfile", broken)
+    with pytest.raises(OSError, match="Input/output error"), on_scratch(slide, folder=str(scratch)):
+        pass
+    assert left_in(scratch) == []
+
+
+@pytest.mark.parametrize("change", ["date", "size", "cut copy"])
+def test_a_slide_that_changes_while_it_is_copied(slide, scratch, monkeypatch, change):
+    """A copy of two states, or one that is not whole, is never read."""
+    real = shutil.copyfile
+
+    def copyfile(source, target):
+        real(source, target)
+        if change == "date":
+            os.utime(source, ns=(1, 1))
+        elif change == "size":
+            with Path(source).open("ab") as file:
+                file.write(b"more")
+        else:
+            Path(target).write_bytes(b"half")
+
+    monkeypatch.setattr(shutil, "copyfile", copyfile)
+    text = rf"^slide a: {slide['a']['path']} has changed while it was copied; run again$"
+    with pytest.raises(InputError, match=text), on_scratch(slide, folder=str(scratch)):
+        pass
+    assert left_in(scratch) == []
+
+
+def test_a_slide_that_is_gone(slide, scratch):
+    """A file that is no longer there is one line."""
+    Path(slide["a"]["path"]).unlink()
+    with (
+        pytest.raises(InputError, match=r"^slide a: \S+a\.svs is no longer there \(No such file"),
+        on_scratch(slide, folder=str(scratch)),
+    ):
+        pass
+
+
+def test_mirax_brings_its_folder(tmp_path, scratch, monkeypatch):
+    """An .mrxs is copied with all of the folder beside it, and no other file; room is for all."""
+    path = tmp_path / "b.mrxs"
+    path.write_bytes(b"index")
+    for name in ("b/Data0.dat", "b/deep/Slidedat.ini", "c/other.dat", "b.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_bytes(name.encode() * 100)
+    slides = {"b": info_of(path, "mirax")}
+    with on_scratch(slides, folder=str(scratch)) as copies:
+        place = Path(copies["b"]).parent
+        found = {str(p.relative_to(place)): p.read_bytes() for p in place.rglob("*") if p.is_file()}
+    assert found == {
+        "b.mrxs": b"index",
+        "b/Data0.dat": b"b/Data0.dat" * 100,
+        "b/deep/Slidedat.ini": b"b/deep/Slidedat.ini" * 100,
+    }
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**12, 0, 100))
+    with on_scratch(slides, folder=str(scratch)) as copies:
+        assert copies == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_copied"),
+    [
+        (("a.dcm", "dicom"), False),
+        (("a.vms", "hamamatsu"), False),
+        (("a.NDPI", "hamamatsu"), True),
+        (("a.tif", "ventana"), True),
+        (("a.xyz", "one to come"), False),
+    ],
+)
+def test_what_may_be_many_files_stays(tmp_path, scratch, caplog, kind, is_copied):
+    """A kind of slide whose files are not known one by one is read where it is; the log says so."""
+    file, vendor = kind
+    (tmp_path / file).write_bytes(b"x")
+    with (
+        caplog.at_level(logging.INFO, logger="microtome"),
+        on_scratch({"a": info_of(tmp_path / file, vendor)}, folder=str(scratch)) as copies,
+    ):
+        assert bool(copies) is is_copied
+    assert ("more than one file: it is read where it is" in caplog.text) is not is_copied
+
+
+def test_mistakes_name_the_original(slide, scratch):
+    """What is said of the copy is said of the file that the user knows."""
+    text = rf"^slide a: {slide['a']['path']} is odd$"
+    with (
+        pytest.raises(InputError, match=text),
+        on_scratch(slide, folder=str(scratch)) as copies,
+    ):
+        raise InputError(f"slide a: {copies['a']} is odd")
+    assert left_in(scratch) == []
+
+
+def test_another_file_than_was_inspected(slide, scratch):
+    """The check of the size is made on the copy too, and names the original."""
+    info = {**slide["a"], "file_bytes": 7}
+    text = rf"^slide a: {slide['a']['path']} has another size than when it was inspected"
+    with (
+        pytest.raises(InputError, match=text),
+        on_scratch({"a": info}, folder=str(scratch)) as copies,
+        open_inspected(info, name="a", spacing_tolerance=0.02, read_from=copies["a"]),
+    ):
+        pass
+
+
+def test_what_killed_jobs_left_is_removed(slide, scratch):
+    """Folders of processes that are gone go; those of others, and of other hosts, stay."""
+    other = subprocess.Popen(["sleep", "60"])
+    try:
+        start = started_at(other.pid)
+        stays = [
+            f"microtome-{HOST}-{other.pid}-{start}",
+            "microtome-elsewhere-1-1",
+            f"microtome-{HOST}-notes",
+            "mine",
+        ]
+        goes = [f"microtome-{HOST}-{other.pid}-{start + 1}", f"microtome-{HOST}-4194399-5"]
+        for name in stays + goes:
+            (scratch / name / "0").mkdir(parents=True)
+        (scratch / f"microtome-{HOST}-4194398-5").symlink_to(scratch / "mine")
+        with on_scratch(slide, folder=str(scratch)):
+            pass
+        assert left_in(scratch) == sorted([*stays, f"microtome-{HOST}-4194398-5"])
+        assert (scratch / "mine" / "0").is_dir()
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_zombie_is_gone():
+    """A process that has ended, though nobody has asked how, has no start."""
+    process = subprocess.Popen(["true"])
+    deadline = time.monotonic() + 10
+    while started_at(process.pid) is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert started_at(process.pid) is None
+    process.wait()
+    assert started_at(os.getpid()) == started_at(os.getpid()) > 0
+
+
+STOPPED = """
+import os, sys, time
+from microtome.scratch import on_scratch
+info = {"path": sys.argv[1], "vendor": "tiff"}
+with on_scratch({"a": info}, folder=sys.argv[2]) as copies:
+    child = os.fork()
+    if not child:
+        time.sleep(60)
+    print(copies["a"], child, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def running(slide, scratch):
+    """Start a job with a forked child, both asleep with a copy; give it, copy and child."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", STOPPED, slide["a"]["path"], str(scratch)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    copy, child = process.stdout.readline().split()
+    assert Path(copy).exists()
+    yield process, Path(copy), int(child)
+    for pid in (process.pid, int(child)):
+        if started_at(pid) is not None:
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+
+
+def test_sigterm_leaves_nothing(running, scratch):
+    """A job that is told to end ends by that signal, as without scratch, and cleans up first."""
+    process, _, _ = running
+    process.terminate()
+    assert process.wait(10) == -signal.SIGTERM
+    assert left_in(scratch) == []
+
+
+def test_a_forked_child_leaves_the_folder(running):
+    """A child that is told to end does, and does not take the parent's copies with it."""
+    process, copy, child = running
+    os.kill(child, signal.SIGTERM)
+    deadline = time.monotonic() + 10
+    while started_at(child) is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert started_at(child) is None
+    assert copy.exists()
+    assert process.poll() is None
+
+
+def test_after_sigkill_the_next_job_cleans(running, slide, scratch):
+    """Nobody can clean up after kill -9 but who comes next."""
+    process, copy, child = running
+    process.kill()
+    process.wait()
+    os.kill(child, signal.SIGKILL)
+    assert copy.exists()
+    with on_scratch(slide, folder=str(scratch)):
+        assert len(left_in(scratch)) == 1
+    assert left_in(scratch) == []
+
+
+def test_sigterm_is_as_it_was_afterwards(slide, scratch):
+    """The handler is this job's only while it has a folder."""
+    with on_scratch(slide, folder=str(scratch)):
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """All files below a folder, by their path."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("codec", ["raw", "pass-through"])
+def test_patches_have_the_same_bytes(tmp_path, slide, scratch, codec, monkeypatch):
+    """A store of patches is the same with scratch, and names the original; the copy was read."""
+    if codec == "pass-through":
+        path = write_tiled(tmp_path / "b.svs", noise(160, 224), "jpeg 4:2:0", tile=(32, 32))
+        slide = {"a": inspect(name="a", row={"path": str(path)}, spacing_tolerance=0.02)}
+    (tmp_path / "a.json").write_text(json.dumps(slide["a"]))
+    grid_of([(r, c) for r in range(5) for c in range(7)], patch_px=32).save(tmp_path / "a.npz")
+    read = []
+    real = open_inspected
+
+    def opened(*arguments, **settings):
+        read.append(settings["read_from"])
+        return real(*arguments, **settings)
+
+    monkeypatch.setattr("microtome.patches.store_step.open_inspected", opened)
+    for place, folder in (("plain", None), ("copied", str(scratch))):
+        extract(
+            tmp_path / f"{place}.zarr",
+            name="a",
+            inspected=tmp_path / "a.json",
+            grid=tmp_path / "a.npz",
+            threads=1,
+            slide_settings={"spacing_tolerance": 0.02},
+            min_tissue_fraction=0.5,
+            codec=codec,
+            store_settings={"jpeg_quality": 90, "white_from": 256, "max_white_fraction": 1.0},
+            code="x",
+            scratch_dir=folder,
+        )
+    assert files_of(tmp_path / "plain.zarr") == files_of(tmp_path / "copied.zarr")
+    assert read[0] is None
+    assert str(read[1]).startswith(str(scratch))
+    assert left_in(scratch) == []
+
+
+def test_training_reads_the_copies(tmp_path, slide, scratch):
+    """Patches read in training come from the copy, and are what they were to a checkpoint."""
+    (tmp_path / "a.json").write_text(json.dumps(slide["a"]))
+    grid_of([(0, 0), (1, 2), (3, 4)], patch_px=32).save(tmp_path / "a.npz")
+    files = {"train": [f"{tmp_path}/a.npz"], "train_slides": [f"{tmp_path}/a.json"]}
+    settings = {"min_tissue_fraction": 0.5, "slide_settings": {"spacing_tolerance": 0.02}}
+    slides = slides_of_rule(files)
+    assert slides == slide
+
+    def opened(copies: dict) -> Patches:
+        data = json.loads(json.dumps(data_of_rule(files, settings, copies=copies)))
+        return open_training_data(**data["train"], labelled=False, workers=1)
+
+    plain = opened({})
+    expected = np.stack([plain[i][0].numpy() for i in range(3)])
+    with on_scratch(slides, folder=str(scratch)) as copies:
+        Path(slide["a"]["path"]).rename(tmp_path / "elsewhere.svs")
+        copied = opened(copies)
+        assert np.array_equal(expected, np.stack([copied[i][0].numpy() for i in range(3)]))
+    assert copied.identity() == plain.identity()
+
+
+def test_stored_patches_need_no_slides():
+    """A training on stores copies nothing."""
+    assert slides_of_rule({"train": ["a.zarr"], "validation": ["b.zarr"]}) == {}

@@ -1,0 +1,85 @@
+"""What runs in a process of its own can fail in any way, and that is one line."""
+
+import multiprocessing
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from microtome.errors import InputError
+from microtome.parallel.sandbox import run_isolated
+
+
+def run(work, *, timeout_s=20, extra_mb=200, **arguments):
+    """Run `work` as if it opened a slide."""
+    name = "slide a: a.svs"
+    return run_isolated(work, name=name, timeout_s=timeout_s, extra_mb=extra_mb, **arguments)
+
+
+def test_what_was_found_comes_back():
+    """The result is the function's own, with the arguments it was given."""
+    found = run(lambda *, x, y: {"sum": x + y, "levels": [[1, 2]]}, x=1, y=2)
+    assert found == {"sum": 3, "levels": [[1, 2]]}
+
+
+def test_large_results_come_back():
+    """A result larger than a pipe holds does not block."""
+    assert run(lambda: {"text": "x" * 2**22})["text"] == "x" * 2**22
+
+
+def test_an_input_error_is_passed_on():
+    """What the user did wrong is said as it was said inside."""
+
+    def work():
+        raise InputError("slide a: a.svs is cut off")
+
+    with pytest.raises(InputError, match=r"^slide a: a\.svs is cut off$"):
+        run(work)
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL, signal.SIGBUS])
+def test_a_crash(number):
+    """A process that dies is named with what killed it."""
+    text = rf"^slide a: a\.svs cannot be opened: it crashes its reader \({number.name}\)$"
+    with pytest.raises(InputError, match=text):
+        run(lambda: os.kill(os.getpid(), number))
+
+
+def test_an_exit():
+    """A library that ends the process is found out."""
+    with pytest.raises(InputError, match=r"it crashes its reader \(exit code 3\)$"):
+        run(lambda: os._exit(3))
+
+
+def test_too_much_memory():
+    """More memory than allowed is refused, not given."""
+    text = r"^slide a: a\.svs cannot be opened: it asks for more than 200 MB of memory$"
+    with pytest.raises(InputError, match=text):
+        run(lambda: {"n": np.ones(2**29, np.uint8).sum()})
+
+
+def test_enough_memory():
+    """What is allowed is given."""
+    assert run(lambda: {"n": int(np.ones(2**26, np.uint8).sum())}) == {"n": 2**26}
+
+
+def test_too_much_time():
+    """Work without an end is ended, and nothing of it goes on."""
+    start = time.monotonic()
+    with pytest.raises(InputError, match=r"^slide a: a\.svs cannot be opened: no end after 0\.5 s"):
+        run(lambda: time.sleep(60), timeout_s=0.5)
+    assert time.monotonic() - start < 10
+    assert not multiprocessing.active_children()
+
+
+def test_a_fault_of_our_own_is_seen(capfd):
+    """An error that is not the user's leaves its traceback, not only one line."""
+
+    def work():
+        raise KeyError("a fault")
+
+    with pytest.raises(InputError, match=r"it crashes its reader \(exit code 1\)$"):
+        run(work)
+    assert "KeyError: 'a fault'" in capfd.readouterr().err

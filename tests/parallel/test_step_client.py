@@ -1,0 +1,600 @@
+"""One process scores slide after slide, and what goes wrong in one is that slide's alone."""
+
+import fcntl
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from helpers.pictures import grid_of, noise, write_slide
+from microtome.errors import InputError
+from microtome.inference import step as scoring_step
+from microtome.inference.score_store import open_scores
+from microtome.inference.step import score_step
+from microtome.networks import registry
+from microtome.parallel import step_client as worker
+from microtome.parallel import step_server as worker_process
+from microtome.parallel.process_start import started_at
+from microtome.parallel.step_client import run_step
+from microtome.slides import inspection
+
+TRIAL = '''
+"""Steps that go well or wrong."""
+import ctypes, json, os, signal, sys, time, warnings
+from pathlib import Path
+from microtome.errors import InputError
+from microtome.logs import log
+from microtome.scoring_step import score_step
+
+def note_step(*, path, **settings):
+    log.info("noted")
+    warnings.warn("said of each slide")
+    print("printed")
+    about = {"pid": os.getpid(), "cwd": os.getcwd(), **settings}
+    Path(path).write_text(json.dumps(about))
+
+def refuse_step(*, name):
+    raise InputError(f"slide {name}: odd")
+
+def fail_step():
+    raise KeyError("a fault")
+
+def fill_step():
+    raise OSError(28, "No space left on device", "a.zarr")
+
+def kill_step():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def crash_step():
+    ctypes.string_at(0)
+
+def leave_a_child_step():
+    if os.fork() == 0:
+        time.sleep(20)
+        os._exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def sleep_step(*, begun, done, for_s):
+    Path(begun).write_text(str(os.getpid()))
+    time.sleep(for_s)
+    Path(done).write_text("done")
+
+def quit_step():
+    sys.exit(3)
+
+def helper():
+    log.info("helped")
+'''
+CLIENT = """
+import json, sys
+from microtome.logs import start_log
+from microtome.worker import run_step
+from microtome import trial
+step, path, settings = sys.argv[1:]
+start_log(path)
+run_step(getattr(trial, step), log=path, **json.loads(settings))
+assert "torch" not in sys.modules
+"""
+
+
+@pytest.fixture
+def trial(tmp_path, monkeypatch):
+    """Give a module of steps that is taken for one of the library's in every process."""
+    place = tmp_path / "path"
+    place.mkdir()
+    (place / "trial.py").write_text(TRIAL)
+    (place / "sitecustomize.py").write_text(
+        textwrap.dedent(
+            f"""
+            import importlib.util, sys
+
+            class Finder:
+                @staticmethod
+                def find_spec(name, path=None, target=None):
+                    if name == "microtome.trial":
+                        return importlib.util.spec_from_file_location(name, {str(place)!r}
+                                                                      "/trial.py")
+
+            sys.meta_path.insert(0, Finder)
+            """
+        )
+    )
+    monkeypatch.syspath_prepend(str(place))
+    spec = importlib.util.spec_from_file_location("microtome.trial", place / "trial.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def folder(monkeypatch):
+    """Make the folder of a worker as a pack's runner does, and end the worker as it does."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        (place / "runner_pid").write_text(str(os.getpid()))
+        monkeypatch.setenv("MICROTOME_WORKER", name)
+        yield place
+        end_worker(place)
+
+
+def end_worker(folder: Path) -> None:
+    """Kill the worker, where there is one, and wait for its end."""
+    if (folder / "pid").exists():
+        pid = int((folder / "pid").read_text())
+        if started_at(pid) is not None:
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: started_at(pid) is None)
+
+
+def wait_for(is_so, *, for_s=20) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + for_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def client(step: str, log: Path, **settings: object) -> subprocess.Popen:
+    """Start a process that asks for a step, as the rule's script does."""
+    return subprocess.Popen(
+        [sys.executable, "-c", CLIENT, step, str(log), json.dumps(settings)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def noted(path: Path) -> dict:
+    """What the step `note_step` noted."""
+    return json.loads(path.read_text())
+
+
+def note(trial, folder: Path, name: str = "note", **settings: object) -> dict:
+    """Have the step `note_step` run; give what it noted."""
+    path = folder / f"{name}.json"
+    run_step(trial.note_step, log=str(folder / f"{name}.log"), path=str(path), **settings)
+    return noted(path)
+
+
+def test_without_a_folder_the_step_runs_here(trial, tmp_path, monkeypatch):
+    """Where no runner has named a folder, and with an empty name, nothing is started."""
+    monkeypatch.delenv("MICROTOME_WORKER", raising=False)
+    assert note(trial, tmp_path)["pid"] == os.getpid()
+    monkeypatch.setenv("MICROTOME_WORKER", "")
+    assert note(trial, tmp_path)["pid"] == os.getpid()
+
+
+def test_one_process_for_all(trial, folder, tmp_path):
+    """Step after step runs in the one process that `pid` names, with settings and place."""
+    settings = {"numbers": [1, 2.5, None], "entry": {"b": 1, "a": {"c": True}}, "word": "µ"}
+    first = note(trial, tmp_path, **settings)
+    assert first.pop("pid") == int((folder / "pid").read_text()) != os.getpid()
+    assert first == {"cwd": str(Path.cwd()), **settings}
+    assert list(first["entry"]) == ["b", "a"]
+    assert note(trial, tmp_path)["pid"] == int((folder / "pid").read_text())
+    assert (folder / "worker.log").read_text().count("printed") == 2
+
+
+def test_each_request_has_its_place(trial, folder, tmp_path, monkeypatch):
+    """Paths are relative to the folder of who asks."""
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        run_step(trial.note_step, log="x.log", path="x.json")
+        assert noted(tmp_path / name / "x.json")["cwd"] == str(tmp_path / name)
+        assert "noted" in (tmp_path / name / "x.log").read_text()
+
+
+def test_each_slide_has_its_log(trial, folder, tmp_path):
+    """Messages and warnings, the same ones too, are in that slide's log, after what was there."""
+    for name in "ab":
+        (tmp_path / f"{name}.log").write_text("begun\n")
+        note(trial, tmp_path, name)
+    for name in "ab":
+        lines = (tmp_path / f"{name}.log").read_text().splitlines()
+        assert lines[0] == "begun"
+        assert sum(line.endswith("INFO noted") for line in lines) == 1
+        assert sum("UserWarning: said" in line for line in lines) == 1
+
+
+def test_a_mistake_is_one_line(trial, folder, tmp_path):
+    """What the step refuses is said as it was said there, and the worker goes on."""
+    pid = note(trial, tmp_path)["pid"]
+    with pytest.raises(InputError, match=r"^slide é: odd$"):
+        run_step(trial.refuse_step, log=str(tmp_path / "a.log"), name="é")
+    assert note(trial, tmp_path)["pid"] == pid
+
+
+def test_a_fault_has_its_traceback_in_the_log(trial, folder, tmp_path):
+    """An unforeseen error ends the client; its log shows where in the worker. It is a new one."""
+    pid = note(trial, tmp_path)["pid"]
+    process = client("fail_step", tmp_path / "a.log")
+    assert process.wait(60) == 1
+    text = (tmp_path / "a.log").read_text()
+    assert "CRITICAL the program failed" in text
+    assert "KeyError: 'a fault'" in text
+    assert "trial.py" in text
+    assert note(trial, tmp_path)["pid"] != pid
+    process.stderr.close()
+
+
+def test_a_full_disk_is_one_line(trial, folder, tmp_path):
+    """A disk's trouble is told in one line, as without a worker."""
+    process = client("fill_step", tmp_path / "a.log")
+    assert process.wait(60) == 1
+    lines = (tmp_path / "a.log").read_text().splitlines()
+    assert len(lines) == 1
+    assert lines[0].endswith("ERROR [Errno 28] No space left on device: 'a.zarr'")
+    process.stderr.close()
+
+
+@pytest.mark.parametrize("step", ["kill_step", "crash_step", "quit_step", "leave_a_child_step"])
+def test_a_worker_that_ends_in_the_middle(trial, folder, tmp_path, step, caplog):
+    """That slide fails with a line that names it, soon; the next one gets a new worker."""
+    pid = note(trial, tmp_path)["pid"]
+    start = time.monotonic()
+    text = rf"^slide-1: the worker ended in the middle of {step}: killed, out of memory, or a"
+    with pytest.raises(InputError, match=text):
+        run_step(getattr(trial, step), log=str(tmp_path / "slide-1.log"))
+    assert time.monotonic() - start < 15
+    assert ("Segmentation fault" in caplog.text) is (step == "crash_step")
+    assert "printed" not in caplog.text  # of the slide before
+    assert note(trial, tmp_path)["pid"] == int((folder / "pid").read_text()) != pid
+
+
+def test_a_client_needs_no_torch(trial, folder, tmp_path):
+    """Who asks imports neither PyTorch nor what reads slides: it starts in no time."""
+    process = client("note_step", tmp_path / "a.log", path=str(tmp_path / "a.json"))
+    assert process.wait(60) == 0, process.stderr.read()
+    process.stderr.close()
+    code = (
+        "import sys, microtome.parallel.step_client, microtome.inference.step, microtome.logs;"
+        "print([m for m in ('torch', 'numpy', 'openslide', 'zarr') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_two_clients_start_one_worker(trial, folder, tmp_path):
+    """Whoever comes first starts it; all are served, one after another."""
+    clients = [
+        client("note_step", tmp_path / f"{i}.log", path=str(tmp_path / f"{i}.json"))
+        for i in range(4)
+    ]
+    assert [c.wait(60) for c in clients] == [0] * 4
+    for process in clients:
+        process.stderr.close()
+    assert len({noted(tmp_path / f"{i}.json")["pid"] for i in range(4)}) == 1
+
+
+def test_a_worker_is_started_under_a_lock(trial, folder, tmp_path):
+    """While one client starts the worker, another one waits."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = client("note_step", tmp_path / "a.log", path=str(tmp_path / "a.json"))
+        time.sleep(3)
+        assert not (folder / "pid").exists()
+    assert process.wait(60) == 0
+    process.stderr.close()
+
+
+def test_who_waits_is_not_hurt_by_another_slide(trial, folder, tmp_path):
+    """A slide whose turn has not come when the worker dies is done by the next worker."""
+    begun, done = tmp_path / "begun", tmp_path / "done"
+    first = client("sleep_step", tmp_path / "1.log", begun=str(begun), done=str(done), for_s=60)
+    wait_for(begun.exists)
+    second = client("note_step", tmp_path / "2.log", path=str(tmp_path / "2.json"))
+    time.sleep(1)
+    assert second.poll() is None
+    pid = int(begun.read_text())
+    os.kill(pid, signal.SIGKILL)
+    assert [first.wait(60), second.wait(60)] == [1, 0]
+    assert "1: the worker ended in the middle" in (tmp_path / "1.log").read_text()
+    assert noted(tmp_path / "2.json")["pid"] == int((folder / "pid").read_text()) != pid
+    for process in (first, second):
+        process.stderr.close()
+
+
+def test_a_client_that_is_killed_takes_its_request_along(trial, folder, tmp_path):
+    """The worker does not go on with what nobody waits for, which may run elsewhere by now."""
+    begun, done = tmp_path / "begun", tmp_path / "done"
+    process = client("sleep_step", tmp_path / "1.log", begun=str(begun), done=str(done), for_s=4)
+    wait_for(begun.exists)
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    pid = int(begun.read_text())
+    wait_for(lambda: started_at(pid) is None)
+    time.sleep(0.1)
+    assert not done.exists()
+    assert note(trial, tmp_path)["pid"] != pid
+
+
+def test_a_client_that_waits_long_is_served(trial, folder, tmp_path):
+    """A step may take longer than it takes to look whether the worker is alive."""
+    begun, done = tmp_path / "begun", tmp_path / "done"
+    run_step(
+        trial.sleep_step,
+        log=str(tmp_path / "a.log"),
+        begun=str(begun),
+        done=str(done),
+        for_s=2.5 * worker.LOOK_EVERY_S,
+    )
+    assert done.exists()
+
+
+@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize("gone", ["runner", "folder"])
+def test_the_worker_ends_with_its_runner(trial, folder, tmp_path, busy, gone):
+    """Idle or at work, it ends soon after the runner or the folder is gone."""
+    runner = subprocess.Popen(["sleep", "60"])
+    (folder / "runner_pid").write_text(str(runner.pid))
+    pid = note(trial, tmp_path)["pid"]
+    asking = None
+    if busy:
+        begun, done = tmp_path / "begun", tmp_path / "done"
+        settings = {"begun": str(begun), "done": str(done), "for_s": 60}
+        asking = client("sleep_step", tmp_path / "1.log", **settings)
+        wait_for(begun.exists)
+    time.sleep(2.2 * worker.LOOK_EVERY_S)
+    assert started_at(pid) is not None
+    if gone == "folder":
+        shutil.rmtree(folder)
+    else:
+        runner.kill()
+        runner.wait()
+    wait_for(lambda: started_at(pid) is None)
+    runner.kill()
+    runner.wait()
+    if asking:
+        assert asking.wait(20) == 1
+        asking.stderr.close()
+        (line,) = [x for x in (tmp_path / "1.log").read_text().splitlines() if "ended in" in x]
+        assert "ERROR 1: the worker ended in the middle of sleep_step" in line
+
+
+def test_a_folder_with_a_long_name(trial, tmp_path, monkeypatch):
+    """A socket's path may have 107 bytes; the folder of a pack may have more."""
+    place = tmp_path / ("x" * 120)
+    place.mkdir(mode=0o700)
+    monkeypatch.setenv("MICROTOME_WORKER", str(place))
+    assert note(trial, tmp_path)["pid"] == int((place / "pid").read_text())
+    end_worker(place)
+
+
+@pytest.mark.parametrize("kind", ["absent", "open to others", "a link", "a file"])
+def test_a_folder_that_is_not_ours_alone(trial, tmp_path, monkeypatch, caplog, kind):
+    """A folder that others could write to is not used: the step runs here, and the log says so."""
+    place = tmp_path / "place"
+    if kind == "open to others":
+        place.mkdir()
+        place.chmod(0o750)
+    elif kind == "a link":
+        (tmp_path / "other").mkdir(mode=0o700)
+        place.symlink_to(tmp_path / "other")
+    elif kind == "a file":
+        place.touch(0o600)
+    monkeypatch.setenv("MICROTOME_WORKER", str(place))
+    assert note(trial, tmp_path)["pid"] == os.getpid()
+    assert f"{place} is no folder of ours alone" in caplog.text
+
+
+def test_a_worker_that_cannot_start(trial, folder, tmp_path, monkeypatch, caplog):
+    """The step runs here then, with a warning; nobody waits for ever."""
+    monkeypatch.setattr(worker, "_PROCESS", "microtome.no_such_module")
+    assert note(trial, tmp_path)["pid"] == os.getpid()
+    assert "no worker can be had; going on without" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("microtome.trial", "helper"),  # no step
+        ("microtome.trial", "no_such_step"),
+        ("microtome.inference.step", "annotations"),
+        ("subprocess", "call_step"),
+        ("os.path", "join_step"),
+        ("microtome", "x_step"),
+        ("microtome.trial.__main__", "x_step"),
+        ("microtome.trial", "score_step"),  # of another module
+    ],
+)
+def test_only_steps_of_the_library_are_run(trial, folder, tmp_path, module, name):
+    """Whatever else is asked for at the socket is refused, and the worker goes on."""
+    note(trial, tmp_path)
+    request = {"module": module, "step": name, "settings": {}, "log": "", "cwd": str(tmp_path)}
+    answer = asked(folder, {**request, "log": str(tmp_path / "x.log")})
+    assert answer["state"] == "input error"
+    assert answer["text"] == f"the worker runs the steps of microtome only, not {name} of {module}"
+    note(trial, tmp_path)
+
+
+def asked(folder: Path, request: dict) -> dict:
+    """Ask the worker at its socket."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        with worker.socket_address(folder) as address:
+            connection.connect(address)
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        begun, answer = connection.makefile().read().splitlines()
+    assert begun == "begun"
+    return json.loads(answer)
+
+
+def test_a_client_that_goes_before_it_asks(trial, folder, tmp_path):
+    """A connection that says nothing, or half a line, harms nobody."""
+    pid = note(trial, tmp_path)["pid"]
+    for half in (b"", b'{"module": '):
+        with socket.socket(socket.AF_UNIX) as connection:
+            with worker.socket_address(folder) as address:
+                connection.connect(address)
+            connection.sendall(half)
+        assert note(trial, tmp_path)["pid"] == pid
+
+
+def test_the_step_of_scoring_may_be_run():
+    """What the rule asks for is among what the worker does."""
+    assert worker_process._step("microtome.inference.step", "score_step") is score_step
+
+
+ENTRIES = {
+    "colour": {"kind": "colour", "spacing_um": 0.5, "patch_px": 64},
+    "cae": {
+        "kind": "histocae",
+        "spacing_um": 0.5,
+        "patch_px": 64,
+        "downsampling": "stride",
+        "head": "light",
+        "dropout": 0.5,
+    },
+}
+
+
+@pytest.fixture
+def cohort(tmp_path):
+    """Write two slides, a grid for each, and weights of two models and a second set of one."""
+    for seed, name in enumerate("ab"):
+        path = write_slide(tmp_path / f"{name}.svs", noise(256, 320, seed=seed))
+        info = inspection.inspect(name=name, row={"path": str(path)}, spacing_tolerance=0.02)
+        (tmp_path / f"{name}.json").write_text(json.dumps(info))
+        places = [(r, c) for r in range(7) for c in range(9 - seed)]
+        grid_of(places, patch_px=64, stride_px=32).save(tmp_path / f"{name}.npz")
+    for model, entry in ENTRIES.items():
+        for seed in (1, 2):
+            network = registry.build_model(entry, seed=seed)
+            path = tmp_path / f"{model}{seed}.safetensors"
+            registry.save_weights(path, network, name=model, entry=entry, training={})
+    return tmp_path
+
+
+def settings_of(cohort: Path, slide: str, model: str, /, **changes: object) -> dict:
+    """The settings with which the rule scores a slide."""
+    return {
+        "log": str(cohort / "x.log"),
+        "scores": str(cohort / "x.zarr"),
+        "name": slide,
+        "model": model,
+        "inspected": str(cohort / f"{slide}.json"),
+        "grid": str(cohort / f"{slide}.npz"),
+        "weights": [str(cohort / f"{model}1.safetensors")],
+        "members": {model: ENTRIES[model]},
+        "entry": ENTRIES[model],
+        "slide_settings": {"spacing_tolerance": 0.02, "upsample": False},
+        "batch": None,
+        "map_um": 8.0,
+        "compiled": False,
+        "threads": 1,
+        "gpus": 1,
+        "allow_cpu": True,
+        "scratch_dir": None,
+        **changes,
+    }
+
+
+def stored(path: Path) -> dict[str, bytes]:
+    """All files of a store, by their path."""
+    return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()}
+
+
+def test_scores_have_the_same_bytes(cohort, monkeypatch):
+    """Two slides by two models and by both together, in turns: as scored each by itself."""
+    both = {"cae": ENTRIES["cae"], "colour": ENTRIES["colour"]}
+    weights = [str(cohort / f"{model}1.safetensors") for model in both]
+    runs = {
+        "a by cae": settings_of(cohort, "a", "cae"),
+        "b by cae": settings_of(cohort, "b", "cae", threads=2),
+        "a by colour": settings_of(cohort, "a", "colour"),
+        "a by cae again": settings_of(cohort, "a", "cae", scratch_dir=str(cohort / "scratch")),
+        "b by both": settings_of(
+            cohort, "b", "cae", members=both, weights=weights, model="ensemble", entry={}
+        ),
+        "a by other weights": settings_of(
+            cohort, "a", "cae", weights=[str(cohort / "cae2.safetensors")]
+        ),
+    }
+    found = {}
+    for use in (False, True):
+        with tempfile.TemporaryDirectory() as name:
+            monkeypatch.setenv("MICROTOME_WORKER", name if use else "")
+            for run, settings in runs.items():
+                path = cohort / f"{run} {use}.zarr"
+                run_step(score_step, **{**settings, "scores": str(path)})
+                found[run, use] = stored(path)
+            assert (Path(name) / "pid").exists() is use
+            end_worker(Path(name))
+    for run in runs:
+        assert found[run, True] == found[run, False]
+        assert len(found[run, True]) > 5
+    assert found["a by cae", True] == found["a by cae again", True]
+    assert found["a by cae", True] != found["a by other weights", True]
+    assert not list((cohort / "scratch").iterdir())
+    scores = open_scores(cohort / "a by cae again True.zarr")
+    assert scores.attributes["path"] == str(cohort / "a.svs")
+
+
+def test_networks_are_loaded_once(cohort, monkeypatch):
+    """The next slide of a model uses its networks; another model, or new weights, are loaded."""
+    monkeypatch.delenv("MICROTOME_WORKER", raising=False)
+    monkeypatch.setattr(scoring_step, "_LOADED", {})
+    loaded = []
+    real = registry.load_members
+
+    def load_members(paths, *, entries):
+        loaded.append(sorted(entries))
+        return real(paths, entries=entries)
+
+    monkeypatch.setattr(registry, "load_members", load_members)
+    for slide, model in (("a", "cae"), ("b", "cae"), ("a", "colour"), ("b", "colour")):
+        run_step(score_step, **settings_of(cohort, slide, model))
+    assert loaded == [["cae"], ["colour"]]
+    assert len(scoring_step._LOADED) == 1
+    # The entry says what the weights mean, too.
+    entry = {**ENTRIES["colour"], "stride_px": 7}
+    run_step(score_step, **settings_of(cohort, "a", "colour", members={"colour": entry}))
+    assert len(loaded) == 3
+    os.utime(cohort / "colour1.safetensors", ns=(1, 1))
+    run_step(score_step, **settings_of(cohort, "a", "colour", members={"colour": entry}))
+    assert len(loaded) == 4
+
+
+def test_scoring_reads_the_copy_with_its_threads(cohort, monkeypatch):
+    """The slide is read from scratch, and PyTorch has as many threads as the job."""
+    monkeypatch.delenv("MICROTOME_WORKER", raising=False)
+    seen = []
+    real = inspection.open_inspected
+
+    def opened(*arguments, **settings):
+        seen.append((settings["read_from"], torch.get_num_threads()))
+        return real(*arguments, **settings)
+
+    monkeypatch.setattr(inspection, "open_inspected", opened)
+    for threads, scratch_dir in ((2, str(cohort / "scratch")), (1, None)):
+        changes = {"threads": threads, "scratch_dir": scratch_dir}
+        run_step(score_step, **settings_of(cohort, "a", "colour", **changes))
+    assert seen[0][0].startswith(str(cohort / "scratch"))
+    assert seen[1][0] is None
+    assert [threads for _, threads in seen] == [2, 1]
+
+
+def test_no_gpu_is_said_by_the_worker(cohort, folder):
+    """Where a GPU was asked for and must be had, scoring ends with that line."""
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(InputError, match=r"^no GPU on \S+, though one was asked for; "):
+        run_step(score_step, **settings_of(cohort, "a", "colour", allow_cpu=False))

@@ -1,0 +1,211 @@
+"""Processes that work together answer in order, and none that fails goes unnoticed."""
+
+import mmap
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from microtome.errors import InputError
+from microtome.parallel.worker_team import Claims, Team
+
+ABOUT = "slide a: a.svs"
+
+
+def multiplier(number: int):
+    """Answer with the question times the member's number."""
+    return lambda question: question * number
+
+
+def test_everyone_answers_in_the_order_of_the_questions():
+    """Several questions may wait; the answers to one come together."""
+    with Team(multiplier, 3, about=ABOUT) as team:
+        team.ask(5)
+        team.ask(7)
+        assert team.answers() == [0, 5, 10]
+        team.ask(255)
+        assert team.answers() == [0, 7, 14]
+        assert team.answers() == [0, 255, 510]
+
+
+def test_memory_is_shared():
+    """What members write into a mapping made before can be read here."""
+    room = np.frombuffer(mmap.mmap(-1, 4), np.uint8)
+
+    def join(number):
+        def answer(question):
+            room[number] = question
+
+        return answer
+
+    with Team(join, 4, about=ABOUT) as team:
+        team.ask(9)
+        team.answers()
+    assert room.tolist() == [9, 9, 9, 9]
+
+
+def test_each_counts_for_itself():
+    """A member remembers what it was asked before."""
+
+    def join(_):
+        asked = []
+        return lambda question: asked.append(question) or list(asked)
+
+    with Team(join, 2, about=ABOUT) as team:
+        for question in (1, 2, 3):
+            team.ask(question)
+        assert [team.answers() for _ in range(3)] == [[[1]] * 2, [[1, 2]] * 2, [[1, 2, 3]] * 2]
+
+
+def test_answers_larger_than_a_pipe_holds():
+    """Nobody waits for another who waits, however much there is to say."""
+    with Team(lambda _: lambda question: "x" * 2**20, 2, about=ABOUT) as team:
+        for question in range(20):
+            team.ask(question)
+        assert all(team.answers() == ["x" * 2**20] * 2 for _ in range(20))
+
+
+@pytest.mark.parametrize("n_asked", [1, 5])
+def test_a_fault_comes_with_its_traceback(n_asked):
+    """What goes wrong in a member is told here, however much was asked meanwhile."""
+
+    def join(number):
+        def answer(_):
+            if number == 1:
+                raise KeyError("tile 7")
+            return number
+
+        return answer
+
+    with Team(join, 3, about=ABOUT) as team:
+        for question in range(n_asked):
+            team.ask(question)
+            time.sleep(0.05)  # it has gone by then
+        text = r"(?s)^slide a: a\.svs: Traceback.*KeyError: 'tile 7'"
+        with pytest.raises(RuntimeError, match=text):
+            team.answers()
+
+
+def test_a_fault_while_joining():
+    """A member that cannot even begin says so at its first answer."""
+
+    def join(_):
+        raise ValueError("no such level")
+
+    with Team(join, 1, about=ABOUT) as team:
+        team.ask(1)
+        with pytest.raises(RuntimeError, match="no such level"):
+            team.answers()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_member_that_dies(number):
+    """One that is killed, as for want of memory, is an error with the slide's name."""
+
+    def join(member):
+        return lambda _: os.kill(os.getpid(), number) if member else member
+
+    text = rf"^slide a: a\.svs: .*has ended \({number.name}\)"
+    with Team(join, 2, about=ABOUT) as team:
+        team.ask(1)
+        with pytest.raises(InputError, match=text):
+            team.answers()
+
+
+def test_a_member_that_dies_with_what_others_wait_for():
+    """Nobody waits forever for a lock that went down with its holder."""
+    lock = multiprocessing.get_context("fork").Lock()
+
+    def join(member):
+        def answer(_):
+            if member:
+                lock.acquire()
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(0.2)
+            with lock:
+                return member
+
+        return answer
+
+    with Team(join, 2, about=ABOUT) as team:
+        team.ask(1)
+        with pytest.raises(InputError, match="SIGKILL"):
+            team.answers()
+
+
+def test_claims_are_taken_once():
+    """Members take every part of each question, and none takes a part twice."""
+    claims = Claims(2)
+    n_parts = 500
+
+    def join(_):
+        def answer(question):
+            taken = []
+            while (n := claims.next(question)) < n_parts:
+                taken.append(n)
+            return taken
+
+        return answer
+
+    with Team(join, 3, about=ABOUT) as team:
+        for question in (0, 1, 0):
+            claims.clear(question)
+            team.ask(question)
+            taken = [n for answer in team.answers() for n in answer]
+            assert sorted(taken) == list(range(n_parts))
+
+
+def test_nobody_is_left_behind():
+    """At the end, also one in the middle of its work, all are gone."""
+
+    def join(_):
+        return lambda _: time.sleep(60)
+
+    began = time.monotonic()
+    with Team(join, 2, about=ABOUT) as team:
+        pids = [process.pid for process, _ in team._members]
+        team.ask(1)
+    assert time.monotonic() - began < 20
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+ORPHANS = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from microtome.teams import Team
+team = Team(lambda number: lambda question: os.getpid(), 3, about="a")
+team.ask(1)
+print(*team.answers(), flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_they_end_when_who_asks_is_killed():
+    """No process is left on a node where the job was killed."""
+    library = Path(sys.modules["microtome"].__file__).parents[1]
+    command = [sys.executable, "-c", ORPHANS, str(library)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    pids = [int(pid) for pid in done.stdout.split()]
+    assert len(pids) == 3
+    deadline = time.monotonic() + 20
+    while not all(has_ended(pid) for pid in pids):
+        assert time.monotonic() < deadline, "still there"
+        time.sleep(0.05)
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or only waits for somebody to ask how it ended."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return True
+    return state == "Z"

@@ -1,0 +1,259 @@
+"""Grids of patches: where they lie, how much of what is in them, and how they are labelled."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from microtome.errors import InputError
+from microtome.patches.grid import Grid, label_patches, lattice, make_grid, window_fractions
+from microtome.patches.grid_spec import GridSpec, patch_set_name, split_patch_set
+from microtome.rasters.bands import rows_of
+
+SPEC = GridSpec(1.0, 32, 16)
+
+
+def grid(tissue: np.ndarray, *, truth: np.ndarray | None = None, **changes: object) -> Grid:
+    """Lay a grid over a slide of 256 x 192 px at 0.5 µm/px, its masks at 4 µm/px."""
+    settings_ = {
+        "name": "a",
+        "size_px": (256, 192),
+        "scale": 2.0,
+        "spacing_um": 1.0,
+        "tissue": (rows_of(tissue), tissue.shape, 8.0),
+        "truth": None if truth is None else (rows_of(truth), truth.shape, 8.0),
+        "label_rule": "fraction",
+        "min_tumour_fraction": 0.3,
+    }
+    return make_grid(SPEC, **{**settings_, **changes})
+
+
+def empty() -> np.ndarray:
+    """Make a mask of the slide with nothing in it."""
+    return np.zeros((24, 32), bool)
+
+
+@pytest.mark.parametrize(
+    ("size", "patch", "stride", "n"),
+    [
+        (100, 10, 10, 10),
+        (101, 10, 10, 11),  # the last hangs over
+        (100, 10, 5, 19),
+        (100, 40, 30, 3),
+        (101, 40, 30, 4),
+        (10, 10, 3, 1),
+        (5, 10, 10, 1),  # smaller than a patch
+        (100, 10, 30, 4),  # gaps between patches
+    ],
+)
+def test_lattice(size, patch, stride, n):
+    """So many patches cover the size, counted by hand."""
+    assert lattice(size, patch_px=patch, stride_px=stride) == n
+
+
+@settings(deadline=None)
+@given(st.integers(1, 500), st.integers(1, 100), st.data())
+def test_lattice_covers_and_has_none_too_many(size, patch, data):
+    """Without gaps every px lies in a patch, and without the last patch one would not."""
+    stride = data.draw(st.integers(1, patch))
+    n = lattice(size, patch_px=patch, stride_px=stride)
+    assert (n - 1) * stride + patch >= size
+    assert n == 1 or (n - 2) * stride + patch < size
+
+
+def test_window_fractions_by_hand():
+    """Windows of 2 px every 1.5 px on a row of three px, the second covered."""
+    mask = np.array([[0, 1, 0]], bool)
+    found = window_fractions(rows_of(mask), (1, 3), window=2.0, stride=1.5, row=0, n_columns=3)
+    # [0, 2) holds all of px 1, [1.5, 3.5) half of it, [3, 5) none; each window has 4 px².
+    np.testing.assert_allclose(found, [1 / 4, 0.5 / 4, 0])
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    height=st.integers(1, 30),
+    width=st.integers(1, 30),
+    window=st.floats(0.5, 12),
+    stride=st.floats(0.5, 12),
+    seed=st.integers(0, 99),
+)
+def test_window_fractions_against_a_loop(height, width, window, stride, seed):
+    """Any window, of fractions of px too, has the share that adding px by px gives."""
+    mask = np.random.default_rng(seed).random((height, width)) < 0.5
+    n_rows, n_columns = (lattice(n, patch_px=window, stride_px=stride) for n in mask.shape)
+    lattice_rows = [
+        window_fractions(
+            rows_of(mask), mask.shape, window=window, stride=stride, row=row, n_columns=n_columns
+        )
+        for row in range(n_rows)
+    ]
+
+    def shares(n_windows: int, size: int) -> np.ndarray:
+        start = np.arange(n_windows)[:, None] * stride
+        pixel = np.arange(size)
+        common = np.minimum(pixel + 1, start + window) - np.maximum(pixel, start)
+        return common.clip(0)
+
+    rows, columns = shares(n_rows, height), shares(n_columns, width)
+    expected = rows @ mask @ columns.T / window**2
+    np.testing.assert_allclose(lattice_rows, expected, atol=1e-9)
+
+
+def test_fraction_rule_counts_from_its_least_on():
+    """Labels by share: exactly 30 % is tumour, less is not, NaN is unknown."""
+    share = np.array([0, 0.2999, 0.3, 1, np.nan])
+    found = label_patches(share, rule="fraction", min_tumour_fraction=0.3)
+    np.testing.assert_array_equal(found, [0, 0, 1, 1, -1])
+
+
+def test_fraction_rule_at_a_share_of_whole_pixels():
+    """A share that is the least but for rounding counts: 3 of 10 px is 0.3."""
+    share = np.array([0.1 + 0.2 - 1e-16, 1 - 0.7])
+    np.testing.assert_array_equal(
+        label_patches(share, rule="fraction", min_tumour_fraction=0.3), [1, 1]
+    )
+
+
+def test_any_rule_takes_one_pixel():
+    """One px of a patch of 8192 px is enough; none is not."""
+    share = np.array([0, 1 / 8192**2, np.nan])
+    found = label_patches(share, rule="any", min_tumour_fraction=0.3)
+    np.testing.assert_array_equal(found, [0, 1, -1])
+    assert found.dtype == np.int8
+
+
+def test_patches_with_any_tissue_are_kept():
+    """One mask px of tissue keeps exactly the patches that hold some of it, and their share."""
+    tissue = empty()
+    tissue[9, 12] = True  # level 0: rows 72-80, columns 96-104
+    found = grid(tissue)
+    # A patch is 64 level-0 px, one every 32: rows 1 and 2 (32-96, 64-128), columns 2 and 3.
+    assert list(zip(found.row, found.column, strict=True)) == [(1, 2), (1, 3), (2, 2), (2, 3)]
+    np.testing.assert_allclose(found.tissue_fraction, 8 * 8 / 64**2)
+    np.testing.assert_array_equal(found.x_px, [64, 96, 64, 96])
+    np.testing.assert_array_equal(found.y_px, [32, 32, 64, 64])
+
+
+def test_a_patch_over_the_edge_counts_what_lies_outside_as_no_tissue():
+    """On a slide of 256 x 200 px all of tissue, the last row has (200 - 160) / 64 of it."""
+    found = grid(np.ones((25, 32), bool), size_px=(256, 200))
+    assert len(found) == 7 * 6
+    by_row = found.tissue_fraction.reshape(6, 7)
+    np.testing.assert_allclose(by_row[:5], 1)
+    np.testing.assert_allclose(by_row[5], 40 / 64)
+
+
+def test_labels_follow_the_truth():
+    """Shares of viable tumour are those of the truth map, and give the labels."""
+    tissue, truth = empty() | True, empty()
+    truth[:8, :4] = True  # level 0: 64 x 32 px
+    found = grid(tissue, truth=truth)
+    first = {(r, c): i for i, (r, c) in enumerate(zip(found.row, found.column, strict=True))}
+    assert found.tumour_fraction[first[0, 0]] == pytest.approx(0.5)
+    assert found.tumour_fraction[first[1, 0]] == pytest.approx(0.25)
+    assert found.tumour_fraction[first[0, 1]] == 0
+    assert found.label[first[0, 0]] == 1
+    assert found.label.sum() == 1
+    assert grid(tissue, truth=truth, label_rule="any").label.sum() == 2
+
+
+def test_without_truth_labels_are_unknown():
+    """A slide without annotation has neither shares nor labels, which is not "no tumour"."""
+    found = grid(empty() | True)
+    assert np.isnan(found.tumour_fraction).all()
+    assert (found.label == -1).all()
+
+
+def test_masks_are_read_from_the_top_down_and_truth_only_where_tissue_is():
+    """No row of the lattice is read twice, and the truth only where patches are."""
+    tissue, asked = empty(), {"tissue": [], "truth": []}
+    tissue[10, 3] = True  # level 0: rows 80-88, in the lattice's rows 1 (32-96) and 2 (64-128)
+
+    def noted(name: str) -> tuple:
+        def rows(first: int, n: int) -> np.ndarray:
+            asked[name].append((first, n))
+            return tissue[first : first + n]
+
+        return rows, tissue.shape, 8.0
+
+    make_grid(
+        SPEC,
+        name="a",
+        size_px=(256, 192),
+        scale=2.0,
+        spacing_um=1.0,
+        tissue=noted("tissue"),
+        truth=noted("truth"),
+        label_rule="any",
+        min_tumour_fraction=0,
+    )
+    assert asked["tissue"] == [(first, 8) for first in (0, 4, 8, 12, 16)]
+    assert asked["truth"] == [(4, 8), (8, 8)]
+
+
+def test_no_tissue_no_grid():
+    """A slide without a patch says so."""
+    with pytest.raises(InputError, match=r"^slide a: no patch of 1um_32px_every16px holds tissue$"):
+        grid(empty())
+
+
+def test_saved_grid_is_read_back(tmp_path):
+    """Every field comes back with its type; the same grid gives the same bytes."""
+    truth = empty()
+    truth[3:9] = True
+    saved = grid(empty() | True, truth=truth)
+    saved.save(tmp_path / "a.npz")
+    saved.save(tmp_path / "b.npz")
+    loaded = Grid.load(tmp_path / "a.npz")
+    for name in ("row", "column", "tissue_fraction", "tumour_fraction", "label"):
+        one, other = getattr(saved, name), getattr(loaded, name)
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == other.dtype
+    for name in ("scale", "spacing_um", "patch_px", "stride_px"):
+        assert getattr(saved, name) == getattr(loaded, name)
+        assert type(getattr(saved, name)) is type(getattr(loaded, name))
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_subset():
+    """A subset by mask or by index has those patches, the rest unchanged."""
+    whole = grid(empty() | True)
+    by_mask = whole.subset(np.arange(len(whole)) % 2 == 1)
+    by_index = whole.subset(np.arange(1, len(whole), 2))
+    assert len(by_mask) == len(whole) // 2
+    np.testing.assert_array_equal(by_mask.x_px, whole.x_px[1::2])
+    np.testing.assert_array_equal(by_index.y_px, by_mask.y_px)
+    assert (by_mask.patch_px, by_mask.scale) == (32, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        (GridSpec(1.0, 256, 128), "1um_256px_every128px"),
+        (GridSpec(0.25, 1024, 512), "0.25um_1024px_every512px"),
+        (GridSpec(12.5, 16, 1), "12.5um_16px_every1px"),
+    ],
+)
+def test_names_of_grids(spec, name):
+    """The folder's name says the grid."""
+    assert spec.name == name
+
+
+@given(st.floats(0.05, 100), st.integers(16, 8192), st.integers(1, 9999))
+def test_a_name_gives_its_grid_back(spacing_um, patch_px, stride_px):
+    """Every grid that the config allows is the one its name stands for."""
+    spec = GridSpec(spacing_um, patch_px, stride_px)
+    back = GridSpec.from_name(spec.name)
+    assert (back.patch_px, back.stride_px) == (patch_px, stride_px)
+    assert back.spacing_um == pytest.approx(spacing_um, rel=1e-5)
+    assert GridSpec.from_name(back.name) == back
+
+
+@pytest.mark.parametrize(
+    ("further_um", "name"),
+    [([], "g"), ([1.0], "g_with_1um"), ([1.0, 2.25], "g_with_1um_2.25um")],
+)
+def test_names_of_patch_sets(further_um, name):
+    """The name of a folder of patches says its further spacings, and is read back."""
+    assert patch_set_name("g", further_um) == name
+    assert split_patch_set(name) == ("g", further_um)

@@ -1,0 +1,289 @@
+"""Patches read in one go are what the slide gives one by one, however they lie and share tiles."""
+
+import multiprocessing
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.pictures import break_tile, grid_of, noise, write_slide
+from helpers.slide_files import texture, write_tiled
+from microtome.patches import strips, tile_plan
+from microtome.patches import tile_reading as tile_patches
+from microtome.patches.grid import Grid
+from microtome.patches.reading import read_patches
+from microtome.patches.tile_plan import corners_at, views_of
+from microtome.slides.slide import Slide
+from microtome.slides.tiled_source import TiledSource
+
+PIXELS = texture(420, 600)
+THREADS = (1, 2, 3)
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Make regions and blocks so small that many of them share tiles."""
+    for module in (strips, tile_plan):
+        monkeypatch.setattr(module, "_REGION_PX", 200)
+    monkeypatch.setattr(tile_patches, "_BLOCK_BYTES", 5 * 32 * 32 * 3)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Make a folder for the slides of this module."""
+    return tmp_path_factory.mktemp("slides")
+
+
+def collected(slide: Slide, grid: Grid, **options) -> dict[int, np.ndarray]:
+    """Every patch by its number; none comes twice."""
+    found: dict[int, np.ndarray] = {}
+    for index, pixels in read_patches(slide, grid, **options):
+        for i, patch in zip(index.tolist(), pixels, strict=True):
+            assert i not in found
+            found[i] = patch.copy()
+    return found
+
+
+def helpers() -> set:
+    """The threads and processes there are."""
+    return {*threading.enumerate(), *multiprocessing.active_children()}
+
+
+def one_by_one(slide: Slide, grid: Grid, scale: float | None = None) -> list[np.ndarray]:
+    """What `Slide.read` gives for each patch, at another scale with the same centre."""
+    scale = scale or grid.scale
+    x_px, y_px = corners_at(grid, scale)
+    side = grid.patch_px
+    return [
+        slide.read(x, y, side, side, scale=scale)
+        for x, y in zip(x_px.tolist(), y_px.tolist(), strict=True)
+    ]
+
+
+def full(slide: Slide, *, patch_px: int, stride_px: int, scale: float) -> Grid:
+    """A grid over the whole slide and beyond its edges."""
+    columns, rows = (int(side / scale / stride_px) + 1 for side in slide.size_px)
+    places = [(r, c) for r in range(rows) for c in range(columns)]
+    return grid_of(places, patch_px=patch_px, stride_px=stride_px, scale=scale)
+
+
+def require_equal(found: dict[int, np.ndarray], expected: list[np.ndarray], most: int = 0) -> None:
+    """Every patch is there and differs by no more than `most`."""
+    assert sorted(found) == list(range(len(expected)))
+    for i, patch in enumerate(expected):
+        assert np.abs(found[i].astype(int) - patch).max() <= most, i
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("stride_px", [12, 32, 50])
+@pytest.mark.parametrize("tile", [(64, 64), (48, 48), (32, 112)])
+@pytest.mark.parametrize("scale", [1.0, 2.0, 4.0])
+def test_patches_are_the_slides(folder, threads, stride_px, tile, scale):
+    """Overlapping, touching or apart, over tiles of any size: exactly what the slide gives."""
+    path = folder / f"{tile[0]}.svs"
+    if not path.exists():
+        options = {"absent": {(0, 3), (0, 20)}, "downsamples": (1,)}
+        write_tiled(path, PIXELS, "jpeg 4:2:0", tile=tile, **options)
+    with Slide(path, name="a") as slide:
+        grid = full(slide, patch_px=32, stride_px=stride_px, scale=scale)
+        if views_of(slide, grid, [scale]) is None:
+            pytest.fail("patches on whole pixels are pieced together from tiles")
+        require_equal(collected(slide, grid, threads=threads), one_by_one(slide, grid))
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("storage", ["jpeg rgb", "deflate", "jpeg 2000"])
+def test_patches_as_large_as_tiles(folder, threads, storage):
+    """Where patches are the tiles, each is decoded into its place."""
+    path = write_tiled(folder / "tiles.svs", PIXELS, storage, tile=(32, 32), downsamples=(1,))
+    with Slide(path, name="a") as slide:
+        for scale, patch_px in ((1.0, 32), (2.0, 16)):
+            grid = full(slide, patch_px=patch_px, stride_px=patch_px, scale=scale)
+            require_equal(collected(slide, grid, threads=threads), one_by_one(slide, grid))
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("scale", [1.25, 2.057, 3.0, 5.3])
+def test_resampled_patches(folder, threads, scale):
+    """At scales that no decoder gives patches are cut from strips, all but equal."""
+    path = write_tiled(folder / "strips.svs", PIXELS, "jpeg rgb")
+    with Slide(path, name="a") as slide:
+        grid = full(slide, patch_px=32, stride_px=24, scale=scale)
+        assert views_of(slide, grid, [scale]) is None
+        most = 0 if scale == 3 else 2
+        require_equal(collected(slide, grid, threads=threads), one_by_one(slide, grid), most)
+
+
+@pytest.fixture(scope="module")
+def sparse_slide(folder):
+    """Open a slide with absent tiles, whose sides are no multiples of anything."""
+    options = {"absent": {(0, 0), (0, 9)}, "downsamples": (1, 4), "aperio": False}
+    path = write_tiled(folder / "sparse.tif", PIXELS[:417, :593], "jpeg rgb", **options)
+    with Slide(path, name="a", spacing_um=0.5) as slide:
+        yield slide
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_any_grid(sparse_slide, data):
+    """Any patches of any stride, in any number of regions and blocks, are the slide's."""
+    scale = data.draw(st.sampled_from([1.0, 2.0, 4.0, 8.0]))
+    patch_px = data.draw(st.integers(3, 80))
+    stride_px = data.draw(st.integers(2, 90))
+    rows, columns = (int(side / scale / stride_px) + 1 for side in sparse_slide.size_px[::-1])
+    place = st.tuples(st.integers(0, rows - 1), st.integers(0, columns - 1))
+    places = sorted(data.draw(st.sets(place, max_size=15)))
+    grid = grid_of(places, patch_px=patch_px, stride_px=stride_px, scale=scale)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tile_plan, "_REGION_PX", data.draw(st.sampled_from([1, 150, 16384])))
+        block = data.draw(st.integers(1, 6)) * patch_px**2 * 3
+        patch.setattr(tile_patches, "_BLOCK_BYTES", block)
+        found = collected(sparse_slide, grid, threads=data.draw(st.sampled_from(THREADS)))
+    require_equal(found, one_by_one(sparse_slide, grid))
+
+
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize(
+    ("stride_px", "spacings_um"), [(12, ()), (32, ()), (50, ()), (32, (1.0, 2.0))]
+)
+def test_every_tile_is_decoded_once(folder, monkeypatch, threads, stride_px, spacings_um):
+    """Within a region no tile is decoded twice, however many blocks and spacings share it."""
+    monkeypatch.setattr(tile_patches, "_BLOCK_BYTES", 7 * 32 * 32 * 3)
+    path = write_tiled(folder / "once.svs", PIXELS, "jpeg rgb", downsamples=(1,))
+    calls = folder / "calls.txt"
+    calls.unlink(missing_ok=True)
+    tile_of = TiledSource.tile
+
+    def counted(self, level, tile, reduce=1, **options):
+        with calls.open("a") as file:  # from several processes
+            file.write(f"{level} {tile}\n")
+        return tile_of(self, level, tile, reduce, **options)
+
+    monkeypatch.setattr(TiledSource, "tile", counted)
+    with Slide(path, name="a") as slide:
+        grid = full(slide, patch_px=32, stride_px=stride_px, scale=1.0)
+        collected(slide, grid, threads=threads, spacings_um=spacings_um)
+    decoded = calls.read_text().splitlines()
+    assert len(decoded) == len(set(decoded)) == 7 * 10
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize(
+    ("storage", "downsamples", "most"),
+    [
+        ("deflate", (1,), 0),
+        ("deflate", (1, 2, 4), 0),
+        ("jpeg rgb", (1,), 2),
+        ("jpeg rgb", (1, 2, 4), 0),
+        ("jpeg 4:2:0", (1,), 12),
+        ("jpeg 4:2:0", (1, 4), 12),
+    ],
+)
+def test_further_spacings_have_the_same_centres(folder, threads, storage, downsamples, most):
+    """Each spacing is the slide's at the shared centre, whichever levels serve it.
+
+    Exactly, where it is decoded by itself; else the mean of decoded px stands for the decoder's
+    own scaling, which differs by chroma at sharp borders.
+    """
+    path = write_tiled(folder / "scales.svs", PIXELS, storage, downsamples=downsamples)
+    with Slide(path, name="a") as slide:
+        grid = full(slide, patch_px=32, stride_px=32, scale=1.0)
+        assert views_of(slide, grid, [1.0, 2.0, 4.0])
+        found = collected(slide, grid, threads=threads, spacings_um=(1.0, 2.0))
+        for place, scale in enumerate((1.0, 2.0, 4.0)):
+            parts = {i: patch[place] for i, patch in found.items()}
+            require_equal(parts, one_by_one(slide, grid, scale), most if place else 0)
+            differences = [
+                np.abs(parts[i].astype(int) - patch).mean()
+                for i, patch in enumerate(one_by_one(slide, grid, scale))
+            ]
+            assert max(differences) <= 1
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_further_spacings_that_are_resampled(folder, threads):
+    """Spacings of which one lies on no whole px are all cut from strips."""
+    path = write_tiled(folder / "strips.svs", PIXELS, "jpeg rgb")
+    with Slide(path, name="a") as slide:
+        grid = full(slide, patch_px=32, stride_px=40, scale=1.0)
+        found = collected(slide, grid, threads=threads, spacings_um=(1.15, 3.0))
+        for place, scale in enumerate((1.0, 2.3, 6.0)):
+            parts = {i: patch[place] for i, patch in found.items()}
+            require_equal(parts, one_by_one(slide, grid, scale), 0 if scale != 2.3 else 2)
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("scale", [1.0, 2.0, 1.3])
+def test_a_broken_tile_costs_what_it_touches(tmp_path, caplog, threads, scale):
+    """Patches that a broken tile lies in are left out with a warning each, all others are there."""
+    path = write_slide(tmp_path / "a.svs", noise(420, 600), downsamples=(1,))
+    with Slide(path, name="a") as slide:
+        grid = full(slide, patch_px=32, stride_px=20, scale=scale)
+        expected = one_by_one(slide, grid)
+    break_tile(path, row=2, column=3)  # x 192-256, y 128-192
+    size = 32 * scale
+    touched = (grid.x_px < 256) & (grid.x_px + size > 192)
+    touched &= (grid.y_px < 192) & (grid.y_px + size > 128)
+    with Slide(path, name="a") as slide:
+        found = collected(slide, grid, threads=threads)
+    lost = set(range(len(grid))) - set(found)
+    if scale == 1.3:  # the triangle looks a little beyond the patch
+        assert lost >= set(np.flatnonzero(touched))
+        assert len(lost) < 2 * touched.sum()
+    else:
+        assert lost == set(np.flatnonzero(touched))
+    for i, patch in found.items():
+        assert np.abs(patch.astype(int) - expected[i]).max() <= 2
+    warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warned) == len(lost)
+    assert all(
+        line.startswith(f"slide a: {path} cannot be read at x=192, y=128") for line in warned
+    )
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("scale", [1.0, 1.3])
+def test_stopping_early_leaves_nothing(folder, threads, scale):
+    """Who asks for no more patches gets rid of threads and processes at once."""
+    path = write_tiled(folder / "early.svs", PIXELS, "jpeg rgb")
+    before = helpers()
+    with Slide(path, name="a") as slide:
+        parts = read_patches(
+            slide, full(slide, patch_px=32, stride_px=8, scale=scale), threads=threads
+        )
+        next(parts)
+        assert len(helpers() - before) == threads
+        parts.close()
+        assert helpers() == before
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("broken", range(0, 70, 6))
+def test_a_fault_of_our_own_stops_everything(folder, monkeypatch, threads, broken):
+    """An error that is not the file's fault comes through; nothing waits for it forever."""
+    path = folder / "fault.svs"
+    if not path.exists():
+        write_tiled(path, PIXELS, "jpeg rgb", downsamples=(1,))
+    tile_of = TiledSource.tile
+
+    def faulty(self, level, tile, *arguments, **options):
+        if tile == broken:
+            raise RuntimeError("a fault")
+        return tile_of(self, level, tile, *arguments, **options)
+
+    monkeypatch.setattr(TiledSource, "tile", faulty)
+    before = helpers()
+    with Slide(path, name="a") as slide:
+        grid = full(slide, patch_px=32, stride_px=12, scale=1.0)
+        with pytest.raises(RuntimeError, match="a fault"):
+            collected(slide, grid, threads=threads)
+    assert helpers() == before

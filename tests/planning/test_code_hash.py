@@ -1,0 +1,125 @@
+"""A rule reruns when the code behind it changes, and only then."""
+
+import shutil
+
+import pytest
+
+from conftest import REPOSITORY
+from microtome.planning.code_hash import code_hash
+
+SCRIPTS = REPOSITORY / "workflow_scripts"
+SCRIPT = '''"""A rule."""
+
+from microtome.first import work
+from microtome.third import VALUE
+
+work(VALUE)
+'''
+LIBRARY = {
+    "__init__.py": '"""A library."""\n',
+    "first.py": '"""First."""\n\nfrom microtome.second import help_out\n\n\ndef work(value):\n'
+    '    """Work."""\n    return help_out(value)\n',
+    "second.py": "from microtome import __doc__\nfrom microtome.first import work\n\n\n"
+    "def help_out(value):\n    return value, work, __doc__\n",
+    "third.py": "VALUE = 1\n",
+    "unrelated.py": "import json\n\nVALUE = json\n",
+}
+
+
+@pytest.fixture
+def hashed(tmp_path):
+    """Give a function that hashes a script beside a small library, a text of it replaced."""
+    copies = iter(range(100))
+
+    def hash_with(file: str = "", old: str = "", new: str = "") -> str:
+        root = tmp_path / str(next(copies))
+        (root / "microtome").mkdir(parents=True)
+        files = {"rule.py": SCRIPT, **{f"microtome/{k}": v for k, v in LIBRARY.items()}}
+        if file:
+            assert old in files[file]
+            files[file] = files[file].replace(old, new, 1)
+        for name, text in files.items():
+            (root / name).write_text(text)
+        return code_hash(root / "rule.py", root=root)
+
+    return hash_with
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("rule.py", "work(VALUE)", "work(2 * VALUE)"),
+        ("microtome/first.py", "help_out(value)", "help_out(-value)"),  # imported by the script
+        ("microtome/third.py", "1", "2"),
+        ("microtome/second.py", "value, work", "work, value"),  # imported by what it imports
+    ],
+)
+def test_code_that_is_imported_counts(hashed, file, old, new):
+    """A change in the script or in what it imports, directly or not, changes the hash."""
+    assert hashed(file, old, new) != hashed()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("rule.py", '"""A rule."""', '"""Another text."""'),
+        ("rule.py", "\nwork", "\n# Why.\nwork"),
+        ("rule.py", "work(VALUE)", "work(\n    VALUE,\n)"),
+        ("microtome/first.py", '    """Work."""\n', ""),
+        ("microtome/first.py", '"""Work."""', '"""Do the work.\n\n    With care.\n    """'),
+        ("microtome/third.py", "VALUE = 1", "\n\nVALUE=1  # a value"),
+    ],
+)
+def test_comments_docstrings_and_layout_do_not_count(hashed, file, old, new):
+    """What the code does not do is no reason to rerun."""
+    assert hashed(file, old, new) == hashed()
+
+
+def test_other_files_do_not_count(hashed):
+    """A library file that the script does not reach may change."""
+    assert hashed("microtome/unrelated.py", "json", "csv") == hashed()
+
+
+def test_place_and_date_do_not_count(hashed, tmp_path):
+    """The same code elsewhere, as in a fresh checkout, has the same hash of 16 digits."""
+    assert hashed() == hashed()
+    assert len(hashed()) == 16
+    assert int(hashed(), 16) >= 0
+
+
+def test_a_script_is_not_another(tmp_path):
+    """Scripts that do other things have other hashes: all those of the repository."""
+    shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    scripts = sorted((tmp_path / "scripts" / "jobs").glob("*/*.py"))
+    assert scripts
+    assert len({code_hash(s, root=tmp_path / "scripts") for s in scripts}) == len(scripts)
+
+
+@pytest.mark.parametrize(
+    ("script", "file", "counts"),
+    [
+        ("heatmaps/stitch_heatmap.py", "heatmaps/stitching.py", True),
+        ("heatmaps/stitch_heatmap.py", "slides/spacing.py", True),
+        ("inference/score_slide.py", "networks/histocae.py", True),  # through the registry
+        ("inference/score_slide.py", "slides/slide.py", True),
+        ("heatmaps/stitch_heatmap.py", "networks/histocae.py", False),
+        ("slides/inspect_slide.py", "tissue/mask.py", False),
+        ("evaluation/evaluate.py", "training/loop.py", False),
+    ],
+)
+def test_scripts_of_the_repository(tmp_path, script, file, counts):
+    """A changed library file changes the hash of exactly the scripts that use it."""
+    for name in ("before", "after"):
+        shutil.copytree(SCRIPTS, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "after" / "microtome" / file).open("a") as changed:
+        changed.write("\nCHANGED = True\n")
+    before, after = (
+        code_hash(tmp_path / name / "jobs" / script, root=tmp_path / name)
+        for name in ("before", "after")
+    )
+    assert (before != after) is counts
+
+
+def test_a_new_version_does_not_count(hashed):
+    """The package's own file holds the version; releasing one trains nothing again."""
+    assert hashed("microtome/__init__.py", '"""A library."""\n', "__version__ = 1\n") == hashed()

@@ -1,0 +1,67 @@
+"""What a config asks to be trained and scored."""
+
+import pytest
+
+from microtome.planning.trained_models import runs_of, scored_by, validation_fold
+
+MODELS = {
+    "a": {"kind": "segmenter", "spacing_um": 0.5, "patch_px": 64, "inference_patch_px": 256},
+    "b": {"kind": "segmenter", "spacing_um": 0.5, "patch_px": 64, "inference_patch_px": 256},
+    "c": {"kind": "classifier", "spacing_um": 2.0, "patch_px": 224},
+    "both": {"kind": "ensemble", "members": ["a", "b"], "threshold": 0.4},
+    "vote": {"kind": "vote", "members": ["c", "a"]},
+}
+
+
+def test_members_follow_what_is_listed():
+    """An ensemble brings its members along, which are not shown unless they are listed too."""
+    found = runs_of(MODELS, ["both", "a"])
+    assert list(found) == ["both", "a", "b"]
+    assert [run.is_listed for run in found.values()] == [True, True, False]
+    assert found["both"].members == ("a", "b")
+    assert found["a"].members == ()
+    assert {run.fold for run in found.values()} == {None}
+
+
+def test_an_ensemble_sees_what_its_members_see():
+    """Spacing and patches are those of its members; what it says itself stays."""
+    entry = runs_of(MODELS, ["both"])["both"].entry
+    assert entry == {
+        "kind": "ensemble",
+        "members": ["a", "b"],
+        "threshold": 0.4,
+        "spacing_um": 0.5,
+        "patch_px": 64,
+        "inference_patch_px": 256,
+    }
+    assert "spacing_um" not in MODELS["both"]  # the registry itself is left alone
+
+
+def test_folds():
+    """With cross-validation everything is there once a fold, members of the same fold together."""
+    found = runs_of(MODELS, ["both"], n_folds=3)
+    assert len(found) == 9
+    assert found["both-fold2"].members == ("a-fold2", "b-fold2")
+    assert (found["b-fold3"].model, found["b-fold3"].fold) == ("b", 3)
+
+
+def test_who_scores():
+    """Members are scored in the ensemble's pass over a slide; those of a vote by themselves."""
+    found = runs_of(MODELS, ["both", "vote"])
+    assert {name: scored_by(found, name) for name in found} == {
+        "both": "both",
+        "vote": "vote",
+        "a": "both",
+        "b": "both",
+        "c": "c",
+    }
+    assert scored_by(runs_of(MODELS, ["vote"]), "a") == "a"
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [({}, [2, 3, 1]), ({"validation_fold": 1}, [2, 3, 1]), ({"validation_fold": 2}, [3, 1, 2])],
+)
+def test_the_fold_that_validates(entry, expected):
+    """The next after the tested one, or so many further on, and round again."""
+    assert [validation_fold(entry, fold, 3) for fold in (1, 2, 3)] == expected

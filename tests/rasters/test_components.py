@@ -1,0 +1,75 @@
+"""Pieces of a mask in bands, against labels of the whole array."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from skimage.measure import label
+from skimage.morphology import remove_small_holes, remove_small_objects
+
+from microtome.rasters.bands import rows_of
+from microtome.rasters.components import drop_small, keep_seeded
+from microtome.rasters.disk_raster import spooled
+
+
+def changed(change: Callable, mask: np.ndarray, *arguments: object, **settings: object):
+    """Apply a change to a mask that lies on disk."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        spooled(rows_of(mask), mask.shape, bool, beside=Path(folder) / "a.tif") as spool,
+    ):
+        change(spool, *arguments, **settings)
+        return spool.rows(0, len(mask))
+
+
+def seeded(mask: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """Keep pieces with a seed, one by one."""
+    pieces = label(mask, connectivity=1)
+    kept = np.zeros_like(mask)
+    for i in range(1, pieces.max() + 1):
+        if seeds[pieces == i].any():
+            kept |= pieces == i
+    return kept
+
+
+MASKS = array_shapes(min_dims=2, max_dims=2, max_side=12).flatmap(lambda s: arrays(bool, s))
+
+
+@settings(deadline=None)
+@given(MASKS, st.data(), st.sampled_from([1, 2, 3, 5, 12, None]))
+def test_seeds_keep_their_pieces(mask, data, n_rows):
+    """Exactly the pieces with a seed stay, in bands of any height; seeds outside add nothing."""
+    seeds = data.draw(arrays(bool, mask.shape, elements=st.integers(0, 4).map(lambda i: i == 0)))
+    found = changed(keep_seeded, mask, rows_of(seeds), n_rows=n_rows)
+    np.testing.assert_array_equal(found, seeded(mask, seeds))
+
+
+@pytest.mark.parametrize("n_rows", [1, 3, 7])
+@pytest.mark.parametrize("seed_row", [0, 4, 6])
+def test_one_seed_keeps_a_piece_of_many_bands(n_rows, seed_row):
+    """A snake through all bands stays for one seed anywhere; what touches by a corner goes."""
+    snake = np.zeros((7, 10), bool)
+    snake[::2, :9] = True
+    snake[[1, 3, 5], [8, 0, 8]] = True
+    mask = snake.copy()
+    mask[3, 9] = True  # by its corners to the snake's rows 2 and 4
+    seeds = np.zeros_like(mask)
+    seeds[seed_row, 4] = True
+    found = changed(keep_seeded, mask, rows_of(seeds), n_rows=n_rows)
+    np.testing.assert_array_equal(found, snake)
+
+
+@settings(deadline=None)
+@given(MASKS, st.integers(0, 12), st.sampled_from([1, 2, 3, 5, 12, None]))
+def test_small_pieces_and_holes_against_skimage(mask, least, n_rows):
+    """The pieces or the holes of fewer px go, in bands of any height."""
+    kept = remove_small_objects(mask, max_size=least - 1, connectivity=1)
+    np.testing.assert_array_equal(changed(drop_small, mask, least, n_rows=n_rows), kept)
+    filled = remove_small_holes(mask, max_size=least - 1, connectivity=1)
+    found = changed(drop_small, mask, least, of=False, n_rows=n_rows)
+    np.testing.assert_array_equal(found, filled)

@@ -1,0 +1,136 @@
+"""Outlines of masks, by hand and against labels and shapely."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from scipy import ndimage
+
+from microtome.rasters.bands import rows_of
+from microtome.rasters.outlines import Outlines, outlines
+
+MASKS = array_shapes(min_dims=2, max_dims=2, max_side=12).flatmap(lambda s: arrays(bool, s))
+
+
+def traced(picture: str, **settings: int) -> Outlines:
+    """Trace a picture of # and dots."""
+    mask = np.array([[c == "#" for c in line] for line in picture.split()])
+    return outlines(rows_of(mask), mask.shape, **settings)
+
+
+def rings_of(found: Outlines) -> list[list[tuple[float, float]]]:
+    """List the points of every ring."""
+    return [list(map(tuple, found.points[a:b].tolist())) for a, b in pairwise(found.ring_ends)]
+
+
+def polygons_of(found: Outlines) -> np.ndarray:
+    """Make polygons."""
+    offsets = (found.ring_ends, found.piece_ends)
+    return shapely.from_ragged_array(shapely.GeometryType.POLYGON, found.points, offsets)
+
+
+def test_one_px_by_hand():
+    """A px is a diamond, up its left side first, clockwise on the screen, and closed."""
+    (ring,) = rings_of(traced(".. .#"))
+    assert ring == [(1, 1.5), (1.5, 1), (2, 1.5), (1.5, 2), (1, 1.5)]
+
+
+def test_a_rectangle_by_hand():
+    """Two points a side, half a px from its corners."""
+    found = traced("### ###")
+    (ring,) = rings_of(found)
+    assert ring == [
+        *[(0, 1.5), (0, 0.5), (0.5, 0), (2.5, 0)],
+        *[(3, 0.5), (3, 1.5), (2.5, 2), (0.5, 2), (0, 1.5)],
+    ]
+    assert found.area_px.tolist() == [6]
+
+
+def test_a_hole_runs_the_other_way():
+    """The hole of a frame is its second ring, and counterclockwise on the screen."""
+    found = traced("### #.# ###")
+    assert found.piece_ends.tolist() == [0, 2]
+    assert found.area_px.tolist() == [8]
+    assert rings_of(found)[1] == [(1, 1.5), (1.5, 2), (2, 1.5), (1.5, 1), (1, 1.5)]
+
+
+def test_px_that_touch_by_a_corner_are_apart():
+    """Both ways round, two pieces; two holes that touch by a corner are one."""
+    for picture in ("#. .#", ".# #."):
+        assert traced(picture).area_px.tolist() == [1, 1]
+    for picture in ("#### #.## ##.# ####", "#### ##.# #.## ####"):
+        found = traced(picture)
+        assert found.area_px.tolist() == [14]
+        assert found.piece_ends.tolist() == [0, 2]
+
+
+def test_pieces_are_in_order_with_their_own_rings():
+    """By their leftmost px, each with its holes; an island in a hole is a piece of its own."""
+    found = traced(
+        """
+        ......###
+        #####.#.#
+        #...#.###
+        #.#.#....
+        #...#.#..
+        #####....
+        """
+    )
+    assert found.area_px.tolist() == [16, 1, 8, 1]
+    assert found.piece_ends.tolist() == [0, 2, 3, 5, 6]
+    assert [ring[0][0] for ring in rings_of(found)] == [0, 1, 2, 6, 7, 6]
+
+
+def test_no_px_no_outlines():
+    """An empty mask has no points, nor has one without columns or rows."""
+    for shape in ((4, 5), (4, 0), (0, 4)):
+        found = outlines(rows_of(np.zeros(shape, bool)), shape)
+        assert found.points.shape == (0, 2)
+        assert [len(a) for a in (found.area_px, found.ring_ends, found.piece_ends)] == [0, 1, 1]
+
+
+@settings(deadline=None, max_examples=300)
+@given(MASKS, st.sampled_from([1, 2, 3, 12, None]))
+def test_outlines_of_any_mask(mask, n_rows):
+    """Valid polygons apart, one a piece of its area, each px centre 0.35 px on its side."""
+    found = outlines(rows_of(mask), mask.shape, n_rows=n_rows)
+    polygons = polygons_of(found)
+    labels, n = ndimage.label(mask)
+    assert len(polygons) == n
+    assert shapely.is_valid(polygons).all()
+    assert shapely.is_valid(shapely.multipolygons(polygons))
+    assert sorted(found.area_px) == sorted(np.bincount(labels.ravel())[1:])
+    y, x = np.indices(mask.shape) + 0.5
+    inside = [shapely.contains_xy(polygon, x, y) for polygon in polygons]
+    for one, area in zip(inside, found.area_px, strict=True):
+        assert one.sum() == area
+        assert len(np.unique(labels[one])) == 1
+    np.testing.assert_array_equal(np.sum(inside, axis=0, initial=0), mask)
+    borders = shapely.multipolygons(polygons).boundary
+    distances = shapely.distance(borders, shapely.points(x.ravel(), y.ravel()))
+    assert not n or distances.min() == pytest.approx(np.sqrt(1 / 8), abs=0.15)
+    assert not n or distances.min() >= np.sqrt(1 / 8) - 1e-9
+    assert all(shapely.is_ccw(shapely.get_exterior_ring(polygons)))
+
+
+@settings(deadline=None)
+@given(MASKS)
+def test_bands_change_nothing(mask):
+    """Bands of one row give the outlines of the whole, point by point."""
+    whole = outlines(rows_of(mask), mask.shape, n_rows=12)
+    rows = outlines(rows_of(mask), mask.shape, n_rows=1)
+    for name in ("points", "ring_ends", "piece_ends", "area_px"):
+        np.testing.assert_array_equal(getattr(rows, name), getattr(whole, name))
+
+
+def test_straight_sides_have_no_points_between():
+    """A square of 1000 px has eight points, and a frame of it sixteen."""
+    mask = np.zeros((1002, 1002), bool)
+    mask[1:-1, 1:-1] = True
+    assert len(outlines(rows_of(mask), mask.shape).points) == 8 + 1
+    mask[5:-5, 5:-5] = False
+    assert len(outlines(rows_of(mask), mask.shape).points) == 2 * (8 + 1)

@@ -1,0 +1,136 @@
+"""The size of a slide from its header alone."""
+
+import struct
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from helpers.slide_files import ome_description, texture, write_tiled
+from microtome.slides.header_probe import Probed, probe_slide
+
+
+@pytest.mark.parametrize("form", [{}, {"bigtiff": True}, {"byteorder": ">"}])
+def test_a_pyramid_has_its_levels_and_spacing(tmp_path, form):
+    """Classic and BigTIFF, either byte order: all levels, and the spacing that Aperio writes."""
+    path = write_tiled(tmp_path / "a.svs", texture(300, 520), "jpeg 4:2:0", **form)
+    assert probe_slide(path) == Probed(((520, 300), (130, 75)), spacing_um=0.5)
+
+
+def test_label_and_macro_are_no_levels(tmp_path):
+    """Pages of another shape do not count, and tiles are asked of the largest page alone."""
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(texture(40, 90))
+        tiff.write(texture(512, 768), tile=(256, 256))
+        tiff.write(texture(256, 384))
+    assert probe_slide(path) == Probed(((768, 512), (384, 256)))
+
+
+def test_a_broken_spacing_is_none(tmp_path):
+    """A spacing of 0 is one that is not known."""
+    path = write_tiled(
+        tmp_path / "a.ome.tif",
+        texture(200, 200),
+        "none",
+        downsamples=(1,),
+        description=ome_description(200, 200, x_um="0", y_um="0"),
+    )
+    assert probe_slide(path).spacing_um is None
+
+
+def test_ome_says_its_spacing(tmp_path):
+    """PhysicalSizeX is read from the description."""
+    path = write_tiled(
+        tmp_path / "a.ome.tif",
+        texture(200, 200),
+        "none",
+        downsamples=(1,),
+        description=ome_description(200, 200, x_um="0.2528"),
+    )
+    assert probe_slide(path).spacing_um == 0.2528
+
+
+def test_untiled_images_are_one_image(tmp_path):
+    """A TIFF in strips and a PNG are read in one piece; strips with levels are not."""
+    tifffile.imwrite(tmp_path / "a.tif", texture(60, 80))
+    Image.fromarray(texture(60, 80)).save(tmp_path / "a.png")
+    for name in ("a.tif", "a.png"):
+        assert probe_slide(tmp_path / name) == Probed(((80, 60),), is_one_image=True)
+    with tifffile.TiffWriter(tmp_path / "levels.tif") as tiff:
+        tiff.write(texture(60, 80))
+        tiff.write(texture(30, 40))
+    assert probe_slide(tmp_path / "levels.tif") == Probed(((80, 60), (40, 30)))
+
+
+def test_other_formats_are_judged_by_their_bytes(tmp_path):
+    """10 px a byte, in a square: 1 000 000 bytes may be 10 Mpx."""
+    (tmp_path / "a.dcm").write_bytes(bytes(1_000_000))
+    assert probe_slide(tmp_path / "a.dcm") == Probed(((3162, 3162),))
+
+
+def test_an_image_is_no_larger_than_pillow_reads(tmp_path):
+    """A JPEG of 100 MB is 179 Mpx at the most, in one piece."""
+    path = tmp_path / "a.JPG"
+    with path.open("wb") as file:
+        file.truncate(100_000_000)
+    assert probe_slide(path) == Probed(((13379, 13379),), is_one_image=True)
+
+
+def test_the_folder_of_a_mirax_slide_counts(tmp_path):
+    """The pixels of a .mrxs lie beside it."""
+    (tmp_path / "a.mrxs").write_bytes(bytes(1000))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "Data0000.dat").write_bytes(bytes(999_000))
+    assert probe_slide(tmp_path / "a.mrxs") == Probed(((3162, 3162),))
+
+
+def test_no_file_is_none(tmp_path):
+    """A slide that is still to be made has no size yet; nor has a folder."""
+    assert probe_slide(tmp_path / "a.svs") is None
+    assert probe_slide(tmp_path) is None
+
+
+def _tiff(*parts: bytes) -> bytes:
+    return b"II" + struct.pack("<HI", 42, 8) + b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"II",
+        b"XX*\0",
+        b"II" + struct.pack("<HI", 44, 8),
+        _tiff(),
+        _tiff(struct.pack("<H", 65535)),
+        _tiff(struct.pack("<H", 2), bytes(24), struct.pack("<I", 8)),
+        _tiff(struct.pack("<HHHI4s", 1, 256, 77, 1, bytes(4)), struct.pack("<I", 0)),
+        _tiff(struct.pack("<HHHII", 1, 256, 4, 1, 0), struct.pack("<I", 0)),
+    ],
+    ids=["empty", "2 bytes", "order", "magic", "cut off", "tags", "a circle", "type", "no height"],
+)
+def test_a_broken_file_is_judged_by_its_bytes(tmp_path, content):
+    """Nothing that a file can hold is an error, or takes long: inspection will say what it is."""
+    path = tmp_path / "a.svs"
+    path.write_bytes(content)
+    side = int((10 * len(content)) ** 0.5)
+    assert probe_slide(path) == Probed(((side, side),))
+
+
+def test_a_size_that_the_file_cannot_have_is_not_believed(tmp_path):
+    """A header that says a million px a side in 38 bytes would ask for memory nobody has."""
+    sides = [struct.pack("<HHII", tag, 4, 1, 1_000_000) for tag in (256, 257)]
+    content = _tiff(struct.pack("<H", 2), *sides, struct.pack("<I", 0))
+    (tmp_path / "a.tif").write_bytes(content)
+    assert probe_slide(tmp_path / "a.tif").levels == ((19, 19),)
+
+
+def test_random_bytes_behind_a_header_are_no_error(tmp_path):
+    """Whatever the pages are said to be."""
+    generator = np.random.default_rng(0)
+    for number in range(200):
+        path = tmp_path / f"{number}.tif"
+        path.write_bytes(_tiff(struct.pack("<H", 3), generator.bytes(200)))
+        assert probe_slide(path) is not None

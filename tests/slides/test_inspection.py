@@ -1,0 +1,155 @@
+"""Slides are looked at before anything is computed, and later steps read what was looked at."""
+
+import os
+
+import numpy as np
+import pytest
+import tifffile
+
+from helpers.pictures import grid_of, noise, write_slide
+from microtome.errors import InputError
+from microtome.patches.reading import read_patches
+from microtome.slides.inspection import inspect, open_inspected
+from microtome.slides.slide import Slide
+
+PIXELS = noise(300, 420)
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Write a slide file that a test may spoil."""
+    return write_slide(tmp_path / "a.svs", PIXELS)
+
+
+def test_inspection_describes_the_slide(path):
+    """What is found is all that later steps need, and opens the same slide again."""
+    found = inspect(name="a", row={"path": str(path)}, spacing_tolerance=0.02)
+    assert found == {
+        "path": str(path),
+        "vendor": "aperio",
+        "read_by": "tile by tile",
+        "file_bytes": path.stat().st_size,
+        "width_px": 420,
+        "height_px": 300,
+        "spacing_um": 0.5,
+        "levels": [[420, 300], [105, 75]],
+    }
+    with open_inspected(found, name="a", spacing_tolerance=0.02) as slide:
+        assert (slide.size_px, slide.spacing_um) == ((420, 300), 0.5)
+
+
+def test_inspection_keeps_the_spacing_of_the_sheet(path):
+    """The sheet's spacing is noted, and later steps use it too."""
+    row = {"path": str(path), "spacing_um": 0.3}
+    found = inspect(name="a", row=row, spacing_tolerance=0.02)
+    with open_inspected(found, name="a", spacing_tolerance=0.02) as slide:
+        assert slide.spacing_um == 0.3
+
+
+def test_file_cut_off_in_its_last_picture(tmp_path):
+    """A copy that stopped early is found, though OpenSlide opens it and reads most of it."""
+    path = write_slide(tmp_path / "cut.svs", PIXELS)
+    tifffile.imwrite(path, PIXELS, append=True, photometric="rgb", description="Aperio\r\nmacro")
+    content = path.read_bytes()
+    path.write_bytes(content[:-50])
+    text = f"^slide cut: {path} is cut off: it has {len(content) - 50} bytes, its tile table needs"
+    with pytest.raises(InputError, match=rf"{text} \d+; copy the file again$"):
+        inspect(name="cut", row={"path": str(path)}, spacing_tolerance=0.02)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_file_cut_off_anywhere(path, share):
+    """Wherever a copy stopped, the slide is refused with one line that names it."""
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputError, match=f"^slide a: {path} ") as caught:
+        inspect(name="a", row={"path": str(path)}, spacing_tolerance=0.02)
+    assert "\n" not in str(caught.value)
+
+
+def test_exchanged_file(path):
+    """A file that changed since its inspection is an error, not a shifted map."""
+    found = inspect(name="a", row={"path": str(path)}, spacing_tolerance=0.02)
+    write_slide(path, noise(256, 256))
+    with pytest.raises(InputError, match=r"has another size than when it was inspected"):
+        open_inspected(found, name="a", spacing_tolerance=0.02)
+
+
+def test_inspection_reads_the_slide_somewhere(tmp_path):
+    """A slide not one level of which can be read in its middle is refused, with the first error."""
+    path = write_slide(tmp_path / "a.svs", PIXELS)
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tiff:
+        for page in tiff.pages:
+            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+                content[offset : offset + count] = b"\xff" * count
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=f"^slide a: {path} cannot be read at x=192, y=128, level"):
+        inspect(name="a", row={"path": str(path)}, spacing_tolerance=0.02)
+
+
+def test_another_file_of_the_same_picture_size(path):
+    """A file whose bytes became more since its inspection is another file."""
+    found = inspect(name="a", row={"path": str(path)}, spacing_tolerance=0.02)
+    with path.open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(InputError, match=r"^slide a: .* has another size than when it was insp"):
+        open_inspected(found, name="a", spacing_tolerance=0.02)
+
+
+def _delete(path):
+    path.unlink()
+
+
+def _exchange(path):
+    other = path.with_suffix(".new")
+    other.write_bytes(path.read_bytes())
+    other.replace(path)
+
+
+def _overwrite(path):
+    state = path.stat()
+    path.write_bytes(path.read_bytes())
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns + 1000))
+
+
+def _truncate(path):
+    os.truncate(path, path.stat().st_size - 1)
+
+
+@pytest.mark.parametrize("change", [_delete, _exchange, _overwrite, _truncate])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_file_that_changes_while_it_is_read(path, change, threads):
+    """Gone, exchanged, written anew or cut off: the end of reading says so, naming the slide."""
+    grid = grid_of([(0, c) for c in range(6)], patch_px=64)
+    with Slide(path, name="a") as slide:
+        parts = read_patches(slide, grid, threads=threads)
+        next(parts)
+        change(path)
+        text = f"^slide a: {path} (is no longer there|has changed while it was read; run again)"
+        with pytest.raises(InputError, match=text) as caught:
+            list(parts)
+        with pytest.raises(InputError, match=text):
+            slide.require_unchanged()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_file_cut_off_under_the_reader(path, threads):
+    """What a file no longer has is an error for each patch, not a crash and not other pixels."""
+    grid = grid_of([(r, c) for r in range(4) for c in range(6)], patch_px=64)
+    with Slide(path, name="a") as slide:
+        os.truncate(path, 100)
+        with pytest.raises(InputError, match=r"the file has become shorter"):
+            slide.read(0, 0, 64, 64, scale=1)
+        found = []
+        with pytest.raises(InputError, match=f"^slide a: {path} has changed while it was read"):
+            found.extend(index for index, _ in read_patches(slide, grid, threads=threads))
+    assert sum(len(index) for index in found) == 0
+
+
+def test_unchanged_file(path):
+    """A file that nobody touched is the same file."""
+    with Slide(path, name="a") as slide:
+        np.testing.assert_array_equal(slide.read(0, 0, 64, 64, scale=1), PIXELS[:64, :64])
+        slide.require_unchanged()

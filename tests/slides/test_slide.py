@@ -1,0 +1,225 @@
+"""Slides are read at any place and spacing, and bad ones are told apart with one line."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from helpers.pictures import TILE_PX, break_tile, noise, shrunk, write_slide
+from helpers.slide_files import write_tiled
+from microtome.errors import InputError
+from microtome.slides.slide import Slide
+from microtome.slides.spacing import scale_for
+
+PIXELS = noise(300, 420)
+
+
+@pytest.fixture(scope="module")
+def slide(tmp_path_factory):
+    """Open a slide of 420 x 300 px at 0.5 µm/px with levels 1 and 4."""
+    path = write_slide(tmp_path_factory.mktemp("slides") / "a.svs", PIXELS)
+    with Slide(path, name="a") as opened:
+        yield opened
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Write a slide file that a test may spoil."""
+    return write_slide(tmp_path / "a.svs", PIXELS)
+
+
+def test_what_a_slide_says_of_itself(slide):
+    """Size, levels, vendor and spacing are those of the file."""
+    assert slide.size_px == (420, 300)
+    assert slide.levels == [(420, 300), (105, 75)]
+    assert slide.downsamples == [1.0, 4.0]
+    assert (slide.vendor, slide.spacing_um) == ("aperio", 0.5)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    x=st.integers(-50, 450),
+    y=st.integers(-50, 330),
+    width=st.integers(1, 90),
+    height=st.integers(1, 90),
+)
+def test_any_region_at_full_resolution(slide, x, y, width, height):
+    """Every region is the image's own pixels inside the slide and white outside of it."""
+    canvas = np.full((600, 700, 3), 255, np.uint8)
+    canvas[60:360, 60:480] = PIXELS
+    expected = canvas[y + 60 : y + 60 + height, x + 60 : x + 60 + width]
+    np.testing.assert_array_equal(slide.read(x, y, width, height, scale=1), expected)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_whole_scales_average_areas(slide, scale):
+    """At a whole scale each px is the mean of the level-0 px under it."""
+    read = slide.read(0, 0, 60, 40, scale=scale)
+    assert np.abs(read - shrunk(PIXELS, scale)[:40, :60]).max() <= 0.6
+
+
+def test_scale_below_a_level_uses_the_level(slide):
+    """At scale 8 the level of downsample 4 is averaged, two by two."""
+    read = slide.read(64, 32, 20, 15, scale=8)
+    level = shrunk(PIXELS, 4).round()
+    assert np.abs(read - shrunk(level[8:, 16:], 2)[:15, :20]).max() <= 0.51
+
+
+@pytest.mark.parametrize(("scale", "slope"), [(1, 4), (1.25, 4), (1.5, 4), (4.3, 1), (7.77, 1)])
+@pytest.mark.parametrize("shift", [0.0, 0.5])
+def test_fractional_scales_keep_every_px_in_its_place(tmp_path, scale, slope, shift):
+    """On a ramp each px is the ramp's value at its own centre: nothing moves by a part of a px."""
+    ramp = np.arange(0, 240, slope, dtype=np.uint8)
+    pixels = np.broadcast_to(ramp[None, :, None], (240, len(ramp), 3))
+    with Slide(write_slide(tmp_path / "ramp.svs", pixels), name="ramp") as slide:
+        read = slide.read(16 + shift, 16 + shift, 22, 18, scale=scale)
+    with Slide(write_slide(tmp_path / "turned.svs", pixels.swapaxes(0, 1)), name="turned") as slide:
+        turned = slide.read(16 + shift, 16 + shift, 18, 22, scale=scale)
+    expected = slope * (16 + shift + (np.arange(22) + 0.5) * scale - 0.5)
+    assert np.abs(read - expected[None, :, None]).max() <= 1.2
+    np.testing.assert_array_equal(turned, read.swapaxes(0, 1))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.37, 2.0, 4.0, 4.3, 7.0])
+def test_a_region_in_parts_is_the_region(slide, scale):
+    """Read in two halves, side by side, a region has no seam between them."""
+    whole = slide.read(12, 8, 40, 30, scale=scale)
+    left = slide.read(12, 8, 17, 30, scale=scale)
+    right = slide.read(12 + 17 * scale, 8, 23, 30, scale=scale)
+    parts = np.hstack([left, right]).astype(int)
+    assert np.abs(parts - whole).max() <= 1
+
+
+def test_level_of_odd_size_counts_as_its_whole_downsample(tmp_path):
+    """A level that lost the last rows of an odd size has downsample 4, not 4.0015."""
+    pixels = noise(1203, 1201)
+    with Slide(write_slide(tmp_path / "odd.svs", pixels), name="odd") as slide:
+        assert slide.downsamples == [1.0, 4.0]
+        read = slide.read(0, 0, 30, 30, scale=4)
+    assert np.abs(read - shrunk(pixels, 4)[:30, :30]).max() <= 1.01
+
+
+def test_missing_file(tmp_path):
+    """A file that is not there is named."""
+    gone = tmp_path / "gone.svs"
+    with pytest.raises(InputError, match=f"^slide x: the file {gone} does not exist$"):
+        Slide(gone, name="x")
+
+
+def test_no_slide(tmp_path):
+    """A file of another kind is said to be no slide."""
+    path = tmp_path / "text.svs"
+    path.write_text("no slide")
+    with pytest.raises(InputError, match=f"^slide x: {path} cannot be opened as a slide"):
+        Slide(path, name="x")
+
+
+def test_slide_without_spacing_asks_for_the_column(tmp_path):
+    """A file that does not say its spacing is an error that says what to add."""
+    path = write_slide(tmp_path / "a.svs", PIXELS, spacing_um=None)
+    text = "does not say its spacing; add it to the column spacing_um of the slide sheet"
+    with pytest.raises(InputError, match=text):
+        Slide(path, name="a")
+    with Slide(path, name="a", spacing_um=0.25) as slide:
+        assert slide.spacing_um == 0.25
+
+
+def test_sheet_overrides_the_file(path):
+    """The sheet's spacing counts where the file says another."""
+    with Slide(path, name="a", spacing_um=0.4) as slide:
+        assert slide.spacing_um == 0.4
+        assert slide.spacing_at(slide.scale_for(0.8)) == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("mpp", ["1000", "0", "-0.5", "1e400", "1e-9"])
+def test_impossible_spacing(tmp_path, mpp):
+    """A spacing that no scanner has is refused and not computed with."""
+    text = f"Aperio Image Library v12.0.0|AppMag = 20|MPP = {mpp}"
+    path = write_tiled(tmp_path / "a.svs", PIXELS, "none", downsamples=(1,), description=text)
+    with pytest.raises(InputError, match=r"which cannot be; give the right value in the column"):
+        Slide(path, name="a")
+
+
+@pytest.mark.parametrize(
+    ("x_per_cm", "y_per_cm", "refused"), [(20000, 16000, True), (20000, 19500, False)]
+)
+def test_oblong_pixels(tmp_path, x_per_cm, y_per_cm, refused):
+    """Pixels that are far from square are refused; of nearly square ones the mean side counts."""
+    path = tmp_path / "a.tif"
+    resolution = (x_per_cm, y_per_cm)
+    write_tiled(path, PIXELS, "none", aperio=False, downsamples=(1,), resolution=resolution)
+    if refused:
+        with pytest.raises(InputError, match=r"says its pixels are 0.5 x 0.625 µm, which cannot"):
+            Slide(path, name="a")
+    else:
+        with Slide(path, name="a") as slide:
+            assert slide.spacing_um == pytest.approx((0.5 + 1e4 / 19500) / 2)
+
+
+@pytest.mark.parametrize("mpp", ["", "|MPP = ", "|MPP = nan", "|MPP = e"])
+def test_spacing_that_is_no_number_is_none(tmp_path, mpp):
+    """A spacing that cannot be read asks for the sheet's, as one that is not there."""
+    text = f"Aperio Image Library v12.0.0|AppMag = 20{mpp}"
+    path = write_tiled(tmp_path / "a.svs", PIXELS, "none", downsamples=(1,), description=text)
+    with pytest.raises(InputError, match=r"does not say its spacing; add it to the column"):
+        Slide(path, name="a")
+
+
+def test_broken_tile_is_named_and_costs_no_other_read(path):
+    """A tile that cannot be decoded is an error with its place; other tiles can still be read."""
+    break_tile(path, row=1, column=2)
+    with Slide(path, name="a") as slide:
+        with pytest.raises(InputError, match=r"^slide a: .* cannot be read at x=128, y=64, level"):
+            slide.read(128, 64, TILE_PX, TILE_PX, scale=1)
+        read = slide.read(0, 0, 2 * TILE_PX, TILE_PX, scale=1)
+    np.testing.assert_array_equal(read, PIXELS[:TILE_PX, : 2 * TILE_PX])
+
+
+@pytest.mark.parametrize(
+    ("asked_um", "own_um", "scale"),
+    [
+        (0.5, 0.5, 1.0),
+        (0.5, 0.499, 1.0),  # the slide's own, within 2 %
+        (0.499, 0.5, 1.0),  # finer, but within 2 %
+        (1.0, 0.2527, 4.0),
+        (1.0, 0.4, 2.5),
+        (8.0, 0.25, 32.0),
+        (0.75, 0.5, 1.5),
+    ],
+)
+def test_scale_for(asked_um, own_um, scale):
+    """A whole multiple is taken within the tolerance, else the exact ratio."""
+    found = scale_for(asked_um, slide_spacing_um=own_um, spacing_tolerance=0.02, name="a")
+    assert found == pytest.approx(scale, abs=1e-12)
+
+
+def test_without_tolerance_the_ratio_is_exact():
+    """Tolerance 0 resamples every spacing that is no exact multiple."""
+    found = scale_for(0.5, slide_spacing_um=0.499, spacing_tolerance=0, name="a")
+    assert found == pytest.approx(0.5 / 0.499)
+
+
+def test_finer_than_the_slide():
+    """A spacing that the slide does not have is refused, with both spacings."""
+    text = re.escape(
+        "slide a: 0.25 µm/px is asked for, but the slide has only 0.5 µm/px; choose a coarser"
+        " spacing, or set slide.upsample"
+    )
+    with pytest.raises(InputError, match=f"^{text}$"):
+        scale_for(0.25, slide_spacing_um=0.5, spacing_tolerance=0.02, name="a")
+
+
+def test_upsampling_where_it_is_asked_for(tmp_path):
+    """Half the slide's spacing: interpolated px that agree with Pillow's enlargement."""
+    pixels = np.kron(noise(16, 16, seed=3), np.ones((8, 8, 1), np.uint8)).astype(np.uint8)
+    path = write_slide(tmp_path / "a.svs", pixels, spacing_um=0.5, downsamples=(1,))
+    with Slide(path, name="a", upsample=True) as slide:
+        scale = slide.scale_for(0.25)
+        assert scale == 0.5
+        found = slide.read(32, 16, 96, 64, scale=scale)
+    image = Image.fromarray(pixels).resize((256, 256), Image.Resampling.BILINEAR)
+    expected = np.asarray(image)[32:96, 64:160]
+    assert np.abs(found.astype(int) - expected).max() <= 1

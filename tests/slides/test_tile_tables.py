@@ -1,0 +1,152 @@
+"""What a TIFF says of itself is read and checked before any tile is."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from helpers.slide_files import ome_description, texture, write_tiled
+from microtome.errors import InputError
+from microtome.slides.tile_tables import read_tile_tables
+
+PIXELS = texture(300, 420)
+APERIO = "Aperio Image Library v12.0.0\r\n420x300|AppMag = 20"
+
+
+def sizes(path) -> list[tuple[int, int]]:
+    """The sizes of the levels that are found."""
+    return [(level.width_px, level.height_px) for level in tables(path).levels]
+
+
+def tables(path):
+    """The tile tables of a file."""
+    return read_tile_tables(path, name="a")
+
+
+def test_levels_and_tiles(tmp_path):
+    """Levels are found finest first, with their tiles, and which of them are absent."""
+    options = {"absent": {(0, 3)}, "downsamples": (1, 2, 4), "tile": (64, 80)}
+    found = tables(write_tiled(tmp_path / "a.svs", PIXELS, "deflate predictor", **options))
+    first = found.levels[0]
+    assert [(v.width_px, v.height_px) for v in found.levels] == [(420, 300), (210, 150), (105, 75)]
+    assert (first.rows, first.columns, first.tile_shape) == (5, 6, (64, 80))
+    assert (first.compression, first.predictor, first.header) == (8, 2, b"")
+    np.testing.assert_array_equal(np.flatnonzero(first.counts == 0), [3])
+    assert found.spacing_um == (0.5, 0.5)
+
+
+def test_other_pictures_are_no_levels(tmp_path):
+    """Thumbnail, label and macro, in strips or tiles, are passed over."""
+    path = tmp_path / "a.svs"
+    tile = {"tile": (64, 64), "photometric": "rgb", "compression": "zlib", "metadata": None}
+    strips = {"rowsperstrip": 16, "photometric": "rgb", "metadata": None}
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(PIXELS, description=f"{APERIO}|MPP = 0.5", **tile)
+        tiff.write(np.ascontiguousarray(PIXELS[::4, ::4]), **strips)  # the thumbnail
+        tiff.write(np.ascontiguousarray(PIXELS[::2, ::2]), **tile)
+        tiff.write(np.ascontiguousarray(PIXELS[:200, :200]), **tile)  # another shape
+        tiff.write(np.ascontiguousarray(PIXELS[::2, ::2]), **tile)  # the level again
+    assert sizes(path) == [(420, 300), (210, 150)]
+
+
+def test_small_levels_may_be_rounded(tmp_path):
+    """The aspect ratio of a level of a few px is only about that of the slide."""
+    pixels = texture(601, 1203)
+    path = write_tiled(tmp_path / "a.svs", pixels, "deflate", downsamples=(1, 4, 16, 64))
+    assert sizes(path) == [(1203, 601), (300, 150), (75, 37), (18, 9)]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"data": PIXELS[..., 0], "photometric": "minisblack"},
+        {"data": PIXELS.astype(np.uint16), "photometric": "rgb"},
+        {"data": PIXELS, "photometric": "rgb", "planarconfig": "separate"},
+        {"data": PIXELS, "photometric": "rgb", "compression": "packbits"},
+        {"data": np.dstack([PIXELS, PIXELS[..., :1]]), "photometric": "rgb", "extrasamples": [2]},
+        {"data": PIXELS, "photometric": "rgb", "tile": None},
+    ],
+    ids=["grey", "16 bits", "planes", "packbits", "alpha", "strips"],
+)
+def test_what_is_not_read_tile_by_tile(tmp_path, options):
+    """Other kinds of TIFF are left to others."""
+    options = {"tile": (64, 64), "metadata": None} | options
+    if "planarconfig" in options:
+        options["data"] = options["data"].transpose(2, 0, 1)
+    tifffile.imwrite(tmp_path / "a.tif", **options)
+    assert tables(tmp_path / "a.tif") is None
+
+
+def test_no_tiff(tmp_path):
+    """A file of another kind has no tile tables."""
+    (tmp_path / "a.svs").write_text("no slide")
+    assert tables(tmp_path / "a.svs") is None
+
+
+def test_file_that_is_not_there(tmp_path):
+    """A file that cannot be read is an error, not another kind of file."""
+    with pytest.raises(InputError, match=r"^slide a: .* cannot be read \(.*No such file"):
+        tables(tmp_path / "gone.svs")
+
+
+@pytest.mark.parametrize(
+    ("mpp", "spacing_um"),
+    [
+        ("|MPP = 0.2527", (0.2527, 0.2527)),
+        ("|MPP=0.25|Left = 3", (0.25, 0.25)),
+        ("|  MPP  =  5e-1", (0.5, 0.5)),
+        ("|XMPP = 0.4", None),
+        ("", None),
+    ],
+)
+def test_spacing_of_an_aperio_scan(tmp_path, mpp, spacing_um):
+    """Aperio says one number for both sides; TIFF's resolution does not count there."""
+    options = {"description": APERIO + mpp, "resolution": (10000, 10000), "downsamples": (1,)}
+    path = write_tiled(tmp_path / "a.svs", PIXELS, "none", **options)
+    assert tables(path).spacing_um == spacing_um
+
+
+@pytest.mark.parametrize(
+    ("resolution", "unit", "spacing_um"),
+    [
+        ((20000, 40000), "CENTIMETER", (0.5, 0.25)),
+        ((50800, 50800), "INCH", (0.5, 0.5)),
+        ((20000, 20000), "NONE", None),
+        ((0, 20000), "CENTIMETER", None),
+    ],
+)
+def test_spacing_by_resolution(tmp_path, resolution, unit, spacing_um):
+    """A generic TIFF says px per cm or inch."""
+    path = tmp_path / "a.tif"
+    options = {"tile": (64, 64), "photometric": "rgb", "metadata": None}
+    tifffile.imwrite(path, PIXELS, resolution=resolution, resolutionunit=unit, **options)
+    assert tables(path).spacing_um == (None if spacing_um is None else pytest.approx(spacing_um))
+
+
+@pytest.mark.parametrize(
+    ("unit", "value"),
+    [(None, "0.25"), ("µm", "0.25"), ("mm", "2.5e-4"), ("nm", "250"), ("cm", "2.5e-5")],
+)
+def test_spacing_by_ome(tmp_path, unit, value):
+    """OME says the size of a pixel in a unit, which is µm where it is not named."""
+    text = ome_description(420, 300, x_um=value, y_um=value, unit=unit)
+    options = {"description": text, "aperio": False, "subifds": True}
+    found = tables(write_tiled(tmp_path / "a.ome.tif", PIXELS, "deflate", **options))
+    assert found.spacing_um == pytest.approx((0.25, 0.25))
+
+
+def test_unknown_unit_of_ome(tmp_path):
+    """A unit that is no length of ours is no spacing."""
+    text = ome_description(420, 300, unit="pixel")
+    options = {"description": text, "aperio": False, "subifds": True}
+    found = tables(write_tiled(tmp_path / "a.ome.tif", PIXELS, "deflate", **options))
+    assert found.spacing_um is None
+
+
+def test_tables_cut_off(tmp_path):
+    """A file that ends before its tiles do says how much is missing."""
+    path = write_tiled(tmp_path / "a.svs", PIXELS, "none", downsamples=(1,))
+    content = path.read_bytes()
+    path.write_bytes(content[:-1])
+    text = f"is cut off: it has {len(content) - 1} bytes, its tile table needs {len(content)}"
+    with pytest.raises(InputError, match=f"^slide a: {path} {text}; copy the file again$"):
+        tables(path)

@@ -1,0 +1,302 @@
+"""Nested cross-validation: nothing that is tested was seen before, and what is counted."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import cohen_kappa_score, confusion_matrix
+
+from microtome.errors import InputError
+from microtome.staging import cross_validation as library
+from microtome.staging.cross_validation import GRID, Slides, choose, cross_validate, patient_folds
+from microtome.staging.forests import FORESTS, Forests, vote
+
+NAMES = ("size", "noise", "row")
+# Forests of inner folds are told from others by their number of trees.
+SMALL = {"n_trees": 6, "n_inner_trees": 3, "n_shuffles": 2}
+GOOD, BAD = {"min_leaf": 1, "max_features": 1.0}, {"min_leaf": 100, "max_features": 1.0}
+
+
+def slides_of(classes, patients, *, seed=0) -> Slides:
+    """Make slides whose first feature gives the class away and whose last is their number."""
+    rng = np.random.default_rng(seed)
+    classes = np.asarray(classes)
+    n = len(classes)
+    features = np.stack([10.0 * classes + rng.random(n), rng.random(n), np.arange(n)], axis=1)
+    return Slides(
+        features=features,
+        classes=classes,
+        annotated=np.arange(n) % 3 > 0,
+        patients=np.array([f"p{p}" for p in patients]),
+        names=np.array([f"s{i}" for i in range(n)]),
+        feature_names=NAMES,
+    )
+
+
+@pytest.fixture(scope="module")
+def slides() -> Slides:
+    """Twelve patients with four slides, one of each class."""
+    return slides_of(np.arange(48) % 4, np.arange(48) // 4)
+
+
+@pytest.fixture(scope="module")
+def found(slides):
+    """What cross-validation finds, in 4 folds."""
+    return cross_validate(slides, seed=3, n_folds=4, grid=(GOOD, BAD), **SMALL)
+
+
+def test_no_slide_of_a_patient_is_tested_by_what_its_patient_taught(slides, monkeypatch):
+    """In inner and outer folds; and all that is learnt from are slides as they are."""
+    trained, tested = {}, []
+    train, predict = library.train_forests, Forests.predict
+
+    def spied_train(features, *arguments, **options):
+        forests = train(features, *arguments, **options)
+        trained[id(forests)] = (forests, features[:, 2].astype(int), options["n_trees"])
+        assert np.array_equal(features, slides.features[features[:, 2].astype(int)])
+        return forests
+
+    def spied_predict(self, features, **options):
+        tested.append((id(self), features[:, 2].astype(int)))
+        return predict(self, features, **options)
+
+    monkeypatch.setattr(library, "train_forests", spied_train)
+    monkeypatch.setattr(Forests, "predict", spied_predict)
+    fold = cross_validate(slides, seed=3, n_folds=4, grid=(GOOD, BAD), **SMALL).fold
+    for forests, rows in tested:
+        learnt = slides.patients[trained[forests][1]]
+        assert not set(learnt) & set(slides.patients[rows])
+    order = [(n_trees, set(rows)) for _, rows, n_trees in trained.values()]
+    n_inner = 3 * 2
+    assert [n for n, _ in order] == [3] * n_inner + ([3] * n_inner + [6]) * 4
+    for k in range(4):
+        of_fold = order[n_inner + k * (n_inner + 1) :][: n_inner + 1]
+        allowed = set(np.flatnonzero(fold != k + 1))
+        assert of_fold[-1][1] == allowed
+        assert all(rows < allowed for _, rows in of_fold[:-1])
+
+
+def test_every_slide_is_tested_by_forests_of_its_fold(slides, found):
+    """The same training by hand gives the same probabilities and importances."""
+    importances, falls = [], []
+    for k in range(1, 5):
+        learnt, tested = slides.subset(found.fold != k), slides.subset(found.fold == k)
+        forests = learnt.train(seed=3, n_trees=6, **GOOD)
+        expected = forests.predict(tested.features).probabilities
+        assert np.array_equal(found.prediction.probabilities[:, found.fold == k], expected)
+        importances.append(forests.importances.mean(axis=0))
+        rng = np.random.default_rng((3, k))
+        falls.append(library._permuted(forests, tested, n_shuffles=2, rng=rng))
+    for i, row in enumerate(found.importances):
+        for name, values in (("impurity", importances), ("permutation", falls)):
+            assert row[name] == pytest.approx(np.mean(values, axis=0)[i])
+            assert row[f"{name}_sd"] == pytest.approx(np.std(values, axis=0, ddof=1)[i])
+
+
+def test_kappas_are_those_of_scikit_learn(slides, found):
+    """By fold, over all, of each forest and of the vote."""
+    calls = [*found.prediction.classes, vote(found.prediction.classes)]
+    assert [row["fold"] for row in found.kappas] == [1, 2, 3, 4, "all"]
+    for row in found.kappas:
+        rows = np.ones(48, bool) if row["fold"] == "all" else found.fold == row["fold"]
+        assert row["slides"] == rows.sum()
+        for name, called in zip((*FORESTS, "vote"), calls, strict=True):
+            expected = cohen_kappa_score(
+                slides.classes[rows], called[rows], labels=range(4), weights="quadratic"
+            )
+            assert row[name] == pytest.approx(expected)
+
+
+def test_confusion_counts_truth_in_rows(slides):
+    """Of slides whose classes chance gave, so that much is called wrong."""
+    classes = np.random.default_rng(2).choice(4, 48, p=[0.5, 0.3, 0.2, 0])
+    noise = slides_of(classes, np.arange(48) // 2)
+    noise.features[:, 0] = 0
+    found = cross_validate(noise, seed=1, n_folds=3, grid=(GOOD,), **SMALL)
+    calls = [*found.prediction.classes, found.prediction.vote]
+    for name, called in zip((*FORESTS, "vote"), calls, strict=True):
+        expected = confusion_matrix(classes, called, labels=range(4))
+        assert np.array_equal(found.confusion[name], expected)
+        assert not np.array_equal(expected, expected.T)
+
+
+def test_settings_are_chosen_by_kappa(found):
+    """A leaf of 100 slides calls all alike: kappa 0. Order in the grid does not matter."""
+    assert found.chosen == GOOD
+    assert [row["fold"] for row in found.settings] == [1, 2, 3, 4, "all"]
+    assert all(row["min_leaf"] == 1 and row["inner_kappa"] > 0.5 for row in found.settings)
+
+
+def test_the_worse_settings_first_change_nothing(slides):
+    """The last is the best here."""
+    assert choose(slides, grid=(BAD, GOOD), n_folds=3, n_trees=3, seed=1)["min_leaf"] == 1
+
+
+def test_of_equal_settings_the_first_is_chosen(slides):
+    """Both call all alike."""
+    grid = (BAD, {**BAD, "min_leaf": 99})
+    found = choose(slides, grid=grid, n_folds=3, n_trees=3, seed=1)
+    assert found == {**BAD, "inner_kappa": 0.0}
+
+
+def test_the_inner_kappa_is_of_all_folds_together(slides):
+    """By hand: trained without a fold, asked of it."""
+    noisy = slides_of(np.roll(slides.classes, 5), np.arange(48) // 4)
+    noisy.features[::3, 0] = 0
+    fold = patient_folds(noisy.classes, noisy.patients, n_folds=3, seed=2)
+    called = np.zeros(48, int)
+    for k in (1, 2, 3):
+        forests = noisy.subset(fold != k).train(seed=2, n_trees=3, **GOOD)
+        called[fold == k] = forests.predict(noisy.features[fold == k]).vote
+    expected = cohen_kappa_score(noisy.classes, called, weights="quadratic")
+    found = choose(noisy, grid=(GOOD,), n_folds=3, n_trees=3, seed=2)
+    assert found["inner_kappa"] == pytest.approx(expected)
+    assert 0 < expected < 1
+
+
+def test_a_feature_that_decides_matters_and_one_that_is_constant_does_not(slides):
+    """Shuffled sizes cost kappa; a constant cannot be shuffled."""
+    features = slides.features.copy()
+    features[:, 1:] = 1
+    plain = Slides(
+        features,
+        *(getattr(slides, a) for a in ("classes", "annotated", "patients")),
+        slides.names,
+        NAMES,
+    )
+    rows = cross_validate(plain, seed=1, n_folds=4, grid=(GOOD,), **SMALL).importances
+    assert [row["feature"] for row in rows] == list(NAMES)
+    assert rows[0]["impurity"] == pytest.approx(1)
+    assert rows[0]["permutation"] > 0.5
+    assert rows[0]["permutation_sd"] > 0
+    for row in rows[1:]:
+        assert [row[c] for c in ("permutation", "permutation_sd", "impurity")] == [0, 0, 0]
+
+
+def test_importance_is_the_mean_fall_of_kappa_over_shuffles(slides):
+    """By hand, with scikit-learn's kappa, feature by feature and shuffle by shuffle."""
+    learnt, tested = slides.subset(np.arange(48) < 24), slides.subset(np.arange(48) >= 24)
+    forests = learnt.train(seed=1, n_trees=3, min_leaf=4, max_features=1)
+
+    def kappa(features):
+        called = forests.predict(features).vote
+        return cohen_kappa_score(tested.classes, called, labels=range(4), weights="quadratic")
+
+    rng = np.random.default_rng(7)
+    orders = [rng.permutation(24) for _ in range(3)]
+    expected = []
+    for column in range(3):
+        falls = []
+        for order in orders:
+            features = tested.features.copy()
+            features[:, column] = features[order, column]
+            falls.append(kappa(tested.features) - kappa(features))
+        expected.append(np.mean(falls))
+    found = library._permuted(forests, tested, n_shuffles=3, rng=np.random.default_rng(7))
+    assert found == pytest.approx(expected)
+    assert expected[0] > 0.1
+
+
+def test_features_are_shuffled_within_the_tested_slides_only():
+    """Where a fold tests one slide, there is nothing to shuffle."""
+    slides = slides_of([0, 3, 0, 3, 0], range(5))
+    found = cross_validate(slides, seed=1, grid=(GOOD,), **SMALL)
+    assert found.fold.tolist() == [1, 2, 3, 4, 5]
+    assert all(row["permutation"] == 0 for row in found.importances)
+
+
+def test_one_patient_cannot_be_validated():
+    """The first settings are chosen; a note says why there is no figure."""
+    found = cross_validate(slides_of([0, 1, 3, 0], [7, 7, 7, 7]), seed=1, **SMALL)
+    assert found.chosen == GRID[0]
+    assert found.fold.tolist() == [0, 0, 0, 0]
+    assert found.prediction is None
+    assert found.settings == [{"fold": "all", **GRID[0], "inner_kappa": None}]
+    assert (found.kappas, found.confusion, found.importances) == ([], {}, [])
+    assert found.notes == ["no cross-validation: all slides are of one patient"]
+
+
+def test_two_patients_test_each_other():
+    """With one to learn from, there is nothing to choose by."""
+    slides = slides_of([0, 3, 0, 3, 0, 3], [1, 1, 1, 2, 2, 2])
+    found = cross_validate(slides, seed=1, grid=(GOOD, BAD), **SMALL)
+    assert found.fold.tolist() == [1, 1, 1, 2, 2, 2]
+    assert [row["inner_kappa"] is None for row in found.settings] == [True, True, False]
+    assert found.prediction.vote.shape == (6,)
+
+
+def test_a_class_that_only_the_tested_patient_has_is_noted():
+    """It cannot be called."""
+    slides = slides_of([0, 3, 0, 3, 0, 2], [1, 1, 2, 2, 3, 3])
+    found = cross_validate(slides, seed=1, grid=(GOOD,), **SMALL)
+    assert "fold 3: slides of class micro are tested, none was trained with" in found.notes
+    assert sum("tested" in note for note in found.notes) == 1
+    assert (found.prediction.probabilities[:, 5, 2] == 0).all()
+
+
+def test_notes_of_training_name_their_fold():
+    """What training with two ITCs says, once a fold."""
+    slides = slides_of([0, 0, 1, 0, 0, 1, 0, 0, 1], [1, 1, 1, 2, 2, 2, 3, 3, 3])
+    notes = cross_validate(slides, seed=1, grid=(GOOD,), **SMALL).notes
+    said = "rf_cb: neighbours that SMOTE looked at: 1, not 5, for class itc has 2 slides"
+    assert [notes.count(f"fold {k}: {said}") for k in (1, 2, 3)] == [1, 1, 1]
+    assert all(note.startswith("fold ") for note in notes)
+
+
+def test_the_same_seed_finds_the_same(slides, found):
+    """To the last bit."""
+    again = cross_validate(slides, seed=3, n_folds=4, grid=(GOOD, BAD), **SMALL)
+    assert np.array_equal(again.prediction.probabilities, found.prediction.probabilities)
+    assert (again.kappas, again.importances) == (found.kappas, found.importances)
+
+
+def test_what_cannot_be_validated_is_refused(slides):
+    """No slides; a feature that is no number, by its slide."""
+    with pytest.raises(InputError, match="there is no slide to validate"):
+        cross_validate(slides.subset(np.empty(0, int)), seed=1, **SMALL)
+    spoiled = slides.subset(np.arange(48))
+    spoiled.features[9, 1] = np.nan
+    with pytest.raises(InputError, match="slide s9: the feature noise is nan"):
+        cross_validate(spoiled, seed=1, **SMALL)
+
+
+@settings(deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 8), min_size=1, max_size=15),
+    n_folds=st.integers(2, 5),
+    seed=st.integers(0, 100),
+)
+def test_slides_of_a_patient_stay_in_one_fold(sizes, n_folds, seed):
+    """Folds are numbered without gaps, are no more than asked for, and none tests everything."""
+    patients = np.repeat(np.arange(len(sizes)), sizes)
+    classes = np.random.default_rng(seed).integers(0, 4, len(patients))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fold = patient_folds(classes, patients.astype(str), n_folds=n_folds, seed=seed)
+    assert all(len(set(fold[patients == p])) == 1 for p in range(len(sizes)))
+    assert sorted(set(fold)) == list(range(1, fold.max() + 1))
+    assert min(2, len(sizes)) <= fold.max() <= n_folds
+    if len(sizes) <= n_folds:
+        assert fold.max() == len(sizes)
+
+
+def test_classes_are_spread_over_folds():
+    """Ten patients of either class over five folds: two of each in every fold."""
+    classes = np.repeat([0, 3], 10)
+    fold = patient_folds(classes, np.arange(20).astype(str), n_folds=5, seed=1)
+    for k in range(1, 6):
+        assert np.bincount(classes[fold == k]).tolist() == [2, 0, 0, 2]
+    assert not np.array_equal(
+        fold, patient_folds(classes, np.arange(20).astype(str), n_folds=5, seed=2)
+    )
+
+
+def test_classes_all_smaller_than_the_number_of_folds_are_dealt_out_all_the_same():
+    """Six patients, two slides of a class at most, five folds."""
+    classes = np.array([0, 1, 2, 0, 1, 2])
+    fold = patient_folds(classes, np.array(list("abcdef")), n_folds=5, seed=1)
+    assert sorted(np.bincount(fold).tolist()) == [0, 1, 1, 1, 1, 2]
+    other = patient_folds(classes, np.array(list("abcdef")), n_folds=5, seed=2)
+    assert not np.array_equal(fold, other)

@@ -1,0 +1,350 @@
+"""The four forests: what each learns from, that they predict as scikit-learn's do, and the vote."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.ensemble import RandomForestClassifier
+
+from microtome.errors import InputError
+from microtome.staging import forests as library
+from microtome.staging.forest_trees import Trees, fault, trees_of
+from microtome.staging.forests import FORESTS, Prediction, train_forests, vote
+
+NAMES = ("area_um2", "length_um", "share")
+
+
+def slides_of(sizes=(24, 8, 8, 8), *, seed=0, n_features=3):
+    """Draw slides of classes 0, 1, ...; the first feature tells them apart, mostly."""
+    rng = np.random.default_rng(seed)
+    classes = np.repeat(np.arange(len(sizes)), sizes)
+    features = rng.normal(size=(len(classes), n_features))
+    features[:, 0] += 1.5 * classes
+    return features, classes
+
+
+def trained(features, classes, annotated=None, **options):
+    """Train small forests; without `annotated`, every other slide is."""
+    if annotated is None:
+        annotated = np.arange(len(classes)) % 2 == 0
+    return train_forests(
+        features,
+        classes,
+        annotated,
+        **{"feature_names": NAMES[: features.shape[1]], "seed": 1, "n_trees": 8, **options},
+    )
+
+
+@pytest.fixture(scope="module")
+def forests():
+    """Forests of 48 slides."""
+    return trained(*slides_of())
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What every forest was fitted with, in the order of `FORESTS`."""
+    found = []
+
+    class Spy(RandomForestClassifier):
+        def fit(self, features, classes):
+            found.append((features, classes, self.random_state))
+            return super().fit(features, classes)
+
+    monkeypatch.setattr("sklearn.ensemble.RandomForestClassifier", Spy)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("called", "expected"),
+    [
+        ((1, 1, 1, 1), 1),
+        ((0, 0, 0, 3), 0),
+        ((0, 0, 3, 2), 0),
+        ((0, 0, 2, 2), 2),
+        ((3, 3, 1, 1), 3),
+        ((2, 1, 1, 0), 1),
+        ((2, 2, 0, 3), 2),
+        ((0, 1, 2, 3), 3),
+        ((3, 2, 1, 0), 3),
+        ((0, 1, 2, 2), 2),
+    ],
+)
+def test_most_forests_decide_and_a_tie_goes_to_the_higher_category(called, expected):
+    """4-0, 3-1, 2-1-1, 2-2 and 1-1-1-1, worked out by hand."""
+    assert vote(np.array(called)[:, None]).tolist() == [expected]
+
+
+@given(
+    hnp.arrays(
+        np.int64, st.tuples(st.integers(1, 6), st.integers(0, 9)), elements=st.integers(0, 3)
+    )
+)
+def test_the_vote_is_the_most_frequent_class_and_of_those_the_highest(called):
+    """As counted slide by slide."""
+    expected = [
+        max(range(4), key=lambda c, calls=calls: (calls.count(c), c)) for calls in called.T.tolist()
+    ]
+    assert vote(called).tolist() == expected
+
+
+def test_what_follows_from_probabilities():
+    """Classes, mean, vote and tumour probability of one slide and two forests, by hand."""
+    found = Prediction.of(np.array([[[0.5, 0.0, 0.25, 0.25]], [[0.2, 0.4, 0.4, 0.0]]]))
+    assert found.classes.tolist() == [[0], [2]]
+    assert found.mean[0] == pytest.approx([0.35, 0.2, 0.325, 0.125])
+    assert found.vote.tolist() == [2]
+    assert found.tumour_probability.tolist() == pytest.approx([0.65])
+
+
+def test_equal_probabilities_are_equal_whatever_their_last_bit():
+    """0.1 + 0.2 exceeds 0.3 by a rounding; the higher class is taken all the same."""
+    found = Prediction.of(np.array([[[0.2, 0.1 + 0.2, 0.3, 0.2]]]))
+    assert found.classes.tolist() == [[2]]
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    data=st.data(),
+    n_features=st.integers(1, 4),
+    min_leaf=st.integers(1, 3),
+    seed=st.integers(0, 1000),
+)
+def test_probabilities_are_those_of_scikit_learn(data, n_features, min_leaf, seed):
+    """To the last bit, on slides trained with, on others, and on thresholds themselves."""
+    n = data.draw(st.integers(4, 30))
+    values = st.integers(-6, 6).map(lambda v: v / 2) | st.floats(-1e6, 1e6, width=32)
+    features = data.draw(hnp.arrays(np.float64, (n, n_features), elements=values))
+    classes = data.draw(hnp.arrays(np.int64, n, elements=st.sampled_from([0, 2, 3])))
+    fitted = [
+        RandomForestClassifier(5, min_samples_leaf=min_leaf, random_state=seed + i).fit(
+            features, classes
+        )
+        for i in range(2)
+    ]
+    trees = trees_of(fitted, n_classes=4)
+    on_thresholds = np.repeat(trees.threshold[:, None], n_features, axis=1)
+    tested = np.concatenate([features, features + 0.25, on_thresholds])
+    found = trees.probabilities(tested)
+    for of_forest, forest in zip(found, fitted, strict=True):
+        assert np.array_equal(of_forest[:, forest.classes_], forest.predict_proba(tested))
+    unseen = np.setdiff1d(np.arange(4), classes)
+    assert (found[..., unseen] == 0).all()
+    assert fault(trees, n_features=n_features) == ""
+
+
+def test_features_are_compared_as_float32():
+    """A threshold between float64 and its float32 decides as scikit-learn does."""
+    stump = Trees(
+        roots=np.array([[0]]),
+        children_left=np.array([1, -1, -1], np.int32),
+        children_right=np.array([2, -1, -1], np.int32),
+        feature=np.zeros(3, np.int32),
+        threshold=np.array([0.1, 0, 0]),
+        value=np.array([[0.5, 0.5], [1, 0], [0, 1]]),
+    )
+    # As float32, 0.1 is a little more than 0.1.
+    found = stump.probabilities(np.array([[0.1], [0.0999], [np.float32(0.0999)], [0.5]]))
+    assert found[0].tolist() == [[0, 1], [1, 0], [1, 0], [0, 1]]
+
+
+def test_a_value_on_the_threshold_goes_left():
+    """0.5 is a float32."""
+    stump = Trees(
+        roots=np.array([[0]]),
+        children_left=np.array([1, -1, -1], np.int32),
+        children_right=np.array([2, -1, -1], np.int32),
+        feature=np.zeros(3, np.int32),
+        threshold=np.array([0.5, 0, 0]),
+        value=np.array([[0.5, 0.5], [1, 0], [0, 1]]),
+    )
+    assert stump.probabilities(np.array([[0.5]]))[0].tolist() == [[1, 0]]
+
+
+def test_many_slides_go_down_as_few_do(forests):
+    """More than go down at once give what each alone gives."""
+    features = np.random.default_rng(5).normal(size=(600, 3)) * 3
+    together = forests.predict(features).probabilities
+    for i in (0, 255, 256, 511, 512, 599):
+        alone = forests.predict(features[i : i + 1]).probabilities
+        assert np.array_equal(together[:, i : i + 1], alone)
+
+
+def test_no_slides_have_no_classes(forests):
+    """An empty table is no fault."""
+    assert forests.predict(np.empty((0, 3))).vote.shape == (0,)
+
+
+def test_partial_data_are_the_annotated_slides(shown):
+    """RF-PI sees them, RF-CI all; the balanced two see as many of each class."""
+    features, classes = slides_of()
+    annotated = np.arange(len(classes)) % 4 == 1
+    found = trained(features, classes, annotated)
+    assert np.array_equal(shown[0][0], features[annotated])
+    assert np.array_equal(shown[0][1], classes[annotated])
+    assert np.array_equal(shown[2][0], features)
+    assert found.settings["slides"]["rf_pi"] == {"negative": 6, "itc": 2, "micro": 2, "macro": 2}
+    assert found.settings["slides"]["rf_ci"] == {"negative": 24, "itc": 8, "micro": 8, "macro": 8}
+    assert not any("half" in note for note in found.notes)
+
+
+def test_balanced_forests_are_balanced_from_their_own_data(shown):
+    """Everything RF-PB and RF-CB see is made of partial and of complete data."""
+    features, classes = slides_of((30, 10, 10, 10))
+    annotated = np.arange(len(classes)) % 2 == 0
+    trained(features, classes, annotated)
+    (_, _, _), (of_pb, classes_pb, _), (_, _, _), (of_cb, classes_cb, _) = shown
+    rows = {tuple(row) for row in features[annotated].tolist()}
+    kept = [tuple(row) in rows for row in of_pb.tolist()]
+    assert 10 < sum(kept) <= 30
+    assert not {tuple(r) for r in of_pb.tolist()} & {
+        tuple(r) for r in features[~annotated].tolist()
+    }
+    assert min(np.bincount(classes_pb)) > 5
+    assert min(np.bincount(classes_cb)) > 10
+    assert len(of_cb) > len(of_pb)
+
+
+def test_a_class_without_annotation_makes_partial_data_a_half(shown):
+    """Half of each class, rounded up, and a note that names the class."""
+    features, classes = slides_of((10, 3, 5, 4))
+    found = trained(features, classes, classes > 1)
+    note = "partial data are half of each class: no slide of class negative has a pixel annotation"
+    assert found.notes[0] == note
+    assert np.bincount(shown[0][1]).tolist() == [5, 2, 3, 2]
+    rows = {tuple(row) for row in features.tolist()}
+    assert {tuple(row) for row in shown[0][0].tolist()} <= rows
+
+
+def test_annotation_of_all_slides_makes_partial_data_a_half():
+    """Else partial data would be complete."""
+    features, classes = slides_of((8, 8))
+    found = trained(features, classes, np.ones(16, bool))
+    assert found.notes[0] == (
+        "partial data are half of each class: all slides have a pixel annotation"
+    )
+    assert found.settings["slides"]["rf_pi"] == {"negative": 4, "itc": 4, "micro": 0, "macro": 0}
+
+
+def test_classes_that_no_slide_has_need_no_annotation():
+    """Annotated slides hold all classes that there are."""
+    features, classes = slides_of((9, 9))
+    found = trained(features, classes, np.arange(18) % 3 == 0)
+    assert found.settings["slides"]["rf_pi"]["itc"] == 3
+    assert (found.predict(features).probabilities[..., 2:] == 0).all()
+
+
+def test_the_half_follows_from_the_seed(shown):
+    """The same seed chooses the same slides, another chooses others."""
+    features, classes = slides_of((20, 20))
+    for seed in (1, 1, 2):
+        trained(features, classes, np.ones(40, bool), seed=seed)
+    first, again, other = (shown[i][0] for i in (0, 4, 8))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_training_again_gives_the_same_trees():
+    """And each forest has a seed of its own."""
+    first, again = (trained(*slides_of()) for _ in range(2))
+    for name in ("roots", "children_left", "children_right", "feature", "threshold", "value"):
+        assert np.array_equal(getattr(first.trees, name), getattr(again.trees, name))
+    other = trained(*slides_of(), seed=2)
+    assert not np.array_equal(first.trees.roots, other.trees.roots)
+
+
+def test_no_two_forests_have_one_seed(shown):
+    """Else RF-CI and RF-PI would err alike."""
+    trained(*slides_of())
+    assert len({seed for _, _, seed in shown}) == len(FORESTS)
+
+
+def test_settings_reach_the_trees(monkeypatch):
+    """Number of trees, features a node and slides a leaf."""
+    seen = []
+    original = RandomForestClassifier.fit
+
+    def fit(self, *arguments):
+        seen.append((self.n_estimators, self.max_features, self.min_samples_leaf, self.n_jobs))
+        return original(self, *arguments)
+
+    monkeypatch.setattr(RandomForestClassifier, "fit", fit)
+    found = trained(*slides_of(), n_trees=3, max_features=0.5, min_leaf=4)
+    assert seen == [(3, 0.5, 4, 1)] * 4
+    assert found.trees.roots.shape == (4, 3)
+    kept = {"n_trees": 3, "max_features": 0.5, "min_leaf": 4, "seed": 1}
+    assert found.settings == {**kept, "slides": found.settings["slides"]}
+
+
+def test_notes_of_balancing_name_their_forest():
+    """Three ITCs are too few for five neighbours, in the complete data."""
+    features, classes = slides_of((20, 3, 12, 12))
+    notes = trained(features, classes).notes
+    assert "rf_cb: neighbours that SMOTE looked at: 2, not 5, for class itc has 3 slides" in notes
+
+
+def test_forests_learn_what_can_be_learnt(forests):
+    """The first feature tells most classes: it matters most, and new slides are called by it."""
+    features, classes = slides_of(seed=9)
+    found = forests.predict(features)
+    assert (np.abs(found.vote - classes) <= 1).mean() > 0.8
+    assert (forests.importances.argmax(axis=1) == 0).all()
+    assert forests.importances.sum(axis=1) == pytest.approx(1)
+    assert found.probabilities.sum(axis=2) == pytest.approx(1)
+
+
+def test_slides_of_one_class_give_forests_that_know_no_other():
+    """Notes say that nothing was balanced."""
+    features, classes = slides_of((6,))
+    found = trained(features, classes)
+    assert (found.predict(features).tumour_probability == 0).all()
+    assert "rf_cb: not balanced, for all slides are of class negative" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("value", "shown_as"), [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf"), (1e39, "1e+39")]
+)
+def test_what_is_no_finite_float32_is_refused_by_slide_and_feature(forests, value, shown_as):
+    """In training and in prediction; 1e39 would be infinite as float32."""
+    features, classes = slides_of()
+    features[5, 1] = value
+    names = [f"node_{i}" for i in range(len(classes))]
+    message = f"slide node_5: the feature length_um is {shown_as}; give a finite number"
+    for refused in (
+        lambda: trained(features, classes, slides=names),
+        lambda: forests.predict(features, slides=names),
+    ):
+        with pytest.raises(InputError) as caught:
+            refused()
+        assert str(caught.value) == message
+    with pytest.raises(InputError, match=r"^row 6: the feature length_um"):
+        forests.predict(features)
+
+
+def test_other_features_are_refused(forests):
+    """Another name, another order, fewer, more."""
+    features = np.zeros((2, 3))
+    assert forests.predict(features, names=list(NAMES)).vote.shape == (2,)
+    for names, what in (
+        (("length_um", "area_um2", "share"), "number 1 is length_um, theirs is area_um2"),
+        (NAMES[:2], "there are 2, theirs are 3"),
+        ((*NAMES, "more"), "there are 4, theirs are 3"),
+    ):
+        with pytest.raises(InputError, match=what):
+            forests.predict(features, names=names)
+    with pytest.raises(InputError, match=r"shape \(2, 4\).* 3 columns"):
+        forests.predict(np.zeros((2, 4)))
+    with pytest.raises(InputError, match=r"shape \(3,\)"):
+        forests.predict(np.zeros(3))
+
+
+def test_no_slides_train_nothing():
+    """In one line."""
+    with pytest.raises(InputError, match="there is no slide to train"):
+        trained(np.empty((0, 3)), np.empty(0, int), np.empty(0, bool))
+
+
+def test_forests_are_named_by_data_and_balance():
+    """The order is that of all arrays."""
+    assert library.FORESTS == ("rf_pi", "rf_pb", "rf_ci", "rf_cb")

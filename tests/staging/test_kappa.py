@@ -1,0 +1,110 @@
+"""Quadratic kappa against scikit-learn, by hand, and its bootstrap."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import cohen_kappa_score
+
+from microtome.errors import InputError
+from microtome.staging import kappa as module
+from microtome.staging.kappa import bootstrap_interval, quadratic_kappa
+from microtome.staging.pn_stages import STAGES
+
+PAIRS = st.lists(st.tuples(st.sampled_from(STAGES), st.sampled_from(STAGES)), min_size=1)
+
+
+@given(PAIRS)
+def test_equals_scikit_learn(pairs):
+    """Whatever the labels, in the order given; where scikit-learn has no value all agree: 1."""
+    truth, predicted = zip(*pairs, strict=True)
+    found = quadratic_kappa(truth, predicted, STAGES)
+    if len({*truth, *predicted}) == 1:
+        assert found == 1
+    else:
+        expected = cohen_kappa_score(truth, predicted, labels=list(STAGES), weights="quadratic")
+        assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_by_hand():
+    """Observed 4, expected (sum of all pairs' squared distances) / n = 20 / 4: 1 - 4 / 5."""
+    # truth 0 0 1 2 against 0 2 1 2: pairs' squares 0+4+1+4, 0+4+1+4, 1+1+0+1, 4+0+1+0 = 26
+    assert quadratic_kappa([0, 0, 1, 2], [0, 2, 1, 2], (0, 1, 2)) == pytest.approx(1 - 4 / (26 / 4))
+
+
+def test_distance_is_that_of_the_label_list():
+    """A label that nobody uses keeps its place between the others."""
+    near = quadratic_kappa(["a", "b", "c", "c"], ["a", "c", "c", "b"], ("a", "b", "c"))
+    far = quadratic_kappa(["a", "b", "c", "c"], ["a", "c", "c", "b"], ("b", "x", "a", "c"))
+    assert near != far
+
+
+def test_arrays_of_numbers():
+    """Labels may be NumPy integers."""
+    truth = np.array([0, 1, 2, 3])
+    assert quadratic_kappa(truth, truth[::-1], range(4)) == -1
+
+
+@pytest.mark.parametrize("function", [quadratic_kappa, bootstrap_interval])
+def test_mistakes(function):
+    """Unknown labels, unequal lengths, and nothing at all."""
+    with pytest.raises(InputError, match="pN3 is no label; known: pN0, pN0"):
+        function(["pN0"], ["pN3"], STAGES)
+    with pytest.raises(InputError, match="pn0 is no label"):
+        function(["pn0"], ["pN0"], STAGES)
+    with pytest.raises(InputError, match="2 true labels and 1 predicted"):
+        function(["pN0", "pN0"], ["pN0"], STAGES)
+    with pytest.raises(InputError, match="no case"):
+        function([], [], STAGES)
+
+
+def patients(n: int, seed: int) -> tuple[list[str], list[str]]:
+    """Draw stages that agree mostly."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(5, size=n)
+    predicted = np.clip(truth + rng.integers(-1, 2, size=n) * (rng.random(n) < 0.6), 0, 4)
+    return [STAGES[i] for i in truth], [STAGES[i] for i in predicted]
+
+
+def test_the_bootstrap_against_a_plain_one():
+    """The same draws, scored one by one by scikit-learn, have the same percentiles."""
+    truth, predicted = patients(25, 3)
+    drawn = np.random.default_rng(7).integers(25, size=(60, 25))
+    kappas = [
+        cohen_kappa_score(
+            np.array(truth)[rows],
+            np.array(predicted)[rows],
+            labels=list(STAGES),
+            weights="quadratic",
+        )
+        for rows in drawn
+    ]
+    found = bootstrap_interval(truth, predicted, STAGES, n=60, seed=7, share=0.8)
+    assert found == pytest.approx((np.quantile(kappas, 0.1), np.quantile(kappas, 0.9)))
+
+
+def test_the_bootstrap_in_parts(monkeypatch):
+    """Drawn a few samples at a time, the figures are those of one draw."""
+    truth, predicted = patients(40, 1)
+    whole = bootstrap_interval(truth, predicted, STAGES, n=101)
+    monkeypatch.setattr(module, "_DRAWN_AT_ONCE", 400)
+    assert bootstrap_interval(truth, predicted, STAGES, n=101) == pytest.approx(whole)
+
+
+def test_the_bootstrap_is_deterministic_and_bounds_kappa():
+    """Seeds decide; the interval is about kappa and wider for a larger share."""
+    truth, predicted = patients(100, 2)
+    low, high = bootstrap_interval(truth, predicted, STAGES)
+    assert (low, high) == bootstrap_interval(truth, predicted, STAGES)
+    assert (low, high) != bootstrap_interval(truth, predicted, STAGES, seed=2)
+    assert low < quadratic_kappa(truth, predicted, STAGES) < high
+    narrow = bootstrap_interval(truth, predicted, STAGES, share=0.5)
+    assert low < narrow[0] < narrow[1] < high
+
+
+@settings(deadline=None)
+@given(PAIRS)
+def test_the_bootstrap_is_finite(pairs):
+    """Samples of a single label give 1 and no warning, never a NaN."""
+    low, high = bootstrap_interval(*zip(*pairs, strict=True), STAGES, n=50)
+    assert -1 <= low <= high <= 1

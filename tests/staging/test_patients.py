@@ -1,0 +1,307 @@
+"""Classes and stages of patients, and what agrees with the labels."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import cohen_kappa_score
+
+from helpers.simulated_heatmaps import simulated_cohort
+from microtome.io.atomic import read_json, write_json
+from microtome.io.tables import read_table, write_table
+from microtome.rasters.label_tiff import write_array
+from microtome.staging import forest_step
+from microtome.staging.agreement_figure import staging_figure
+from microtome.staging.cross_validation import Validation
+from microtome.staging.feature_step import COLUMNS as FEATURE_COLUMNS
+from microtome.staging.features import FEATURES
+from microtome.staging.forest_step import classify, train
+from microtome.staging.forests import FORESTS, Prediction
+from microtome.staging.node_classes import COLUMNS, classified, feature_matrix, prediction_rows
+from microtome.staging.patient_figure import draw_patient
+from microtome.staging.patients import SEEN, agreement, patient_rows, summary
+from microtome.staging.pn_stages import CLASSES
+
+SETTINGS = {"trees": 20, "folds": 3, "seed": 1, "spacing_um": 8.0}
+
+
+def sheet_rows(labels: dict[str, str]) -> dict[str, dict]:
+    """Rows of nodes named PATIENT-NODE."""
+    return {
+        slide: {"patient": slide[0], "node": slide[2], "split": "", "label": label}
+        for slide, label in labels.items()
+    }
+
+
+def node(slide: str, called: str, *, size_rule: str = "negative", **more: str) -> dict:
+    """Make a row of the table of nodes."""
+    row = {"slide": slide, "patient": slide[0], "class": called, "how": "forests", "truth": ""}
+    return {**row, "size_rule": size_rule, **more}
+
+
+def test_stages_come_from_classes_and_from_sizes():
+    """A patient has the stage of its classes, that of the size rule, and that of its labels."""
+    rows = sheet_rows({"a-1": "macro", "a-2": "negative"})
+    nodes = [node("a-1", "micro", size_rule="macro"), node("a-2", "itc")]
+    (row,) = patient_rows(nodes, rows, nodes_per_patient=5)
+    assert (row["stage"], row["size_rule_stage"], row["true_stage"]) == ("pN1mi", "pN1", "pN1")
+    assert (row["nodes"], row["missing"], row["complete"]) == (2, 3, False)
+
+
+def test_an_excluded_node_is_marked():
+    """A node of the sheet without a class was excluded; the others give the stage."""
+    rows = sheet_rows({"a-1": "macro", "a-2": "itc"})
+    (row,) = patient_rows([node("a-2", "itc")], rows, nodes_per_patient=None)
+    assert (row["stage"], row["excluded"], row["nodes"]) == ("pN0(i+)", "1", 1)
+    assert row["true_stage"] == "pN1"
+
+
+def test_a_label_that_is_missing_leaves_the_stage_unknown():
+    """The truth of a patient is that of all nodes, or none."""
+    rows = sheet_rows({"a-1": "macro", "a-2": ""})
+    (row,) = patient_rows([node("a-1", "macro"), node("a-2", "itc")], rows, nodes_per_patient=None)
+    assert row["true_stage"] == ""
+
+
+def test_agreement_is_that_of_scikit_learn():
+    """Kappas of nodes and patients are scikit-learn's, quadratic."""
+    rng = np.random.default_rng(0)
+    truth = dict(zip([f"{p}-{n}" for p in "abcdefgh" for n in range(3)], CLASSES * 6, strict=True))
+    rows = sheet_rows(truth)
+    nodes = [
+        node(s, str(rng.choice(CLASSES)), size_rule=str(rng.choice(CLASSES)), truth=label)
+        for s, label in truth.items()
+    ]
+    patients = patient_rows(nodes, rows, nodes_per_patient=3)
+    found = agreement(nodes, patients, seed=1)
+    for name, column in (("forests", "class"), ("size rule", "size_rule")):
+        called = [CLASSES.index(row[column]) for row in nodes]
+        true = [CLASSES.index(row["truth"]) for row in nodes]
+        expected = cohen_kappa_score(true, called, weights="quadratic")
+        assert found["nodes"][name]["kappa"] == pytest.approx(expected)
+        assert found["nodes"][name]["accuracy"] == np.mean(np.equal(true, called))
+    of_patients = found["patients"]["forests"]
+    assert of_patients["kappa_low"] <= of_patients["kappa"] <= of_patients["kappa_high"]
+    assert of_patients["n"] == 8
+
+
+def test_what_forests_have_seen_is_not_counted():
+    """Nodes that forests were trained on, and their patients, say nothing of how good they are."""
+    rows = sheet_rows({"a-1": "macro", "b-1": "itc"})
+    nodes = [node("a-1", "macro", truth="macro", how=SEEN), node("b-1", "itc", truth="itc")]
+    patients = patient_rows(nodes, rows, nodes_per_patient=None)
+    found = agreement(nodes, patients, seed=1)
+    assert found["nodes"]["forests"]["n"] == 1
+    assert found["patients"]["forests"]["n"] == 1
+
+
+def test_without_labels_there_is_nothing_to_agree_with():
+    """Stages are given all the same."""
+    rows = sheet_rows({"a-1": ""})
+    nodes = [node("a-1", "micro")]
+    patients = patient_rows(nodes, rows, nodes_per_patient=None)
+    found = agreement(nodes, patients, seed=1)
+    assert found == {"nodes": {}, "patients": {}}
+    assert "pN1mi" in summary(patients, found)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Forests of a simulated cohort, and its table of features: 12 patients, 3 of them of test."""
+    folder = tmp_path_factory.mktemp("forests")
+    rows = simulated_cohort(12, nodes=5, seed=3)
+    tests = {row["patient"] for row in rows[-15:]}
+    for row in rows:
+        row["split"] = "test" if row["patient"] in tests else ""
+        row["largest_lesion_um"] = 0.0
+    write_table(folder / "features.tsv", rows, columns=FEATURE_COLUMNS)
+    train(folder / "features.tsv", annotated=[], **SETTINGS, **outputs(folder))
+    return folder
+
+
+def outputs(folder) -> dict:
+    """Where training writes."""
+    tables = {name: folder / f"{name}.tsv" for name in ("cross_validation", "importances")}
+    return {
+        **tables,
+        "forests": folder / "forests.safetensors",
+        "validation": folder / "validation.json",
+    }
+
+
+def classes_of(folder) -> list[dict]:
+    """Classify the nodes of a folder."""
+    return classify(
+        folder / "features.tsv",
+        forests=folder / "forests.safetensors",
+        cross_validation=folder / "cross_validation.tsv",
+        spacing_um=8.0,
+    )
+
+
+def test_forests_never_judge_what_they_were_trained_on(trained):
+    """Training nodes have their class from cross-validation, test nodes from the forests."""
+    rows = read_table(trained / "features.tsv")
+    crossed = {row["slide"]: row for row in read_table(trained / "cross_validation.tsv")}
+    assert set(crossed) == {row["slide"] for row in rows if row["split"] != "test"}
+    found = classes_of(trained)
+    assert {row["how"] for row in found} == {
+        "cross-validation",
+        "forests",
+    }
+    for row in found:
+        if row["slide"] in crossed:
+            assert row["how"] == "cross-validation"
+            assert row["class"] == crossed[row["slide"]]["class"]
+        assert sum(row[f"p_{name}"] for name in CLASSES) == pytest.approx(1, abs=1e-4)
+        assert set(COLUMNS) <= set(row)
+
+
+def test_patients_stay_together(trained):
+    """No patient is in two folds."""
+    rows = read_table(trained / "cross_validation.tsv")
+    folds = {(row["slide"].rpartition("_node_")[0], row["fold"]) for row in rows}
+    assert len(folds) == len({patient for patient, _ in folds}) == 9
+
+
+def test_forests_are_better_than_chance(trained):
+    """On simulated heatmaps the vote agrees with the labels."""
+    validation = read_json(trained / "validation.json")
+    assert validation["kappas"][-1]["vote"] > 0.4
+
+
+def test_training_again_gives_the_same_bytes(trained, tmp_path):
+    """Nothing depends on time or on what ran before."""
+    train(trained / "features.tsv", annotated=[], **SETTINGS, **outputs(tmp_path))
+    for path in [*outputs(tmp_path).values(), tmp_path / "forests.json"]:
+        assert path.read_bytes() == (trained / path.name).read_bytes(), path.name
+
+
+def test_forests_have_the_settings_that_were_chosen(trained, tmp_path, monkeypatch):
+    """What the inner folds found best; partial data are the outlined slides, one a class here."""
+    best = {"min_leaf": 5, "max_features": 0.5}
+    monkeypatch.setattr(
+        forest_step,
+        "cross_validate",
+        lambda *args, **kwargs: Validation(best, np.zeros(45), None, [], [], {}, [], []),
+    )
+    rows = [row for row in read_table(trained / "features.tsv") if row["split"] != "test"]
+    outlined = [next(r["slide"] for r in rows if r["label"] == name) for name in CLASSES]
+    train(trained / "features.tsv", annotated=outlined, **SETTINGS, **outputs(tmp_path))
+    settings = read_json(tmp_path / "forests.json")["settings"]
+    assert set(settings["slides"]["rf_pi"].values()) == {1}
+    assert {key: settings[key] for key in best} == best
+    assert settings["n_trees"] == 20
+
+
+def test_forests_without_cross_validation_say_what_they_have_seen(trained):
+    """Given forests that were trained on a node say so."""
+    rows = read_table(trained / "features.tsv")
+    found = classify(
+        trained / "features.tsv",
+        forests=trained / "forests.safetensors",
+        cross_validation=None,
+        spacing_um=8.0,
+    )
+    seen = {row["slide"] for row in found if row["how"] == SEEN}
+    assert seen == {row["slide"] for row in rows if row["split"] != "test"}
+
+
+def test_forests_of_another_spacing_are_refused(trained):
+    """One feature counts px of the heatmap."""
+    with pytest.raises(
+        Exception, match=r"heatmaps of 8 µm/px; set heatmap\.spacing_um, which is 4"
+    ):
+        classify(
+            trained / "features.tsv",
+            forests=trained / "forests.safetensors",
+            cross_validation=None,
+            spacing_um=4.0,
+        )
+
+
+def test_without_forests_the_size_rule_decides():
+    """The largest lesion against 0.2 and 2 mm."""
+    rows = [
+        {"slide": str(um), "patient": "a", "node": str(um), "label": "", "largest_lesion_um": um}
+        for um in ("0", "150", "900", "2500")
+    ]
+    found = classified(rows, None, [], learnt=[])
+    assert [row["class"] for row in found] == list(CLASSES)
+    assert {row["how"] for row in found} == {"size rule"}
+
+
+def test_a_row_says_what_each_forest_and_their_vote_say():
+    """Two of four call it ITC; mean probabilities are those of all."""
+    called = ("micro", "itc", "itc", "macro")
+    probabilities = np.array([[np.equal(CLASSES, name)] for name in called], np.float64)
+    (row,) = prediction_rows(Prediction.of(probabilities))
+    assert row["class"] == "itc"
+    assert tuple(row[name] for name in FORESTS) == called
+    assert [row[f"p_{name}"] for name in CLASSES] == [0, 0.5, 0.25, 0.25]
+
+
+def test_features_are_taken_by_name():
+    """The order of a table's columns does not matter."""
+    row = {name: str(i) for i, name in enumerate(FEATURES)}
+    backwards = dict(reversed(row.items()))
+    assert feature_matrix([row, backwards]).tolist() == [list(range(len(FEATURES)))] * 2
+
+
+def test_the_figures_are_drawn(trained, tmp_path):
+    """Matrices and bars; a patient's nodes at one scale: wider slides are wider."""
+    nodes = [{k: str(v) for k, v in row.items()} for row in classes_of(trained)]
+    labels = {row["slide"]: row for row in read_table(trained / "features.tsv")}
+    patients = patient_rows(nodes, labels, nodes_per_patient=5)
+    found = agreement(nodes, patients, seed=1)
+    importances = read_table(trained / "importances.tsv")
+    for name, rows in (("with", importances), ("without", [])):
+        staging_figure(
+            tmp_path / f"{name}.png",
+            nodes=nodes,
+            patients=patients,
+            agreement=found,
+            importances=rows,
+        )
+    assert Image.open(tmp_path / "with.png").size == Image.open(tmp_path / "without.png").size
+    slides, files = (
+        [row["slide"] for row in nodes[:5]],
+        {"overviews": [], "tissues": [], "heatmaps": []},
+    )
+    for i, slide in enumerate(slides):
+        shape = (100, 80 + 40 * i)
+        Image.fromarray(np.full((*shape, 3), 230, np.uint8)).save(tmp_path / f"{slide}.jpg")
+        files["overviews"].append(tmp_path / f"{slide}.jpg")
+        for kind, value in (("tissues", 1), ("heatmaps", 200)):
+            path = tmp_path / f"{slide}_{kind}.tif"
+            write_array(path, np.full(shape, value, np.uint8), spacing_um=8.0)
+            files[kind].append(path)
+    draw_patient(
+        tmp_path / "patient.png",
+        patient=nodes[0]["patient"],
+        slides=slides,
+        nodes=nodes,
+        patients=[{k: str(v) for k, v in row.items()} for row in patients],
+        **files,
+    )
+    picture = np.asarray(Image.open(tmp_path / "patient.png").convert("RGB")).astype(int)
+    assert picture.shape[1] > 1500
+    assert np.ptp(picture, axis=2).max() > 100  # the probability is in colour
+
+
+def test_notes_of_the_cross_validation_are_handed_on(tmp_path):
+    """Notes of training stand in the text for people."""
+    write_json(tmp_path / "v.json", {"notes": ["rf_pi: something"]})
+    found = agreement([], [], seed=1, validation=tmp_path / "v.json")
+    assert "- rf_pi: something" in summary(
+        [
+            {
+                "patient": "a",
+                "stage": "pN0",
+                "size_rule_stage": "pN0",
+                "true_stage": "",
+                "nodes": 1,
+                "note": "",
+            }
+        ],
+        found,
+    )

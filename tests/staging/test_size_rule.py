@@ -1,0 +1,238 @@
+"""The length of the largest lesion, and the class that goes with it."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from scipy.spatial.distance import cdist, pdist
+from skimage.measure import label, regionprops
+
+from microtome.errors import InputError
+from microtome.rasters.convex_hull import hull_corners
+from microtome.staging.size_rule import largest_lesion_um, size_class
+
+EDGES = np.array([(-0.5, 0), (0.5, 0), (0, -0.5), (0, 0.5)])
+MASKS = array_shapes(min_dims=2, max_dims=2, max_side=16).flatmap(lambda s: arrays(bool, s))
+# Few px, so that there are gaps.
+SPARSE = array_shapes(min_dims=2, max_dims=2, max_side=16).flatmap(
+    lambda s: arrays(bool, s, elements=st.integers(0, 15).map(lambda i: i == 0))
+)
+
+
+def heatmap_of(mask: np.ndarray) -> np.ndarray:
+    """Sure tumour in a mask, free tissue elsewhere."""
+    return np.where(mask, 255, 1).astype(np.uint8)
+
+
+def length(mask: np.ndarray, *, spacing_um: float = 8.0, **options: float) -> float:
+    """The length of the largest lesion of a mask."""
+    return largest_lesion_um(heatmap_of(mask), spacing_um=spacing_um, threshold=0.5, **options)
+
+
+def row_of(*runs: tuple[int, int], width: int = 60) -> np.ndarray:
+    """A mask of one row with the runs [first, after)."""
+    mask = np.zeros((1, width), bool)
+    for first, after in runs:
+        mask[0, first:after] = True
+    return mask
+
+
+def by_brute_force(mask: np.ndarray, near_px: float) -> float:
+    """The same by all distances of all px, on a mask with room on every side."""
+    mask = np.pad(mask, 12)
+    tumour = np.argwhere(mask)
+    if not len(tumour):
+        return 0.0
+    every = np.argwhere(np.ones_like(mask))
+    near = (cdist(every, tumour).min(axis=1) < near_px).reshape(mask.shape) | mask
+    lesions = label(near, connectivity=2)[tuple(tumour.T)]
+    return max(
+        pdist((tumour[lesions == k][:, None] + EDGES).reshape(-1, 2)).max()
+        for k in np.unique(lesions)
+    )
+
+
+def test_nothing():
+    """Without tumour there is no length, whether tissue was scored or not."""
+    for code in (0, 1, 127):
+        heatmap = np.full((4, 5), code, np.uint8)
+        assert largest_lesion_um(heatmap, spacing_um=8.0, threshold=0.5) == 0.0
+
+
+@pytest.mark.parametrize(("n_px", "expected"), [(1, 8.0), (2, 16.0), (25, 200.0), (250, 2000.0)])
+def test_px_in_a_line(n_px, expected):
+    """So many px in a row or a column are so many px long, one too."""
+    row = row_of((3, 3 + n_px), width=300)
+    assert length(row) == expected
+    assert length(row.T) == expected
+
+
+def test_rectangle():
+    """30 by 40 px: from the left of one corner px to the right of the other, 29 px down."""
+    mask = np.zeros((50, 60), bool)
+    mask[7:37, 11:51] = True
+    assert length(mask, spacing_um=2.0) == pytest.approx(2 * (29**2 + 40**2) ** 0.5)
+
+
+def test_diagonal():
+    """Px that touch by corners: 4 px down and, with both outer edges, 5 across."""
+    assert length(np.eye(5, dtype=bool), spacing_um=1.0, merge_um=0) == pytest.approx(41**0.5)
+
+
+def test_threshold():
+    """A px of the threshold counts; of 0.9 it is code 230 and not 229."""
+    heatmap = np.array([[229, 230, 1, 1, 128, 128, 128]], np.uint8)
+    found = {
+        t: largest_lesion_um(heatmap, spacing_um=1.0, threshold=t, merge_um=0)
+        for t in (0.5, 127 / 254, 0.501, 0.9)
+    }
+    assert found == {0.5: 3.0, 127 / 254: 3.0, 0.501: 2.0, 0.9: 1.0}
+
+
+def test_gaps_of_75_um():
+    """At 8 µm a gap of 8 px is bridged (64 µm), one of 9 px (72 µm) is not: 4 px from each side."""
+    assert length(row_of((0, 5), (13, 20))) == 20 * 8
+    assert length(row_of((0, 5), (14, 20))) == 6 * 8
+
+
+def test_merged_by_default():
+    """At 1 µm, without being told, 37 px from each side are bridged: 74 and not 75."""
+    for gap, expected in ((74, 94), (75, 10)):
+        mask = row_of((0, 10), (10 + gap, 20 + gap), width=120)
+        assert length(mask, spacing_um=1.0) == expected
+
+
+def test_gap_at_the_limit():
+    """Nearer than half of what is merged, not as near: of 4 px, 3 from each side."""
+    assert length(row_of((0, 5), (11, 20)), merge_um=64) == 20 * 8
+    assert length(row_of((0, 5), (12, 20)), merge_um=64) == 8 * 8
+
+
+def test_no_merging():
+    """With 0 µm only px that touch are one lesion, by corners too."""
+    mask = np.zeros((3, 9), bool)
+    mask[[0, 1, 2, 0], [0, 1, 2, 4]] = True
+    assert length(mask, spacing_um=1.0, merge_um=0) == pytest.approx((2**2 + 3**2) ** 0.5)
+    assert length(row_of((0, 4), (5, 8)), spacing_um=1.0, merge_um=0) == 4.0
+
+
+def test_chain():
+    """What a chain of specks joins is one lesion from end to end; another is not added to it."""
+    chain = [(k, k + 1) for k in range(0, 40, 8)]
+    assert length(row_of(*chain, (50, 57))) == 33 * 8
+
+
+def test_island_in_a_ring():
+    """Holes need no filling: an island in a ring is within its length."""
+    y, x = np.mgrid[:81, :81] - 40
+    ring = (abs(y) <= 40) & (abs(x) <= 40) & ~((abs(y) < 38) & (abs(x) < 38))
+    island = ring | (abs(y) + abs(x) == 0)
+    assert length(island) == length(ring) == pytest.approx(8 * (80**2 + 81**2) ** 0.5)
+
+
+def test_box_is_not_length():
+    """A cross has a longer box than a line that is longer than it."""
+    mask = np.zeros((40, 20), bool)
+    mask[5, :11] = mask[:11, 5] = True
+    mask[30, 2:15] = True
+    assert length(mask, spacing_um=1.0, merge_um=0) == 13.0
+
+
+def test_shorter_than_the_one_before():
+    """A square with a diagonal longer than a cross is, but shorter itself, changes nothing."""
+    mask = np.zeros((30, 30), bool)
+    mask[5, :11] = mask[:11, 5] = True
+    mask[15:23, 15:23] = True
+    assert length(mask, spacing_um=1.0, merge_um=0) == 11.0
+
+
+def test_lesion_in_the_box_of_another():
+    """A speck beside a cross, within its box, is no part of it."""
+    mask = np.zeros((11, 11), bool)
+    mask[5] = mask[:, 5] = mask[0, 0] = True
+    assert length(mask, spacing_um=1.0, merge_um=0) == 11.0
+
+
+def test_specks_are_not_measured(monkeypatch):
+    """Beside a large lesion no hull is made of the specks, of which there may be thousands."""
+    mask = np.zeros((60, 60), bool)
+    mask[::6, ::6] = True
+    mask[20:40, 20:40] = True
+    calls = []
+    counted = lambda *a: calls.append(1) or hull_corners(*a)  # noqa: E731
+    monkeypatch.setattr("microtome.staging.size_rule.hull_corners", counted)
+    length(mask, merge_um=0)
+    assert len(calls) == 1
+
+
+def test_longest_and_not_largest():
+    """A thin lesion is longer than a thick one of more px."""
+    mask = np.zeros((40, 60), bool)
+    mask[:20, :20] = True
+    mask[38, 20:55] = True
+    assert length(mask, spacing_um=1.0, merge_um=0) == 35.0
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.one_of(SPARSE, MASKS), st.sampled_from([0, 1, 2, 3, 5.5, 9]))
+def test_against_all_distances(mask, merge_px):
+    """Crop, hull and order change nothing about what all distances between all px give."""
+    found = length(mask, spacing_um=0.5, merge_um=merge_px / 2)
+    assert found == pytest.approx(by_brute_force(mask, merge_px / 2) / 2)
+
+
+@settings(deadline=None, max_examples=60)
+@given(MASKS)
+def test_against_scikit_image(mask):
+    """scikit-image measures between the same points, of a hull that is up to a px larger."""
+    found = length(mask, spacing_um=1.0, merge_um=0)
+    regions = regionprops(label(mask, connectivity=2))
+    theirs = max((region.feret_diameter_max for region in regions), default=0.0)
+    assert found <= theirs + 1e-9
+    assert theirs <= found + 1
+
+
+def test_scikit_image_of_convex_lesions():
+    """The definition is theirs where the hull is the lesion: one px, a row, a rectangle."""
+    for mask in (row_of((4, 5)), row_of((4, 11)), np.ones((7, 12), bool)):
+        (region,) = regionprops(mask.astype(int))
+        assert length(mask, spacing_um=1.0) == pytest.approx(region.feret_diameter_max)
+
+
+def test_large_lesion():
+    """A lesion of a million px takes a few bytes a px, and not the square of their number."""
+    y, x = np.ogrid[-600:601, -600:601]
+    heatmap = heatmap_of(y**2 + x**2 <= 590**2)
+    tracemalloc.start()
+    found = largest_lesion_um(heatmap, spacing_um=8.0, threshold=0.5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == pytest.approx(1181 * 8, rel=1e-4)
+    assert peak < 60 * heatmap.size
+
+
+@pytest.mark.parametrize(
+    ("length_um", "expected"),
+    [
+        (0, "negative"),
+        (0.1, "itc"),
+        (200.0, "itc"),
+        (np.nextafter(200, 201), "micro"),
+        (2000.0, "micro"),
+        (np.nextafter(2000, 2001), "macro"),
+        (float("inf"), "macro"),
+    ],
+)
+def test_classes(length_um, expected):
+    """200 µm are isolated tumour cells still, 2000 µm a micrometastasis."""
+    assert size_class(length_um) == expected
+
+
+@pytest.mark.parametrize("length_um", [-1.0, float("nan")])
+def test_no_length(length_um):
+    """What is no length is no class either."""
+    with pytest.raises(InputError, match="no length of a lesion"):
+        size_class(length_um)

@@ -1,0 +1,667 @@
+"""Whether a submission would be taken: each fault by itself in an otherwise sound one."""
+
+import os
+import struct
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from microtome.errors import InputError
+from microtome.rasters.label_tiff import open_raster, write_array
+from microtome.submission.archive import write_archive
+from microtome.submission.checks import check_submission, require_valid
+from microtome.submission.files import (
+    write_detections,
+    write_mask_png,
+    write_mask_tiff,
+    write_predictions,
+    write_probabilities,
+    write_stages,
+)
+
+SIZES = {"a": (700, 600), "b": (40, 30)}
+NODES = {"p1": ["p1_node_0", "p1_node_1"], "p2": ["p2_node_0", "p2_node_1", "p2_node_2"]}
+CASES = {"paip2019": SIZES, "camelyon16": SIZES, "digestpath": SIZES, "camelyon17": NODES}
+
+
+def write_masks(folder: Path, writer, suffix: str) -> None:
+    """Write a mask of each case."""
+    for case, (width, height) in SIZES.items():
+        labels = np.zeros((height // 2, width // 2), np.uint8)
+        labels[5:, 3:9] = 1
+        write_array(folder.parent / "mask.tif", labels, spacing_um=2)
+        mask = open_raster(folder.parent / "mask.tif")
+        writer(folder / f"{case}{suffix}", mask, size_px=(width, height), spacing_um=1)
+
+
+def paip2019(folder: Path) -> None:
+    """Write a sound submission with the library's own writers."""
+    write_masks(folder, write_mask_tiff, ".tif")
+    write_predictions(folder / "prediction.csv", {"a": 0.25, "b": 0})
+
+
+def camelyon16(folder: Path) -> None:
+    """Write a sound submission with the library's own writers."""
+    write_probabilities(folder / "probabilities.csv", {"a": 0.25, "b": 1e-9})
+    write_detections(folder / "detections" / "a.csv", [(0.5, 699, 599), (1, 0, 0)])
+    write_detections(folder / "detections" / "b.csv", [])
+
+
+def camelyon17(folder: Path) -> None:
+    """Write a sound submission with the library's own writers."""
+    classes = dict.fromkeys((node for nodes in NODES.values() for node in nodes), "negative")
+    classes["p2_node_1"] = "macro"
+    write_stages(folder / "submission.csv", {"p1": "pN0", "p2": "pN1"}, classes)
+
+
+def digestpath(folder: Path) -> None:
+    """Write a sound submission with the library's own writers."""
+    write_masks(folder, write_mask_png, ".png")
+
+
+SOUND = {f.__name__: f for f in (paip2019, camelyon16, camelyon17, digestpath)}
+
+
+def sound(tmp_path: Path, challenge: str) -> Path:
+    """Write a sound submission to a folder."""
+    folder = tmp_path / challenge
+    folder.mkdir()
+    SOUND[challenge](folder)
+    return folder
+
+
+def packed(folder: Path) -> Path:
+    """Pack a folder as it is."""
+    members = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    write_archive(folder.with_suffix(".zip"), members)
+    return folder.with_suffix(".zip")
+
+
+def problems(tmp_path: Path, challenge: str, changes: dict[str, str | bytes]) -> list[str]:
+    """Change files of a sound submission; folder and ZIP must be judged alike."""
+    folder = sound(tmp_path, challenge)
+    for name, content in changes.items():
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    found = check_submission(challenge, folder, CASES[challenge])
+    assert check_submission(challenge, packed(folder), CASES[challenge]) == found
+    assert all("\n" not in line for line in found)
+    return found
+
+
+@pytest.mark.parametrize("challenge", list(SOUND))
+def test_what_the_library_writes_is_sound(tmp_path, challenge):
+    """Writers and checks agree, for a folder and for a ZIP; sizes may come from JSON."""
+    assert problems(tmp_path, challenge, {}) == []
+    folder = tmp_path / challenge
+    require_valid(challenge, folder, CASES[challenge])
+    from_json = {case: list(found) for case, found in CASES[challenge].items()}
+    assert check_submission(challenge, folder, from_json) == []
+
+
+@pytest.mark.parametrize(
+    ("challenge", "names"),
+    [
+        ("paip2019", ["a.tif", "b.tif", "prediction.csv"]),
+        ("camelyon16", ["detections/a.csv", "detections/b.csv", "probabilities.csv"]),
+        ("camelyon17", ["submission.csv"]),
+        ("digestpath", ["a.png", "b.png"]),
+    ],
+)
+def test_every_missing_file_is_named(tmp_path, challenge, names):
+    """An empty folder lacks all, a ZIP without one of them that one."""
+    (tmp_path / "empty").mkdir()
+    lines = [f"{name}: is missing" for name in names]
+    assert check_submission(challenge, tmp_path / "empty", CASES[challenge]) == lines
+    folder = sound(tmp_path, challenge)
+    (folder / names[0]).unlink()
+    assert check_submission(challenge, folder, CASES[challenge]) == lines[:1]
+    assert check_submission(challenge, packed(folder), CASES[challenge]) == lines[:1]
+
+
+@pytest.mark.parametrize("challenge", list(SOUND))
+def test_what_does_not_belong_is_named(tmp_path, challenge):
+    """Other cases, notes and files that systems leave behind are no part of a submission."""
+    found = problems(tmp_path, challenge, {"c.tif": b"", ".DS_Store": b"", "A.TIF": b""})
+    line = f"does not belong to {challenge}; take it out"
+    assert found == [f".DS_Store: {line}", f"A.TIF: {line}", f"c.tif: {line}"]
+
+
+def test_many_problems_are_counted(tmp_path):
+    """Of one kind there are ten lines, and how many more; a long name is cut."""
+    changes = {f"x{i:02}": b"" for i in range(25)}
+    rows = [f"a,{i}" for i in range(101, 130)]
+    changes["prediction.csv"] = "\n".join(["wsi_id,ratio", "b,0", *rows])
+    found = problems(tmp_path, "paip2019", changes)
+    assert found[9].startswith("x09: does not belong")
+    assert found[10] == "and 15 more of this kind"
+    assert found[11] == "prediction.csv: line 3: the ratio '101' is no number from 0 to 100"
+    assert found[-1] == "prediction.csv: and 47 more of this kind"
+    assert len(found) == 22
+    (found,) = problems(tmp_path / "..", "paip2019", {"prediction.csv": "x" * 9999})
+    assert found.startswith("prediction.csv: begins with 'xxx")
+    assert found.endswith("xxx ...")
+    assert len(found) == 304
+
+
+def test_a_name_cannot_break_a_line(tmp_path):
+    """What is not printable in a stranger's name or cell does not reach the screen."""
+    folder = sound(tmp_path, "camelyon17")
+    (folder / "a\x1b[2J\nb").touch()
+    (line,) = check_submission("camelyon17", folder, NODES)
+    assert line == "a [2J b: does not belong to camelyon17; take it out"
+
+
+def test_require_valid(tmp_path):
+    """One line: the submission, the first problem and how many more there are."""
+    folder = tmp_path / "x"
+    folder.mkdir()
+    with pytest.raises(InputError, match=rf"^{folder}: submission\.csv: is missing$"):
+        require_valid("camelyon17", folder, NODES)
+    with pytest.raises(InputError, match=rf"^{folder}: a\.png: is missing \(and 1 more\)$"):
+        require_valid("digestpath", folder, SIZES)
+
+
+def test_an_unknown_challenge(tmp_path):
+    """It is a mistake of the program's, not of the submission's."""
+    with pytest.raises(ValueError, match="'paip' is none of paip2019, camelyon16"):
+        check_submission("paip", tmp_path, {})
+
+
+def test_a_source_that_is_not_there(tmp_path):
+    """Neither folder nor file is one line, and so is a file that is no ZIP."""
+    assert check_submission("paip2019", tmp_path / "gone", SIZES) == [
+        "is not there; give the submission's folder or ZIP"
+    ]
+    (tmp_path / "a.zip").write_bytes(b"PK\3\4 and no more")
+    (line,) = check_submission("paip2019", tmp_path / "a.zip", SIZES)
+    assert line.startswith("is neither a folder nor a ZIP that can be read (")
+
+
+@pytest.mark.parametrize(
+    ("challenge", "name", "content", "lines"),
+    [
+        (
+            "paip2019",
+            "prediction.csv",
+            "",
+            ["begins with '' and not with the columns wsi_id,ratio"],
+        ),
+        (
+            "paip2019",
+            "prediction.csv",
+            "wsi_id;ratio\n",
+            ["begins with 'wsi_id;ratio' and not with the columns wsi_id,ratio"],
+        ),
+        (
+            "paip2019",
+            "prediction.csv",
+            "\ufeffwsi_id,ratio\na,1\nb,2\n",
+            ["begins with '\\ufeffwsi_id,ratio' and not with the columns wsi_id,ratio"],
+        ),
+        (
+            "paip2019",
+            "prediction.csv",
+            "wsi_id,ratio\na,-0.1\nb,100.01\nc,3\na,4\n",
+            [
+                "line 2: the ratio '-0.1' is no number from 0 to 100",
+                "line 3: the ratio '100.01' is no number from 0 to 100",
+                "line 4: 'c' is none of the cohort",
+                "line 5: a is there twice",
+            ],
+        ),
+        (
+            "paip2019",
+            "prediction.csv",
+            "wsi_id,ratio\nb,nan\n\na.tif,1\nb,1,2\n",
+            [
+                "line 2: the ratio 'nan' is no number from 0 to 100",
+                "line 3: has 0 cells and not 2",
+                "line 4: 'a.tif' is none of the cohort",
+                "line 5: has 3 cells and not 2",
+                "lacks a",
+            ],
+        ),
+        ("paip2019", "prediction.csv", "wsi_id,ratio\na,100\nb,0\n", []),
+        ("paip2019", "prediction.csv", 'wsi_id,ratio\r\n"a",1e2\r\nb,+.5', []),
+        (
+            "camelyon16",
+            "probabilities.csv",
+            "name,probability\na,inf\n",
+            ["line 2: the probability 'inf' is no number from 0 to 1", "lacks b"],
+        ),
+        (
+            "camelyon16",
+            "probabilities.csv",
+            "a,1.01\nb,-1\n",
+            [
+                "line 1: the probability '1.01' is no number from 0 to 1",
+                "line 2: the probability '-1' is no number from 0 to 1",
+            ],
+        ),
+        (
+            "camelyon16",
+            "probabilities.csv",
+            "a.tif,1\na,0\nb,0_1\n",
+            ["line 2: a is there twice", "line 3: the probability '0_1' is no number from 0 to 1"],
+        ),
+        ("camelyon16", "probabilities.csv", "Name,Probability\na.tif,1\nb,0\n", []),
+        ("camelyon16", "probabilities.csv", "", ["lacks a", "lacks b"]),
+        (
+            "camelyon16",
+            "detections/b.csv",
+            "confidence,x,y\n",
+            [
+                "line 1: the confidence 'confidence' is no number from 0 to 1",
+                "line 1: x 'x' is no whole number of px",
+                "line 1: y 'y' is no whole number of px",
+            ],
+        ),
+        (
+            "camelyon16",
+            "detections/b.csv",
+            "1,39,29\n0,40,0\n0,0,30\n0.5,-1,0\n",
+            [
+                "line 2: x 40 is outside the slide's 40 px",
+                "line 3: y 30 is outside the slide's 30 px",
+                "line 4: x -1 is outside the slide's 40 px",
+            ],
+        ),
+        (
+            "camelyon16",
+            "detections/b.csv",
+            "1.5,0,0\n1,1.0,0\n1, 1,2\n1,2\n\n",
+            [
+                "line 1: the confidence '1.5' is no number from 0 to 1",
+                "line 2: x '1.0' is no whole number of px",
+                "line 3: x ' 1' is no whole number of px",
+                "line 4: has 2 cells and not confidence,x,y",
+                "line 5: has 0 cells and not confidence,x,y",
+            ],
+        ),
+        (
+            "camelyon17",
+            "submission.csv",
+            "patient,class\n",
+            ["begins with 'patient,class' and not with the columns patient,stage"],
+        ),
+        ("camelyon17", "submission.csv", "patient,stage\np1.zip,PN0(I+)\np2.zip,pn2\n", []),
+        (
+            "camelyon17",
+            "submission.csv",
+            "patient,stage\np1.zip,pN3\np1.zip,pN0\np2,pN0\np1_node_0.tif,none\np1.zip\n",
+            [
+                "line 2: p1.zip has the stage 'pN3', which is none of"
+                " pN0, pN0(i+), pN1mi, pN1, pN2",
+                "line 3: p1.zip is there twice",
+                "line 4: 'p2' is neither <patient>.zip nor <slide>.tif of the cohort",
+                "line 5: p1_node_0.tif has the class 'none', which is none of"
+                " negative, itc, micro, macro",
+                "line 6: has 1 cells and not 2",
+                "lacks p2.zip",
+            ],
+        ),
+    ],
+)
+def test_tables(tmp_path, challenge, name, content, lines):
+    """Every mistake of a table is one line, and what is odd but right is none."""
+    found = problems(tmp_path, challenge, {name: content})
+    assert found == [f"{name}: {line}" for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ({"p1_node_0": "Micro", "p1_node_1": "ITC", "p1": "pN1mi"}, None),
+        ({"p1_node_0": "micro", "p1_node_1": "itc", "p1": "pN1"}, "pN1, and its nodes are pN1mi"),
+        ({"p1_node_0": "itc", "p1_node_1": "itc", "p1": "pN0"}, "pN0, and its nodes are pN0(i+)"),
+        # One node of two has no row: what it holds may raise the stage, and never lower it.
+        ({"p1_node_0": "itc", "p1": "pN1"}, None),
+        ({"p1_node_0": "micro", "p1": "pN1mi"}, None),
+        ({"p1_node_0": "micro", "p1": "pN0(i+)"}, "pN0(i+), and its nodes are pN1mi"),
+    ],
+)
+def test_nodes_agree_with_their_patient(tmp_path, rows, line):
+    """The stage follows from the nodes by the challenge's rules."""
+    names = {name: f"{name}.{'tif' if 'node' in name else 'zip'}" for name in rows}
+    text = "".join(f"{names[name]},{value}\n" for name, value in rows.items())
+    found = problems(
+        tmp_path, "camelyon17", {"submission.csv": f"patient,stage\np2.zip,pN0\n{text}"}
+    )
+    assert found == ([f"submission.csv: p1.zip has the stage {line}"] if line else [])
+
+
+def test_more_positive_nodes_than_the_challenge_knows(tmp_path):
+    """Ten nodes with macro-metastases have no stage in CAMELYON17, so any is wrong."""
+    nodes = [f"p_node_{i}" for i in range(11)]
+    rows = "".join(f"{node}.tif,macro\n" for node in nodes)
+    for given in (nodes, nodes[:10]):
+        (tmp_path / "submission.csv").write_text(f"patient,stage\np.zip,pN2\n{rows}")
+        found = check_submission("camelyon17", tmp_path, {"p": nodes})
+        assert found == ["submission.csv: p.zip has the stage pN2, and its nodes are pN3"], given
+        rows = rows.removesuffix("p_node_10.tif,macro\n")
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfewsi_id", b'wsi_id,ratio\n"a,1\n', b"wsi_id," + b"x" * 140_000]
+)
+def test_what_is_no_table(tmp_path, content):
+    """Other text, a quote left open and endless cells are one line."""
+    (line,) = problems(tmp_path, "paip2019", {"prediction.csv": content})
+    assert line.startswith("prediction.csv: is no CSV in UTF-8 (")
+
+
+def test_a_long_cell_takes_no_time(tmp_path):
+    """Numbers of a hundred thousand digits are judged, not computed with."""
+    digits = "9" * 120_000
+    lines = problems(tmp_path, "camelyon16", {"detections/b.csv": f"{digits}x,{digits},0\n"})
+    assert [line[:45] for line in lines] == [
+        "detections/b.csv: line 1: the confidence '999",
+        "detections/b.csv: line 1: x 99999999999999999",
+    ]
+
+
+def test_too_large_a_table(tmp_path):
+    """A table of more than 64 MB is not even read, packed or not."""
+    folder = sound(tmp_path, "camelyon17")
+    with (folder / "submission.csv").open("wb") as file:
+        file.truncate(2**26 + 1)
+    line = "submission.csv: has 67108865 bytes, and needs no more than 67108864"
+    assert check_submission("camelyon17", folder, NODES) == [line]
+    assert check_submission("camelyon17", packed(folder), NODES) == [line]
+
+
+def tiff(path: Path, pixels: np.ndarray, **options: object) -> bytes:
+    """Write a TIFF that differs from a sound mask in its options."""
+    sound_options = {"compression": "zlib", "photometric": "minisblack", "metadata": None}
+    tifffile.imwrite(path, pixels, **sound_options | options)
+    return path.read_bytes()
+
+
+B = np.zeros((30, 40), np.uint8)
+B[3:9, 20:] = 1
+
+
+@pytest.mark.parametrize(
+    ("pixels", "options", "wrong"),
+    [
+        (B, {}, None),
+        (B, {"compression": "deflate"}, None),
+        (B, {"predictor": True, "rowsperstrip": 7}, None),
+        (B, {"bigtiff": True, "tile": (16, 16)}, None),
+        (B * 255, {}, "holds the value 255; a mask is 0 and 1"),
+        (np.where(B == 1, 2, 1), {"rowsperstrip": 4}, "holds the value 2; a mask is 0 and 1"),
+        (B[:, :39], {}, "has 39 x 30 px, and the slide 40 x 30"),
+        (B.T, {}, "has 30 x 40 px, and the slide 40 x 30"),
+        (B[..., None].repeat(3, -1), {"photometric": "rgb"}, "has 3 x 40 x 30 px, and the slide"),
+        (B.astype(np.uint16), {}, "has uint16 px; write uint8"),
+        (B.astype(bool), {}, "has bool px; write uint8"),
+        (B.astype(np.int8), {}, "has int8 px; write uint8"),
+        (B, {"compression": None}, "is not deflated; compress it so"),
+        (B, {"compression": "lzw"}, "is not deflated; compress it so"),
+        (np.stack([B, B]), {}, "has several pages or levels; write one page of the slide's size"),
+    ],
+)
+def test_masks_of_paip2019(tmp_path, pixels, options, wrong):
+    """Size, kind, values, compression and number of pages are those that were asked for."""
+    pixels = pixels if pixels.dtype != np.int64 else pixels.astype(np.uint8)
+    content = tiff(tmp_path / "x.tif", pixels, **options)
+    found = problems(tmp_path, "paip2019", {"b.tif": content})
+    assert len(found) == (wrong is not None)
+    assert not wrong or found[0].startswith(f"b.tif: {wrong}")
+
+
+def test_a_pyramid_is_no_mask(tmp_path):
+    """Levels in SubIFDs are found too."""
+    with tifffile.TiffWriter(tmp_path / "x.tif") as writer:
+        writer.write(B, subifds=1, compression="zlib", metadata=None)
+        writer.write(B[::2, ::2], subfiletype=1, compression="zlib", metadata=None)
+    (line,) = problems(tmp_path, "paip2019", {"b.tif": (tmp_path / "x.tif").read_bytes()})
+    assert line.startswith("b.tif: has several pages or levels")
+
+
+def test_one_wrong_px_among_many_tiles(tmp_path):
+    """Equal tiles are decoded once, and none that differs is passed over."""
+    folder = sound(tmp_path, "paip2019")
+    for place in ((0, 0), (599, 699), (300, 300)):
+        pixels = np.ones((600, 700), np.uint8)
+        pixels[place] = 7
+        tiff(folder / "a.tif", pixels, tile=(64, 64))
+        found = check_submission("paip2019", folder, SIZES)
+        assert found == ["a.tif: holds the value 7; a mask is 0 and 1"]
+
+
+def test_a_tile_that_is_left_out_is_empty(tmp_path):
+    """A file may leave empty tiles out; that is no fault."""
+    tiles = iter([zlib.compress(bytes(256)), *[b""] * 5])
+    tifffile.imwrite(
+        tmp_path / "x.tif", tiles, shape=B.shape, dtype=np.uint8, tile=(16, 16), compression="zlib"
+    )
+    with tifffile.TiffFile(tmp_path / "x.tif") as opened:
+        assert 0 in opened.pages.first.databytecounts
+    assert problems(tmp_path, "paip2019", {"b.tif": (tmp_path / "x.tif").read_bytes()}) == []
+
+
+def test_pieces_too_large_to_read(tmp_path):
+    """A slide that is one strip is refused, for reading it would fill the memory."""
+    folder = sound(tmp_path, "paip2019")
+    side_px = 2**15 + 16
+    tifffile.imwrite(
+        folder / "b.tif",
+        iter([zlib.compress(bytes(16))]),
+        shape=(side_px, side_px),
+        dtype=np.uint8,
+        tile=(side_px, side_px),
+        compression="zlib",
+    )
+    (line,) = check_submission("paip2019", folder, SIZES | {"b": (side_px, side_px)})
+    assert line == "b.tif: is compressed in pieces too large to read; write tiles of 512 px"
+
+
+def spoiled(content: bytes, *, seed: int) -> bytes:
+    """Cut a file or overwrite some of its bytes."""
+    rng = np.random.default_rng(seed)
+    if rng.random() < 0.2:
+        return content[: rng.integers(len(content))]
+    changed = bytearray(content)
+    for place in rng.integers(len(changed), size=rng.choice([1, 3, 20])):
+        new = (rng.bytes(1), struct.pack("<I", 2**32 - 1), bytes(8))[rng.integers(3)]
+        changed[place : place + len(new)] = new
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("challenge", ["paip2019", "digestpath"])
+def test_damaged_masks(tmp_path, challenge):
+    """However a mask is damaged, it is judged in one line or two and raises nothing."""
+    folder = sound(tmp_path, challenge)
+    (path,) = folder.glob("b.*")
+    content = path.read_bytes()
+    n_found = 0
+    for seed in range(200):
+        path.write_bytes(spoiled(content, seed=seed))
+        found = check_submission(challenge, folder, SIZES)
+        assert all(line.startswith(f"{path.name}: ") for line in found)
+        n_found += bool(found)
+    assert n_found > 100
+
+
+def test_damaged_archives(tmp_path):
+    """However a ZIP is damaged, nothing is raised and nothing is written beside it."""
+    folder = sound(tmp_path, "camelyon16")
+    content = packed(folder).read_bytes()
+    path = tmp_path / "x.zip"
+    before = {p.name for p in tmp_path.iterdir()} | {path.name}
+    n_found = 0
+    for seed in range(300):
+        path.write_bytes(spoiled(content, seed=seed))
+        n_found += bool(check_submission("camelyon16", path, SIZES))
+    assert n_found > 150
+    assert {p.name for p in tmp_path.iterdir()} == before
+
+
+def png(path: Path, pixels: np.ndarray, mode: str = "L") -> bytes:
+    """Write a PNG of some kind."""
+    Image.fromarray(pixels).convert(mode).save(path, format="PNG")
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "mode", "wrong"),
+    [
+        (B * 255, "L", None),
+        (B, "L", "holds the value 1; a mask is 0 and 255"),
+        (255 - B, "L", "holds the value 254; a mask is 0 and 255"),
+        (B * 255, "RGB", "is not 8-bit grey (RGB); write it so"),
+        (B * 255, "1", "is not 8-bit grey (1); write it so"),
+        (B * 255, "LA", "is not 8-bit grey (LA); write it so"),
+        (B.T * 255, "L", "has 30 x 40 px, and the image 40 x 30"),
+    ],
+)
+def test_masks_of_digestpath(tmp_path, pixels, mode, wrong):
+    """Size, kind and values are those that were asked for."""
+    content = png(tmp_path / "x.png", pixels, mode)
+    found = problems(tmp_path, "digestpath", {"b.png": content})
+    assert found == ([f"b.png: {wrong}"] if wrong else [])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_other_pictures_are_no_png(tmp_path, kind):
+    """A suffix makes no PNG."""
+    Image.fromarray(B * 255).save(tmp_path / "x", format=kind)
+    (line,) = problems(tmp_path, "digestpath", {"b.png": (tmp_path / "x").read_bytes()})
+    words = "cannot identify image file 'this file'"
+    assert line == f"b.png: is no PNG or is damaged ({words})"
+
+
+def test_a_picture_that_claims_to_be_huge_is_not_unpacked(tmp_path, monkeypatch):
+    """Pillow's limit is one line, and what it merely doubts is not even a warning."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 800)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        (line,) = problems(tmp_path, "digestpath", {})
+    assert line.startswith("a.png: is no PNG or is damaged (Image size (420000 pixels) exceeds")
+
+
+def hostile(path: Path, *members: tuple[zipfile.ZipInfo | str, bytes]) -> list[str]:
+    """Write a ZIP with any members and judge it as a submission to CAMELYON17."""
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as archive:
+        warnings.simplefilter("ignore")  # of names that are there twice
+        for member, content in members:
+            archive.writestr(member, content)
+    before = sorted(path.parent.rglob("*"))
+    found = check_submission("camelyon17", path, NODES)
+    assert sorted(path.parent.rglob("*")) == before
+    return found
+
+
+GOOD = ("submission.csv", b"patient,stage\np1.zip,pN0\np2.zip,pN0\n")
+
+
+@pytest.mark.parametrize("name", ["../out.csv", "/out.csv", "a/../../out.csv", "a\\b", "C:out.csv"])
+def test_members_that_lead_out(tmp_path, name):
+    """A name that leads elsewhere is named, and goes nowhere."""
+    (tmp_path / "deep").mkdir()
+    (line,) = hostile(tmp_path / "deep" / "a.zip", GOOD, (name, b"x"))
+    assert line.startswith(f"{name}: has a name that leads out of its folder or is no name")
+    assert [p.name for p in tmp_path.iterdir()] == ["deep"]
+
+
+def test_a_folder_that_leads_out(tmp_path):
+    """Entries of folders are passed over where they are harmless, and named where not."""
+    assert hostile(tmp_path / "a.zip", GOOD, ("detections/", b"")) == []
+    (line,) = hostile(tmp_path / "b.zip", GOOD, ("../x/", b""))
+    assert line.startswith("../x/: has a name that leads out of its folder")
+
+
+def test_a_name_with_an_end_inside(tmp_path):
+    """A name that some programs read to its first NUL is not taken for what stands before."""
+    hostile(tmp_path / "a.zip", ("submission.csvX", GOOD[1]))
+    content = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(content.replace(b"submission.csvX", b"submission.csv\0"))
+    (line,) = check_submission("camelyon17", tmp_path / "a.zip", NODES)
+    assert line.startswith("submission.csv: has a name that leads out of its folder or is no name")
+
+
+def test_members_that_are_there_twice(tmp_path):
+    """Two files of one name are no submission, though both are sound."""
+    assert hostile(tmp_path / "a.zip", GOOD, GOOD) == ["submission.csv: is in it more than once"]
+
+
+def test_links_in_an_archive(tmp_path):
+    """A link is not a file, whatever it leads to."""
+    link = zipfile.ZipInfo("submission.csv")
+    link.external_attr = 0o120777 << 16
+    assert hostile(tmp_path / "a.zip", (link, b"/etc/passwd")) == [
+        "submission.csv: is a link; pack the file itself"
+    ]
+
+
+def test_encrypted_members(tmp_path):
+    """Only the flag is there to see; nobody is asked for a password."""
+    hostile(tmp_path / "a.zip", GOOD)
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    content[content.index(b"PK\1\2") + 8] |= 1
+    content[content.index(b"PK\3\4") + 6] |= 1
+    (tmp_path / "a.zip").write_bytes(content)
+    assert check_submission("camelyon17", tmp_path / "a.zip", NODES) == [
+        "submission.csv: is encrypted; pack it without a password"
+    ]
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_compression(tmp_path, kind):
+    """What the organizers' programs might not unpack is refused."""
+    member = zipfile.ZipInfo(GOOD[0])
+    member.compress_type = kind
+    assert hostile(tmp_path / "a.zip", (member, GOOD[1])) == [
+        "submission.csv: is neither stored nor deflated, as every program reads it; pack it again"
+    ]
+
+
+def test_a_member_that_lies_about_its_size(tmp_path):
+    """A bomb that says it is small is unpacked no further than it says."""
+    member = zipfile.ZipInfo("submission.csv")
+    member.compress_type = zipfile.ZIP_DEFLATED
+    hostile(tmp_path / "a.zip", (member, GOOD[1] + b"\n" * 2**27))
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    place = content.index(b"PK\1\2") + 24
+    assert struct.unpack_from("<I", content, place)[0] > 2**27
+    struct.pack_into("<I", content, place, 10)
+    (tmp_path / "a.zip").write_bytes(content)
+    (line,) = check_submission("camelyon17", tmp_path / "a.zip", NODES)
+    assert line.startswith("submission.csv: is damaged (Bad CRC-32")
+
+
+def test_a_changed_member(tmp_path):
+    """A member whose checksum is wrong is damaged."""
+    hostile(tmp_path / "a.zip", GOOD)
+    content = (tmp_path / "a.zip").read_bytes().replace(b"p2.zip,pN0", b"p2.zip,pN1", 1)
+    (tmp_path / "a.zip").write_bytes(content)
+    (line,) = check_submission("camelyon17", tmp_path / "a.zip", NODES)
+    assert line.startswith("submission.csv: is damaged (Bad CRC-32")
+    assert line.endswith("); pack it again")
+
+
+def test_what_is_no_file_in_a_folder(tmp_path):
+    """Pipes are not waited for, and links to folders not followed."""
+    folder = sound(tmp_path, "camelyon17")
+    (folder / "submission.csv").unlink()
+    os.mkfifo(folder / "submission.csv")
+    (folder / "round").symlink_to(folder)
+    assert check_submission("camelyon17", folder, NODES) == [
+        "round: is no file",
+        "submission.csv: is no file",
+    ]
+
+
+def test_a_link_to_a_file_is_the_file(tmp_path):
+    """Whoever collects results by links in a folder has them checked."""
+    folder = sound(tmp_path, "camelyon17")
+    (folder / "submission.csv").rename(tmp_path / "elsewhere.csv")
+    (folder / "submission.csv").symlink_to(tmp_path / "elsewhere.csv")
+    assert check_submission("camelyon17", folder, NODES) == []

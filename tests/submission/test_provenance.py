@@ -1,0 +1,215 @@
+"""What a submission was made from, and what differs between two."""
+
+import copy
+import hashlib
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conftest import REPOSITORY
+from microtome import __version__
+from microtome.errors import InputError
+from microtome.io.atomic import write_json
+from microtome.submission.provenance import PACKAGES, differences, provenance
+
+CONFIG = {
+    "slides": "slides.tsv",
+    "models": {"b": {"weights": "weights/b.safetensors", "seed": 1}, "a": {"scales": (1, 2.5)}},
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """A working directory with two files and an archive."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("slides.tsv", "weights.safetensors", "a.zip"):
+        (tmp_path / name).write_bytes(name.encode())
+    return tmp_path
+
+
+def record(**changes: object) -> dict:
+    """Make a record of what lies in the working directory."""
+    given = {
+        "challenge": "paip2019",
+        "config": CONFIG,
+        "code": "0123456789abcdef",
+        "files": {"weights": "weights.safetensors", "sheet": Path("slides.tsv")},
+        "archive": "a.zip",
+        "packages": ["numpy", "Pillow"],
+    }
+    return provenance(**given | changes)
+
+
+def test_a_record(folder):
+    """Versions, hashes and the whole configuration, as other means give them."""
+    found = record()
+    hashes = {
+        name: hashlib.sha256(name.encode()).hexdigest()
+        for name in ("slides.tsv", "weights.safetensors", "a.zip")
+    }
+    assert found == {
+        "challenge": "paip2019",
+        "microtome": __version__,
+        "python": platform.python_version(),
+        "code": "0123456789abcdef",
+        "packages": {"numpy": version("numpy"), "Pillow": version("Pillow")},
+        "files": {
+            "weights": {
+                "path": "weights.safetensors",
+                "sha256": hashes["weights.safetensors"],
+            },
+            "sheet": {"path": "slides.tsv", "sha256": hashes["slides.tsv"]},
+        },
+        "archive": {"path": "a.zip", "sha256": hashes["a.zip"]},
+        "config": {
+            "slides": "slides.tsv",
+            "models": {
+                "b": {"weights": "weights/b.safetensors", "seed": 1},
+                "a": {"scales": [1, 2.5]},
+            },
+        },
+    }
+
+
+def test_the_version_is_that_of_the_citation():
+    """One version of Microtome, whoever asks for it."""
+    citation = REPOSITORY / "CITATION.cff"
+    assert yaml.safe_load(citation.read_text())["version"] == __version__
+
+
+def test_same_bytes_whatever_the_order(folder):
+    """The order of keys, files and packages does not matter to the JSON."""
+    turned = {key: CONFIG[key] for key in reversed(CONFIG)}
+    turned["models"] = dict(reversed(CONFIG["models"].items()))
+    files = {"sheet": "slides.tsv", "weights": "weights.safetensors"}
+    write_json("one.json", record())
+    write_json("two.json", record(config=turned, files=files, packages=["Pillow", "numpy"]))
+    assert Path("one.json").read_bytes() == Path("two.json").read_bytes()
+    assert json.loads(Path("one.json").read_text()) == record()
+
+
+def test_nothing_tells_of_the_machine(folder):
+    """Of absolute paths there is the last part, wherever they stand and of whatever system."""
+    config = {
+        "a": str(folder / "data" / "slides.tsv"),
+        "b": [{"c": "C:\\Users\\someone\\net.pt"}, "\\\\server\\share\\someone\\x.tif"],
+        "d": folder / "deep.txt",
+        "e": "~someone/z.txt",
+        str(folder / "key.tif"): "../data/x.tif",
+    }
+    found = record(
+        config=config, files={"w": folder / "slides.tsv"}, archive=folder / "a.zip", cases=config
+    )
+    portable = {
+        "a": "slides.tsv",
+        "b": [{"c": "net.pt"}, "x.tif"],
+        "d": "deep.txt",
+        "e": "z.txt",
+        "key.tif": "../data/x.tif",
+    }
+    assert found["config"] == found["cases"] == portable
+    assert found["files"]["w"]["path"] == "slides.tsv"
+    assert found["archive"]["path"] == "a.zip"
+    text = json.dumps(found)
+    assert "someone" not in text
+    assert str(folder) not in text
+
+
+@pytest.mark.parametrize("text", ["auto", "W: width", "https://x.org/a", "a/b", "1:2", "", "C:a"])
+def test_other_text_is_left_alone(folder, text):
+    """What is no absolute path stays as it is."""
+    assert record(config={"a": text})["config"] == {"a": text}
+
+
+def test_values_keep_their_kinds(folder):
+    """Numbers, truth values and nothing stay themselves; keys become text, as in JSON."""
+    config = {"a": [1, 1.5, True, None], 2: {}, "c": []}
+    assert record(config=config)["config"] == {"2": {}, "a": [1, 1.5, True, None], "c": []}
+    assert record(config=config)["config"]["a"][2] is True
+
+
+def test_a_package_that_is_not_there(folder):
+    """It has no version, and that is told too."""
+    assert record(packages=["no-such-package-as-this"])["packages"] == {
+        "no-such-package-as-this": None
+    }
+
+
+def test_packages_by_default(folder):
+    """All that the masks come from, of those that are installed with the workflow."""
+    found = provenance(challenge="x", config={}, code="", files={}, archive="a.zip")["packages"]
+    assert list(found) == sorted(PACKAGES)
+    assert found["numpy"] == version("numpy")
+
+
+def test_files_by_path(folder):
+    """A list names files by their paths; what ends alike is numbered, what is the same is not."""
+    for name in ("one", "two"):
+        (folder / name).mkdir()
+        (folder / name / "net.pt").write_text(name)
+    paths = [folder / "one" / "net.pt", "slides.tsv", folder / "two" / "net.pt", "slides.tsv"]
+    found = record(files=paths)["files"]
+    assert list(found) == ["net.pt", "net.pt (2)", "slides.tsv"]
+    assert [entry["path"] for entry in found.values()] == ["net.pt", "net.pt", "slides.tsv"]
+    assert found["net.pt (2)"]["sha256"] == hashlib.sha256(b"two").hexdigest()
+
+
+def test_code_of_several_scripts(folder):
+    """Hashes by the scripts' names, sorted."""
+    found = record(code={"b": "2", "a": "1"})["code"]
+    assert list(found.items()) == [("a", "1"), ("b", "2")]
+
+
+@pytest.mark.parametrize("name", ["gone", "."])
+def test_a_missing_file(folder, name):
+    """One line names it."""
+    with pytest.raises(InputError, match=rf"^{name}: is no file; a submission cannot be traced"):
+        record(files={"weights": name})
+    with pytest.raises(InputError, match=rf"^{name}: is no file"):
+        record(archive=name)
+
+
+def test_no_differences(folder):
+    """A record read back from JSON is the record."""
+    assert differences(record(), json.loads(json.dumps(record()))) == []
+
+
+def test_differences(folder):
+    """One line each, sorted: where, and both values."""
+    first, second = record(), copy.deepcopy(record())
+    second["config"]["models"]["a"]["scales"] = [1, 3, 4]
+    del second["config"]["models"]["b"]["weights"]
+    second["files"]["weights"]["sha256"] = "0"
+    second["code"] = {"a": "1"}
+    sha = first["files"]["weights"]["sha256"]
+    assert differences(first, second) == [
+        'code: "0123456789abcdef", and nothing',
+        'code.a: nothing, and "1"',
+        "config.models.a.scales[1]: 2.5, and 3",
+        "config.models.a.scales[2]: nothing, and 4",
+        'config.models.b.weights: "weights/b.safetensors", and nothing',
+        f'files.weights.sha256: "{sha}", and "0"',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "lines"),
+    [
+        ({"a": 1}, {"a": True}, ["a: 1, and true"]),
+        ({"a": None}, {}, ["a: null, and nothing"]),
+        ({"a": {}}, {"a": {"b": 1}}, ["a: {}, and nothing", "a.b: nothing, and 1"]),
+        ({"a": []}, {"a": {}}, ["a: [], and {}"]),
+        ({"a": "x\ny"}, {"a": "µ"}, ['a: "x\\ny", and "µ"']),
+        ({"a": "x\u2028y"}, {"a\n": 1}, ['a: "x y", and nothing', "a : nothing, and 1"]),
+        ({}, {"a": 1}, ["a: nothing, and 1"]),
+        ({"a": (1, 2)}, {"a": [1, 2]}, []),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, []),
+    ],
+)
+def test_differences_that_are_easily_missed(one, other, lines):
+    """Kinds count as values do; what is empty is not what is absent; lines stay lines."""
+    assert differences(one, other) == lines

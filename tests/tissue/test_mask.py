@@ -1,0 +1,210 @@
+"""Tissue is told from glass, padding and pen."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from helpers import whole_arrays
+from microtome.errors import InputError
+from microtome.rasters.bands import rows_of
+from microtome.tissue.mask import require_tissue, tissue_mask
+
+SPACING_UM = 8.0
+# As config.yaml has it.
+SETTINGS = {
+    "variant": "plain",
+    "black_below": 30,
+    "saturation_bounds": (0.05, 0.12),
+    "pen_hues": (0.10, 0.64),
+    "pen_saturation": 0.2,
+    "opening_um": 8,
+    "closing_um": 24,
+    "min_area_um2": 20000,
+    "max_hole_um2": 10000,
+}
+GLASS, TISSUE, PALE = (242, 242, 240), (205, 120, 170), (225, 205, 215)
+
+
+def drawn(*, height: int = 120, width: int = 160) -> np.ndarray:
+    """Draw glass with faint noise, from 236 to 246."""
+    rng = np.random.default_rng(1)
+    grain = rng.integers(-4, 5, (height, width, 1))
+    return (np.array(GLASS) + grain).astype(np.uint8)
+
+
+def mask_of(pixels: np.ndarray, **changes: object) -> np.ndarray:
+    """Find tissue with the settings of config.yaml, some of them changed."""
+    asked = {"spacing_um": SPACING_UM, **SETTINGS, **changes}
+    with tempfile.TemporaryDirectory() as folder:
+        beside = Path(folder) / "a.tif"
+        with tissue_mask(rows_of(pixels), pixels.shape[:2], beside=beside, **asked) as mask:
+            return mask.rows(0, len(pixels))
+
+
+def box(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """Top, bottom, left and right of what is true."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+
+
+@pytest.mark.parametrize("variant", ["plain", "camelyon"])
+def test_tissue_on_glass(variant):
+    """A stained square on glass is found where it lies."""
+    pixels = drawn()
+    pixels[30:80, 40:100] = TISSUE
+    mask = mask_of(pixels, variant=variant)
+    assert box(mask) == (30, 80, 40, 100)
+    assert mask.sum() >= 0.98 * 50 * 60
+
+
+@pytest.mark.parametrize("variant", ["plain", "camelyon"])
+def test_black_padding_is_no_tissue_and_hides_none(variant):
+    """Scanner padding beside pale tissue neither counts nor moves the threshold."""
+    pixels = drawn()
+    pixels[30:80, 40:100] = PALE
+    alone = mask_of(pixels, variant=variant)
+    pixels[:, 130:] = 0
+    padded = mask_of(pixels, variant=variant)
+    assert alone[30:80, 40:100].mean() > 0.95
+    np.testing.assert_array_equal(padded, alone)
+
+
+@pytest.mark.parametrize("beside", [(0, 0, 0), (30, 60, 200)])
+def test_padding_and_pen_have_no_say_in_the_threshold(beside):
+    """Otsu divides glass from tissue, not padding or pen from glass, though they are most of it."""
+    pixels = np.full((120, 160, 3), (250, 205, 215), np.uint8)  # a stained glass, saturation 0.18
+    pixels[40:80, 10:30] = TISSUE  # 0.41
+    pixels[:, 50:] = beside
+    mask = mask_of(pixels, saturation_bounds=(0.0, 1.0))
+    assert mask[40:80, 10:30].mean() > 0.95
+    assert not mask[:30].any()
+    assert not mask[:, 40:].any()
+
+
+@pytest.mark.parametrize("colour", [(30, 60, 200), (20, 150, 60), (230, 200, 20)])
+def test_pen_is_no_tissue(colour):
+    """Blue, green and yellow pen beside the tissue is left out."""
+    pixels = drawn()
+    pixels[30:80, 40:100] = TISSUE
+    pixels[10:110, 120:140] = colour
+    mask = mask_of(pixels)
+    assert not mask[:, 115:].any()
+    assert mask[30:80, 40:100].mean() > 0.95
+
+
+def test_specks_are_dropped_and_holes_filled():
+    """Pieces and holes under the areas set are gone; larger ones stay."""
+    pixels = drawn()
+    pixels[20:100, 20:100] = TISSUE
+    pixels[40:50, 40:50] = GLASS  # 6400 µm²: filled
+    pixels[60:80, 60:80] = GLASS  # 25600 µm²: stays
+    pixels[20:30, 120:130] = TISSUE  # 6400 µm²: dropped
+    pixels[60:100, 115:155] = TISSUE  # 102400 µm²: stays
+    mask = mask_of(pixels, closing_um=0)
+    assert mask[40:50, 40:50].all()
+    assert not mask[62:78, 62:78].any()
+    assert not mask[20:30, 118:132].any()
+    assert mask[62:98, 117:153].all()
+
+
+def test_tissue_that_touches_the_border_is_kept():
+    """A section cut by the scan's border reaches up to the border."""
+    pixels = drawn()
+    pixels[:60, :90] = TISSUE
+    mask = mask_of(pixels)
+    assert mask[5:55, 0].all()
+    assert mask[0, 5:85].all()
+
+
+def test_threshold_is_held_between_the_bounds():
+    """Glass alone has an Otsu threshold too, but the lower bound keeps it from being tissue."""
+    pixels = drawn()
+    assert not mask_of(pixels).any()
+    unbounded = mask_of(pixels, saturation_bounds=(0.0, 1.0), opening_um=0, min_area_um2=0)
+    assert unbounded.any()
+
+
+def test_threshold_is_held_below_the_upper_bound():
+    """Strongly stained tissue does not push the threshold above what is pale beside it."""
+    pixels = drawn()
+    pixels[10:110, 20:90] = (130, 20, 90)  # saturation 0.85: Otsu's threshold is far above 0.12
+    pixels[30:90, 100:150] = (210, 180, 195)  # 0.14
+    assert mask_of(pixels)[30:90, 100:150].mean() > 0.95
+    assert not mask_of(pixels, saturation_bounds=(0.3, 0.9))[30:90, 100:150].any()
+
+
+@pytest.mark.parametrize("grey", [0, 20, 128, 255])
+def test_slides_of_one_colour_have_no_tissue(grey):
+    """All black, grey or white: an empty mask and no failure."""
+    assert not mask_of(np.full((64, 64, 3), grey, np.uint8)).any()
+
+
+def test_camelyon_variant_smooths_away_salt():
+    """Single coloured pixels on glass are gone after the 7 x 7 median."""
+    pixels = drawn()
+    pixels[::6, ::6] = TISSUE
+    loose = {"opening_um": 0, "closing_um": 0, "min_area_um2": 0, "max_hole_um2": 0}
+    assert mask_of(pixels, variant="plain", **loose).any()
+    assert not mask_of(pixels, variant="camelyon", **loose).any()
+
+
+def test_lengths_are_in_um():
+    """The same picture at twice the spacing has four times the area: the speck is kept."""
+    pixels = drawn()
+    pixels[40:55, 40:55] = TISSUE  # 14400 µm² at 8 µm, 57600 µm² at 16 µm
+    assert not mask_of(pixels).any()
+    assert mask_of(pixels, spacing_um=16.0).any()
+
+
+def test_the_picture_is_not_changed():
+    """The caller's pixels stay as they are."""
+    pixels = drawn()
+    pixels[:, 130:] = 0
+    before = pixels.copy()
+    mask_of(pixels)
+    np.testing.assert_array_equal(pixels, before)
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    n_rows=st.integers(1, 40),
+    seed=st.integers(0, 10**6),
+    variant=st.sampled_from(["plain", "camelyon"]),
+    bounds=st.sampled_from([(0.05, 0.12), (0.0, 1.0)]),
+    radii_um=st.tuples(st.sampled_from([0, 8, 20]), st.sampled_from([0, 24])),
+)
+def test_bands_of_any_height_give_the_mask_of_the_whole(
+    *, height, width, n_rows, seed, variant, bounds, radii_um
+):
+    """In bands, px by px what the same steps give on the whole slide at once."""
+    rng = np.random.default_rng(seed)
+    pixels = ndimage.gaussian_filter(rng.normal(size=(height, width, 3)), (2, 2, 0)) * 600
+    pixels = (pixels + rng.integers(0, 256, 3)).clip(0, 255).astype(np.uint8)
+    pixels[rng.random((height, width)) < rng.choice([0, 0.02, 0.3])] = 0
+    asked = {
+        **SETTINGS,
+        "variant": variant,
+        "saturation_bounds": bounds,
+        "opening_um": radii_um[0],
+        "closing_um": radii_um[1],
+        "min_area_um2": 64 * rng.integers(0, 30),
+        "max_hole_um2": 64 * rng.integers(0, 30),
+    }
+    np.testing.assert_array_equal(
+        mask_of(pixels, n_rows=n_rows, **asked),
+        whole_arrays.tissue(pixels, spacing_um=SPACING_UM, **asked),
+    )
+
+
+def test_no_tissue_is_told():
+    """An empty mask is a reason, a mask with one pixel is none."""
+    with pytest.raises(InputError, match=r"^slide a: no tissue found; look at the slide"):
+        require_tissue(0, name="a")
+    require_tissue(1, name="a")

@@ -1,0 +1,552 @@
+"""Training resumes to the same bits, keeps the best epoch, and says when it fails."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn import functional
+
+from helpers.pictures import stained, write_store
+from microtome.errors import InputError
+from microtome.networks.devices import as_input
+from microtome.networks.histocae import HistoCAE
+from microtome.networks.reconstruction_loss import ReconstructionLoss
+from microtome.networks.registry import build_model
+from microtome.training import kinds as model_training
+from microtome.training.batches import PatchData
+from microtome.training.kinds import pretrain, train_model
+from microtome.training.loop import fit, measure
+from microtome.training.objectives import multi_task
+
+FITTING = {"epochs": 4, "batch": 4, "learning_rate": 1e-2, "beta1": 0.05}
+ENTRY = {
+    "kind": "histocae",
+    "spacing_um": 1.0,
+    "patch_px": 16,
+    "downsampling": "stride",
+    "head": "light",
+    "dropout": 0.5,
+    "reconstruction_loss": {"mse": 0.5, "ssim": 0.5, "mae": 0.5},
+    "pretraining": {**FITTING, "epochs": 1},
+    "training": {**FITTING, "epochs": 1},
+    "seed": 3,
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Keep PyTorch to one thread: these networks are too small for more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Write a store to train on, 11 patches, and one to validate, 5."""
+    folder = tmp_path_factory.mktemp("stores")
+    stores = [
+        write_store(folder / f"{len(labels)}.zarr", stained(labels, seed=len(labels)), labels)
+        for labels in ([0, 1] * 5 + [1], [0, 1, 0, 1, 1])
+    ]
+    return [PatchData([store], labelled=True) for store in stores]
+
+
+def tiny(*, dropout: float = 0.3) -> nn.Module:
+    """Make a small network with all that could differ after resuming: batch norm and dropout."""
+    torch.manual_seed(11)
+    return nn.Sequential(
+        nn.Conv2d(3, 5, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.BatchNorm2d(5),
+        nn.Conv2d(5, 6, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Dropout(dropout),
+        nn.Linear(6, 2),
+    )
+
+
+def objective(model, images, labels):
+    """Measure cross-entropy and accuracy."""
+    logits = model(images)
+    right = (logits.argmax(1) == labels).float().mean()
+    return {"loss": functional.cross_entropy(logits, labels), "accuracy": right}
+
+
+def train(data, checkpoint, model=None, measured=objective, **changes: object) -> tuple:
+    """Fit the tiny network; give its weights and history."""
+    model = model or tiny()
+    arguments = {"seed": 7, "identity": {"model": "run"}, **FITTING, **changes}
+    history = fit(
+        model, measured, train=data[0], validation=data[1], checkpoint=checkpoint, **arguments
+    )
+    return {k: v.clone() for k, v in model.state_dict().items()}, history
+
+
+def same(first: dict, second: dict) -> bool:
+    """Compare weights bit for bit."""
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+class KilledError(Exception):
+    """What a test raises in the middle of training."""
+
+
+def killed_in(epoch: int, *, n_train: int):
+    """Measure as `objective` does, until the second step of an epoch, which is never finished."""
+    steps_before = (epoch - 1) * math.ceil(n_train / FITTING["batch"])
+    done = 0
+
+    def measured(model, images, labels):
+        nonlocal done
+        if model.training:
+            if done == steps_before + 1:
+                raise KilledError
+            done += 1
+        return objective(model, images, labels)
+
+    return measured
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3, 4])
+def test_interrupted_training_ends_as_if_it_had_not_been(tmp_path, data, epoch):
+    """Killed in any epoch and started again: the same weights and history, bit for bit."""
+    weights, history = train(data, tmp_path / "whole.safetensors")
+    checkpoint = tmp_path / "killed.safetensors"
+    with pytest.raises(KilledError):
+        train(data, checkpoint, measured=killed_in(epoch, n_train=len(data[0])))
+    assert checkpoint.exists() == (epoch > 1)
+    torch.manual_seed(epoch)  # whatever a fresh process starts with
+    resumed, resumed_history = train(data, checkpoint, model=tiny(dropout=0.3))
+    assert resumed_history == history
+    assert same(resumed, weights)
+
+
+def test_resuming_continues_and_does_not_repeat(tmp_path, data):
+    """Only the epochs that are missing are trained; a finished run trains none."""
+    checkpoint = tmp_path / "c.safetensors"
+    with pytest.raises(KilledError):
+        train(data, checkpoint, measured=killed_in(3, n_train=len(data[0])))
+    seen = []
+
+    def counted(model, images, labels):
+        seen.append(model.training)
+        return objective(model, images, labels)
+
+    weights, history = train(data, checkpoint, measured=counted)
+    assert sum(seen) == 2 * 3
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    seen.clear()
+    again, history_again = train(data, checkpoint, measured=counted)
+    assert not seen
+    assert history_again == history
+    assert same(again, weights)
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path, data):
+    """Two runs are equal whatever the global seed; another seed gives another result."""
+    torch.manual_seed(1)
+    first = train(data, tmp_path / "a.safetensors")
+    torch.manual_seed(2)
+    np.random.default_rng(2)
+    second = train(data, tmp_path / "b.safetensors")
+    other = train(data, tmp_path / "c.safetensors", seed=8)
+    assert first[1] == second[1]
+    assert same(first[0], second[0])
+    assert not same(first[0], other[0])
+
+
+def test_a_checkpoint_of_another_run_is_not_resumed(tmp_path, data):
+    """With other data, settings or code training starts from its beginning."""
+    expected = train(data, tmp_path / "a.safetensors", identity={"model": "new"})
+    checkpoint = tmp_path / "b.safetensors"
+    train(data, checkpoint, identity={"model": "old"}, seed=1, epochs=2)
+    found = train(data, checkpoint, identity={"model": "new"})
+    assert found[1] == expected[1]
+    assert same(found[0], expected[0])
+
+
+def test_history_has_a_row_an_epoch(tmp_path, data):
+    """Every scalar is there for training and validation."""
+    _, history = train(data, tmp_path / "a.safetensors")
+    names = {
+        "epoch",
+        "learning_rate",
+        "train_loss",
+        "train_accuracy",
+        "validation_loss",
+        "validation_accuracy",
+    }
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    assert all(row.keys() == names for row in history)
+
+
+def test_training_learns(tmp_path, data):
+    """The loss falls, and colours that differ are told apart."""
+    model = tiny(dropout=0.0)
+    _, history = train(data, tmp_path / "a.safetensors", model=model, epochs=30)
+    assert history[-1]["train_loss"] < 0.5 * history[0]["train_loss"]
+    assert not model.training
+    assert measure(model, objective, data[1], batch=2).row("x")["x_accuracy"] == 1
+
+
+def scripted(losses: list[float]):
+    """Measure validation losses by a script, one an epoch, the weights trained as ever."""
+    epochs = iter(losses)
+    state = {"training": True, "loss": 0.0}
+
+    def measured(model, images, labels):
+        found = objective(model, images, labels)
+        if not model.training:
+            if state["training"]:
+                state["loss"] = next(epochs)
+            found["loss"] = torch.tensor(state["loss"])
+        state["training"] = model.training
+        return found
+
+    return measured
+
+
+@pytest.mark.parametrize(
+    ("losses", "best"), [([3, 1, 2, 2], 2), ([1, 2, 3, 4], 1), ([4, 3, 2, 1], 4), ([2, 1, 3, 1], 2)]
+)
+def test_the_best_epoch_counts(tmp_path, data, losses, best):
+    """The weights are those of the epoch of least validation loss, of two equal ones the first."""
+    found, _ = train(data, tmp_path / "a.safetensors", measured=scripted(losses))
+    expected, _ = train(
+        [data[0], PatchData([], labelled=True)], tmp_path / "b.safetensors", epochs=best
+    )
+    assert same(found, expected)
+
+
+def test_the_best_epoch_survives_a_kill(tmp_path, data):
+    """The best weights before a kill are still the best after it."""
+    losses = [3, 1, 2, 2]
+    expected, _ = train(data, tmp_path / "a.safetensors", measured=scripted(losses))
+    checkpoint = tmp_path / "b.safetensors"
+    train(data, checkpoint, measured=scripted(losses), epochs=3)
+    found, _ = train(data, checkpoint, measured=scripted(losses[3:]))
+    assert same(found, expected)
+
+
+def test_without_validation_the_last_epoch_counts(tmp_path, data):
+    """No validation patches: the history has no such columns, the last weights count."""
+    checkpoint = tmp_path / "a.safetensors"
+    found, history = train([data[0], PatchData([], labelled=True)], checkpoint)
+    assert set(history[0]) == {"epoch", "learning_rate", "train_loss", "train_accuracy"}
+    saved = load_file(checkpoint)
+    assert same(found, {k: saved[f"model.{k}"] for k in found})
+
+
+def test_means_are_over_patches(tmp_path, data):
+    """A smaller last batch counts by its patches, not as a whole batch."""
+    model = tiny(dropout=0.0)
+    by_batch = measure(model, objective, data[0], batch=4).row("x")
+    at_once = measure(model, objective, data[0], batch=100).row("x")
+    one_by_one = measure(model, objective, data[0], batch=1).row("x")
+    assert by_batch["x_loss"] == pytest.approx(at_once["x_loss"], rel=1e-5)
+    assert one_by_one["x_accuracy"] == pytest.approx(at_once["x_accuracy"])
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("part", ["training", "validation"])
+def test_a_loss_that_is_no_number_stops_training(tmp_path, data, bad, part):
+    """NaN or infinite in epoch 2: an error that says the epoch and what to do, nothing saved."""
+    steps = {"training": 0, "validation": 0}
+    of_an_epoch = {"training": 3, "validation": 2}
+
+    def measured(model, images, labels):
+        found = objective(model, images, labels)
+        where = "training" if model.training else "validation"
+        steps[where] += 1
+        if where == part and steps[where] > of_an_epoch[part]:
+            found["loss"] = found["loss"] * bad
+        return found
+
+    checkpoint = tmp_path / "a.safetensors"
+    with pytest.raises(InputError, match=r"loss is (nan|inf) in epoch 2; lower learning_rate$"):
+        train(data, checkpoint, measured=measured)
+    assert all(bool(torch.isfinite(v).all()) for v in load_file(checkpoint).values())
+
+
+def test_the_autoencoder_is_trained_without_labels(tmp_path, data):
+    """Pretraining gives the same weights for the same seed, and its loss is that of its parts."""
+    first, history = pretrain("m", ENTRY, *data, checkpoint=tmp_path / "a.safetensors", code="c")
+    second, _ = pretrain("m", ENTRY, *data, checkpoint=tmp_path / "b.safetensors", code="c")
+    assert same(first.state_dict(), second.state_dict())
+    assert set(history[0]) == {"epoch", "learning_rate", "train_loss", "validation_loss"}
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_too_few_patches_to_pretrain(tmp_path, data, n):
+    """Fewer than two patches are an error that says what the sheet needs."""
+    labels = [0] * n
+    few = PatchData([write_store(tmp_path / "a.zarr", stained(labels), labels)], labelled=False)
+    with pytest.raises(
+        InputError, match=rf"^models.m: pretraining has {n} patches; the slide sheet"
+    ):
+        pretrain("m", ENTRY, few, data[1], checkpoint=tmp_path / "c.safetensors", code="c")
+
+
+def test_the_classifier_starts_as_the_autoencoder_and_is_not_frozen(tmp_path, data, monkeypatch):
+    """Its encoder has the autoencoder's weights before the first step, and others after it."""
+    torch.manual_seed(5)
+    cae = HistoCAE(downsampling="stride").state_dict()
+    start = {}
+
+    def spied(model, *arguments, **options):
+        start.update({k: v.clone() for k, v in model.state_dict().items()})
+        assert all(parameter.requires_grad for parameter in model.parameters())
+        return fit(model, *arguments, **options)
+
+    monkeypatch.setattr(model_training, "fit", spied)
+    classifier, history = train_model(
+        "m", ENTRY, *data, autoencoders=[cae], checkpoint=tmp_path / "a.safetensors", code="c"
+    )
+    encoder = {k for k in cae if k.startswith("encoder.")}
+    assert encoder
+    assert all(torch.equal(start[k], cae[k]) for k in encoder)
+    assert {k for k in start if k.startswith("encoder.")} == encoder
+    end = classifier.state_dict()
+    weights = [k for k in encoder if k.endswith("weight")]
+    assert not any(torch.equal(end[k], cae[k]) for k in weights)
+    assert {"train_accuracy", "validation_accuracy"} < set(history[0])
+
+
+def test_the_classifier_needs_both_classes(tmp_path, data):
+    """Only tumour to learn from is the user's mistake."""
+    one = PatchData([write_store(tmp_path / "a.zarr", stained([1, 1]), [1, 1])], labelled=True)
+    with pytest.raises(InputError, match=r"^models.m: training: 2 tumour and 0 non-tumour"):
+        train_model("m", ENTRY, one, data[1], autoencoders=[], checkpoint=tmp_path / "c", code="c")
+
+
+@pytest.mark.parametrize("fits", [2, 3, 4])
+def test_a_batch_that_does_not_fit_is_computed_in_parts(tmp_path, data, caplog, fits):
+    """Out of GPU memory: the same gradients from smaller parts, and a warning that says so.
+
+    Without batch norm, which sees a part at a time, the weights are those of whole batches.
+    """
+    torch.manual_seed(1)
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.Flatten(), nn.Linear(196, 2))
+    weights = {k: v.clone() for k, v in plain.state_dict().items()}
+
+    def measured(model, images, labels):
+        if model.training and len(images) > fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return objective(model, images, labels)
+
+    expected, history = train(data, tmp_path / "a.safetensors", model=plain)
+    plain.load_state_dict(weights)
+    found, in_parts = train(data, tmp_path / "b.safetensors", model=plain, measured=measured)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5)
+    for row, other in zip(history, in_parts, strict=True):
+        assert other == pytest.approx(row, rel=1e-4)
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(said) == (fits < 4)
+    assert all(
+        "a batch of 4 patches does not fit into the memory of the GPU" in line for line in said
+    )
+
+
+def test_not_even_two_patches_fit(tmp_path, data):
+    """Out of GPU memory with the smallest part: an error that says what to lower."""
+
+    def measured(model, images, labels):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(InputError, match=r"do not fit into the memory of the GPU; lower batch"):
+        train(data, tmp_path / "a.safetensors", measured=measured)
+
+
+def test_training_stops_early(tmp_path, data):
+    """Two epochs without a new minimum end the run; the best epoch's weights are kept."""
+    losses = [3, 1, 2, 2, 0]
+    found, history = train(
+        data, tmp_path / "a.safetensors", measured=scripted(losses), epochs=5, patience=2
+    )
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    expected, _ = train(data, tmp_path / "b.safetensors", measured=scripted(losses), epochs=2)
+    assert same(found, expected)
+    again, resumed = train(data, tmp_path / "a.safetensors", epochs=5, patience=2)
+    assert resumed == history
+    assert same(again, expected)
+
+
+def test_the_learning_rate_follows_its_schedule(tmp_path, data):
+    """The history tells each epoch's rate; a rate of almost nothing changes almost nothing."""
+    schedule = {"kind": "step", "every": 2, "factor": 1e-9}
+    _, history = train(data, tmp_path / "a.safetensors", schedule=schedule)
+    assert [row["learning_rate"] for row in history] == pytest.approx([1e-2, 1e-2, 1e-11, 1e-11])
+    two, _ = train(data, tmp_path / "b.safetensors", epochs=2)
+    saved = load_file(tmp_path / "a.safetensors")
+    for name, value in two.items():
+        if "weight" in name:
+            torch.testing.assert_close(saved[f"model.{name}"], value)
+
+
+def test_balanced_training(tmp_path):
+    """With sampling, a network that sees one tumour patch in nine says tumour half of the time."""
+    labels = [1] + [0] * 8
+    path = write_store(tmp_path / "a.zarr", stained(labels), labels)
+    few = PatchData([path], labelled=True)
+    shares = {}
+    for balanced in (False, True):
+        seen = []
+
+        def measured(model, images, labels, seen=seen):
+            seen.extend(labels.tolist())
+            return objective(model, images, labels)
+
+        nothing = PatchData([], labelled=True)
+        train([few, nothing], tmp_path / f"{balanced}", measured=measured, balanced=balanced)
+        shares[balanced] = sum(seen) / len(seen)
+    assert shares[False] < 0.2
+    assert 0.4 < shares[True] < 0.6
+
+
+def test_a_compiled_network_is_the_same_network(tmp_path, data, monkeypatch):
+    """It is compiled once, and no weight changes but by rounding, nor any name.
+
+    Compiled for the interpreter: a C++ compiler is not everywhere.
+    """
+    calls = []
+    really = torch.compile
+
+    def spied(model):
+        calls.append(model)
+        return really(model, backend="eager")
+
+    plain, _ = train(data, tmp_path / "a.safetensors", model=tiny(dropout=0.0))
+    monkeypatch.setattr(torch, "compile", spied)
+    model = tiny(dropout=0.0)
+    compiled, _ = train(data, tmp_path / "b.safetensors", model=model, compiled=True)
+    assert calls == [model]
+    assert plain.keys() == compiled.keys()
+    for name, value in plain.items():
+        torch.testing.assert_close(compiled[name], value, rtol=1e-3, atol=1e-4)
+
+
+def test_a_checkpoint_of_another_run_says_in_what(tmp_path, data, caplog):
+    """The log names every setting that is not what it was."""
+    caplog.set_level("INFO")
+    identity = {"model": "m", "entry": {"seed": 1, "training": {"batch": 4}}}
+    train(data, tmp_path / "a.safetensors", identity=identity, epochs=1)
+    other = {"model": "m", "entry": {"seed": 2, "training": {"batch": 8}, "head": "paper"}}
+    train(data, tmp_path / "a.safetensors", identity=other, epochs=1)
+    assert (
+        "is of another run: entry.head is paper, was None, entry.seed is 2, was 1,"
+        " entry.training.batch is 8, was 4; starting from the beginning"
+    ) in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", None])
+def test_a_spoiled_checkpoint_is_no_end(tmp_path, data, content):
+    """A checkpoint that is cut off, or none, is said and training starts anew."""
+    expected, _ = train(data, tmp_path / "a.safetensors")
+    spoiled = tmp_path / "b.safetensors"
+    whole = (tmp_path / "a.safetensors").read_bytes()
+    spoiled.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    found, _ = train(data, spoiled)
+    assert same(found, expected)
+
+
+MR_ENTRY = {
+    **ENTRY,
+    "kind": "mr_histocae",
+    "spacing_um": 0.5,
+    "further_spacings_um": [1.0],
+    "task_weights": {"reconstruction": 2.0, "classification": 3.0},
+}
+
+
+@pytest.fixture(scope="module")
+def co_centred(tmp_path_factory):
+    """Write stores of two spacings."""
+    folder = tmp_path_factory.mktemp("stores")
+    found = []
+    for labels in ([0, 1] * 4, [0, 1]):
+        one = stained(labels, seed=len(labels))
+        pixels = np.stack([one, one // 2], axis=1)
+        path = write_store(folder / f"{len(labels)}.zarr", pixels, labels, spacings_um=(1.0,))
+        found.append(PatchData([path], labelled=True, spacings_um=(1.0,)))
+    return found
+
+
+def test_mr_histocae_starts_from_its_autoencoders(tmp_path, co_centred, monkeypatch):
+    """Before the first step each spacing's autoencoder has its trained weights; all then learn."""
+    caes = []
+    for seed in (5, 6):
+        torch.manual_seed(seed)
+        caes.append(HistoCAE(downsampling="stride").state_dict())
+    start = {}
+
+    def spied(model, *arguments, **options):
+        start.update({k: v.clone() for k, v in model.state_dict().items()})
+        return fit(model, *arguments, **options)
+
+    monkeypatch.setattr(model_training, "fit", spied)
+    model, history = train_model(
+        "m", MR_ENTRY, *co_centred, autoencoders=caes, checkpoint=tmp_path / "a", code="c"
+    )
+    for i, cae in enumerate(caes):
+        for name, value in cae.items():
+            assert torch.equal(start[f"autoencoders.{i}.{name}"], value)
+    end = model.state_dict()
+    for name in ("autoencoders.0.encoder.0", "autoencoders.1.decoder.0", "branches.1.0"):
+        assert not torch.equal(end[f"{name}.weight"], start[f"{name}.weight"])
+    row = history[0]
+    for part in ("train", "validation"):
+        joint = 2 * row[f"{part}_reconstruction"] + 3 * row[f"{part}_cross_entropy"]
+        assert row[f"{part}_loss"] == pytest.approx(joint, rel=1e-5)
+
+
+def test_the_joint_loss_adds_every_spacing(co_centred):
+    """Reconstruction is the sum over the spacings, each of its own images."""
+    images = as_input(next(co_centred[1].in_order(2))[0])
+    torch.manual_seed(1)
+    model = build_model(MR_ENTRY).eval()
+    loss = ReconstructionLoss(mse=1, ssim=0, mae=0)
+    found = multi_task(loss, reconstruction=1, classification=1)(
+        model, images, torch.tensor([0, 1])
+    )
+    expected = sum(
+        ((cae(images[:, s]) - images[:, s]) ** 2).mean() for s, cae in enumerate(model.autoencoders)
+    )
+    assert found["reconstruction"].item() == pytest.approx(expected.item(), rel=1e-5)
+    logits = model(images)
+    assert found["cross_entropy"].item() == pytest.approx(
+        functional.cross_entropy(logits, torch.tensor([0, 1])).item(), rel=1e-5
+    )
+
+
+def test_a_segmenter_learns_the_px(tmp_path):
+    """Trained on truths, a U-Net tells dark px from light ones of the same patch."""
+    generator = np.random.default_rng(0)
+    masks = np.repeat(np.repeat(generator.random((12, 2, 2)) < 0.5, 16, axis=1), 16, axis=2)
+    pixels = np.where(masks[..., None], 60, 200).astype(np.uint8) + np.zeros(3, np.uint8)
+
+    class Masks:
+        def read(self, row, out):
+            out[...] = masks[row]
+
+    path = write_store(tmp_path / "a.zarr", pixels, [0, 1] * 6)
+    data = PatchData([path], labelled=True, truths=[Masks()])
+    entry = {
+        "kind": "segmenter",
+        "architecture": "mobile_unet",
+        "pretrained": "none",
+        "training": {"epochs": 8, "batch": 4, "learning_rate": 1e-2, "beta1": 0.9},
+        "seed": 1,
+    }
+    _, history = train_model(
+        "m", entry, data, data, autoencoders=[], checkpoint=tmp_path / "c", code="c"
+    )
+    assert history[-1]["train_loss"] < 0.5 * history[0]["train_loss"]
+    assert history[-1]["train_accuracy"] > 0.8

@@ -1,0 +1,242 @@
+"""The trial on tables of CAMELYON16: what is joined, and the baselines it is measured against."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.metrics import cohen_kappa_score, roc_auc_score
+
+import camelyon16_tables as trial
+from conftest import REPOSITORY
+from microtome.errors import InputError
+from microtome.io.tables import read_table, write_table
+from microtome.staging.cross_validation import cross_validate
+
+TRUTH = "derived_train_max_lesion_diameter.csv"
+COLUMNS = ("ratio", "major_axis_length_largest")
+CLASSES = ("negative", "itc", "micro", "macro")
+SMALL = {
+    "seed": 1,
+    "n_folds": 3,
+    "n_trees": 4,
+    "n_inner_trees": 2,
+    "n_shuffles": 1,
+    "grid": ({"min_leaf": 1, "max_features": "sqrt"},),
+}
+
+
+def write_tables(folder):
+    """Write tables of 10 normal and 14 tumour slides; names differ in case, as in the real ones."""
+    rng = np.random.default_rng(0)
+    truth = [{"slide": f"Normal_{i:03d}", "class": "negative"} for i in range(10)]
+    truth += [{"slide": f"Tumor_{i:03d}", "class": CLASSES[1 + i % 3]} for i in range(14)]
+    write_table(folder / TRUTH, truth)
+    for threshold in ("0.5", "0.9"):
+        for kind, name in (("normal", "Normal"), ("tumor", "Tumor")):
+            rows = [
+                {
+                    "": i,
+                    "name": f"{row['slide'].lower()}.tif",
+                    "tumor": int(kind == "tumor"),
+                    "ratio": rng.random(),
+                    "major_axis_length_largest": CLASSES.index(row["class"]) * 100 + rng.random(),
+                }
+                for i, row in enumerate(truth)
+                if row["slide"].startswith(name)
+            ]
+            write_table(folder / f"{kind}_threshold_{threshold}.csv", rows)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Tables that agree."""
+    return write_tables(tmp_path)
+
+
+def edit(path, old: str, new: str):
+    """Replace text that is there."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def refused(folder) -> str:
+    """Read what cannot be read; give the line that says why."""
+    with pytest.raises(InputError) as caught:
+        trial.load_slides(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_tables_are_joined_by_slide_whatever_its_case(folder):
+    """Both thresholds side by side; neither the truth nor a row's number is a feature."""
+    slides, notes = trial.load_slides(folder)
+    assert notes == []
+    assert slides.feature_names == (
+        "ratio_50",
+        "major_axis_length_largest_50",
+        "ratio_90",
+        "major_axis_length_largest_90",
+    )
+    assert slides.features.shape == (24, 4)
+    assert slides.names.tolist()[9:11] == ["normal_009", "tumor_000"]
+    assert np.bincount(slides.classes).tolist() == [10, 5, 5, 4]
+    for suffix, column in (("0.5", 0), ("0.9", 2)):
+        row = read_table(folder / f"tumor_threshold_{suffix}.csv")[0]
+        expected = [float(row[name]) for name in COLUMNS]
+        assert slides.features[10, column : column + 2].tolist() == expected
+    assert len(set(slides.patients)) == 24
+    assert slides.annotated.all()
+
+
+def test_slides_that_a_table_lacks_are_left_out_and_named(folder):
+    """One without a class, one without features at 0.9."""
+    edit(folder / TRUTH, "Tumor_003,itc\n", "")
+    lines = (folder / "normal_threshold_0.9.csv").read_text().splitlines(keepends=True)
+    (folder / "normal_threshold_0.9.csv").write_text("".join(lines[:-1]))
+    slides, notes = trial.load_slides(folder)
+    assert len(slides.names) == 22
+    assert notes == [
+        "1 slides of the classes left out: normal_009",
+        "2 slides of the features at 0.5 left out: normal_009, tumor_003",
+        "1 slides of the features at 0.9 left out: tumor_003",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "why"),
+    [
+        ("tumor_threshold_0.5.csv", "tumor_002.tif", "TUMOR_001.tif", "tumor_001 is there twice"),
+        ("tumor_threshold_0.5.csv", "tumor_002.tif", "", "a row lacks name"),
+        ("tumor_threshold_0.5.csv", ",major_axis_length_largest", ",other", "lack major_axis"),
+        ("tumor_threshold_0.9.csv", ",ratio", ",rate", "slide tumor_000: ratio is None, no number"),
+        (
+            TRUTH,
+            "Tumor_001,micro",
+            "Tumor_001,big",
+            "class is big",
+        ),
+        (TRUTH, "slide,", "case,", "a row lacks slide"),
+        (TRUTH, "mor_", "x_", None),
+    ],
+)
+def test_spoiled_tables_are_refused_in_one_line(folder, name, old, new, why):
+    """By file or by slide."""
+    edit(folder / name, old, new)
+    if name.startswith("tumor") and "major" in old:
+        edit(folder / "normal_threshold_0.5.csv", old, new)
+    if why is None:
+        edit(folder / name, "Normal_", "n_")
+        why = "no slide is in all tables"
+    assert why in refused(folder)
+
+
+def test_missing_empty_and_binary_tables_are_refused(folder):
+    """By their path."""
+    path = folder / "normal_threshold_0.9.csv"
+    header = path.read_text().splitlines()[0]
+    for content, why in ((None, "cannot be read"), (header, "has no rows"), ("\udcff", "read")):
+        path.unlink()
+        if content is not None:
+            path.write_text(content, errors="surrogateescape")
+        line = refused(folder)
+        assert why in line
+        assert str(path) in line
+        path.touch()
+
+
+def test_cut_offs_part_classes_that_can_be_parted():
+    """Classes in order of size: every one is called right."""
+    values = np.concatenate([np.arange(10) + 100.0 * c for c in range(4)])
+    classes = np.repeat(np.arange(4), 10)
+    cut_offs = trial.fit_cut_offs(values, classes)
+    assert list(cut_offs) == sorted(cut_offs)
+    assert trial.by_cut_offs(values, cut_offs).tolist() == classes.tolist()
+
+
+def test_a_value_on_a_cut_off_is_below_it():
+    """It has to exceed it."""
+    found = trial.by_cut_offs(np.array([0.0, 1.0, 1.5, 2.0, 2.5, 9.0]), (1.0, 2.0, 2.0))
+    assert found.tolist() == [0, 0, 1, 1, 3, 3]
+
+
+def test_every_fold_is_measured_with_what_other_folds_taught(folder):
+    """Kappa and AUC by hand, of the vote, of a forest and of the baselines."""
+    slides, _ = trial.load_slides(folder)
+    slides.features[::4, 1] = 0  # so that one feature errs
+    found = cross_validate(slides, **SMALL)
+    rows = {(row["method"], row["fold"]): row for row in trial.fold_rows(slides, found)}
+    assert len(rows) == 7 * 3
+    for k in (1, 2, 3):
+        tested = found.fold == k
+        truth = slides.classes[tested]
+        values = slides.features[:, 1]
+        cut_offs = trial.fit_cut_offs(values[~tested], slides.classes[~tested])
+        of_pb = 1 - found.prediction.probabilities[1, tested, 0]
+        for name, called, score in (
+            ("vote", found.prediction.vote[tested], found.prediction.tumour_probability[tested]),
+            ("rf_pb", found.prediction.classes[1, tested], of_pb),
+            ("one feature", trial.by_cut_offs(values[tested], cut_offs), values[tested]),
+        ):
+            kappa = cohen_kappa_score(truth, called, labels=range(4), weights="quadratic")
+            assert rows[name, k]["kappa"] == pytest.approx(kappa)
+            assert rows[name, k]["auc"] == pytest.approx(roc_auc_score(truth > 0, score))
+        assert (rows["majority class", k]["kappa"], rows["majority class", k]["auc"]) == (0, 0.5)
+
+
+def test_cut_offs_are_chosen_without_the_tested_fold(folder, monkeypatch):
+    """They are given the slides of the other folds, and nothing else."""
+    slides, _ = trial.load_slides(folder)
+    found = cross_validate(slides, **SMALL)
+    given = []
+
+    def spied(values, classes):
+        given.append((values.tolist(), classes.tolist()))
+        return (1.0, 2.0, 3.0)
+
+    monkeypatch.setattr(trial, "fit_cut_offs", spied)
+    trial.fold_rows(slides, found)
+    for k, (values, classes) in enumerate(given, start=1):
+        learnt = found.fold != k
+        assert values == slides.features[learnt, 1].tolist()
+        assert classes == slides.classes[learnt].tolist()
+    assert len(given) == 3
+
+
+def test_the_report_holds_what_was_found(folder, tmp_path):
+    """Tables a row a method and fold, a slide, a feature; the same bytes again."""
+    slides, _ = trial.load_slides(folder)
+    found = cross_validate(slides, **SMALL)
+    names = ("folds.csv", "slides.csv", "importances.csv", "summary.md")
+    for place in ("a", "b"):
+        trial.write_report(tmp_path / place, slides, found, ["2 slides left out: x, y"])
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert len(read_table(tmp_path / "a" / "folds.csv")) == 21
+    of_slides = read_table(tmp_path / "a" / "slides.csv")
+    assert [row["slide"] for row in of_slides] == slides.names.tolist()
+    assert [CLASSES.index(row["truth"]) for row in of_slides] == slides.classes.tolist()
+    assert [CLASSES.index(row["vote"]) for row in of_slides] == found.prediction.vote.tolist()
+    text = (tmp_path / "a" / "summary.md").read_text()
+    assert "24 slides of CAMELYON16 (10 negative, 5 itc, 5 micro, 4 macro)" in text
+    assert "- 2 slides left out: x, y\n" in text
+    kappas = [r["vote"] for r in found.kappas[:3]]
+    assert f"{np.mean(kappas):.3f} ± {np.std(kappas, ddof=1):.3f}" in text
+    assert "| negative | " in text
+    assert "5 slides are ITC" in text
+
+
+def test_a_mistake_is_told_in_one_line(tmp_path):
+    """No traceback of a folder without tables."""
+    done = subprocess.run(
+        [sys.executable, "trials/camelyon16_tables.py", str(tmp_path), str(tmp_path / "out")],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "derived_train_max_lesion_diameter.csv: cannot be read" in done.stderr

@@ -1,0 +1,508 @@
+"""Annotation files of three formats become regions of tumour."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conftest import REPOSITORY
+from microtome.errors import InputError
+from microtome.rasters.polygon_fill import paint_edges, ring_edges
+from microtome.truth import annotation_formats
+from microtome.truth.annotations import read_annotation
+
+CLASSES = {"viable": ["Tumor", "metastases"], "whole": ["whole"], "hole": ["normal", "Exclusion"]}
+
+
+def square(low: float, high: float) -> list[tuple[float, float]]:
+    """Corners of a square on the diagonal."""
+    return [(low, low), (high, low), (high, high), (low, high)]
+
+
+def aperio(*layers: str) -> str:
+    """Write an ImageScope file of layers."""
+    return f'<Annotations MicronsPerPixel="0.5">{"".join(layers)}</Annotations>'
+
+
+def layer(number: int, *regions: tuple[list, int], name: str = "") -> str:
+    """Write a layer of (points, NegativeROA)."""
+    text = ""
+    for points, negative in regions:
+        vertices = "".join(f'<Vertex X="{x}" Y="{y}" Z="0"/>' for x, y in points)
+        text += f'<Region NegativeROA="{negative}"><Vertices>{vertices}</Vertices></Region>'
+    return f'<Annotation Id="{number}" Name="{name}"><Regions>{text}</Regions></Annotation>'
+
+
+def asap(*annotations: str, groups: str = "") -> str:
+    """Write an ASAP file."""
+    return (
+        f"<ASAP_Annotations><Annotations>{''.join(annotations)}</Annotations>"
+        f"<AnnotationGroups>{groups}</AnnotationGroups></ASAP_Annotations>"
+    )
+
+
+def drawn(points: list, group: str, *, kind: str = "Polygon", name: str = "Annotation 0") -> str:
+    """Write one annotation of ASAP."""
+    rows = "".join(f'<Coordinate Order="{i}" X="{x}" Y="{y}"/>' for i, (x, y) in enumerate(points))
+    return (
+        f'<Annotation Name="{name}" Type="{kind}" PartOfGroup="{group}">'
+        f"<Coordinates>{rows}</Coordinates></Annotation>"
+    )
+
+
+def feature(kind: str, coordinates: list, name: str | None) -> dict:
+    """Write one feature as QuPath does."""
+    classification = {"classification": {"name": name, "color": [200, 0, 0]}} if name else {}
+    return {
+        "type": "Feature",
+        "geometry": {"type": kind, "coordinates": coordinates},
+        "properties": {"objectType": "annotation", **classification},
+    }
+
+
+def closed(points: list) -> list[list[float]]:
+    """Repeat the first point at the end, as GeoJSON wants it."""
+    return [list(point) for point in [*points, points[0]]]
+
+
+def painted(regions: list, tissue: str = "viable", *, size_px: int = 10) -> np.ndarray:
+    """Paint the regions of a tissue in their order."""
+    band = np.zeros((size_px, size_px), dtype=bool)
+    for region in regions:
+        if region.tissue == tissue:
+            edges = ring_edges(region.rings)
+            paint_edges(band, edges, value=not region.hole, first_row=0, scale=1)
+    return band
+
+
+def diagonal(regions: list, tissue: str = "viable") -> str:
+    """Read the diagonal of what is painted, as a word of 0 and 1."""
+    return "".join(str(int(pixel)) for pixel in painted(regions, tissue).diagonal())
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Write text to a file and read it as an annotation."""
+
+    def write_and_read(content, classes=CLASSES):
+        path = tmp_path / "slide.annotation"
+        if isinstance(content, dict | list):
+            content = json.dumps(content)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return read_annotation(path, classes=classes)
+
+    return write_and_read
+
+
+def test_paip_layers(read):
+    """Layer 1 is the whole tumour, layer 2 the viable one; holes leave the whole tumour alone."""
+    text = aperio(
+        layer(1, (square(0, 9), 0), (square(6, 8), 1)),
+        layer(2, (square(1, 5), 0), (square(2, 3), 1)),
+    )
+    regions, notes = read(text)
+    assert diagonal(regions, "whole") == "1111111110"
+    assert diagonal(regions) == "0101100000"
+    assert notes == []
+
+
+def test_hole_before_its_outline(read):
+    """A hole that is listed first still cuts the outline around it."""
+    regions, _ = read(aperio(layer(2, (square(2, 3), 1), (square(1, 5), 0))))
+    assert diagonal(regions) == "0101100000"
+
+
+@given(st.permutations(range(4)))
+@settings(deadline=None, max_examples=24)
+def test_nested_in_any_order(tmp_path_factory, order):
+    """Outline, hole, island and a hole in that come out the same in any order of the file."""
+    nested = [(square(0, 10), 0), (square(1, 9), 1), (square(2, 8), 0), (square(4, 6), 1)]
+    path = tmp_path_factory.mktemp("nested") / "slide.xml"
+    path.write_text(aperio(layer(2, *(nested[i] for i in order))))
+    assert diagonal(read_annotation(path, classes=CLASSES)[0]) == "1011001101"
+
+
+def test_hole_over_a_border(read):
+    """A hole that only overlaps an outline cuts it, though its box and first corner lie inside."""
+    notched = [(0, 0), (10, 0), (10, 10), (9, 10), (9, 1), (0, 1)]
+    outline = [(9.5, 0.5), (9.5, 5.5), (2, 5.5), (2, 0.5)]
+    regions, _ = read(aperio(layer(2, (notched, 1), (outline, 0))))
+    assert diagonal(regions) == "0011100000"
+    assert not painted(regions)[0].any()
+
+
+def test_hole_equal_to_its_outline(read):
+    """An outline drawn again as a hole leaves nothing."""
+    regions, _ = read(aperio(layer(2, (square(1, 5), 1), (square(1, 5), 0))))
+    assert not painted(regions).any()
+
+
+def test_named_layers_of_imagescope(read):
+    """A layer's name goes before its number; other layers are ignored and noted."""
+    text = aperio(
+        layer(1, (square(0, 4), 0), name="TUMOR"), layer(7, (square(4, 8), 0), name="Lymphocytes")
+    )
+    regions, notes = read(text)
+    assert [region.tissue for region in regions] == ["viable"]
+    assert len(notes) == 1
+    assert "ignored 1 of unknown class 'Lymphocytes'" in notes[0]
+
+
+def test_asap_order_is_a_number(read):
+    """Point 10 comes after point 9, wherever it stands in the file."""
+    points = [(i, i * i) for i in range(11)]
+    rows = [f'<Coordinate Order="{i}" X="{x}" Y="{y}"/>' for i, (x, y) in enumerate(points)]
+    text = asap(
+        '<Annotation Name="a" Type="Polygon" PartOfGroup="Tumor"><Coordinates>'
+        f"{''.join(sorted(rows, reverse=True))}</Coordinates></Annotation>"
+    )
+    regions, _ = read(text)
+    np.testing.assert_array_equal(regions[0].rings[0], points)
+
+
+def test_asap_decimal_commas(read):
+    """12,5 is twelve and a half."""
+    text = asap(drawn([("1,25", "2,5"), ("3", "4"), ("5.5", "6")], "metastases"))
+    regions, _ = read(text)
+    np.testing.assert_array_equal(regions[0].rings[0], [[1.25, 2.5], [3, 4], [5.5, 6]])
+
+
+def test_asap_groups(read):
+    """Classes are told by group, by the group around it, or by name where there is no group."""
+    text = asap(
+        drawn(square(5, 6), "NORMAL"),
+        drawn(square(0, 9), "slide A"),
+        drawn(square(1, 2), "None", kind="Rectangle", name="exclusion"),
+        drawn(square(9, 10), "other", name="Tumor"),
+        groups='<Group Name="slide A" PartOfGroup="tumor"/><Group Name="tumor" PartOfGroup=""/>',
+    )
+    regions, notes = read(text)
+    assert diagonal(regions) == "1011101110"
+    assert len(notes) == 1
+    assert "'other'" in notes[0]
+
+
+def test_asap_groups_in_a_circle(read):
+    """Groups that contain each other end the search."""
+    groups = '<Group Name="a" PartOfGroup="b"/><Group Name="b" PartOfGroup="a"/>'
+    with pytest.raises(InputError, match="'a'"):
+        read(asap(drawn(square(1, 2), "a"), groups=groups))
+
+
+def test_asap_holes_by_group(read):
+    """A hole of group normal cuts what is around it, an outline in it comes back, in any order."""
+    nested = [
+        drawn(square(0, 9), "metastases"),
+        drawn(square(1, 6), "normal"),
+        drawn(square(3, 5), "metastases"),
+        drawn(square(9, 10), "normal"),
+    ]
+    for annotations in (nested, nested[::-1]):
+        regions, notes = read(asap(*annotations))
+        assert diagonal(regions) == "1001101110"
+        assert notes == []
+
+
+def test_asap_unknown_group(read):
+    """What means nothing is left out and counted by its group."""
+    text = asap(
+        drawn(square(0, 4), "metastases"),
+        drawn(square(4, 8), "Stroma"),
+        drawn(square(8, 9), "Stroma"),
+    )
+    regions, notes = read(text)
+    assert diagonal(regions) == "1111000000"
+    assert len(notes) == 1
+    assert notes[0].endswith("slide.annotation: ignored 2 of unknown class 'Stroma'")
+
+
+def test_asap_order_and_commas_together(read):
+    """Order may be a decimal with a comma too; equal ones keep their place in the file."""
+    rows = (("10,0", "3,5", "8"), ("9,5", "8", "1,5"), ("0", "1", "1"), ("10", "1", "7"))
+    text = asap(
+        '<Annotation Name="a" Type="Polygon" PartOfGroup="Tumor"><Coordinates>'
+        + "".join(f'<Coordinate Order="{i}" X="{x}" Y="{y}"/>' for i, x, y in rows)
+        + "</Coordinates></Annotation>"
+    )
+    regions, _ = read(text)
+    np.testing.assert_array_equal(regions[0].rings[0], [[1, 1], [8, 1.5], [3.5, 8], [1, 7]])
+
+
+def test_asap_bow_tie(read):
+    """An outline that crosses itself once: both halves are inside, whichever way they turn."""
+    regions, _ = read(asap(drawn([(1, 1), (9, 1), (1, 9), (9, 9)], "Tumor")))
+    filled = painted(regions)
+    # By hand, from the row of y = 1.5 on: the triangle above narrows to the crossing at (5, 5).
+    assert filled.sum(axis=1).tolist() == [0, 7, 5, 3, 1, 1, 3, 5, 7, 0]
+    assert filled[1].tolist() == [False] + 7 * [True] + 2 * [False]
+
+
+def test_asap_star(read):
+    """What an outline goes round twice is outside: the rule is even-odd, not non-zero."""
+    turn = 2 * np.pi * np.arange(5) * 2 / 5
+    star = np.stack([50 + 45 * np.sin(turn), 50 - 45 * np.cos(turn)], axis=1)
+    regions, _ = read(asap(drawn(star.tolist(), "Tumor")))
+    filled = painted(regions, size_px=100)
+    assert not filled[45:55, 45:55].any()
+    assert filled[20, 50]
+    # The five tips, each a triangle on a side of the inner pentagon.
+    inner = 45 * np.cos(2 * np.pi / 5) / np.cos(np.pi / 5)
+    side, height = 2 * inner * np.sin(np.pi / 5), 45 - inner * np.cos(np.pi / 5)
+    assert filled.sum() == pytest.approx(5 * side * height / 2, rel=0.01)
+
+
+def test_asap_points_are_noted(read):
+    """Dots and point sets have no area; splines and rectangles do."""
+    text = asap(
+        drawn([(1, 1)], "Tumor", kind="Dot"),
+        drawn(square(1, 2), "Tumor", kind="PointSet"),
+        drawn(square(3, 4), "Tumor", kind="Spline"),
+        drawn(square(5, 6), "Tumor", kind="Rectangle"),
+    )
+    regions, notes = read(text)
+    assert diagonal(regions) == "0001010000"
+    assert ["Dot" in notes[0], "PointSet" in notes[1], len(notes)] == [True, True, 2]
+
+
+def test_geojson_multipolygon_with_hole(read):
+    """A ring in a polygon is a hole, an island in it comes back, parts of a feature add up."""
+    parts = [[closed(square(0, 6)), closed(square(1, 5))], [closed(square(8, 9))]]
+    island = feature("Polygon", [closed(square(2, 4))], "Tumor")
+    content = {
+        "type": "FeatureCollection",
+        "features": [island, feature("MultiPolygon", parts, "tumor")],
+    }
+    regions, notes = read(content)
+    assert diagonal(regions) == "1011010010"
+    assert notes == []
+
+
+def test_geojson_features_are_joined(read):
+    """Where two features overlap there is tumour, and a hole of one does not cut the other."""
+    holed = feature("Polygon", [closed(square(0, 6)), closed(square(1, 5))], "Tumor")
+    other = feature("Polygon", [closed(square(3, 8))], "Tumor")
+    whole = feature("Polygon", [closed(square(0, 10)), closed(square(8, 9))], "Whole")
+    regions, _ = read([other, holed, whole])
+    assert diagonal(regions) == "1001111100"
+    assert diagonal(regions, "whole") == "1111111101"
+
+
+def test_geojson_hole_class_and_single_feature(read):
+    """A feature of a hole class is taken away; a file may hold one feature only."""
+    hole = feature("Polygon", [closed(square(1, 3))], "normal")
+    tumour = feature("Polygon", [closed(square(0, 5))], "Tumor")
+    assert diagonal(read([hole, tumour])[0]) == "1001100000"
+    assert diagonal(read(tumour)[0]) == "1111100000"
+
+
+def test_geojson_other_shapes_and_classes_are_noted(read):
+    """Points, missing geometries and unclassified features are passed over with a note."""
+    empty = {"type": "Feature", "geometry": None, "properties": {}}
+    content = [
+        feature("Point", [1, 2], "Tumor"),
+        empty,
+        feature("Polygon", [closed(square(0, 5))], None),
+        feature("Polygon", [[[x, y, 7] for x, y in closed(square(0, 2))]], "Tumor"),
+    ]
+    regions, notes = read(content)
+    assert diagonal(regions) == "1100000000"
+    assert ["Point" in notes[0], "None" in notes[1], "(no class)" in notes[2]] == [True] * 3
+
+
+def test_byte_order_marks(read):
+    """Files of Windows programs with a byte order mark are read."""
+    text = aperio(layer(2, (square(0, 2), 0)))
+    assert len(read(b"\xef\xbb\xbf" + text.encode())[0]) == 1
+    assert len(read(('<?xml version="1.0" encoding="utf-16"?>' + text).encode("utf-16"))[0]) == 1
+    content = json.dumps(feature("Polygon", [closed(square(0, 5))], "Tumor"))
+    assert len(read(b"\xef\xbb\xbf\n" + content.encode())[0]) == 1
+
+
+def test_formats_agree(read):
+    """The same outline in three formats is the same region."""
+    points = [(1.5, 2.25), (7.75, 1.0), (6.0, 8.5)]
+    content = feature("Polygon", [points], "Tumor")
+    for text in (aperio(layer(2, (points, 0))), asap(drawn(points, "Tumor")), content):
+        regions, _ = read(text)
+        np.testing.assert_array_equal(regions[0].rings[0], points)
+        assert regions[0].bounds_px == (1.5, 1.0, 7.75, 8.5)
+
+
+def test_too_few_points(read):
+    """A line is no region, even if closed; a hole in it does not become tumour."""
+    line = feature("Polygon", [closed([(0, 0), (5, 5)]), closed(square(1, 5))], "Tumor")
+    regions, notes = read([line, feature("Polygon", [], "Tumor")])
+    assert regions == []
+    assert len(notes) == 1
+    assert "2 with fewer than 3 points" in notes[0]
+
+
+@pytest.mark.parametrize("empty", [aperio(layer(1), layer(2)), asap(), "[]"])
+def test_empty_file(read, empty):
+    """A file without outlines is a slide without tumour, and says so."""
+    regions, notes = read(empty)
+    assert regions == []
+    assert ["free of tumour" in note for note in notes] == [True]
+
+
+def test_no_known_class(read):
+    """Names that mean nothing are listed with the key that would give them a meaning."""
+    text = asap(drawn(square(0, 1), "Stroma"), drawn(square(0, 1), "Fat"))
+    with pytest.raises(InputError, match=r"'Stroma', 'Fat'.*annotation\.classes"):
+        read(text)
+
+
+BOMB = (
+    '<!DOCTYPE a [<!ENTITY x "xxxxxxxxxx"><!ENTITY y "&x;&x;&x;&x;&x;&x;">]>'
+    '<Annotations><Annotation Id="2" Name="&y;"/></Annotations>'
+)
+EXTERNAL = (
+    '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
+    '<Annotations><Annotation Id="2" Name="&x;"/></Annotations>'
+)
+
+ASAP_BOMB = (
+    '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "Tumor"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
+    '<!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;"><!ENTITY d "&c;&c;&c;&c;&c;&c;&c;&c;">]>'
+    + asap(drawn(square(0, 1), "&d;"))
+)
+ASAP_EXTERNAL = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>' + asap(
+    drawn(square(0, 1), "Tumor", name="&x;")
+)
+ASAP_PARAMETER = (
+    '<!DOCTYPE a [<!ENTITY % x SYSTEM "http://localhost/a.dtd"> %x;]><ASAP_Annotations/>'
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (BOMB, "refused as unsafe"),
+        (ASAP_BOMB, "refused as unsafe"),
+        (ASAP_EXTERNAL, "refused as unsafe"),
+        (ASAP_PARAMETER, "refused as unsafe"),
+        (asap(drawn(square(0, 1), "&undeclared;")), "neither XML nor GeoJSON"),
+        (EXTERNAL, "refused as unsafe"),
+        ('<!DOCTYPE a SYSTEM "http://localhost/a.dtd"><Annotations/>', "refused as unsafe"),
+        ("<Annotations><Annotation>", "neither XML nor GeoJSON"),
+        ('<?xml version="1.0" encoding="nonsense"?><Annotations/>', "neither XML nor GeoJSON"),
+        ("", "neither XML nor GeoJSON"),
+        (b"II*\x00\x08\x00\x00\x00", "neither XML nor GeoJSON"),
+        ("<html/>", "unknown kind of XML <html>"),
+        ('{"type": "Feature"', "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ({"positive": []}, "not GeoJSON"),
+        ([1], "not GeoJSON"),
+        ({"type": "FeatureCollection"}, "not GeoJSON"),
+        (feature("Polygon", [[[0, 0], [1, 1], [2]]], "Tumor"), "not a number"),
+        (feature("Polygon", [[[0, 0], [1, 1], ["a", 2]]], "Tumor"), "not a number"),
+        (feature("Polygon", [[[0, 0], [1, 1], [10**400, 2]]], "Tumor"), "not a number"),
+        (feature("Polygon", [[closed(square(0, 1))]], "Tumor"), "not a number"),
+        (feature("Polygon", closed(square(0, 1)), "Tumor"), "not nested lists"),
+        (feature("MultiPolygon", [closed(square(0, 1))], "Tumor"), "not nested lists"),
+        (feature("MultiPolygon", 5, "Tumor"), "not nested lists"),
+        (feature("Polygon", [[[0, 0], [1, 1], [float("nan"), 2]]], "Tumor"), "NaN coordinate"),
+        (aperio(layer(2, ([(0, 0), (1, "inf"), (2, 2)], 0))), "NaN coordinate"),
+        (aperio(layer(2, ([(0, 0), (1, ""), (2, 2)], 0))), "not a number"),
+        (asap(drawn([(0, 0), (1, "1.2.3"), (2, 2)], "Tumor")), "not a number"),
+        (asap(drawn(square(0, 1), "Tumor").replace('Order="1"', "")), "not a number"),
+    ],
+)
+def test_bad_files_are_one_line(read, content, message):
+    """Every bad file ends in one line that names it."""
+    with pytest.raises(InputError, match=message) as caught:
+        read(content)
+    assert "slide.annotation" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_huge_file_is_refused(read, monkeypatch):
+    """A file beyond the limit is refused before it is read."""
+    monkeypatch.setattr(annotation_formats, "MAX_BYTES", 100)
+    with pytest.raises(InputError, match="too much for outlines"):
+        read(aperio(layer(2, (square(0, 2), 0), (square(3, 4), 0))))
+
+
+def real_file(name: str) -> Path:
+    """Find a file of the real annotations that may lie beside the repository, or skip."""
+    path = REPOSITORY.parent / "shared/data/camelyon_annotations" / name
+    if not path.exists():
+        pytest.skip(f"needs {name} of the real annotations, which are not here")
+    return path
+
+
+def shoelace_px2(points: np.ndarray) -> float:
+    """Area of a simple outline by the formula."""
+    x, y = (points - points.mean(axis=0)).T
+    return abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+
+
+def test_real_asap_file():
+    """A file of CAMELYON17 gives its three metastases."""
+    regions, notes = read_annotation(real_file("patient_004_node_4.xml"), classes=CLASSES)
+    assert [len(region.rings[0]) for region in regions] == [8, 15, 12]
+    assert regions[0].rings[0][0].tolist() == [12711.2998, 88778.1016]
+    assert notes == []
+
+
+def test_real_asap_file_covers_its_area():
+    """Its three outlines are simple: pixels, a formula and shapely agree on the area of each."""
+    regions, _ = read_annotation(real_file("patient_004_node_4.xml"), classes=CLASSES)
+    assert [(region.tissue, region.hole) for region in regions] == [("viable", False)] * 3
+    for region in regions:
+        outline = shapely.Polygon(region.rings[0])
+        assert outline.is_valid
+        assert shoelace_px2(region.rings[0]) == pytest.approx(outline.area)
+        left, top, right, bottom = region.bounds_px
+        assert (left, top, right, bottom) == outline.bounds
+        corner = np.floor((left, top))
+        band = np.zeros((int(bottom - top) + 2, int(right - left) + 2), dtype=bool)
+        paint_edges(band, ring_edges([region.rings[0] - corner]), value=True, first_row=0, scale=1)
+        assert np.count_nonzero(band) == pytest.approx(outline.area, rel=0.003)
+
+
+def test_real_asap_groups():
+    """Its group is Tumor, not metastases: a configuration without that name is told so."""
+    with pytest.raises(InputError, match=r"found are 'Tumor': .*annotation\.classes"):
+        read_annotation(real_file("patient_004_node_4.xml"), classes={"viable": ["metastases"]})
+
+
+def test_real_outlines_in_two_formats(read):
+    """Outlines of CAMELYON16 are the same as GeoJSON and as ASAP, with commas and out of order."""
+    outlines = json.loads(real_file("Tumor_002.json").read_text())["positive"]
+    content = [feature("Polygon", [closed(o["vertices"])], "Tumor") for o in outlines]
+    rng = np.random.default_rng(0)
+    annotations = []
+    for outline in outlines:
+        rows = [
+            f'<Coordinate Order="{i}" X="{x},0" Y="{y},0"/>'
+            for i, (x, y) in enumerate(outline["vertices"])
+        ]
+        annotations.append(
+            '<Annotation Name="_0" Type="Polygon" PartOfGroup="Tumor"><Coordinates>'
+            f"{''.join(rng.permutation(rows))}</Coordinates></Annotation>"
+        )
+    drawn_regions, _ = read(asap(*annotations))
+    for region, other in zip(drawn_regions, read(content)[0], strict=True):
+        np.testing.assert_array_equal(region.rings[0], other.rings[0][:-1])
+
+
+@pytest.mark.parametrize("name", ["Tumor_001.json", "Tumor_002.json", "Tumor_004.json"])
+def test_real_outlines(read, name):
+    """Real outlines, written as GeoJSON, cover the area that the formula gives."""
+    outlines = json.loads(real_file(name).read_text())["positive"]
+    content = [feature("Polygon", [closed(o["vertices"])], "Tumor") for o in outlines]
+    regions, _ = read(content)
+    assert len(regions) == len(outlines)
+    for region in regions:
+        low = np.floor(region.rings[0].min(axis=0))
+        points = region.rings[0] - low
+        width, height = np.ceil(points.max(axis=0)).astype(int) + 1
+        band = np.zeros((height, width), dtype=bool)
+        paint_edges(band, ring_edges([points]), value=True, first_row=0, scale=1)
+        # Loops where the pen crossed itself count by different rules: a few pixels.
+        assert np.count_nonzero(band) == pytest.approx(shoelace_px2(points), rel=0.01)

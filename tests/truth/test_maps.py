@@ -1,0 +1,440 @@
+"""The ground truth of a slide, its bands and its checks."""
+
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from microtome.errors import InputError
+from microtome.rasters import mask_tiff
+from microtome.truth.checks import TruthCheck
+from microtome.truth.maps import open_truth, truth_labels
+
+CLASSES = {"viable": ["viable"], "whole": ["whole"], "hole": ["hole"]}
+
+LAYOUTS = {
+    "tiles": {"tile": (32, 16), "compression": "deflate"},
+    "strips": {"rowsperstrip": 7, "compression": "lzw"},
+    "rows": {"rowsperstrip": 1, "compression": "zstd"},
+    "one strip": {"rowsperstrip": 500, "compression": "deflate", "predictor": True},
+    "plain": {},
+    "plain tiles": {"tile": (16, 16)},
+    "jpeg 2000": {"tile": (64, 64), "compression": "jpeg2000"},
+    "bigtiff": {"tile": (48, 48), "compression": "packbits", "bigtiff": True, "byteorder": ">"},
+}
+
+
+def blobs(*, height: int = 131, width: int = 97, seed: int = 0) -> np.ndarray:
+    """Draw a bool mask with coarse and fine parts."""
+    rng = np.random.default_rng(seed)
+    coarse = np.kron(rng.random((12, 12)) < 0.4, np.ones((12, 12), dtype=bool))[:height, :width]
+    return coarse ^ (rng.random((height, width)) < 0.05)
+
+
+def write(path, mask, *, value=1, **layout):
+    """Write a mask TIFF."""
+    tifffile.imwrite(path, mask.astype(np.uint8) * np.uint8(value), **layout)
+    return path
+
+
+def outline(low: float, high: float, name: str) -> dict:
+    """Write a square on the diagonal as a feature of QuPath."""
+    ring = [[low, low], [high, low], [high, high], [low, high], [low, low]]
+    return {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "properties": {"classification": {"name": name}},
+    }
+
+
+def annotate(path, *features: dict):
+    """Write an annotation file."""
+    path.write_text(json.dumps(list(features)))
+    return path
+
+
+def read_all(truth, scale: float, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Put the bands of a truth together."""
+    height = truth.shape(scale)[0]
+    bands = [truth.rows(row, min(n_rows, height - row), scale) for row in range(0, height, n_rows)]
+    return tuple(np.vstack(part) for part in zip(*bands, strict=True))
+
+
+def summarise(truth, scale: float = 1, **given):
+    """Run the checks over all bands."""
+    check = TruthCheck(truth)
+    check.add(*read_all(truth, scale, 10))
+    return check.result(**given)
+
+
+def open_masks(tmp_path, viable, whole=None, **options):
+    """Open a truth of masks given as arrays."""
+    masks = {"viable_mask": write(tmp_path / "viable.tif", viable)}
+    if whole is not None:
+        masks["whole_mask"] = write(tmp_path / "whole.tif", whole)
+    height, width = viable.shape
+    return open_truth(
+        slide="s1", slide_size_px=(width, height), classes=CLASSES, **masks, **options
+    )
+
+
+def disc(low: int, high: int, *, size: int = 40) -> np.ndarray:
+    """Draw a square on the diagonal of a mask."""
+    mask = np.zeros((size, size), dtype=bool)
+    mask[low:high, low:high] = True
+    return mask
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("scale", [1, 2.004, 16])
+def test_mask_is_sampled_at_centres(tmp_path, layout, scale):
+    """Every layout and scale, in bands or at once, gives the mask's value under each centre."""
+    mask = blobs()
+    path = write(tmp_path / "viable.tif", mask, value=255, **layout)
+    rows = ((np.arange(np.ceil(131 / scale)) + 0.5) * scale).astype(int)
+    columns = ((np.arange(np.ceil(97 / scale)) + 0.5) * scale).astype(int)
+    expected = np.pad(mask, 20)[np.ix_(rows + 20, columns + 20)]  # beyond the edge: no tumour
+    for n_rows in (1, 5, 1000):
+        with open_truth(
+            slide="s1", slide_size_px=(97, 131), viable_mask=path, classes=CLASSES
+        ) as truth:
+            viable, whole = read_all(truth, scale, n_rows)
+            assert truth.shape(scale) == expected.shape
+        np.testing.assert_array_equal(viable, expected)
+        assert not whole.any()
+        assert not truth.has_whole
+
+
+@pytest.mark.parametrize("compression", [None, "deflate"])
+@pytest.mark.parametrize("dtype", ["bool", ">u2", "float32"])
+def test_masks_of_other_depths(tmp_path, compression, dtype):
+    """Masks of one bit a pixel, of big-endian words and of floats are read."""
+    mask = blobs()
+    path = tmp_path / "viable.tif"
+    stored = mask.astype(dtype)
+    tifffile.imwrite(path, stored, photometric="minisblack", compression=compression, byteorder=">")
+    with open_truth(
+        slide="s1", slide_size_px=(97, 131), viable_mask=path, classes=CLASSES
+    ) as truth:
+        np.testing.assert_array_equal(read_all(truth, 1, 50)[0], mask)
+
+
+def test_pyramid_counts_as_its_first_level(tmp_path):
+    """Of a pyramid in sub-images, level 0 is the mask."""
+    mask = blobs()
+    with tifffile.TiffWriter(tmp_path / "viable.tif") as tiff:
+        tiff.write(mask.astype(np.uint8), subifds=1, tile=(32, 32), compression="deflate")
+        tiff.write(mask[::2, ::2].astype(np.uint8), subfiletype=1, tile=(32, 32))
+    with open_truth(
+        slide="s1",
+        slide_size_px=(97, 131),
+        viable_mask=tmp_path / "viable.tif",
+        classes=CLASSES,
+    ) as truth:
+        np.testing.assert_array_equal(read_all(truth, 1, 50)[0], mask)
+
+
+def test_columns_of_each_scale(tmp_path):
+    """Scales read in turn from one truth do not get each other's columns."""
+    mask = blobs()
+    path = write(tmp_path / "viable.tif", mask, tile=(128, 128), compression="deflate")
+    with open_truth(
+        slide="s1", slide_size_px=(97, 131), viable_mask=path, classes=CLASSES
+    ) as truth:
+        for scale in (2.0, 2.04, 2.0):
+            rows = ((np.arange(4) + 0.5) * scale).astype(int)
+            columns = ((np.arange(48) + 0.5) * scale).astype(int)
+            np.testing.assert_array_equal(
+                truth.rows(0, 4, scale)[0][:, :48], mask[np.ix_(rows, columns)]
+            )
+
+
+def test_tiles_are_decoded_once(tmp_path, monkeypatch):
+    """Reading in bands decodes every tile once, and no more than one row of tiles is kept."""
+    mask = blobs()
+    path = write(tmp_path / "viable.tif", mask, tile=(32, 16), compression="deflate")
+    decoded = []
+    decode = mask_tiff.MaskTiff._decode
+
+    def count(self, index):
+        decoded.append(index)
+        return decode(self, index)
+
+    monkeypatch.setattr(mask_tiff.MaskTiff, "_decode", count)
+    with open_truth(
+        slide="s1", slide_size_px=(97, 131), viable_mask=path, classes=CLASSES
+    ) as truth:
+        read_all(truth, 1.5, 3)
+    assert decoded == list(range(5 * 7))
+
+
+@pytest.mark.parametrize("layout", [{"tile": (256, 512), "compression": "deflate"}, {}])
+def test_memory_is_a_band(tmp_path, layout):
+    """Reading a mask of 36 Mpx in bands takes a fraction of its size in memory."""
+    path = write(tmp_path / "viable.tif", np.ones((6000, 6000), dtype=bool), **layout)
+    with open_truth(
+        slide="s1", slide_size_px=(6000, 6000), viable_mask=path, classes=CLASSES
+    ) as truth:
+        tracemalloc.start()
+        assert all(truth.rows(row, 50, 4)[0].all() for row in range(0, 1500, 50))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak_bytes < 4e6
+
+
+def test_huge_mask_is_never_loaded(tmp_path):
+    """A mask of 200,000 x 200,000 px, of which the file holds one tile, is read in bands."""
+    path = tmp_path / "viable.tif"
+    zeros = np.zeros((8192, 8192), dtype=np.uint8)
+    zeros[0, 0] = 1
+    # Tiles that are given as None are left out of the file.
+    tiles = iter([zeros] + [None] * (25 * 25 - 1))
+    tifffile.imwrite(
+        path,
+        tiles,
+        shape=(200_000, 200_000),
+        dtype=np.uint8,
+        tile=(8192, 8192),
+        compression="deflate",
+    )
+    with open_truth(
+        slide="s1", slide_size_px=(200_000, 200_000), viable_mask=path, classes=CLASSES
+    ) as truth:
+        assert np.count_nonzero(truth.rows(0, 4, 1)[0]) == 1
+        assert not truth.rows(3120, 5, 64.0)[0].any()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 60), st.sampled_from([0.9, 1, 2.004, 5]))
+def test_annotation_in_bands(tmp_path_factory, n_rows, scale):
+    """Bands of an annotation put together equal the whole."""
+    path = annotate(
+        tmp_path_factory.mktemp("bands") / "a.json",
+        outline(3.3, 50, "viable"),
+        outline(10, 20, "hole"),
+        outline(12, 15, "viable"),
+        outline(0, 60, "whole"),
+    )
+    with open_truth(slide="s1", slide_size_px=(64, 80), annotation=path, classes=CLASSES) as truth:
+        at_once = read_all(truth, scale, 1000)
+        for part, expected in zip(read_all(truth, scale, n_rows), at_once, strict=True):
+            np.testing.assert_array_equal(part, expected)
+
+
+def test_annotation_by_hand(tmp_path):
+    """Labels 0, 1 and 2 of outlines, a hole and an island in it, at 2 px per pixel."""
+    path = annotate(
+        tmp_path / "a.json",
+        outline(4, 16, "viable"),
+        outline(6, 14, "hole"),
+        outline(8, 10, "viable"),
+        outline(0, 18, "whole"),
+    )
+    with open_truth(slide="s1", slide_size_px=(19, 21), annotation=path, classes=CLASSES) as truth:
+        assert truth.shape(2) == (11, 10)
+        assert truth.has_whole
+        labels = truth_labels(*truth.rows(0, 11, 2))
+        summary = summarise(truth, 2)
+    assert labels.dtype == np.uint8
+    assert labels.diagonal().tolist() == [1, 1, 2, 1, 2, 1, 1, 2, 1, 0]
+    # Viable: 36 - 16 + 1 pixels of 2 px, whole: 81.
+    assert json.dumps([summary.viable_px, summary.whole_px]) == "[21, 81]"
+    assert summary.burden == pytest.approx(21 / 81)
+    assert summary.notes == ()
+
+
+def test_centres_beyond_the_slide_are_no_tumour(tmp_path):
+    """The last pixel, of which the slide covers less than half, stays empty."""
+    path = annotate(tmp_path / "a.json", outline(0, 101, "viable"))
+    with open_truth(
+        slide="s1", slide_size_px=(100, 100), annotation=path, classes=CLASSES
+    ) as truth:
+        viable, _ = truth.rows(0, 34, 3)
+        assert viable.shape == (34, 34)
+        assert viable[:33, :33].all()
+        assert not viable[33].any()
+        assert not viable[:, 33].any()
+        assert not truth.rows(40, 2, 3)[0].any()
+
+
+def test_masks_win(tmp_path):
+    """What a mask gives is not taken from the annotation, the rest is."""
+    path = annotate(tmp_path / "a.json", outline(0, 5, "viable"), outline(0, 30, "whole"))
+    with open_masks(tmp_path, disc(10, 20), annotation=path) as truth:
+        summary = summarise(truth)
+    assert (summary.viable_px, summary.whole_px) == (100, 900)
+    unused = annotate(tmp_path / "b.json", outline(900, 999, "of another slide"))
+    with open_masks(tmp_path, disc(10, 20), disc(0, 40), annotation=unused) as truth:
+        assert summarise(truth).whole_px == 1600
+    with open_truth(
+        slide="s1",
+        slide_size_px=(40, 40),
+        annotation=path,
+        whole_mask=tmp_path / "whole.tif",
+        classes=CLASSES,
+    ) as truth:
+        summary = summarise(truth)
+    assert (summary.viable_px, summary.whole_px) == (25, 1600)
+
+
+def test_burden(tmp_path):
+    """Burden is viable over whole; a given one is compared, and must be a fraction."""
+    with open_masks(tmp_path, disc(10, 20), disc(5, 25)) as truth:
+        assert summarise(truth).burden == 0.25
+        assert summarise(truth, given_burden=0.26).notes == ()
+        for given_burden in (0.22, 0.28):
+            (note,) = summarise(truth, given_burden=given_burden).notes
+            assert f"given burden is {given_burden:.3f}, that of the truth 0.250" in note
+        with pytest.raises(InputError, match=r"given burden 25 is not in \[0, 1\]"):
+            summarise(truth, given_burden=25)
+
+
+def test_viable_alone_has_no_burden(tmp_path):
+    """Without a whole tumour there is no burden, whatever is given."""
+    with open_masks(tmp_path, disc(10, 20)) as truth:
+        summary = summarise(truth, given_burden=0.5)
+    assert summary.burden is None
+    assert summary.notes == ()
+
+
+def test_empty_truth_is_noted(tmp_path):
+    """No tumour at all is possible, and said."""
+    with open_masks(tmp_path, disc(0, 0), disc(0, 0)) as truth:
+        summary = summarise(truth)
+    assert summary.burden is None
+    assert ["no viable" in summary.notes[0], "no whole" in summary.notes[1]] == [True, True]
+    path = annotate(tmp_path / "a.json")
+    with open_truth(slide="s1", slide_size_px=(40, 40), annotation=path, classes=CLASSES) as truth:
+        summary = summarise(truth)
+    assert ["free of tumour" in summary.notes[0], "no viable" in summary.notes[1]] == [True, True]
+
+
+def test_swapped_masks(tmp_path):
+    """Whole inside viable means that the two were exchanged."""
+    with (
+        open_masks(tmp_path, disc(5, 25), disc(10, 20)) as truth,
+        pytest.raises(InputError, match="slide s1: viable and whole masks look swapped"),
+    ):
+        summarise(truth)
+
+
+def test_viable_outside_whole(tmp_path):
+    """More than 0.1 % of the viable tumour outside the whole is refused, with the share."""
+    viable = disc(0, 40)
+    whole = viable.copy()
+    whole[0, 0] = False  # 1 of 1600
+    with open_masks(tmp_path, viable, whole) as truth:
+        assert summarise(truth).burden == pytest.approx(1600 / 1599)
+    viable, whole = disc(10, 30), disc(15, 40)
+    with (
+        open_masks(tmp_path, viable, whole) as truth,
+        pytest.raises(InputError, match=r"43\.75% of the viable tumour lies outside"),
+    ):
+        summarise(truth)
+    with (
+        open_masks(tmp_path, viable, disc(0, 0)) as truth,
+        pytest.raises(InputError, match=r"100\.00% of the viable tumour lies outside"),
+    ):
+        summarise(truth)
+
+
+def test_mask_of_another_size(tmp_path):
+    """A mask that has not the slide's size is refused at once, with both sizes."""
+    small = write(tmp_path / "small.tif", np.zeros((90, 100), dtype=bool))
+    right = write(tmp_path / "right.tif", np.zeros((300, 200), dtype=bool))
+    options = {"slide": "S", "slide_size_px": (200, 300), "classes": CLASSES}
+    with pytest.raises(InputError) as caught:
+        open_truth(viable_mask=small, **options)
+    assert str(caught.value) == (
+        f"slide S: viable mask {small} is 100 x 90 px, the slide is 200 x 300 px"
+    )
+    with pytest.raises(InputError, match=r"slide S: whole mask .* is 100 x 90 px"):
+        open_truth(viable_mask=right, whole_mask=small, **options)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [((0, 3), "the value 3;"), ((1, 255), "the value 255 beside 1"), ((255, 7), "7 beside 255")],
+)
+def test_strange_values(tmp_path, layout, values, message):
+    """A value other than 0 and 1, or 0 and 255, is refused when its row is read."""
+    mask = np.zeros((131, 97), dtype=np.uint8)
+    mask[:40], mask[100:] = values
+    path = tmp_path / "viable.tif"
+    tifffile.imwrite(path, mask, **layout)
+    with (
+        open_truth(slide="s1", slide_size_px=(97, 131), viable_mask=path, classes=CLASSES) as truth,
+        pytest.raises(InputError, match=message),
+    ):
+        read_all(truth, 1, 10)
+
+
+def test_files_that_are_no_masks(tmp_path, monkeypatch):
+    """Text, colour images and single huge strips are refused with one line."""
+    options = {"slide": "s1", "slide_size_px": (97, 131), "classes": CLASSES}
+    path = tmp_path / "viable.tif"
+    path.write_text("no TIFF")
+    with pytest.raises(InputError, match="is no TIFF or is damaged"):
+        open_truth(viable_mask=path, **options)
+    tifffile.imwrite(path, np.zeros((131, 97, 3), dtype=np.uint8), photometric="rgb")
+    with pytest.raises(InputError, match="one channel"):
+        open_truth(viable_mask=path, **options)
+    write(path, blobs(), rowsperstrip=131, compression="deflate")
+    monkeypatch.setattr(mask_tiff, "MAX_SEGMENT_PX", 1000)
+    with pytest.raises(InputError, match="write it in tiles"):
+        open_truth(viable_mask=path, **options)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_truncated_masks(tmp_path, layout):
+    """However short a file is cut, reading it gives one line or what was written."""
+    mask = blobs()
+    path = write(tmp_path / "viable.tif", mask, **layout)
+    data = path.read_bytes()
+    for length in {*range(0, len(data), len(data) // 40), 4, 9, 300, len(data) - 1}:
+        path.write_bytes(data[:length])
+        try:
+            with open_truth(
+                slide="s1", slide_size_px=(97, 131), viable_mask=path, classes=CLASSES
+            ) as truth:
+                viable, _ = read_all(truth, 1, 50)
+        except InputError:
+            continue
+        np.testing.assert_array_equal(viable, mask)
+
+
+def test_annotation_of_another_slide(tmp_path):
+    """Outlines wholly or far outside the slide are refused, a small overhang is noted."""
+    options = {"slide": "s1", "slide_size_px": (1000, 2000), "classes": CLASSES}
+    path = tmp_path / "a.json"
+    for low, high in ((1001, 1005), (-5, -1), (900, 1011), (-11, 20)):
+        annotate(path, outline(10, 20, "viable"), outline(low, high, "viable"))
+        with pytest.raises(InputError, match=r"slide s1: .*annotation of another slide\?"):
+            open_truth(annotation=path, **options)
+    annotate(path, outline(-9, 20, "viable"), outline(900, 1000, "viable"))
+    with open_truth(annotation=path, **options) as truth:
+        assert ["1 outlines reach" in note for note in truth.notes] == [True]
+        assert summarise(truth).notes == truth.notes
+
+
+def test_nothing_given(tmp_path):
+    """A slide with a whole mask only, or with nothing, has no truth."""
+    whole = write(tmp_path / "whole.tif", disc(0, 10))
+    for masks in ({}, {"whole_mask": whole}):
+        with pytest.raises(InputError, match="slide s1: nothing tells"):
+            open_truth(slide="s1", slide_size_px=(40, 40), classes=CLASSES, **masks)
+
+
+def test_annotation_and_its_masks_agree(tmp_path):
+    """Masks written from an annotation's own rows give the same truth back."""
+    path = annotate(tmp_path / "a.json", outline(3, 30, "viable"), outline(2, 35, "whole"))
+    options = {"slide": "s1", "slide_size_px": (40, 40), "classes": CLASSES}
+    with open_truth(annotation=path, **options) as truth:
+        drawn = truth.rows(0, 40, 1)
+    with open_masks(tmp_path, *drawn) as truth:
+        np.testing.assert_array_equal(truth.rows(0, 40, 1), drawn)

@@ -1,0 +1,291 @@
+"""Viable tumour, whole tumour and burden, against figures worked out by hand."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import ndimage
+from skimage.filters import apply_hysteresis_threshold
+
+from helpers import whole_arrays
+from helpers.whole_arrays import in_bands
+from microtome.rasters.bands import rows_of
+from microtome.rasters.labels import NONE, VIABLE, WHOLE
+from microtome.tumour.burden import burden as burden_of_rows
+from microtome.tumour.burden import tumour_map
+from microtome.tumour.segmentation import viable_mask
+
+PLAIN = {
+    "spacing_um": 1.0,
+    "threshold": 0.5,
+    "opening_um": 0,
+    "max_hole_um2": 0,
+    "min_area_um2": 0,
+}
+
+
+def found(probability: np.ndarray, *, tissue: np.ndarray | None = None, **changes: object):
+    """Segment a probability map, all of it tissue if not told otherwise."""
+    tissue = np.ones(probability.shape, bool) if tissue is None else tissue
+    asked = {**PLAIN, **changes}
+    with tempfile.TemporaryDirectory() as folder:
+        asked["beside"] = Path(folder) / "a.tif"
+        with viable_mask(rows_of(probability), rows_of(tissue), tissue.shape, **asked) as mask:
+            return mask.rows(0, len(tissue))
+
+
+def labelled(viable: np.ndarray, tissue: np.ndarray, *, n_rows: int = 512) -> np.ndarray:
+    """Label whole and viable tumour."""
+    rows = tumour_map(rows_of(viable), rows_of(tissue), viable.shape)
+    return in_bands(rows, len(viable), n_rows)
+
+
+def burden(labels: np.ndarray, *, spacing_um: float) -> dict:
+    """Measure a tumour map."""
+    return burden_of_rows(rows_of(labels), labels.shape, spacing_um=spacing_um)
+
+
+def test_threshold_counts_from_its_value_on():
+    """A probability of exactly the threshold is tumour; unknown never is, at threshold 0 either."""
+    probability = np.array([[0.49, 0.5, 0.51, np.nan]])
+    np.testing.assert_array_equal(found(probability), [[False, True, True, False]])
+    np.testing.assert_array_equal(found(probability, threshold=0), [[True, True, True, False]])
+
+
+def test_hysteresis_by_hand():
+    """What joins px of the threshold by edges; both thresholds count from their value on."""
+    probability = np.array(
+        [
+            [0.4, 0.7, 0.4, 0.39, 0.69],
+            [0.0, 0.0, 0.0, 0.50, 0.00],
+            [0.5, 0.6, np.nan, 0.0, 0.8],
+        ]
+    )
+    expected = np.array([[1, 1, 1, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 1]], bool)
+    for n_rows in (1, 2, 3):
+        mask = found(probability, threshold=0.7, low_threshold=0.4, n_rows=n_rows)
+        np.testing.assert_array_equal(mask, expected)
+    all_scored = found(probability, threshold=0.7, low_threshold=0)
+    np.testing.assert_array_equal(all_scored, ~np.isnan(probability))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    n_rows=st.sampled_from([1, 3, 40]),
+    low=st.sampled_from([0.2, 0.45, 0.5, 0.6]),
+    seed=st.integers(0, 10**6),
+)
+def test_hysteresis_against_skimage(*, shape, n_rows, low, seed):
+    """The pieces that scikit-image keeps, which joins px by their edges too."""
+    rng = np.random.default_rng(seed)
+    probability = ndimage.uniform_filter(rng.random(shape), 3)
+    mask = found(probability, threshold=0.65, low_threshold=low, n_rows=n_rows)
+    np.testing.assert_array_equal(mask, apply_hysteresis_threshold(probability, low, 0.65))
+
+
+def test_hysteresis_comes_before_the_opening():
+    """A seed too thin to last still keeps its piece; a bridge to a seed counts before it goes."""
+    probability = np.zeros((20, 40))
+    probability[5:14, 5:14] = 0.5
+    probability[9, 14:30] = 0.5
+    probability[9, 30] = 0.9
+    mask = found(probability, threshold=0.9, low_threshold=0.5, opening_um=2)
+    assert mask[7:12, 7:12].all()
+    assert not mask[:, 15:].any()
+    assert not found(probability, threshold=0.9, opening_um=2).any()
+
+
+def test_without_a_low_threshold_nothing_changes():
+    """None is the threshold alone, and so is a low threshold of the same value."""
+    probability = np.random.default_rng(0).random((30, 30))
+    alone = found(probability, threshold=0.6)
+    np.testing.assert_array_equal(alone, probability >= 0.6)
+    for low in (None, 0.6):
+        same = found(probability, threshold=0.6, low_threshold=low)
+        np.testing.assert_array_equal(same, alone)
+
+
+def test_opening_removes_what_is_thin():
+    """A line of 3 px goes with a disc of radius 2, a square of 9 px keeps all but its corners."""
+    probability = np.zeros((30, 40))
+    probability[2:5, 2:38] = 1
+    probability[12:21, 10:19] = 1
+    mask = found(probability, opening_um=2)
+    assert not mask[:8].any()
+    assert mask[12:21, 10:19].sum() >= 81 - 4 * 3
+    assert mask.sum() == mask[12:21, 10:19].sum()
+
+
+def test_opening_is_in_um():
+    """At 2 µm/px the radius of 4 µm is 2 px: 4 px wide goes, 5 px wide stays."""
+    probability = np.zeros((40, 60))
+    probability[5:9, 5:55] = 1
+    probability[20:25, 5:55] = 1
+    mask = found(probability, opening_um=4, spacing_um=2.0)
+    assert not mask[:15].any()
+    assert mask[20:25, 8:52].all()
+
+
+def test_opening_spares_tumour_at_the_border():
+    """Tumour that the slide's border cuts is not thin there."""
+    probability = np.zeros((30, 30))
+    probability[:3, 5:25] = 1
+    probability[:, :3] = 1
+    mask = found(probability, opening_um=3)
+    assert mask[:3, 10:20].all()
+    assert mask[10:20, :3].all()
+
+
+def test_holes_smaller_than_the_limit_are_filled():
+    """With a limit of 20 µm² a hole of 4 x 4 µm is filled, one of 5 x 4 µm stays."""
+    probability = np.ones((30, 30))
+    probability[5:9, 5:9] = 0
+    probability[15:20, 15:19] = 0
+    mask = found(probability, max_hole_um2=20)
+    assert mask[5:9, 5:9].all()
+    assert not mask[15:20, 15:19].any()
+    assert mask.sum() == 900 - 20
+    # At 0.5 µm/px they have 4 and 5 µm².
+    assert found(probability, max_hole_um2=5, spacing_um=0.5).sum() == 900 - 20
+
+
+def test_pieces_smaller_than_the_limit_are_dropped():
+    """With a limit of 20 µm² a piece of 4 x 4 µm goes, one of 5 x 4 µm stays."""
+    probability = np.zeros((30, 30))
+    probability[5:9, 5:9] = 1
+    probability[15:20, 15:19] = 1
+    mask = found(probability, min_area_um2=20)
+    assert mask.sum() == 20
+    assert mask[15:20, 15:19].all()
+
+
+def test_viable_tumour_lies_in_the_tissue():
+    """Filled holes and scored glass are no tumour where there is no tissue."""
+    probability = np.ones((20, 20))
+    probability[8:10, 8:10] = 0
+    tissue = np.ones((20, 20), bool)
+    tissue[9:] = False
+    mask = found(probability, tissue=tissue, max_hole_um2=10)
+    np.testing.assert_array_equal(mask, tissue)
+
+
+def test_hull_of_a_square_ring_by_hand():
+    """Four squares at the corners of 20 x 20 px: the hull is the whole square."""
+    viable = np.zeros((40, 40), bool)
+    for y in (10, 25):
+        for x in (10, 25):
+            viable[y : y + 5, x : x + 5] = True
+    labels = labelled(viable, np.ones((40, 40), bool))
+    assert (labels == VIABLE).sum() == 100
+    assert (labels[10:30, 10:30] != NONE).all()
+    assert (labels != NONE).sum() == 400
+    assert burden(labels, spacing_um=8.0) == {
+        "viable_mm2": pytest.approx(100 * 64e-6),
+        "whole_mm2": pytest.approx(400 * 64e-6),
+        "burden": 0.25,
+    }
+
+
+def test_hull_of_a_triangle_by_hand():
+    """The hull of an L of 20 px arms is their triangle; what lies opposite is outside."""
+    viable = np.zeros((30, 30), bool)
+    viable[5:25, 5] = True
+    viable[24, 5:25] = True
+    labels = labelled(viable, np.ones((30, 30), bool))
+    rows, columns = np.indices((30, 30))
+    inside = (columns >= 5) & (rows <= 24) & (columns - 5 < rows - 4)
+    # The slanted edge runs through px centres, from whose corners the hull is drawn.
+    assert abs(int((labels != NONE).sum()) - int(inside.sum())) <= 20
+    assert labels[20, 8] == WHOLE
+    assert labels[6, 20] == NONE
+
+
+def test_whole_tumour_is_hull_and_tissue():
+    """Glass inside the hull is no tumour; the burden is of the rest."""
+    viable = np.zeros((20, 40), bool)
+    viable[5:15, 5:10] = viable[5:15, 30:35] = True
+    tissue = np.ones((20, 40), bool)
+    tissue[:, 15:25] = False
+    labels = labelled(viable, tissue)
+    assert not labels[:, 15:25].any()
+    assert (labels == VIABLE).sum() == 100
+    assert (labels != NONE).sum() == 10 * 20
+    assert burden(labels, spacing_um=1)["burden"] == 0.5
+
+
+def test_no_tumour_is_a_burden_of_zero():
+    """Without viable tumour there is no whole tumour, and the burden is 0."""
+    labels = labelled(np.zeros((9, 9), bool), np.ones((9, 9), bool))
+    assert burden(labels, spacing_um=1) == {"viable_mm2": 0.0, "whole_mm2": 0.0, "burden": 0.0}
+
+
+@pytest.mark.parametrize("places", [[(4, 4)], [(4, 4), (4, 5)], [(2, 2), (3, 3), (4, 4)]])
+def test_a_hull_of_few_px(places):
+    """One px, two, and three on a line have a hull: at least themselves."""
+    viable = np.zeros((9, 9), bool)
+    viable[tuple(zip(*places, strict=True))] = True
+    labels = labelled(viable, np.ones((9, 9), bool))
+    np.testing.assert_array_equal(labels == VIABLE, viable)
+
+
+MASKS = arrays(bool, st.tuples(st.integers(1, 14), st.integers(1, 14)))
+
+
+@settings(deadline=None)
+@given(MASKS, st.data())
+def test_burden_is_a_share(viable, data):
+    """Whatever viable tumour and tissue are, also apart: 0 <= burden <= 1."""
+    tissue = data.draw(arrays(bool, viable.shape))
+    labels = labelled(viable, tissue)
+    areas = burden(labels, spacing_um=2.0)
+    assert 0 <= areas["burden"] <= 1
+    assert areas["viable_mm2"] == pytest.approx((viable & tissue).sum() * 4e-6)
+    assert areas["whole_mm2"] >= areas["viable_mm2"]
+    assert not labels[~tissue].any()
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    shape=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    n_rows=st.integers(1, 70),
+    density=st.sampled_from([0.2, 0.5, 0.8]),
+    opening_um=st.integers(0, 3),
+    areas=st.tuples(st.integers(0, 60), st.integers(0, 60)),
+    seed=st.integers(0, 10**6),
+)
+def test_bands_of_any_height_give_the_maps_of_the_whole(
+    *, shape, n_rows, density, opening_um, areas, seed
+):
+    """Viable tumour and tumour map in bands are those of the whole arrays, px by px."""
+    rng = np.random.default_rng(seed)
+    probability = ndimage.uniform_filter(rng.random(shape), 3).astype(np.float32)
+    probability[rng.random(shape) < 0.1] = np.nan
+    tissue = rng.random(shape) < density
+    asked = {
+        **PLAIN,
+        "opening_um": opening_um,
+        "max_hole_um2": areas[0],
+        "min_area_um2": areas[1],
+    }
+    viable = found(probability, tissue=tissue, n_rows=n_rows, **asked)
+    np.testing.assert_array_equal(viable, whole_arrays.viable(probability, tissue, **asked))
+    np.testing.assert_array_equal(
+        labelled(viable, tissue, n_rows=n_rows), whole_arrays.tumour_labels(viable, tissue)
+    )
+
+
+@settings(deadline=None, max_examples=60)
+@given(MASKS, st.floats(0, 12))
+def test_without_small_against_a_loop(mask, least):
+    """A piece is kept exactly if it has at least so many px, its neighbours by edge counted."""
+    pieces, n = ndimage.label(mask, structure=[[0, 1, 0], [1, 1, 1], [0, 1, 0]])
+    expected = np.zeros_like(mask)
+    for i in range(1, n + 1):
+        if (pieces == i).sum() >= least:
+            expected |= pieces == i
+    np.testing.assert_array_equal(whole_arrays.without_small(mask, least), expected)

@@ -1,0 +1,105 @@
+"""The class of a slide by the majority of its patches."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.pictures import grid_of
+from microtome.inference.score_store import Scores, write_scores
+from microtome.rasters.label_tiff import write_array
+from microtome.tumour.voting import vote, vote_metrics, vote_step
+
+
+def scores(*probabilities: float) -> Scores:
+    """Make scores of a row of patches."""
+    grid = grid_of([(0, i) for i in range(len(probabilities))], patch_px=8)
+    return Scores(grid, np.array(probabilities, np.float32)[:, None, None], {})
+
+
+def test_all_patches_vote_together():
+    """Patches count alike, whatever their spacing: 3 of 4 and none of 2 are half of all."""
+    found = vote({"fine": scores(0.9, 0.5, 0.6, 0.4), "coarse": scores(0.1, 0.2)})
+    assert found == {
+        "class": "tumour",
+        "patches": 6,
+        "tumour_share": 0.5,
+        "fine_patches": 4,
+        "fine_tumour_share": 0.75,
+        "coarse_patches": 2,
+        "coarse_tumour_share": 0.0,
+    }
+
+
+def test_a_patch_of_which_half_is_tumour_votes_for_it():
+    """Of a map of four px two are tumour."""
+    maps = np.array([[[0.9, 0.9], [0.1, 0.1]]], np.float32)
+    half = Scores(grid_of([(0, 0)], patch_px=8), maps, {})
+    assert vote({"a": half})["tumour_share"] == 1
+
+
+def test_less_than_half_is_other():
+    """2 of 5 is no majority."""
+    assert vote({"a": scores(0.9, 0.9, 0.1, 0.1, 0.1)})["class"] == "other"
+
+
+def test_what_could_not_be_read_does_not_vote():
+    """Unreadable patches are left out; a slide of such alone has no class."""
+    found = vote({"a": scores(np.nan, np.nan, 0.1), "b": scores(np.nan)})
+    assert (found["class"], found["patches"], found["b_tumour_share"]) == ("other", 1, None)
+    assert vote({"a": scores(np.nan)})["class"] == ""
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=1), min_size=1, max_size=4))
+def test_the_majority_of_any_votes(ballots):
+    """Whatever is voted, the class is what more than half, or half for tumour, say."""
+    found = vote({f"m{i}": scores(*(float(v) for v in b)) for i, b in enumerate(ballots)})
+    everyone = [v for ballot in ballots for v in ballot]
+    assert (found["class"] == "tumour") == (2 * sum(everyone) >= len(everyone))
+    assert found["tumour_share"] == pytest.approx(np.mean(everyone))
+
+
+def test_metrics_by_hand():
+    """3 of 4 known slides are right; both tumours, one of two others; the fifth is not known."""
+    rows = [
+        {"truth": truth, "class": called}
+        for truth, called in (
+            ("tumour", "tumour"),
+            ("tumour", "tumour"),
+            ("other", "tumour"),
+            ("other", "other"),
+            ("", "tumour"),
+        )
+    ]
+    assert vote_metrics(rows) == {
+        "slides": 4,
+        "accuracy": 0.75,
+        "recall_other": 0.5,
+        "recall_tumour": 1.0,
+    }
+    assert vote_metrics(rows[-1:])["accuracy"] is None
+
+
+@pytest.mark.parametrize(
+    ("label", "truth", "expected"),
+    [
+        (None, None, ""),
+        (None, [[0, 1], [1, 0]], "other"),  # whole tumour, none of it viable
+        (None, [[0, 1], [1, 2]], "tumour"),
+        ("negative", None, "other"),
+        ("itc", None, "tumour"),
+    ],
+)
+def test_the_truth_of_a_slide(tmp_path, label, truth, expected):
+    """A label says it; else viable tumour in the truth map; else it is not known."""
+    found = scores(0.9)
+    store = tmp_path / "a.zarr"
+    write_scores(
+        store, [(np.array([0]), {"probability": found.probability})], found.grid, origin={}
+    )
+    path = None
+    if truth:
+        path = tmp_path / "a.tif"
+        write_array(path, np.array(truth), spacing_um=1.0)
+    row = vote_step(slide="a", scores={"m": store}, truth=path, label=label)
+    assert (row["slide"], row["truth"], row["class"]) == ("a", expected, "tumour")

@@ -1,0 +1,104 @@
+"""The AUROC of uncertainty, against scikit-learn."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.metrics import roc_auc_score
+
+from microtome.rasters.bands import rows_of
+from microtome.uncertainty.error_detection import auroc, error_counts
+
+N_BINS = 2**14
+
+
+def counts_of(
+    uncertainty: np.ndarray, wrong: np.ndarray, *, largest: float = 0.25, n_rows: int | None = None
+) -> np.ndarray:
+    """Count arrays of one dimension or two."""
+    uncertainty, wrong = np.atleast_2d(uncertainty), np.atleast_2d(wrong)
+    return error_counts(
+        rows_of(uncertainty), rows_of(wrong), wrong.shape, largest=largest, n_rows=n_rows
+    )
+
+
+def centre(of_bin: np.ndarray, largest: float = 0.25) -> np.ndarray:
+    """Give the uncertainty at the centre of bins."""
+    return largest * ((of_bin + 0.5) / N_BINS) ** 2
+
+
+def test_bins_by_hand():
+    """Of the root of the share: 1/4 of the largest is in the middle; NaN does not count."""
+    uncertainty = np.array([0, centre(3), 0.0625, 0.25, np.nan, 0.3], np.float32)
+    wrong = np.array([0, 1, 0, 1, 1, 0], bool)
+    counts = counts_of(uncertainty, wrong)
+    assert counts.shape == (N_BINS, 2)
+    assert counts.dtype == np.int64
+    assert np.argwhere(counts).tolist() == [
+        [0, 0],
+        [3, 1],
+        [N_BINS // 2, 0],
+        [N_BINS - 1, 0],
+        [N_BINS - 1, 1],
+    ]
+    assert counts.sum() == 5
+
+
+@pytest.mark.parametrize("n_rows", [1, 3, 20])
+def test_bands_change_nothing(n_rows):
+    """Bands of any height give the counts of the whole."""
+    rng = np.random.default_rng(0)
+    uncertainty = rng.random((11, 7)).astype(np.float32)
+    uncertainty[rng.random((11, 7)) < 0.2] = np.nan
+    wrong = rng.random((11, 7)) < 0.5
+    whole = counts_of(uncertainty, wrong, largest=1)
+    np.testing.assert_array_equal(counts_of(uncertainty, wrong, largest=1, n_rows=n_rows), whole)
+    assert whole.sum() == np.count_nonzero(~np.isnan(uncertainty))
+
+
+@settings(deadline=None)
+@given(
+    arrays(np.int64, 30, elements=st.integers(0, 5)),
+    arrays(bool, 30).filter(lambda wrong: 0 < wrong.sum() < 30),
+)
+def test_auroc_is_exact_on_bin_centres(of_bin, wrong):
+    """With ties, which count half, the same as scikit-learn's."""
+    uncertainty = centre(of_bin * 3000)
+    found = auroc(counts_of(uncertainty, wrong))
+    assert found == pytest.approx(roc_auc_score(wrong, uncertainty), abs=1e-12)
+
+
+def test_auroc_of_random_variances():
+    """Binned, the AUROC of any values is right to 1e-3, also where most are close to 0."""
+    rng = np.random.default_rng(1)
+    wrong = rng.random(20_000) < 0.1
+    uncertainty = 0.25 * rng.beta(0.3, 5, 20_000) ** np.where(wrong, 1, 1.5)
+    found = auroc(counts_of(uncertainty.astype(np.float32), wrong))
+    assert found == pytest.approx(roc_auc_score(wrong, uncertainty), abs=1e-3)
+    assert found > 0.6
+
+
+@pytest.mark.parametrize(("wrong_at", "expected"), [(9, 1.0), (1, 0.0), (5, 0.5)])
+def test_auroc_by_hand(wrong_at, expected):
+    """All wrong px above the right ones, below them, and as uncertain as they are."""
+    uncertainty = centre(np.array([5, 5, 5, wrong_at]))
+    assert auroc(counts_of(uncertainty, np.array([0, 0, 0, 1], bool))) == expected
+
+
+def test_auroc_needs_wrong_and_right():
+    """Not defined where nothing is wrong, nothing right, or nothing there."""
+    uncertainty = np.array([0.1, 0.2])
+    for wrong in ([True, True], [False, False]):
+        assert auroc(counts_of(uncertainty, np.array(wrong))) is None
+    assert auroc(counts_of(np.array([np.nan]), np.array([True]))) is None
+
+
+def test_counts_of_slides_add_up():
+    """The AUROC of the sum is that of all px in one heap, also of very many."""
+    rng = np.random.default_rng(2)
+    slides = [(centre(rng.integers(0, 50, 40)), rng.random(40) < 0.4) for _ in range(3)]
+    total = sum(counts_of(*slide) for slide in slides)
+    values, wrong = (np.concatenate(parts) for parts in zip(*slides, strict=True))
+    assert auroc(total) == pytest.approx(roc_auc_score(wrong, values), abs=1e-12)
+    assert auroc(total * 10**11) == pytest.approx(auroc(total), abs=1e-12)

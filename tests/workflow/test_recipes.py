@@ -1,0 +1,222 @@
+"""The recipes, scaled down, on a tiny demo cohort; cross-validation and compression as well."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import tifffile
+import yaml
+
+from conftest import NODE, REPOSITORY, SMALL_COHORT
+from microtome.rasters.label_tiff import open_raster
+
+TINY = {"width_px": 1600, "height_px": 1408, "artefacts": {}}
+FITTING = {"epochs": 1, "batch": 4}
+
+
+def table(path) -> list[dict[str, str]]:
+    """Read a table of results."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
+
+
+def scaled_down(recipe: str) -> dict:
+    """Make a recipe small enough for two cores: tiny slides, an epoch, batches of four."""
+    config = yaml.safe_load((REPOSITORY / "recipes" / f"{recipe}.yaml").read_text())
+    for model in config["models"].values():
+        for run in {"pretraining", "training"} & model.keys():
+            model[run] = {**model[run], **FITTING}
+    return {**config, "slides": "slides.tsv", "demo": TINY, "inference": {"overlap": 0, "batch": 4}}
+
+
+@pytest.mark.parametrize("recipe", ["histocae", "mr_histocae"])
+def test_a_recipe_runs(make_workflow, recipe):
+    """From the sheet to Table 1 and the curves."""
+    workflow = make_workflow()
+    config = scaled_down(recipe)
+    if recipe == "mr_histocae":
+        config["run"] = [recipe]  # what it is compared with are plain HistoCAEs
+    workflow.configure(config, SMALL_COHORT)
+    done = workflow.run()
+    assert done.returncode == 0, done.stdout
+    results = workflow.folder / "results"
+    rows = table(results / "evaluation" / "table1.csv")
+    assert [row["model"] for row in rows] == config["run"]
+    assert all(0 <= float(row["test accuracy"]) <= 1 for row in rows)
+    for model in config["run"]:
+        card = json.loads((results / "models" / model / "weights.json").read_text())
+        assert card["training"]["slides"] == ["demo-01", "demo-02"]
+    if recipe == "mr_histocae":
+        made = results / "models" / "mr_histocae"
+        caes = {path.name for path in made.glob("cae_*.safetensors")}
+        assert caes == {"cae_0.5um.safetensors", "cae_1um.safetensors", "cae_2um.safetensors"}
+        history = table(made / "training_curves.csv")
+        assert float(history[0]["train_reconstruction"]) > 0
+        stores = {path.name for path in (results / "patches").iterdir()}
+        assert "0.5um_256px_every256px_with_1um_2um" in stores
+
+
+# What the dense recipes are cut down to: patches of 64 px at 2 µm, without ImageNet's weights.
+SMALL_FCN = {"spacing_um": 2.0, "patch_px": 64, "pretrained": "none"}
+FOLDED_COHORT = {
+    slide: {**row, "fold": fold}
+    for (slide, row), fold in zip(SMALL_COHORT.items(), (1, 2, "", ""), strict=True)
+}
+
+
+def dense_and_small(recipe: str) -> dict:
+    """Make a recipe of dense networks small: the same settings, a small encoder, on less."""
+    config = scaled_down(recipe)
+    for model in config["models"].values():
+        if "encoder" in model:
+            model["encoder"] = "resnet18"  # the paper's are tested by themselves
+        if "spacing_um" in model:
+            model |= {**SMALL_FCN, "stride_px": 64}
+        if "inference_patch_px" in model:
+            model["inference_patch_px"] = 128
+        if "validation_fold" in model:
+            model["validation_fold"] = 1 + model["validation_fold"] % 2
+        if "test_time_augmentation" in model:
+            model["test_time_augmentation"] = ["rotate_90"]
+    config["inference"] = {"overlap": 0.5, "batch": 4}
+    return config
+
+
+@pytest.mark.parametrize("recipe", ["camelyon17", "digestpath"])
+def test_the_same_framework_elsewhere(make_workflow, recipe):
+    """The other cohorts' recipes are complete and ask for the same steps; only settings differ."""
+    workflow = make_workflow()
+    planned = []
+    for name in (recipe, "generalized_paip"):
+        workflow.configure(dense_and_small(name), FOLDED_COHORT | NODE)
+        planned.append(workflow.planned())
+    stages = {"write_submission", "feature_table", "classify_nodes", "patient_stage"}
+    assert planned[0] - planned[1] == (stages if recipe == "camelyon17" else set())
+    assert planned[1] <= planned[0]
+    assert {"train_segmenter", "cohort", "tissue_mask"} <= planned[0]
+
+
+def test_an_ensemble_runs(make_workflow):
+    """From the sheet to heatmaps of ensemble and members, their uncertainty and calibration."""
+    recipe = "generalized_paip"
+    workflow = make_workflow()
+    workflow.configure(dense_and_small(recipe), FOLDED_COHORT)
+    done = workflow.run()
+    assert done.returncode == 0, done.stdout
+    results = workflow.folder / "results"
+    config = yaml.safe_load((REPOSITORY / "recipes" / f"{recipe}.yaml").read_text())
+    members = config["models"]["generalized"]["members"]
+    assert [r["model"] for r in table(results / "evaluation" / "table1.csv")] == config["run"]
+    # One pass over the slide scores all members.
+    assert [path.name for path in (results / "scores").iterdir()] == ["generalized"]
+    learnt = [
+        json.loads((results / "models" / member / "weights.json").read_text())["training"]["slides"]
+        for member in members
+    ]
+    assert learnt == [["demo-01"], ["demo-02"], ["demo-01"]]  # folds 2, 1 and 2 validate
+    (row,) = table(results / "uncertainty" / "generalized.tsv")
+    burdens = [
+        json.loads((results / "burden" / m / "demo-10.json").read_text())["burden"]
+        for m in ("generalized", *members)
+    ]
+    assert float(row["burden"]) == pytest.approx(burdens[0], abs=1e-5)
+    assert float(row["burden_sd"]) == pytest.approx(np.std(burdens[1:], ddof=1), abs=1e-5)
+    assert 0 <= float(row["burden_low"]) <= float(row["burden"]) <= float(row["burden_high"]) <= 1
+    for kind in ("aleatoric", "epistemic"):
+        variance = open_raster(results / "uncertainty" / kind / "generalized" / "demo-10.tif")
+        values = variance.rows(0, variance.shape[0])
+        assert 0 < np.nanmax(values) <= 0.25
+        assert float(row[f"{kind}_tissue_mean"]) > 0
+    # The threshold is the validation slide's, which no member has seen.
+    chosen = json.loads((results / "calibration" / "generalized.json").read_text())
+    assert chosen["slides"] == ["demo-03"]
+    assert 0 < chosen["threshold"] < 1
+    calibration = table(results / "evaluation" / "calibration.csv")
+    assert [r["model"] for r in calibration] == config["run"]
+    detected = table(results / "evaluation" / "uncertainty.csv")
+    assert [(r["model"], r["slide"]) for r in detected[:2]] == [
+        ("generalized", "demo-10"),
+        ("generalized", "all"),
+    ]
+    outlines = results / "polygons" / "generalized" / "demo-10.geojson"
+    assert json.loads(outlines.read_text())["type"] == "FeatureCollection"
+    assert (results / "figures" / "generalized" / "uncertainty" / "demo-10.png").exists()
+    assert workflow.planned() == set()
+
+
+def test_the_joint_recipe_runs(make_workflow):
+    """UNet++ and a vote: a class for the slide, by the patches of three spacings."""
+    workflow = make_workflow()
+    config = scaled_down("joint_liver")
+    assert config["run"][:2] == ["unet_plus_plus", "vote_efficientnet_b0"]
+    config["run"] = config["run"][:2]  # the other vote is the same with another network
+    for name, model in config["models"].items():
+        if "spacing_um" in model:
+            coarse = {"4x": 1.0, "16x": 2.0, "64x": 4.0}.get(name.rpartition("_")[2], 2.0)
+            model |= {"pretrained": "none", "patch_px": 96, "stride_px": 32, "spacing_um": coarse}
+    workflow.configure(config, SMALL_COHORT)
+    done = workflow.run()
+    assert done.returncode == 0, done.stdout
+    results = workflow.folder / "results"
+    (row,) = table(results / "votes" / "vote_efficientnet_b0.tsv")
+    assert (row["slide"], row["truth"]) == ("demo-10", "tumour")
+    assert row["class"] in ("tumour", "other")
+    each = [int(row[f"efficientnet_b0_{scale}_patches"]) for scale in ("4x", "16x", "64x")]
+    assert sum(each) == int(row["patches"])
+    assert each[0] > each[1] > each[2] > 0
+    assert [r["model"] for r in table(results / "evaluation" / "table1.csv")] == ["unet_plus_plus"]
+    history = table(results / "models" / "unet_plus_plus" / "training_curves.csv")
+    assert 0 < float(history[0]["train_loss"]) < 1  # Dice loss
+
+
+def test_cross_validation(make_workflow):
+    """Each slide is tested by the model that has not seen its fold; the table says the spread."""
+    workflow = make_workflow()
+    rows = {
+        slide: {"annotation": f"demo/cohort/{slide}_{kind}", "fold": fold}
+        for slide, kind, fold in (
+            ("demo-01", "paip.xml", 1),
+            ("demo-02", "asap.xml", 2),
+            ("demo-10", "paip.xml", 3),
+        )
+    }
+    config = {
+        "slides": "slides.tsv",
+        "run": ["colour"],
+        "cross_validation": {"folds": 3},
+        "demo": {**TINY, "width_px": 3200, "height_px": 2800},
+    }
+    workflow.configure(config, rows)
+    done = workflow.run()
+    assert done.returncode == 0, done.stdout
+    results = workflow.folder / "results"
+    for fold, (tested, validated) in enumerate(
+        [("demo-01", "demo-02"), ("demo-02", "demo-10"), ("demo-10", "demo-01")], start=1
+    ):
+        name = f"colour-fold{fold}"
+        evaluated = table(results / "evaluation" / f"{name}.csv")
+        assert [row["slide"] for row in evaluated] == [tested]
+        card = json.loads((results / "models" / name / "weights.json").read_text())
+        assert set(card["training"]["slides"]) == set(rows) - {tested, validated}
+    (row,) = table(results / "evaluation" / "models.tsv")
+    assert (row["model"], row["folds"], row["slides"]) == ("colour", "3", "3")
+    dice = [
+        float(table(results / "evaluation" / f"colour-fold{k}.csv")[0]["dice"]) for k in (1, 2, 3)
+    ]
+    assert float(row["dice"]) == pytest.approx(sum(dice) / 3, rel=1e-4)
+    assert float(row["dice_sd"]) > 0
+
+
+def test_compression(finished):
+    """The scored slide becomes latents, a picture, and a row of figures beside JPEG's."""
+    done = finished.run("compression")
+    assert done.returncode == 0, done.stdout
+    results = finished.folder / "results"
+    (row,) = table(results / "compression" / "histocae1.tsv")
+    assert row["slide"] == "demo-10"
+    assert 0 < float(row["ssim"]) < 1
+    assert float(row["ratio"]) > 6  # 256 x 256 x 3 bytes against 16 x 16 x 64 of two
+    with tifffile.TiffFile(results / "reconstructions" / "histocae1" / "demo-10.tif") as tiff:
+        assert tiff.pages[0].shape == (1400, 1600, 3)
+    assert finished.planned("compression") == set()

@@ -1,0 +1,271 @@
+"""The workflow itself: what it writes, when it reruns, and what it makes of new cohorts."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import openslide
+import pytest
+import tifffile
+import yaml
+import zarr
+
+from conftest import NODE, REPOSITORY, SMALL_COHORT, SMALL_CONFIG, Workflow, write_sheet
+
+RESULTS = (
+    "results/cohort.tsv",
+    "results/models/histocae1/weights.safetensors",
+    "results/models/histocae1/training_curves.csv",
+    "results/models/histocae1/training_curves.png",
+    "results/models/histocae1/pretraining_1um_curves.png",
+    "results/burden/histocae1.tsv",
+    "results/figures/histocae1/demo-10.png",
+    "results/evaluation/histocae1.csv",
+    "results/evaluation/colour.csv",
+    "results/evaluation/models.tsv",
+    "results/evaluation/table1.csv",
+    "results/evaluation/tests.csv",
+    "results/evaluation/costs.csv",
+    "results/evaluation/models.png",
+    "results/evaluation/summary.md",
+)
+
+
+def test_small_cohort_runs_from_the_sheet_to_the_comparison(finished):
+    """A run of a small cohort ends well and leaves every result, none of them empty."""
+    for path in RESULTS:
+        assert (finished.folder / path).stat().st_size > 0, path
+
+
+def test_nothing_half_written_is_left(finished):
+    """No temporary file or folder is left after a run."""
+    assert not list(finished.folder.rglob(".partial-*"))
+
+
+def test_every_slide_is_in_the_cohort_table(finished):
+    """The cohort table lists the slides of the sheet in its order, with spacing and size."""
+    cohort = finished.cohort()
+    assert list(cohort) == ["demo-01", "demo-02", "demo-03", "demo-10"]
+    assert {row["state"] for row in cohort.values()} == {"ok"}
+    assert cohort["demo-10"]["spacing_um"] == "0.5"
+    assert (cohort["demo-10"]["width_px"], cohort["demo-10"]["height_px"]) == ("3200", "2800")
+
+
+def test_only_held_out_slides_are_scored(finished):
+    """Slides of train and validation are not scored unless `score_splits` says so."""
+    scored = finished.folder / "results" / "scores" / "histocae1"
+    assert [path.name for path in scored.iterdir()] == ["demo-10.zarr"]
+
+
+def test_every_tissue_patch_has_a_score(finished):
+    """As many patches are scored as the grid holds, and they cover every tissue pixel."""
+    results = finished.folder / "results"
+    scores = zarr.open_group(results / "scores" / "histocae1" / "demo-10.zarr", mode="r")
+    with np.load(results / "grids" / "1um_256px_every128px" / "demo-10.npz") as grid:
+        assert len(grid["row"]) == scores["probability"].shape[0]
+    heatmap = tifffile.imread(results / "heatmaps" / "histocae1" / "demo-10.tif")
+    tissue = tifffile.imread(results / "tissue" / "demo-10.tif")
+    assert tissue.any()
+    assert (heatmap[tissue > 0] > 0).all()
+
+
+def test_geometry_of_the_maps_follows_from_the_slide(finished):
+    """Heatmap, tissue and tumour map are the slide's size at their spacing, and say so."""
+    for kind in ("heatmaps/histocae1", "tumour/histocae1", "tissue"):
+        path = finished.folder / "results" / kind / "demo-10.tif"
+        with tifffile.TiffFile(path) as tiff:
+            assert tiff.series[0].levels[0].shape == (175, 200)
+            assert 'PhysicalSizeX="8.0"' in tiff.ome_metadata
+
+
+def test_patches_are_the_slides_pixels(finished):
+    """A stored patch is OpenSlide's pixels of that place, two by two, to 40 dB."""
+    folder = finished.folder
+    store = zarr.open_group(
+        folder / "results" / "patches" / "1um_256px_every256px" / "demo-01.zarr", mode="r"
+    )
+    slide = openslide.OpenSlide(folder / "demo" / "cohort" / "demo-01.svs")
+    assert store["pixels"].shape[0] > 3
+    for i in (0, store["pixels"].shape[0] - 1):
+        corner = int(store["x_px"][i]), int(store["y_px"][i])
+        full = np.asarray(slide.read_region(corner, 0, (512, 512)).convert("RGB"), float)
+        expected = full.reshape(256, 2, 256, 2, 3).mean(axis=(1, 3))
+        assert np.mean((store["pixels"][i] - expected) ** 2) <= 255**2 / 1e4
+
+
+def test_burden_is_viable_over_whole_of_the_tumour_map(finished):
+    """The burden in the table is that of the tumour map's pixels."""
+    results = finished.folder / "results"
+    labels = tifffile.imread(results / "tumour" / "histocae1" / "demo-10.tif")
+    burden = json.loads((results / "burden" / "histocae1" / "demo-10.json").read_text())
+    whole = (labels > 0).sum()
+    assert burden["burden"] == pytest.approx((labels == 2).sum() / whole if whole else 0)
+    assert burden["whole_mm2"] == pytest.approx(whole * 64e-6)
+
+
+def test_training_reads_the_slides_where_nothing_is_stored(finished, tmp_path):
+    """With codec none no store is made, and a model learns from the slides' own pixels."""
+    weights = "results/models/direct/weights.safetensors"
+    workflow = Workflow(finished.source, tmp_path / "run")
+    shutil.copytree(finished.folder, workflow.folder)
+    entry = {"kind": "colour", "spacing_um": 1.0, "patch_px": 256}
+    patches = {"codec": "none", "stride_px": 512}
+    workflow.configure(
+        {**SMALL_CONFIG, "run": ["direct"], "models": {"direct": entry}, "patches": patches}
+    )
+    done = workflow.run(weights)
+    assert done.returncode == 0, done.stdout
+    assert "rule extract_patches" not in done.stdout
+    results = workflow.folder / "results"
+    assert not (results / "patches" / "1um_256px_every512px").exists()
+    card = json.loads((workflow.folder / weights).with_suffix(".json").read_text())
+    grid = np.load(results / "grids" / "1um_256px_every512px" / "demo-01.npz")
+    assert card["training"]["slides"][0] == "demo-01"
+    assert card["training"]["patches"] >= np.sum(grid["tissue_fraction"] > 0.25) > 0
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    """Nothing is planned after a finished run."""
+    assert finished.planned() == set()
+
+
+def test_touching_files_reruns_nothing(finished):
+    """New dates on code, config, sheet, slides and intermediate results rerun nothing."""
+    touched = [
+        *finished.source.rglob("*.py"),
+        *finished.source.rglob("*.smk"),
+        finished.source / "Snakefile",
+        *finished.folder.glob("*.*"),
+        *(finished.folder / "demo" / "cohort").iterdir(),
+        *(finished.folder / "results" / "tissue").iterdir(),
+    ]
+    for path in touched:
+        os.utime(path)
+    assert len(touched) > 60
+    assert finished.planned() == set()
+
+
+def edited(workflow: Workflow, file: str, old: str, new: str) -> set[str]:
+    """The rules that would run after an edit of a library file, which is undone again."""
+    path = workflow.source / "workflow_scripts" / "microtome" / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    try:
+        return workflow.planned()
+    finally:
+        path.write_text(text)
+
+
+def test_changed_stitching_reruns_stitching_and_what_follows(finished):
+    """An edit of the stitching reruns no training, no scoring, nothing before it."""
+    planned = edited(finished, "heatmaps/stitching.py", "total / weights", "total / (weights + 0)")
+    assert planned >= {"stitch_heatmap", "segment", "tumour_burden", "slide_figure"}
+    assert planned <= {
+        "stitch_heatmap",
+        "segment",
+        "tumour_burden",
+        "burden_table",
+        "slide_figure",
+        "evaluate_slide",
+        "evaluate",
+        "compare_models",
+        "tumour_polygons",
+        "count_pixels",
+        "calibration_tables",
+    }
+
+
+def test_changed_loss_reruns_pretraining(finished):
+    """An edit of a function that only pretraining uses reruns pretraining."""
+    planned = edited(
+        finished, "networks/reconstruction_loss.py", "0.01**2, 0.03**2", "0.01**2, 0.04**2"
+    )
+    assert "pretrain_cae" in planned
+    assert not planned & {"inspect_slide", "tissue_mask", "patch_grid", "extract_patches"}
+
+
+def test_changed_comment_reruns_nothing(finished):
+    """An edit of a comment or docstring reruns nothing."""
+    assert edited(finished, "slides/slide.py", '"""Reading whole', '"""How to read whole') == set()
+
+
+def test_changed_setting_reruns_what_it_is_about(finished):
+    """Another segmentation threshold reruns segmentation, and no scoring."""
+    finished.configure({**SMALL_CONFIG, "segmentation": {"threshold": 0.6}})
+    planned = finished.planned()
+    finished.configure(SMALL_CONFIG)
+    assert {"segment", "tumour_burden"} <= planned
+    assert not planned & {"stitch_heatmap", "score_slide", "train_classifier", "tissue_mask"}
+
+
+@pytest.mark.parametrize("recipe", sorted(path.name for path in (REPOSITORY / "recipes").iterdir()))
+def test_recipes_are_valid_configs(finished, recipe):
+    """Every recipe passes the schema and gives a plan."""
+    text = (REPOSITORY / "recipes" / recipe).read_text()
+    rows = {
+        slide: {**row, "split": row["split"].replace("validation", "train"), "fold": fold}
+        for fold, (slide, row) in enumerate(SMALL_COHORT.items(), start=1)
+    }
+    finished.configure(
+        {**yaml.safe_load(text), "slides": "slides.tsv", "demo": SMALL_CONFIG["demo"]},
+        rows | NODE,
+    )
+    planned = finished.planned()
+    finished.configure(SMALL_CONFIG, SMALL_COHORT)
+    assert planned & {"pretrain_cae", "train_segmenter"}
+
+
+def apply_config(finished: Workflow) -> dict:
+    """A config that applies the finished run's models and trains nothing."""
+    models = finished.folder / "results" / "models"
+    return {
+        "slides": "slides.tsv",
+        "models": {
+            name: {"weights": str(models / name / "weights.safetensors")}
+            for name in ("histocae1", "colour")
+        },
+    }
+
+
+def test_real_slides_with_given_weights(finished, make_workflow, real_slides):
+    """Trained weights on real slides: no training, tissue found, maps of the right geometry."""
+    workflow = make_workflow()
+    rows = {
+        "CMU-1": {"path": real_slides / "CMU-1-Small-Region.svs"},
+        "TCGA": {"path": real_slides / "TCGA-CR-7395-01A-01-TS1.svs", "spacing_um": 0.5},
+    }
+    workflow.configure(apply_config(finished), rows)
+    assert not workflow.planned() & {"pretrain_cae", "train_classifier", "fit_colour_baseline"}
+    done = workflow.run()
+    assert done.returncode == 0, done.stdout
+    results = workflow.folder / "results"
+    assert not (results / "models").exists()
+    assert not (results / "evaluation").exists()
+    cohort = workflow.cohort()
+    assert {row["state"] for row in cohort.values()} == {"ok"}
+    assert float(cohort["CMU-1"]["spacing_um"]) == pytest.approx(0.499)
+    # 2220 x 2967 px of 0.499 µm and 4443 x 3567 px of 0.5 µm, in pixels of 16 level-0 px.
+    for slide, shape, spacing_um in (("CMU-1", (186, 139), 7.984), ("TCGA", (223, 278), 8.0)):
+        with tifffile.TiffFile(results / "heatmaps" / "histocae1" / f"{slide}.tif") as tiff:
+            assert tiff.series[0].levels[0].shape == shape
+            assert f'PhysicalSizeX="{spacing_um}"' in tiff.ome_metadata
+        tissue = tifffile.imread(results / "tissue" / f"{slide}.tif")
+        assert 0.2 < tissue.mean() < 0.8
+        burden = json.loads((results / "burden" / "histocae1" / f"{slide}.json").read_text())
+        assert 0 <= burden["burden"] <= 1
+        assert burden["unreadable_patches"] == 0
+        assert (results / "figures" / "histocae1" / f"{slide}.png").stat().st_size > 10_000
+
+
+def test_another_split_looks_at_no_slide_again(finished):
+    """Moving a slide to another split reruns the table and training, not what read the slide."""
+    write_sheet(
+        finished.folder / "slides.tsv",
+        SMALL_COHORT | {"demo-02": SMALL_COHORT["demo-02"] | {"split": "validation"}},
+    )
+    planned = finished.planned()
+    write_sheet(finished.folder / "slides.tsv", SMALL_COHORT)
+    assert "cohort" in planned
+    assert not planned & {"inspect_slide", "tissue_mask", "patch_grid", "extract_patches"}

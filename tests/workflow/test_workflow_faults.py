@@ -1,0 +1,267 @@
+"""The workflow when something is wrong: bad slides, bad sheets, a full disk, a killed run."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from conftest import SMALL_COHORT, SMALL_CONFIG, Workflow
+from helpers.pictures import write_slide
+from workflow.test_workflow import apply_config
+
+WHITE = np.full((600, 700, 3), 245, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def tissue_pixels() -> np.ndarray:
+    """A picture with a pink square of tissue, 1600 x 1400 px."""
+    rng = np.random.default_rng(0)
+    pixels = np.full((1400, 1600, 3), 245, np.uint8)
+    pixels[300:1100, 300:1200] = rng.normal((190, 110, 170), 12, (800, 900, 3)).clip(0, 255)
+    return pixels
+
+
+def test_bad_slides_are_excluded_with_their_reason_and_the_rest_finishes(
+    finished, make_workflow, tissue_pixels
+):
+    """Each bad slide is in the cohort table with one exact reason; the good one has its maps."""
+    workflow = make_workflow()
+    folder = workflow.folder
+    write_slide(folder / "good.svs", tissue_pixels, spacing_um=0.5)
+    write_slide(folder / "no_spacing.svs", tissue_pixels, spacing_um=None)
+    write_slide(folder / "empty.svs", WHITE, spacing_um=0.5)
+    write_slide(folder / "dark.svs", WHITE // 12, spacing_um=0.5)
+    write_slide(folder / "coarse.svs", tissue_pixels, spacing_um=4)
+    write_slide(folder / "annotated.svs", tissue_pixels, spacing_um=0.5)
+    (folder / "garbage.svs").write_bytes(os.urandom(5000))
+    whole = (folder / "good.svs").read_bytes()
+    (folder / "cut.svs").write_bytes(whole[: len(whole) * 2 // 3])
+    with tifffile.TiffFile(folder / "good.svs") as tiff:
+        end = max(
+            map(sum, zip(tiff.pages[0].dataoffsets, tiff.pages[0].databytecounts, strict=True))
+        )
+    (folder / "other.xml").write_text(
+        "<Annotations><Annotation Id='2'><Regions><Region NegativeROA='0'><Vertices>"
+        + "".join(f"<Vertex X='{x}' Y='{y}'/>" for x, y in ((9e4, 9e4), (9.1e4, 9e4), (9e4, 9.1e4)))
+        + "</Vertices></Region></Regions></Annotation></Annotations>"
+    )
+    names = ("good", "no_spacing", "empty", "dark", "coarse", "garbage", "cut")
+    rows = {name: {"path": f"{name}.svs"} for name in names}
+    rows["annotated"] = {"path": "annotated.svs", "annotation": "other.xml"}
+    workflow.configure(apply_config(finished), rows)
+    done = workflow.run()
+    assert done.returncode == 0, done.stdout
+    cohort = workflow.cohort()
+    assert list(cohort) == list(rows)
+    assert [name for name, row in cohort.items() if row["state"] == "ok"] == ["good"]
+    assert cohort["no_spacing"]["reason"] == (
+        "slide no_spacing: no_spacing.svs does not say its spacing; add it to the column spacing_um"
+        " of the slide sheet (µm per pixel)"
+    )
+    assert cohort["empty"]["reason"] == (
+        "slide empty: no tissue found; look at the slide, and at `tissue` in the config if it has"
+        " some"
+    )
+    assert cohort["dark"]["reason"] == (
+        "slide dark: 100.0% of it is dark: fluorescence or an unscanned slide, not H&E; take it out"
+        " of the slide sheet"
+    )
+    assert cohort["coarse"]["reason"] == (
+        "slide coarse: 1 µm/px is asked for, but the slide has only 4 µm/px; choose a coarser"
+        " spacing, or set slide.upsample"
+    )
+    assert cohort["garbage"]["reason"] == (
+        "slide garbage: garbage.svs cannot be opened as a slide"
+        " (no format that OpenSlide or Pillow knows)"
+    )
+    assert cohort["cut"]["reason"] == (
+        f"slide cut: cut.svs is cut off: it has {len(whole) * 2 // 3} bytes, its tile table needs"
+        f" {end}; copy the file again"
+    )
+    assert cohort["annotated"]["reason"] == (
+        "slide annotated: other.xml reaches from (90000, 90000) to (91000, 91000) px, the slide is"
+        " 1600 x 1400 px: annotation of another slide?"
+    )
+    results = folder / "results"
+    assert [path.name for path in (results / "scores" / "histocae1").iterdir()] == ["good.zarr"]
+    assert "Traceback" not in done.stdout
+    # The policy 'stop' ends the same cohort with one line that names them all.
+    workflow.configure({**apply_config(finished), "bad_slides": "stop"})
+    done = workflow.run()
+    assert done.returncode == 1
+    assert "7 of 8 slides cannot be used and bad_slides is 'stop': slide no_spacing:" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_real_bad_slides_are_excluded(finished, make_workflow, real_slides):
+    """Unopenable, unreadable, garbage and fluorescence files say so; a readable slide finishes."""
+    workflow = make_workflow()
+    files = {
+        "garbage": "broken.svs",
+        "unopenable": "unopenable.tiff",
+        "unreadable": "unreadable.svs",
+        "fluorescence": "fluorescence_dapi.ndpi",
+        "plain": "kidney-48-5.tif",
+        "good": "CMU-1-Small-Region.svs",
+    }
+    workflow.configure(
+        {**apply_config(finished), "run": ["colour"]},
+        {name: {"path": real_slides / file} for name, file in files.items()},
+    )
+    done = workflow.run()
+    assert done.returncode == 0, done.stdout
+    reasons = {name: row["reason"] for name, row in workflow.cohort().items()}
+    assert reasons.pop("good") == ""
+    unknown = "cannot be opened as a slide (no format that OpenSlide or Pillow knows)"
+    said = {
+        "garbage": unknown,
+        "unopenable": "cannot be opened as a slide (Unsupported TIFF compression: 52479)",
+        "unreadable": "cannot be read at x=0, y=0, level 0"
+        " (tjDecompressHeader3(): Could not determine subsampling level of JPEG image)",
+        "plain": "does not say its spacing; add it to the column spacing_um of the slide sheet"
+        " (µm per pixel)",
+    }
+    assert reasons.pop("fluorescence") == (
+        "slide fluorescence: 100.0% of it is dark: fluorescence or an unscanned slide, not H&E;"
+        " take it out of the slide sheet"
+    )
+    assert reasons == {
+        name: f"slide {name}: {real_slides / files[name]} {words}" for name, words in said.items()
+    }
+    assert (workflow.folder / "results" / "burden" / "colour.tsv").read_text().count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        ({"slidez": "x.tsv"}, "config: unknown key 'slidez'; known keys are"),
+        ({"slides": "absent.tsv"}, "slide sheet absent.tsv: cannot be read"),
+    ],
+)
+def test_bad_config_ends_before_anything_runs(make_workflow, config, line):
+    """A mistake in the config ends the run with one line that names the key or file."""
+    workflow = make_workflow()
+    workflow.configure({**SMALL_CONFIG, **config}, SMALL_COHORT)
+    done = workflow.run()
+    assert done.returncode == 1
+    assert line in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (workflow.folder / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("row", "line"),
+    [
+        ({"path": "absent.svs"}, "slide bad: path: the file absent.svs does not exist"),
+        ({"split": "tset"}, "split: 'tset' is not one of ['train', 'validation', 'test']"),
+    ],
+)
+def test_bad_sheet_ends_before_anything_runs(make_workflow, row, line):
+    """A mistake in the sheet ends the run with one line that names the slide and the column."""
+    workflow = make_workflow()
+    workflow.configure(SMALL_CONFIG, {**SMALL_COHORT, "bad": row})
+    done = workflow.run()
+    assert done.returncode == 1
+    assert line in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_one_class_in_training_is_one_line(finished, make_workflow):
+    """Training slides without any tumour end the run with one line that says so."""
+    workflow = make_workflow()
+    shutil.copytree(finished.folder / "demo", workflow.folder / "demo")
+    rows = {
+        "demo-01": {"split": "train", "label": "negative"},
+        "demo-10": {"split": "test", "label": "negative"},
+    }
+    workflow.configure({**SMALL_CONFIG, "run": ["colour"]}, rows)
+    done = workflow.run()
+    assert done.returncode == 1
+    assert "models.colour: training: 0 tumour and" in done.stdout
+    assert "both classes are needed" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_full_disk_leaves_nothing_that_looks_complete(finished, make_workflow):
+    """A write that fails ends the run with a line; the next run, with room, finishes the job."""
+    workflow = make_workflow()
+    shutil.copytree(finished.folder / "demo", workflow.folder / "demo")
+    workflow.configure({**SMALL_CONFIG, "run": ["colour"]}, SMALL_COHORT)
+    target = "results/patches/1um_256px_every256px/demo-01.zarr"
+    limit = 1_000_000  # bytes a file: enough for masks and grids, not for a shard of patches
+    done = subprocess.run(
+        ["prlimit", f"--fsize={limit}", *workflow.command(target)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"[Errno 27] File too large: '{target}'" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not list(workflow.folder.glob("results/patches/**/*.zarr"))
+    assert not list(workflow.folder.rglob(".partial-*"))
+    done = workflow.run(target)
+    assert done.returncode == 0, done.stdout
+    same_bytes(workflow.folder / target, finished.folder / target)
+
+
+def test_killed_runs_end_in_the_same_bytes(finished, make_workflow):
+    """Kill -9 in extraction, pretraining and training; run again: the bytes of a calm run."""
+    workflow = make_workflow()
+    shutil.copytree(finished.folder / "demo", workflow.folder / "demo")
+    workflow.configure(SMALL_CONFIG, SMALL_COHORT)
+    folder = workflow.folder
+    checkpoints = folder / "results" / "checkpoints"
+    kill_when(workflow, lambda: any(folder.glob("results/patches/*/.partial-*/pixels/zarr.json")))
+    assert not (folder / "results" / "models").exists()
+    kill_when(workflow, (checkpoints / "histocae1_pretraining_1um.safetensors").exists)
+    assert not (folder / "results" / "models" / "histocae1" / "cae_1um.safetensors").exists()
+    kill_when(workflow, (checkpoints / "histocae1_training.safetensors").exists)
+    assert not (folder / "results" / "models" / "histocae1" / "weights.safetensors").exists()
+    workflow.run("--unlock")
+    done = workflow.run()
+    assert done.returncode == 0, done.stdout
+    log = (folder / "logs" / "train_classifier" / "histocae1.log").read_text()
+    assert "resumed after epoch 1" in log
+    for part in ("patches", "models", "scores", "heatmaps", "tumour", "burden", "evaluation"):
+        same_bytes(folder / "results" / part, finished.folder / "results" / part)
+
+
+def kill_when(workflow: Workflow, reached: Callable[[], bool]) -> None:
+    """Start a run and kill all of it, without a warning, when `reached` says so."""
+    workflow.run("--unlock")
+    process = subprocess.Popen(
+        workflow.command(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not reached():
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def same_bytes(one: Path, other: Path) -> None:
+    """Assert that two folders hold the same files with the same content, times left out."""
+    names = {
+        folder: {
+            path.relative_to(folder)
+            for path in folder.rglob("*")
+            if path.is_file() and path.name not in (".snakemake_timestamp", "costs.csv")
+        }
+        for folder in (one, other)
+    }
+    assert names[one] == names[other]
+    assert names[one]
+    for name in sorted(names[one]):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name

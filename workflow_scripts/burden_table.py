@@ -1,8 +1,0 @@
-"""Rule burden_table: the tumour burden of all scored slides."""
-
-from microtome.files import read_json
-from microtome.logs import start_log
-from microtome.tables import write_table
-
-start_log(snakemake.log[0])
-write_table(snakemake.output.table, map(read_json, snakemake.input.burdens))

@@ -1,0 +1,32 @@
+"""Rule compare_models: the models of a run side by side, in tables, tests and a figure."""
+
+from microtome.evaluation.comparison import (
+    cost_rows,
+    model_rows,
+    rows_of_tests,
+    slide_values,
+    summary,
+    table1_rows,
+    trained_models,
+)
+from microtome.evaluation.comparison_figure import comparison_figure
+from microtome.io.atomic import atomic, read_json
+from microtome.io.tables import read_table, write_table
+from microtome.logs import start_log
+
+start_log(snakemake.log[0])
+trained = trained_models(
+    snakemake.params.models,
+    cohorts=map(read_json, snakemake.input.cohorts),
+    slides=map(read_table, snakemake.input.slides),
+    cards=map(read_json, snakemake.input.cards),
+)
+rows, values = model_rows(trained), slide_values(trained)
+tests = rows_of_tests(values)
+write_table(snakemake.output.table, rows)
+write_table(snakemake.output.table1, table1_rows(rows))
+write_table(snakemake.output.tests, tests)
+write_table(snakemake.output.costs, cost_rows(trained, snakemake.params.benchmarks))
+comparison_figure(snakemake.output.figure, values)
+with atomic(snakemake.output.text) as temporary:
+    temporary.write_text(summary(trained, tests))

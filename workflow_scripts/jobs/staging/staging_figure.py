@@ -1,0 +1,16 @@
+"""Rule staging_figure: how classes and stages agree with the labels, and what forests look at."""
+
+from microtome.io.atomic import read_json
+from microtome.io.tables import read_table
+from microtome.logs import start_log
+from microtome.staging.agreement_figure import staging_figure
+
+start_log(snakemake.log[0])
+importances = snakemake.input.get("importances")
+staging_figure(
+    snakemake.output.figure,
+    nodes=read_table(snakemake.input.nodes),
+    patients=read_table(snakemake.input.patients),
+    agreement=read_json(snakemake.input.agreement),
+    importances=read_table(importances) if importances else [],
+)

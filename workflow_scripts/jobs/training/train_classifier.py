@@ -1,0 +1,27 @@
+"""Rule train_classifier: a network that tells tumour patches from the rest."""
+
+from microtome.logs import start_log
+from microtome.networks.devices import require_gpus
+from microtome.parallel.local_copies import on_scratch
+from microtome.training.launching import launch
+from microtome.training.open_data import data_of_rule, slides_of_rule
+from microtome.training.step import train_step
+
+start_log(snakemake.log[0])
+require_gpus(snakemake.resources.gpu, allow_cpu=snakemake.config["allow_cpu"])
+slides = slides_of_rule(snakemake.input)
+with on_scratch(slides, folder=snakemake.config["scratch_dir"]) as copies:
+    launch(
+        train_step,
+        gpus=snakemake.params.entry.get("gpus", 1),
+        log_path=snakemake.log[0],
+        name=snakemake.wildcards.model,
+        entry=snakemake.params.entry,
+        data=data_of_rule(snakemake.input, snakemake.params.data, copies=copies),
+        autoencoders=list(snakemake.input.autoencoders),
+        weights=snakemake.output.weights,
+        curves=snakemake.output.curves,
+        checkpoint=snakemake.params.checkpoint,
+        threads=snakemake.threads,
+        code=snakemake.params.code,
+    )

@@ -1,0 +1,16 @@
+"""Rule vote_slide: the class of a slide by the majority of its patches."""
+
+from microtome.io.atomic import write_json
+from microtome.logs import start_log
+from microtome.tumour.voting import vote_step
+
+start_log(snakemake.log[0])
+write_json(
+    snakemake.output.vote,
+    vote_step(
+        slide=snakemake.wildcards.slide,
+        scores=dict(zip(snakemake.params.members, snakemake.input.scores, strict=True)),
+        truth=snakemake.input.get("truth"),
+        label=snakemake.params.row.get("label"),
+    ),
+)

@@ -1,0 +1,153 @@
+"""What the evaluated slides say of a model's probabilities and of its uncertainty."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from microtome.calibration.temperature import (
+    brier,
+    count_codes,
+    expected_calibration_error,
+    negative_log_likelihood,
+)
+from microtome.heatmaps.aligned import OnMap
+from microtome.heatmaps.codes import NO_DATA, decode
+from microtome.io.atomic import atomic
+from microtome.rasters.label_tiff import open_raster
+from microtome.uncertainty.error_detection import auroc, error_counts
+from microtome.uncertainty.summary import LARGEST_VARIANCE
+
+_CODES = "codes"
+
+
+def count_pixels(
+    *,
+    heatmap: str | Path,
+    tissue: str | Path,
+    truth: str | Path,
+    uncertainty: Mapping[str, str | Path],
+    threshold: float,
+) -> dict[str, np.ndarray]:
+    """Count the scored tissue px of a slide.
+
+    Parameters
+    ----------
+    heatmap, tissue, truth : str or Path
+        The slide's rasters.
+    uncertainty : mapping of str to str or Path
+        ``aleatoric`` and ``epistemic``, those there are; variances on the heatmap's px.
+    threshold : float
+        From this probability on a px is called tumour.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``codes``: see `microtome.calibration.temperature.count_codes`. Of each uncertainty map the
+        counts of `microtome.uncertainty.error_detection.error_counts`: whether the px that are
+        called wrong are those of large variance.
+    """
+    opened = open_raster(heatmap)
+    on = OnMap(opened.shape, opened.spacing_um, tissue=tissue, truth=truth)
+    encoded = on.tissue_of(opened.rows)
+    found = {_CODES: count_codes(encoded, on.viable, opened.shape)}
+
+    def wrong(first: int, n: int) -> np.ndarray:
+        return (np.nan_to_num(decode(encoded(first, n))) >= threshold) != on.viable(first, n)
+
+    for kind, path in uncertainty.items():
+        variance = open_raster(path)
+
+        def of_tissue(first: int, n: int, variance=variance) -> np.ndarray:
+            return np.where(encoded(first, n) == NO_DATA, np.nan, variance.rows(first, n))
+
+        found[kind] = error_counts(of_tissue, wrong, opened.shape, largest=LARGEST_VARIANCE)
+    return found
+
+
+def save_counts(path: str | Path, counts: Mapping[str, np.ndarray]) -> None:
+    """Write what `count_pixels` found as NPZ."""
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **counts)
+
+
+def load_counts(path: str | Path) -> dict[str, np.ndarray]:
+    """Read what `save_counts` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def codes_by_model(found: Iterable[tuple[str, dict]]) -> dict[str, np.ndarray]:
+    """Sum the codes of (model, counts) over the slides of each model."""
+    sums: dict[str, np.ndarray] = {}
+    for model, counts in found:
+        sums[model] = sums.get(model, 0) + counts[_CODES]
+    return sums
+
+
+def calibration_rows(codes: Mapping[str, np.ndarray]) -> list[dict]:
+    """One row a model: how well its probabilities are calibrated, over all px of all slides."""
+    return [
+        {
+            "model": model,
+            "px": int(counts.sum()),
+            "tumour_share": float(counts[:, 1].sum() / counts.sum()) if counts.any() else None,
+            "expected_calibration_error": expected_calibration_error(counts),
+            "brier": brier(counts),
+            "negative_log_likelihood": negative_log_likelihood(counts),
+        }
+        for model, counts in codes.items()
+    ]
+
+
+def error_detection_rows(
+    found: Iterable[tuple[str, str, dict]], intervals: Mapping[tuple[str, str], dict]
+) -> list[dict]:
+    """Whether a model is unsure where it is wrong: one row a slide, and one of all its slides.
+
+    Parameters
+    ----------
+    found : iterable of (model, slide, counts)
+        From `count_pixels`.
+    intervals : mapping of (model, slide) to dict
+        ``burden_low``, ``burden_high``, ``true_burden`` of ensembles; None where not known.
+
+    Returns
+    -------
+    list of dict
+        ``model``, ``slide`` ('all': of all px together), ``auroc_aleatoric``,
+        ``auroc_epistemic`` (None where there is no such map, or nothing is wrong), the interval,
+        the true burden, and ``covered``: 1 or 0, of all slides how many of those it is known of.
+    """
+    by_model: dict[str, list[tuple[str, dict]]] = {}
+    for model, slide, counts in found:
+        by_model.setdefault(model, []).append((slide, counts))
+    rows = []
+    for model, slides in by_model.items():
+        of_slides = [
+            _row(model, slide, counts, intervals.get((model, slide), {}))
+            for slide, counts in slides
+        ]
+        total: dict[str, np.ndarray] = {}
+        for _, counts in slides:
+            total = {kind: total.get(kind, 0) + values for kind, values in counts.items()}
+        known = [row["covered"] for row in of_slides if row["covered"] is not None]
+        pooled = _row(model, "all", total, {})
+        pooled["covered"] = f"{sum(known)} of {len(known)}" if known else None
+        rows += [*of_slides, pooled]
+    return rows
+
+
+def _row(model: str, slide: str, counts: dict, interval: dict) -> dict:
+    low, high, truth = (interval.get(key) for key in ("burden_low", "burden_high", "true_burden"))
+    known = None not in (low, high, truth)
+    return {
+        "model": model,
+        "slide": slide,
+        "auroc_aleatoric": auroc(counts["aleatoric"]) if "aleatoric" in counts else None,
+        "auroc_epistemic": auroc(counts["epistemic"]) if "epistemic" in counts else None,
+        "burden_low": low,
+        "burden_high": high,
+        "true_burden": truth,
+        "covered": int(low <= truth <= high) if known else None,
+    }

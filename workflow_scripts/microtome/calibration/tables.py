@@ -1,0 +1,71 @@
+"""Reading what the tables of calibration are made of."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from microtome.calibration.pixel_counts import load_counts
+from microtome.io.tables import read_table
+
+
+def read_counts(
+    which: Iterable[dict], paths: Iterable[str | Path]
+) -> list[tuple[str, str, dict[str, np.ndarray]]]:
+    """Read the counts of all models and slides.
+
+    Parameters
+    ----------
+    which : iterable of dict
+        ``model`` and ``slide`` of each file.
+    paths : iterable of str or Path
+        From `save_counts`.
+
+    Returns
+    -------
+    list of (str, str, dict)
+        Model, slide, counts.
+    """
+    return [
+        (one["model"], one["slide"], load_counts(path))
+        for one, path in zip(which, paths, strict=True)
+    ]
+
+
+def intervals_of(
+    which: Sequence[dict],
+    *,
+    tables: Mapping[str, str | Path],
+    evaluations: Sequence[str | Path],
+) -> dict[tuple[str, str], dict]:
+    """Between what bounds ensembles see the burden, and what it is.
+
+    Parameters
+    ----------
+    which : sequence of dict
+        ``model`` and ``slide``, model by model.
+    tables : mapping of str to str or Path
+        Table of uncertainty of each ensemble.
+    evaluations : sequence of str or Path
+        Table of evaluation of each model, in the models' order.
+
+    Returns
+    -------
+    dict of (str, str) to dict
+        By model and slide ``burden_low``, ``burden_high`` and ``true_burden``; None where the
+        whole tumour is not annotated.
+    """
+    models = dict.fromkeys(one["model"] for one in which)
+    found = {}
+    for model, evaluation in zip(models, evaluations, strict=True):
+        if model not in tables:
+            continue
+        truth = {row["slide"]: row["true_burden"] for row in read_table(evaluation)}
+        for row in read_table(tables[model]):
+            if row["slide"] in truth:
+                found[model, row["slide"]] = {
+                    "burden_low": float(row["burden_low"]),
+                    "burden_high": float(row["burden_high"]),
+                    "true_burden": float(truth[row["slide"]]) if truth[row["slide"]] else None,
+                }
+    return found

@@ -1,0 +1,126 @@
+"""Lesions as CAMELYON16 asks for them: points in a slide, each with a confidence."""
+
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import KDTree
+from skimage.measure import label
+from skimage.morphology import local_maxima
+
+from microtome.heatmaps.aligned import heatmap_on_tissue
+from microtome.heatmaps.codes import NO_DATA, at_least, decode
+from microtome.io.atomic import read_json
+
+LESION = np.dtype([("confidence", np.float64), ("x_px", np.int64), ("y_px", np.int64)])
+
+
+def find_lesions(
+    heatmap: np.ndarray,
+    *,
+    scale_px: float,
+    threshold: float,
+    min_distance_um: float,
+    spacing_um: float,
+) -> np.ndarray:
+    """Detect lesions as the peaks of a heatmap, none too near to a higher one.
+
+    A peak is a plateau (8-connected px of one code) with nothing as high beside it, and lies at
+    its px that is nearest to its centroid. Peaks are taken by falling probability, and each drops
+    those nearer than `min_distance_um` to it.
+
+    Parameters
+    ----------
+    heatmap : ndarray of shape (height, width), uint8
+        0 where nothing was scored, else 1 + 254 * probability.
+    scale_px : float
+        Level-0 px per px of the heatmap.
+    threshold : float
+        The least probability of a peak. What was not scored is no peak at any threshold.
+    min_distance_um : float
+        No two lesions are nearer than this, in µm; 0 for all peaks.
+    spacing_um : float
+        Of the heatmap, µm per px.
+
+    Returns
+    -------
+    ndarray of shape (n_lesions,), dtype `LESION`
+        ``confidence`` (probability), ``x_px`` and ``y_px`` (the level-0 px at the centre of the
+        heatmap's px); by falling confidence, then y, then x.
+    """
+    peak = _peaks(np.where(at_least(heatmap, threshold), heatmap, NO_DATA))
+    code = heatmap[peak[:, 0], peak[:, 1]]
+    order = np.lexsort((peak[:, 1], peak[:, 0], 255 - code))
+    order = order[_apart(peak[order], min_distance_um / spacing_um)]
+    lesions = np.empty(len(order), LESION)
+    lesions["confidence"] = decode(code[order])
+    lesions["y_px"], lesions["x_px"] = np.floor((peak[order].T + 0.5) * scale_px)
+    return lesions
+
+
+def _peaks(codes: np.ndarray) -> np.ndarray:
+    """One px of every peak: ndarray of shape (n, 2), row and column."""
+    # Within a frame of what is lower, even a heatmap of one value has a peak.
+    framed = np.pad(codes, 1, constant_values=NO_DATA)
+    # Peaks never touch: of two that did, one would be as high as the other or none.
+    labels = label(local_maxima(framed, connectivity=2)[1:-1, 1:-1], connectivity=2)
+    at = np.argwhere(labels)
+    number = labels[labels > 0] - 1
+    n_px = np.bincount(number)
+    centre = np.stack([np.bincount(number, weights=side) / n_px for side in at.T], axis=1)
+    # Rounded, so that px as far to either side are equally far: the upper, then the left is taken.
+    far = np.round(((at - centre[number]) ** 2).sum(axis=1), 6)
+    order = np.lexsort((at[:, 1], at[:, 0], far, number))
+    return at[order[np.unique(number[order], return_index=True)[1]]]
+
+
+def _apart(points: np.ndarray, least_px: float) -> list[int]:
+    """Places of the points that stay when each that stays drops the later ones near it."""
+    if not len(points):
+        return []
+    # Points at just this distance stay, however it was rounded.
+    tree, reach = KDTree(points), least_px * (1 - 1e-9)
+    kept, is_left = [], np.ones(len(points), bool)
+    for k, point in enumerate(points):
+        if is_left[k]:
+            kept.append(k)
+            is_left[tree.query_ball_point(point, reach)] = False
+    return kept
+
+
+def lesions_of(
+    heatmap: str | Path,
+    *,
+    tissue: str | Path,
+    inspected: str | Path,
+    threshold: float,
+    min_distance_um: float,
+) -> np.ndarray:
+    """Find the lesions of a slide.
+
+    Parameters
+    ----------
+    heatmap, tissue : str or Path
+        Heatmap and tissue mask.
+    inspected : str or Path
+        What is known of the slide.
+    threshold, min_distance_um : float
+        See `microtome.challenges.camelyon16_lesions.find_lesions`.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        `microtome.challenges.camelyon16_lesions.LESION`, in level-0 px, all of them on the slide.
+    """
+    encoded, spacing_um, _ = heatmap_on_tissue(heatmap, tissue)
+    slide = read_json(inspected)
+    found = find_lesions(
+        encoded,
+        scale_px=spacing_um / slide["spacing_um"],
+        spacing_um=spacing_um,
+        threshold=threshold,
+        min_distance_um=min_distance_um,
+    )
+    # The last px of a heatmap can reach beyond the slide.
+    for side, size_px in (("x_px", slide["width_px"]), ("y_px", slide["height_px"])):
+        found[side] = np.minimum(found[side], size_px - 1)
+    return found

@@ -1,0 +1,118 @@
+"""The labels of CAMELYON17: tables of the classes of nodes and the stages of patients."""
+
+import csv
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from microtome.errors import InputError, one_line
+from microtome.staging.pn_stages import CLASSES, STAGES, pn_stage
+
+# By name alone: an example of a submission, which may lie beside them, has the same columns.
+TABLES = ("stages.csv", "stage_labels.csv")
+
+SLIDE = re.compile(r"patient_[0-9]{3}_node_[0-9]")
+PATIENT = re.compile(r"patient_[0-9]{3}")
+
+
+@dataclass
+class Labels:
+    """What the tables say.
+
+    Attributes
+    ----------
+    classes : dict of str to str
+        Slide -> one of `CLASSES`.
+    stages : dict of str to str
+        Patient -> one of `STAGES`.
+    """
+
+    classes: dict[str, str] = field(default_factory=dict)
+    stages: dict[str, str] = field(default_factory=dict)
+
+
+def patient_of(slide: str) -> str:
+    """Patient of a slide."""
+    return slide.rpartition("_node_")[0]
+
+
+def read_labels(tables: Iterable[Path]) -> tuple[Labels, list[str]]:
+    """Read classes and stages; several tables may say the same, and nothing else.
+
+    Parameters
+    ----------
+    tables : iterable of Path
+        CSV files with the columns `patient` and `stage`: rows `patient_000.zip,pN0` and
+        `patient_000_node_0.tif,negative`, upper and lower case alike. Where the second is empty
+        nothing is known.
+
+    Returns
+    -------
+    labels : Labels
+        What they say.
+    notes : list of str
+        Rows of something else, one line each.
+
+    Raises
+    ------
+    InputError
+        A table cannot be read, a value is unknown, or two contradict each other.
+    """
+    labels, notes = Labels(), []
+    known = {"class": {c.lower(): c for c in CLASSES}, "stage": {s.lower(): s for s in STAGES}}
+    for path in tables:
+        for line, name, value in _table_cells(path):
+            where = f"{path}, line {line}"
+            # `patient_000.zip` is what a patient's slides came in.
+            key = name.lower().removesuffix(".zip").removesuffix(".tif")
+            if SLIDE.fullmatch(key):
+                kind, into = "class", labels.classes
+            elif PATIENT.fullmatch(key):
+                kind, into = "stage", labels.stages
+            else:
+                notes.append(f"{where}: {name!r} names neither a patient nor a slide")
+                continue
+            if not value:
+                continue
+            if value.lower() not in known[kind]:
+                raise InputError(
+                    f"{where}: {value!r} is no {kind}; known are {', '.join(known[kind].values())}"
+                )
+            stated = known[kind][value.lower()]
+            if into.setdefault(key, stated) != stated:
+                raise InputError(
+                    f"{where}: {key} is {stated} here and {into[key]} before; remove one"
+                )
+    return labels, notes
+
+
+def _table_cells(path: Path) -> list[tuple[int, str, str]]:
+    """Read (line, patient or slide, stage or class) of the rows of a table that are not empty."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            header = [cell.strip().lower() for cell in next(reader, [])]
+            if not {"patient", "stage"} <= set(header):
+                raise InputError(f"{path}: lacks the columns patient and stage; download it again")
+            places = header.index("patient"), header.index("stage")
+            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read ({one_line(error)})") from error
+    for line, row in rows:
+        if any(row) and len(row) <= max(places):
+            raise InputError(f"{path}, line {line}: has fewer cells than the first row")
+    return [(line, *(row[place] for place in places)) for line, row in rows if any(row)]
+
+
+def wrong_stages(labels: Labels) -> list[str]:
+    """List patients whose stage in the tables is another than their nodes give, a line each."""
+    classes: dict[str, list[str]] = {}
+    for slide, label in labels.classes.items():
+        classes.setdefault(patient_of(slide), []).append(label)
+    return [
+        f"{patient}: the table says {stage}, its {len(classes[patient])} labelled nodes give"
+        f" {pn_stage(classes[patient])}"
+        for patient, stage in sorted(labels.stages.items())
+        if patient in classes and pn_stage(classes[patient]) != stage
+    ]

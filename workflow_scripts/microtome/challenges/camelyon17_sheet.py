@@ -1,0 +1,194 @@
+"""The slide sheet of a CAMELYON17 folder as downloaded: slides, outlines and labels by patient.
+
+Layouts are those of the release of 2016, with a zip a patient and `stage_labels.csv`, and of the
+open data of today, with `images`, `annotations` and `stages.csv`, which also names the centre.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from microtome.challenges.camelyon17_labels import (
+    SLIDE,
+    TABLES,
+    Labels,
+    patient_of,
+    read_labels,
+    wrong_stages,
+)
+from microtome.challenges.downloaded_folders import files_below
+from microtome.cohort.sheet_cells import sheet_cell
+from microtome.cohort.splits import assign_splits
+from microtome.errors import InputError
+
+COLUMNS = ("slide", "path", "patient", "node", "split", "annotation", "label")
+NODES_PER_PATIENT = 5
+
+# Folders of TIFFs that may have the names of slides and are none.
+_NO_SLIDES = ("mask", "background")
+
+
+def camelyon17_sheet(folder: str | Path) -> tuple[list[dict[str, str]], list[str]]:
+    """Make the rows of a slide sheet from the files of CAMELYON17, anywhere below a folder.
+
+    The slides of a patient of whom the tables label any are for training, those of others are for
+    testing.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Holds slides (`patient_000_node_0.tif`), outlines (`patient_004_node_4.xml`) and the table
+        of labels (`stages.csv` or `stage_labels.csv`). Links are followed; names that begin with a
+        dot, and masks, are not looked at.
+
+    Returns
+    -------
+    rows : list of dict
+        Cells under `COLUMNS`, in the order of the slides; paths relative to the working directory
+        where they are below it, else absolute.
+    notes : list of str
+        What is odd, one line each.
+
+    Raises
+    ------
+    InputError
+        There is no slide, two files want the same place, or a table cannot be read or contradicts
+        another.
+    """
+    folder = Path(folder)
+    files = files_below(folder)
+    slides = _by_slide((f for f in files if _is_slide(f, folder)), "are both slide")
+    if not slides:
+        raise InputError(
+            f"{folder}: there is no slide of CAMELYON17 (as patient_000_node_0.tif) in it; unpack"
+            " what was downloaded there"
+        )
+    outlines = _by_slide((f for f in files if f.suffix.lower() == ".xml"), "are both outlines of")
+    tables = [path for path in files if path.name.lower() in TABLES]
+    labels, notes = read_labels(tables)
+    if not tables:
+        notes.append(f"{folder}: there is no {' or '.join(TABLES)}, so no slide has a label")
+    labelled = {patient_of(slide) for slide in labels.classes}
+    rows = [
+        {
+            "slide": slide,
+            "path": sheet_cell(path),
+            "patient": patient_of(slide),
+            "node": slide[-1],
+            "split": "train" if patient_of(slide) in labelled else "test",
+            "annotation": sheet_cell(outlines[slide]) if slide in outlines else "",
+            "label": labels.classes.get(slide, ""),
+        }
+        for slide, path in slides.items()
+    ]
+    notes += _packed(files, rows, outlines)
+    notes += _oddities(rows, outlines, labels)
+    return rows, notes + wrong_stages(labels)
+
+
+def with_validation(
+    rows: Sequence[Mapping[str, str]], *, share: float, seed: int
+) -> list[dict[str, str]]:
+    """Take some of the patients that train to validate, the classes spread evenly.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        From `camelyon17_sheet`; slides that test stay so.
+    share : float
+        Of the slides that train, 0 to below 1; 0 changes nothing.
+    seed : int
+        Another one takes other patients.
+
+    Returns
+    -------
+    list of dict
+        Copies of the rows, in the same order.
+
+    Raises
+    ------
+    InputError
+        The share is out of range, or the patients are too few for it.
+    """
+    if not 0 <= share < 1:
+        raise InputError(f"the share {share:g} of slides that validate is not from 0 to below 1")
+    training = [
+        {column: cell for column, cell in row.items() if cell}
+        for row in rows
+        if row["split"] == "train"
+    ]
+    if not training:
+        return [dict(row) for row in rows]
+    try:
+        dealt = assign_splits(training, fractions=(1 - share, share, 0), seed=seed)
+    except InputError as error:
+        raise InputError(f"{error}; with --validation 0 all labelled slides train") from error
+    return [dict(row) | {"split": dealt.get(row["slide"], row["split"])} for row in rows]
+
+
+def _is_slide(path: Path, folder: Path) -> bool:
+    parents = [part.lower() for part in path.parent.relative_to(folder).parts]
+    return path.suffix.lower() in (".tif", ".tiff") and not any(
+        word in part for part in parents for word in _NO_SLIDES
+    )
+
+
+def _by_slide(paths: Iterable[Path], both: str) -> dict[str, Path]:
+    """Files by the slide that is their name, in its order; other names are passed over."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        slide = path.stem.lower()
+        if SLIDE.fullmatch(slide):
+            first = found.setdefault(slide, path)
+            if not first.samefile(path):
+                raise InputError(f"{first} and {path} {both} {slide}; move one out of the folder")
+    return dict(sorted(found.items()))
+
+
+def _packed(
+    files: Iterable[Path], rows: Iterable[Mapping[str, str]], outlines: Mapping[str, Path]
+) -> list[str]:
+    """Name the archives that nobody seems to have unpacked."""
+    here = {row["patient"] for row in rows}
+    notes = []
+    for path in files:
+        unpacked = path.stem.lower() in here or ("annotations" in path.stem.lower() and outlines)
+        if path.suffix.lower() == ".zip" and not unpacked:
+            notes.append(f"{path}: is packed and was not looked into; unpack it")
+    return notes
+
+
+def _oddities(
+    rows: Sequence[Mapping[str, str]], outlines: Mapping[str, Path], labels: Labels
+) -> list[str]:
+    """What does not fit together: numbers of nodes, labels, outlines and slides."""
+    counts = Counter(row["patient"] for row in rows)
+    notes = [
+        f"{patient}: has {n} slides here, not {NODES_PER_PATIENT}, so its stage may come out wrong"
+        for patient, n in counts.items()
+        if n != NODES_PER_PATIENT
+    ]
+    slides = {row["slide"] for row in rows}
+    missing = sorted(labels.classes.keys() - slides)
+    notes += [
+        f"{slide}: has a label and no slide" for slide in missing if patient_of(slide) in counts
+    ]
+    absent = sorted({patient_of(slide) for slide in missing} - counts.keys())
+    if absent:
+        notes.append(
+            f"{len(absent)} patients with labels have no slides here: {', '.join(absent[:3])}"
+            + (", ..." if len(absent) > 3 else "")
+        )
+    for row in rows:
+        if row["split"] == "train" and not row["label"]:
+            notes.append(f"{row['slide']}: has no label, as other slides of its patient have")
+        if row["label"] == "negative" and row["annotation"]:
+            notes.append(
+                f"{row['slide']}: is labelled negative, yet has outlines, {row['annotation']};"
+                " see which is right"
+            )
+    return notes + [
+        f"{path}: left out, for its slide is not here"
+        for slide, path in outlines.items()
+        if slide not in slides
+    ]

@@ -1,0 +1,78 @@
+"""The truth of PAIP 2019 as handed out: masks of viable tumour, and tables of burdens."""
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from microtome.challenges.downloaded_folders import files_below
+from microtome.challenges.mask_overlap import TIFF_SUFFIXES
+from microtome.challenges.paip2019_sheet import CASE, burden_cells
+from microtome.errors import InputError
+from microtome.io.csv_cells import number
+
+_VIABLE = re.compile(r"[_-]?viable", re.IGNORECASE)
+
+
+def read_paip2019_truth(folder: Path) -> tuple[dict[str, Path], dict[str, float]]:
+    """Find the masks and read the burdens, wherever below a folder they are.
+
+    Names are believed: 01_01_0107, whose masks of viable and whole tumour have each other's names
+    in the data handed out, must be put right before.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds TIFFs with ``viable`` in their names, and CSVs with ``wsi_id`` and ``pixel ratio``.
+
+    Returns
+    -------
+    masks : dict
+        By case: the organizers' number, as 01_01_0083, where the name holds one, else the name
+        without ``_viable``.
+    burdens : dict
+        Percent, of those cases that a table has by their name or, as the organizers' do, by the
+        last digits of their number; other rows are ignored.
+
+    Raises
+    ------
+    InputError
+        There is no mask, or a case has two masks or two burdens, or one that is no fraction.
+    """
+    paths = files_below(folder)
+    masks: dict[str, Path] = {}
+    for path in paths:
+        if path.suffix.lower() in TIFF_SUFFIXES and _VIABLE.search(path.stem):
+            known = CASE.search(path.stem)
+            case = known[0] if known else _VIABLE.sub("", path.stem)
+            if case in masks:
+                raise InputError(f"{path}: {masks[case]} is of the same case; remove one")
+            masks[case] = path
+    if not masks:
+        raise InputError(f"{folder}: holds no mask of viable tumour, as 01_01_0083_viable.tif")
+    return masks, _burdens(paths, masks)
+
+
+def _burdens(paths: list[Path], cases: Collection[str]) -> dict[str, float]:
+    burdens: dict[str, float] = {}
+    for path in paths:
+        for line, cell, ratio in burden_cells(path) if path.suffix.lower() == ".csv" else ():
+            case = _case_of(cell, cases)
+            if case is None:
+                continue
+            where = f"{path}, line {line}"
+            burden = 100 * number(ratio, where, of="pixel ratio", high=1)
+            if burdens.setdefault(case, burden) != burden:
+                raise InputError(f"{where}: case {case} has another burden before; remove one")
+    return burdens
+
+
+def _case_of(cell: str, cases: Collection[str]) -> str | None:
+    """Name the case that a cell means: by its name, or by a number that one case alone ends in."""
+    if cell in cases:
+        return cell
+    if known := CASE.search(cell):
+        return known[0] if known[0] in cases else None
+    if not (digits := re.match(r"\d+", cell)):
+        return None
+    ends = [c for c in cases if CASE.fullmatch(c) and int(c[-4:]) == int(digits[0])]
+    return ends[0] if len(ends) == 1 else None

@@ -1,0 +1,108 @@
+"""The tables of submissions: stages, probabilities, detections and burdens."""
+
+from collections.abc import Iterable
+
+from microtome.challenges.camelyon16_truth import slide_name
+from microtome.challenges.scored_files import SubmissionFiles
+from microtome.errors import InputError, one_line
+from microtome.io.csv_cells import Line, by_key, columns, number, read_lines, whole_number
+from microtome.staging.pn_stages import CLASSES, STAGES
+
+BURDENS = "prediction.csv"
+PROBABILITIES = "probabilities.csv"
+PATIENTS = "submission.csv"
+
+_STAGES = {stage.casefold() for stage in STAGES}
+
+
+def read_burdens(source: SubmissionFiles) -> dict[str, float]:
+    """Read ``prediction.csv`` of PAIP 2019, ``wsi_id,ratio``: percent by case.
+
+    Raises
+    ------
+    InputError
+        As all functions here: a cell is wrong, or a name is there twice.
+    """
+    lines = _lines(source, BURDENS)
+    return by_key(
+        (where, case, number(ratio, where, of="ratio", high=100))
+        for where, (case, ratio) in columns(lines, "wsi_id", "ratio", shown=source.shown(BURDENS))
+    )
+
+
+def read_probabilities(source: SubmissionFiles) -> dict[str, float]:
+    """Read ``probabilities.csv`` of CAMELYON16, ``name,probability``, by `slide_name`."""
+    return by_key(
+        (where, slide_name(name), number(text, where, of="probability", high=1))
+        for where, (name, text) in _headless(source, PROBABILITIES, "name", "probability")
+    )
+
+
+def read_detections(source: SubmissionFiles, name: str) -> list[tuple[float, int, int]]:
+    """Read a slide's table of CAMELYON16, ``confidence,x,y``, x and y in level-0 px."""
+    return [
+        (
+            number(confidence, where, of="confidence", high=1),
+            whole_number(x, where, of="x"),
+            whole_number(y, where, of="y"),
+        )
+        for where, (confidence, x, y) in _headless(source, name, "confidence", "x", "y")
+    ]
+
+
+def read_patients(source: SubmissionFiles) -> dict[str, str]:
+    """Read ``submission.csv`` of CAMELYON17, or the only CSV there is: stage by patient."""
+    tables = [name for name in source.names if name.casefold().endswith(".csv")]
+    if PATIENTS not in tables and len(tables) != 1:
+        raise InputError(
+            f"{source.path}: holds no {PATIENTS} and {len(tables)} other CSVs; give one"
+        )
+    name = PATIENTS if PATIENTS in tables else tables[0]
+    return patient_stages(
+        columns(_lines(source, name), "patient", "stage", shown=source.shown(name))
+    )
+
+
+def patient_stages(lines: Iterable[Line]) -> dict[str, str]:
+    """Give the stage of each patient, in lower case and without `.zip`.
+
+    Parameters
+    ----------
+    lines : iterable of Line
+        Patient and stage; or node and its class, which is checked and left out.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    InputError
+        A patient is there twice, or something is neither a stage nor a class.
+    """
+    rows = []
+    for where, (name, stage) in lines:
+        if stage.casefold() in _STAGES:
+            rows.append((where, name.casefold().removesuffix(".zip"), stage))
+        elif stage.casefold() not in CLASSES:
+            raise InputError(
+                f"{where}: {one_line(stage)!r} is neither a stage ({', '.join(STAGES)}) nor a"
+                f" node's class ({', '.join(CLASSES)})"
+            )
+    return by_key(rows)
+
+
+def _lines(source: SubmissionFiles, name: str) -> list[Line]:
+    with source.file(name) as path:
+        return read_lines(path, shown=source.shown(name))
+
+
+def _headless(source: SubmissionFiles, name: str, *header: str) -> list[Line]:
+    """Read a table that may do without its header."""
+    lines = _lines(source, name)
+    if lines and [cell.casefold() for cell in lines[0].cells] == list(header):
+        lines = lines[1:]
+    for where, cells in lines:
+        if len(cells) != len(header):
+            raise InputError(f"{where}: has {len(cells)} cells; a row is {','.join(header)}")
+    return lines

@@ -1,0 +1,266 @@
+"""Scores of four challenges, as their organizers publish them, from what was read of the files.
+
+Every function gives a summary and one row a case; a score of all cases is None while one of them
+is missing, and beside it stands the score of those that are there.
+"""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean, median
+
+from sklearn.metrics import roc_auc_score
+
+from microtome.challenges.froc import RATES, SlideHits, froc
+from microtome.challenges.mask_overlap import Overlap
+from microtome.errors import InputError, one_line
+from microtome.staging.kappa import bootstrap_interval, quadratic_kappa
+from microtome.staging.pn_stages import STAGES
+
+Scored = tuple[dict, list[dict]]
+
+# Below these Jaccard indices a case of PAIP 2019 scores 0: the score's, and the tie breaker's.
+_PAIP_CUT, _PAIP_TIE_CUT = 0.65, 0.35
+
+
+def score_paip2019(
+    overlaps: Mapping[str, Overlap | None],
+    burdens: Mapping[str, float],
+    true_burdens: Mapping[str, float],
+) -> Scored:
+    """Score PAIP 2019: segmentation of viable tumour (task 1) and its burden (task 2).
+
+    Parameters
+    ----------
+    overlaps : mapping of str to Overlap or None
+        Every case of the truth; None where its mask was not submitted.
+    burdens, true_burdens : mapping of str to float
+        Percent of the whole tumour.
+
+    Returns
+    -------
+    summary : dict
+        ``task1``: mean over the cases of the Jaccard index, or 0 where that is below 0.65;
+        ``task1_median_65`` and ``task1_mean_35``, which break ties: the median of the same, and
+        the mean with 0.35 in place of 0.65. ``task2``: mean of (1 - abs(error) / 100) * task 1,
+        a reading of the organizers' text, whose formula is not available. All are None while a
+        case is missing; those with ``_present`` are over the cases there are.
+    rows : list of dict
+        ``case``, ``jaccard``, ``task1``, ``burden``, ``true_burden`` and ``task2``.
+    """
+    rows = []
+    for case in sorted(overlaps):
+        found, burden, true_burden = overlaps[case], burdens.get(case), true_burdens.get(case)
+        jaccard = found.jaccard if found else None
+        task1 = _cut(jaccard, _PAIP_CUT)
+        task2 = None
+        if task1 is not None and burden is not None and true_burden is not None:
+            task2 = (1 - abs(burden - true_burden) / 100) * task1
+        rows.append(
+            {
+                "case": case,
+                "jaccard": jaccard,
+                "task1": task1,
+                "burden": burden,
+                "true_burden": true_burden,
+                "task2": task2,
+            }
+        )
+    first = [row["task1"] for row in rows]
+    second = [row["task2"] for row in rows]
+    summary = {
+        "challenge": "paip2019",
+        "cases": len(rows),
+        "missing": [row["case"] for row in rows if row["task1"] is None],
+        "task1": _of_all(first),
+        "task1_present": _of_present(first),
+        "task1_median_65": _of_all(first, median),
+        "task1_mean_35": _of_all([_cut(row["jaccard"], _PAIP_TIE_CUT) for row in rows]),
+        "without_task2": [row["case"] for row in rows if row["task2"] is None],
+        "task2": _of_all(second),
+        "task2_present": _of_present(second),
+    }
+    return summary, rows
+
+
+def score_camelyon17(submitted: Mapping[str, str], truth: Mapping[str, str]) -> Scored:
+    """Score CAMELYON17: quadratic kappa of the patients' stages.
+
+    Parameters
+    ----------
+    submitted, truth : mapping of str to str
+        Stage by patient, one of `STAGES`; upper and lower case are the same.
+
+    Returns
+    -------
+    summary : dict
+        ``kappa``, the bounds ``kappa_low`` and ``kappa_high`` of its 95 % bootstrap interval,
+        ``accuracy``, and patients submitted that the truth does not have, ``unknown``.
+    rows : list of dict
+        ``patient``, ``stage``, ``true_stage`` and ``right``.
+
+    Raises
+    ------
+    InputError
+        A patient of the truth was not submitted, or a stage is unknown.
+    """
+    plain = {patient.casefold(): stage for patient, stage in submitted.items()}
+    rows = []
+    for patient in sorted(truth):
+        if patient.casefold() not in plain:
+            raise InputError(f"patient {patient}: no stage was submitted; add its row")
+        stage = _stage(plain[patient.casefold()], patient)
+        true_stage = _stage(truth[patient], patient)
+        rows.append(
+            {
+                "patient": patient,
+                "stage": stage,
+                "true_stage": true_stage,
+                "right": int(stage == true_stage),
+            }
+        )
+    pair = [row["true_stage"] for row in rows], [row["stage"] for row in rows]
+    kappa = quadratic_kappa(*pair, STAGES)
+    low, high = bootstrap_interval(*pair, STAGES)
+    known = {patient.casefold() for patient in truth}
+    summary = {
+        "challenge": "camelyon17",
+        "patients": len(rows),
+        "kappa": kappa,
+        "kappa_low": low,
+        "kappa_high": high,
+        "accuracy": fmean(row["right"] for row in rows),
+        "unknown": sorted(patient for patient in submitted if patient.casefold() not in known),
+    }
+    return summary, rows
+
+
+def score_camelyon16(
+    is_tumour: Mapping[str, bool],
+    *,
+    probabilities: Mapping[str, float] | None,
+    hits: Mapping[str, SlideHits] | None,
+) -> Scored:
+    """Score CAMELYON16: AUC over slides (task 2) and FROC over lesions (task 1).
+
+    Parameters
+    ----------
+    is_tumour : mapping of str to bool
+        Every slide of the truth.
+    probabilities : mapping of str to float, or None
+        Of each slide to hold tumour; None where that task was not entered.
+    hits : mapping of str to SlideHits, or None
+        Of each slide; None where that task was not entered.
+
+    Returns
+    -------
+    summary : dict
+        ``auc``, None with one class of slides only; ``froc``, the mean sensitivity at 1/4 to 8
+        false positives per slide, and ``sensitivity_at_<rate>``; None without any lesion.
+    rows : list of dict
+        ``slide``, ``tumour``, ``probability``, ``lesions``, ``itc``, ``hit``, ``false_positives``.
+
+    Raises
+    ------
+    InputError
+        A slide has no probability.
+    """
+    slides = sorted(is_tumour)
+    auc = None
+    if probabilities is not None:
+        for slide in slides:
+            if slide not in probabilities:
+                raise InputError(f"slide {slide}: has no probability; every slide must have one")
+        truth = [is_tumour[slide] for slide in slides]
+        if len(set(truth)) == 2:
+            auc = float(roc_auc_score(truth, [probabilities[slide] for slide in slides]))
+    curve = froc([hits[slide] for slide in slides]) if hits is not None else None
+    at_rates = (curve and curve.at_rates) or [None] * len(RATES)
+    summary = {
+        "challenge": "camelyon16",
+        "slides": len(slides),
+        "auc": auc,
+        "froc": curve.score if curve else None,
+        **{f"sensitivity_at_{rate:g}": value for rate, value in zip(RATES, at_rates, strict=True)},
+    }
+    rows = [
+        {
+            "slide": slide,
+            "tumour": int(is_tumour[slide]),
+            "probability": probabilities[slide] if probabilities is not None else None,
+            **(_hit_counts(hits[slide]) if hits is not None else {}),
+        }
+        for slide in slides
+    ]
+    return summary, rows
+
+
+def score_digestpath(overlaps: Mapping[str, Overlap | None]) -> Scored:
+    """Score DigestPath 2019's segmentation: Dice per image.
+
+    Parameters
+    ----------
+    overlaps : mapping of str to Overlap or None
+        Every image of the truth; None where its mask was not submitted.
+
+    Returns
+    -------
+    summary : dict
+        ``dice``, the mean over all images, None while one is missing, and ``dice_present``, over
+        those there are; of these alone ``dice_lesion`` and ``dice_lesion_free``, over images with
+        and without any lesion in truth. An image without lesion scores 1 where none is predicted,
+        else 0.
+    rows : list of dict
+        ``image``, ``dice``, ``lesion_free``.
+    """
+    rows = [
+        {
+            "image": image,
+            "dice": found.dice if found else None,
+            "lesion_free": int(found.truth_px == 0) if found else None,
+        }
+        for image, found in sorted(overlaps.items())
+    ]
+    dice = [row["dice"] for row in rows]
+    summary = {
+        "challenge": "digestpath",
+        "images": len(rows),
+        "missing": [row["image"] for row in rows if row["dice"] is None],
+        "dice": _of_all(dice),
+        "dice_present": _of_present(dice),
+        "dice_lesion": _of_present([row["dice"] for row in rows if row["lesion_free"] == 0]),
+        "dice_lesion_free": _of_present([row["dice"] for row in rows if row["lesion_free"] == 1]),
+    }
+    return summary, rows
+
+
+def _cut(jaccard: float | None, least: float) -> float | None:
+    if jaccard is None:
+        return None
+    return jaccard if jaccard >= least else 0.0
+
+
+def _of_all(values: Sequence[float | None], mean=fmean) -> float | None:
+    """Average, unless one is missing."""
+    return mean(values) if values and None not in values else None
+
+
+def _of_present(values: Sequence[float | None]) -> float | None:
+    present = [value for value in values if value is not None]
+    return fmean(present) if present else None
+
+
+def _stage(text: str, patient: str) -> str:
+    for stage in STAGES:
+        if stage.casefold() == text.casefold():
+            return stage
+    raise InputError(
+        f"patient {patient}: {one_line(text)!r} is no stage; known: {', '.join(STAGES)}"
+    )
+
+
+def _hit_counts(found: SlideHits) -> dict[str, int]:
+    return {
+        "lesions": int((~found.is_itc).sum()),
+        "itc": int(found.is_itc.sum()),
+        "hit": int((found.best > 0).sum()),
+        "false_positives": len(found.false_positives),
+    }

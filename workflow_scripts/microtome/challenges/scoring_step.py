@@ -1,0 +1,223 @@
+"""Scores of a submission against a folder of truth, each from its own files alone."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+
+from microtome.challenges.camelyon16_truth import (
+    SCALE_PX,
+    read_reference,
+    slide_lesions,
+    slide_name,
+    truth_files,
+)
+from microtome.challenges.froc import SlideHits, slide_hits
+from microtome.challenges.mask_overlap import IMAGE_SUFFIXES, TIFF_SUFFIXES, Overlap, overlap
+from microtome.challenges.paip2019_truth import read_paip2019_truth
+from microtome.challenges.scored_files import DETECTIONS, SubmissionFiles, open_submission
+from microtome.challenges.scored_tables import (
+    BURDENS,
+    PROBABILITIES,
+    patient_stages,
+    read_burdens,
+    read_detections,
+    read_patients,
+    read_probabilities,
+)
+from microtome.challenges.scores import (
+    Scored,
+    score_camelyon16,
+    score_camelyon17,
+    score_digestpath,
+    score_paip2019,
+)
+from microtome.errors import InputError, one_line
+from microtome.io.csv_cells import columns, read_lines
+
+
+def score_submission(challenge: str, *, submission: str | Path, truth: str | Path) -> Scored:
+    """Score a submission as the organizers would.
+
+    Parameters
+    ----------
+    challenge : str
+        ``paip2019``, ``camelyon16``, ``camelyon17`` or ``digestpath``.
+    submission : str or Path
+        A folder, or a `.zip`:
+
+        - PAIP 2019: ``<case>.tif``, and ``prediction.csv`` (``wsi_id,ratio``, in percent), without
+          which only task 1 is scored;
+        - CAMELYON16: ``probabilities.csv`` (``name,probability``, the header optional), or
+          ``detections/<name>.csv`` (``confidence,x,y`` in level-0 px, the header optional), or
+          both, of which what is there is scored;
+        - CAMELYON17: ``submission.csv``, or one CSV of another name (``patient,stage``);
+        - DigestPath: one mask an image, ``<image>.png``, also TIFF or JPEG.
+    truth : str or Path
+        A folder:
+
+        - PAIP 2019: TIFFs whose names hold the case and ``viable``, and CSVs with ``wsi_id`` and
+          ``pixel ratio``;
+        - CAMELYON16: ``reference.csv`` of all slides, and for those with tumour
+          ``<name>.xml``, ``<name>_mask.tif`` or ``<name>.tif``;
+        - CAMELYON17: CSVs with ``patient`` and ``stage``;
+        - DigestPath: ``<image>_mask`` or ``<image>``, PNG, TIFF or JPEG.
+
+    Returns
+    -------
+    summary : dict
+        See `microtome.challenges.scores`; ``notes`` says what was not there or not looked at.
+    rows : list of dict
+        One a case.
+
+    Raises
+    ------
+    InputError
+        The challenge is unknown, or a file is missing or wrong.
+    """
+    if challenge not in _SCORERS:
+        raise InputError(
+            f"{one_line(challenge)!r} is no challenge; known: {', '.join(sorted(_SCORERS))}"
+        )
+    folder = Path(truth)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is no folder; give the one that holds the truth")
+    with open_submission(submission) as source:
+        return _SCORERS[challenge](source, folder)
+
+
+def _paip2019(source: SubmissionFiles, folder: Path) -> Scored:
+    masks, true_burdens = read_paip2019_truth(folder)
+    submitted = _by_case(source, TIFF_SUFFIXES)
+    notes = []
+    if BURDENS in source.names:
+        burdens = read_burdens(source)
+    else:
+        burdens = {}
+        notes.append(f"{BURDENS} is not there, so task 2 is not scored")
+    if no_truth := sorted(set(masks) - set(true_burdens)):
+        notes.append(f"the truth has no burden of: {', '.join(no_truth)}")
+    summary, rows = score_paip2019(_overlaps(source, submitted, masks), burdens, true_burdens)
+    return _noted(summary, notes, {*submitted, *burdens} - set(masks)), rows
+
+
+def _camelyon16(source: SubmissionFiles, folder: Path) -> Scored:
+    is_tumour = read_reference(folder / "reference.csv")
+    tables = _detection_tables(source)
+    probabilities = read_probabilities(source) if PROBABILITIES in source.names else None
+    if probabilities is None and not tables:
+        raise InputError(
+            f"{source.path}: holds neither {PROBABILITIES} nor {DETECTIONS}/<name>.csv"
+        )
+    notes = []
+    hits: dict[str, SlideHits] | None = None
+    if probabilities is None:
+        notes.append(f"{PROBABILITIES} is not there, so the AUC is not scored")
+    if not tables:
+        notes.append(f"{DETECTIONS} is not there, so the FROC is not scored")
+    else:
+        hits = _hits(source, folder, tables, is_tumour)
+        if missing := sorted(set(is_tumour) - set(tables)):
+            notes.append(f"no table of detections, so none, of: {', '.join(missing)}")
+    summary, rows = score_camelyon16(is_tumour, probabilities=probabilities, hits=hits)
+    return _noted(summary, notes, {*tables, *(probabilities or ())} - set(is_tumour)), rows
+
+
+def _detection_tables(source: SubmissionFiles) -> dict[str, str]:
+    tables: dict[str, str] = {}
+    for name in source.names:
+        path = PurePosixPath(name)
+        if path.parts[:-1] != (DETECTIONS,) or path.suffix.lower() != ".csv":
+            continue
+        slide = slide_name(path.stem)
+        if slide in tables:
+            raise InputError(f"{source.shown(name)}: {tables[slide]} is of the same slide")
+        tables[slide] = name
+    return tables
+
+
+def _hits(
+    source: SubmissionFiles, folder: Path, tables: dict[str, str], is_tumour: dict[str, bool]
+) -> dict[str, SlideHits]:
+    # All tables first: a mistake in the last should not cost the masks of all slides.
+    detections = {
+        slide: read_detections(source, tables[slide]) if slide in tables else []
+        for slide in is_tumour
+    }
+    files = truth_files(folder)
+    hits = {}
+    for slide, found in detections.items():
+        lesions = slide_lesions(slide, files) if is_tumour[slide] else ()
+        hits[slide] = slide_hits(found, *lesions, scale_px=SCALE_PX)
+    return hits
+
+
+def _camelyon17(source: SubmissionFiles, folder: Path) -> Scored:
+    of_truth = []
+    for path in sorted(folder.glob("*.csv")):
+        lines = read_lines(path)
+        if lines and {"patient", "stage"} <= {cell.casefold() for cell in lines[0].cells}:
+            of_truth += columns(lines, "patient", "stage", shown=str(path))
+    truth = patient_stages(of_truth)
+    if not truth:
+        raise InputError(f"{folder}: holds no CSV with patient,stage and rows of patients")
+    summary, rows = score_camelyon17(read_patients(source), truth)
+    return _noted(summary, [], summary.pop("unknown")), rows
+
+
+def _digestpath(source: SubmissionFiles, folder: Path) -> Scored:
+    suffixes = TIFF_SUFFIXES + IMAGE_SUFFIXES
+    plain: dict[str, Path] = {}
+    masks: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in suffixes or path.name.startswith("."):
+            continue
+        image = path.stem.removesuffix("_mask")
+        of_kind = plain if image == path.stem else masks
+        if image in of_kind:
+            raise InputError(f"{path}: {of_kind[image]} is its truth as well; remove one")
+        of_kind[image] = path
+    truth = plain | masks  # where both are there, the other one is the picture
+    if not truth:
+        raise InputError(f"{folder}: holds no masks, as <image>_mask.png")
+    submitted = _by_case(source, suffixes)
+    summary, rows = score_digestpath(_overlaps(source, submitted, truth))
+    return _noted(summary, [], set(submitted) - set(truth)), rows
+
+
+def _by_case(source: SubmissionFiles, suffixes: tuple[str, ...]) -> dict[str, str]:
+    """Pair the files at the top of the submission with the cases they are named after."""
+    found: dict[str, str] = {}
+    for name in source.names:
+        path = PurePosixPath(name)
+        if len(path.parts) > 1 or path.suffix.lower() not in suffixes:
+            continue
+        if path.stem in found:
+            raise InputError(
+                f"{source.shown(name)}: {found[path.stem]} is of the same case; remove one"
+            )
+        found[path.stem] = name
+    return found
+
+
+def _overlaps(
+    source: SubmissionFiles, submitted: dict[str, str], truth: dict[str, Path]
+) -> dict[str, Overlap | None]:
+    overlaps: dict[str, Overlap | None] = dict.fromkeys(truth)
+    for case in sorted(set(submitted) & set(truth)):
+        with source.file(submitted[case]) as path:
+            overlaps[case] = overlap(path, truth[case])
+    return overlaps
+
+
+def _noted(summary: dict, notes: list[str], unknown: Iterable[str]) -> dict:
+    """Add what is odd about a submission to its scores."""
+    strange = [f"{one_line(name)}: is not in the truth" for name in sorted(unknown)]
+    return summary | {"notes": notes + strange}
+
+
+_SCORERS: dict[str, Callable[[SubmissionFiles, Path], Scored]] = {
+    "paip2019": _paip2019,
+    "camelyon16": _camelyon16,
+    "camelyon17": _camelyon17,
+    "digestpath": _digestpath,
+}
+CHALLENGES = tuple(sorted(_SCORERS))

@@ -1,0 +1,71 @@
+"""The table of all slides: which can be used, and why the others cannot."""
+
+from microtome.cohort.exclusion import first_reason
+from microtome.errors import InputError
+from microtome.io.atomic import read_json
+from microtome.logs import log
+
+
+def cohort_rows(sheet: dict[str, dict], statuses: dict[str, list[str]]) -> list[dict]:
+    """One row a slide of the sheet, in its order.
+
+    Parameters
+    ----------
+    sheet : dict of str to dict
+        Slide id -> its row of the sheet.
+    statuses : dict of str to list of str
+        Slide id -> the JSON files of the steps it went through, in their order.
+
+    Returns
+    -------
+    list of dict
+        ``slide``, ``split``, ``state`` ('ok' or 'excluded'), ``reason``, ``notes`` and what the
+        steps measured.
+    """
+    rows = []
+    for slide, row in sheet.items():
+        reason = first_reason(statuses[slide])
+        found: dict = {}
+        notes: list[str] = []
+        for path in statuses[slide]:
+            status = read_json(path)
+            notes += status.pop("notes", [])
+            found = {**status, **found}
+        if reason:
+            log.warning("excluded: %s", reason)
+        rows.append(
+            {
+                "slide": slide,
+                "split": row.get("split", ""),
+                "state": "excluded" if reason else "ok",
+                "reason": reason,
+                "notes": "; ".join(notes),
+                "vendor": found.get("vendor"),
+                "spacing_um": found.get("spacing_um"),
+                "width_px": found.get("width_px"),
+                "height_px": found.get("height_px"),
+                "tissue_mm2": found.get("tissue_mm2"),
+                "true_burden": found.get("burden"),
+            }
+        )
+    return rows
+
+
+def check_policy(rows: list[dict], bad_slides: str) -> None:
+    """Raise InputError where bad slides stop the run, or none is left.
+
+    Parameters
+    ----------
+    rows : list of dict
+        From `cohort_rows`.
+    bad_slides : {'exclude', 'stop'}
+        The policy.
+    """
+    reasons = [row["reason"] for row in rows if row["reason"]]
+    if bad_slides == "stop" and reasons:
+        raise InputError(
+            f"{len(reasons)} of {len(rows)} slides cannot be used and bad_slides is 'stop': "
+            + "; ".join(reasons)
+        )
+    if len(reasons) == len(rows):
+        raise InputError(f"none of the {len(rows)} slides can be used: " + "; ".join(reasons))

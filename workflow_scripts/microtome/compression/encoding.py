@@ -1,0 +1,258 @@
+"""Compressing a slide: its patches become latents, and these a small Zarr v3 store.
+
+Roy et al. 2021 (HistoCAE), giga-pixel image compression: the latents of the patches, laid out on
+the slide's grid, stand for the slide. The store is read by `microtome.compression.latents`.
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import google_crc32c
+import numpy as np
+import torch
+import zarr
+from numcodecs.zstd import Zstd
+from torch import nn
+from zarr.codecs import ZstdCodec
+
+from microtome.errors import InputError
+from microtome.io.atomic import atomic
+from microtome.io.sharded_zarr import CHUNK_KEYS
+from microtome.logs import log
+from microtome.networks.devices import autocast, default_device, to_images
+from microtome.networks.histocae import LATENT_DEPTH
+from microtome.patches.grid import Grid, lattice
+from microtome.patches.reading import read_patches
+from microtome.patches.regrouping import batches
+from microtome.patches.zarr_groups import create_store, write_array, write_columns
+from microtome.slides.slide import Slide
+
+_LOG_EVERY = 1000
+_CELL_PX = 16  # four blocks of the encoder, each halves the size
+# A shard, that is a file, holds so many patches a side: 32 MiB of latents before compression.
+_SHARD_PATCHES = 32
+_ZSTD_LEVEL = 3  # level 9 takes four times as long for 3 % less
+_ABSENT = 2**64 - 1
+_INDEX_ENTRY_BYTES = 16
+_STEPS = 255
+_HALF = np.dtype("<f2")
+_MOST = float(np.finfo(np.float16).max)
+
+
+def latent_shape(patch_px: int) -> tuple[int, int, int]:
+    """Height, width and depth of what HistoCAE's encoder makes of a patch."""
+    return patch_px // _CELL_PX, patch_px // _CELL_PX, LATENT_DEPTH
+
+
+def encode_slide(
+    cae: nn.Module, slide: Slide, grid: Grid, *, batch: int, threads: int = 1
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Encode every patch of a grid, the last, partial batch too.
+
+    Parameters
+    ----------
+    cae : nn.Module
+        Autoencoder whose ``encoder`` maps (B, 3, H, W) to (B, depth, h, w).
+    slide : Slide
+        Where the patches are read from.
+    grid : Grid
+        The patches.
+    batch : int
+        Patches a step.
+    threads : int
+        Threads that read ahead while the encoder works.
+
+    Yields
+    ------
+    index : ndarray of shape (B,), int64
+        Which patches of the grid.
+    latents : ndarray of shape (B, h, w, depth), float32
+        Within the range of half precision.
+
+    Raises
+    ------
+    InputError
+        If a latent is no number, or too large for half precision.
+    """
+    device = default_device()
+    encoder = cae.encoder.to(device, memory_format=torch.channels_last).eval()
+    n_done = 0
+    for index, pixels in batches(read_patches(slide, grid, threads=threads), batch):
+        images = to_images(pixels).to(device, memory_format=torch.channels_last)
+        with torch.inference_mode(), autocast(device):
+            latents = encoder(images).float().permute(0, 2, 3, 1).cpu().numpy()
+        bad = ~(np.abs(latents) <= _MOST).all(axis=(1, 2, 3))  # NaN too
+        if bad.any():
+            i = index[bad][0]
+            raise InputError(
+                f"slide {slide.name}: the latents of the patch at x={grid.x_px[i]:.0f},"
+                f" y={grid.y_px[i]:.0f} are no numbers or beyond {_MOST:.0f}; train the"
+                " autoencoder again"
+            )
+        if n_done // _LOG_EVERY != (n_done + len(index)) // _LOG_EVERY:
+            log.info("%d of %d patches encoded", n_done + len(index), len(grid))
+        n_done += len(index)
+        yield index, latents
+    log.info("%d patches encoded, %d unreadable", n_done, len(grid) - n_done)
+
+
+def quantized(latents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Round latents to 256 levels between the extremes of each patch and channel.
+
+    Parameters
+    ----------
+    latents : ndarray of shape (n, h, w, depth), float32
+        Within the range of half precision.
+
+    Returns
+    -------
+    levels : ndarray of shape (n, h, w, depth), uint8
+        ``low + levels * step`` is at most half a step from the latents: nothing is clipped.
+    low, step : ndarray of shape (n, depth), float16
+        Rounded down and up, so that the levels hold the extremes.
+    """
+    least = latents.min((1, 2))
+    low = least.astype(_HALF)
+    np.nextafter(low, _HALF.type(-np.inf), out=low, where=low > least)
+    # In double precision: a difference of floats that is rounded could lie under the true one.
+    widest = (latents.max((1, 2)).astype(np.float64) - low) / _STEPS
+    step = widest.astype(_HALF)
+    np.nextafter(step, _HALF.type(np.inf), out=step, where=step < widest)
+    divisor = np.where(step > 0, step, 1).astype(np.float32)
+    levels = np.rint((latents - low.astype(np.float32)[:, None, None]) / divisor[:, None, None])
+    return levels.astype(np.uint8, order="C"), low, step
+
+
+def write_latents(
+    path: str | Path,
+    parts: Iterable[tuple[np.ndarray, np.ndarray]],
+    grid: Grid,
+    *,
+    patch_shape: tuple[int, int, int],
+    size_px: tuple[int, int],
+    precision: str,
+    origin: dict,
+) -> None:
+    """Write the latents of a slide's patches as they come, in little memory.
+
+    Parameters
+    ----------
+    path : str or Path
+        The store's folder, ``.zarr``.
+    parts : iterable of (index, latents)
+        Which patches of `grid`, in any order, and their latents (n, h, w, depth), float32.
+    grid : Grid
+        All patches that were to be encoded; they touch and do not overlap. Those of which there
+        is no part are absent from the store, and counted.
+    patch_shape : tuple of int
+        h, w and depth of one patch's latents.
+    size_px : tuple of int
+        Width and height of the slide's level 0.
+    precision : {'float16', 'uint8'}
+        'uint8': see `quantized`; ``low`` and ``step`` lie beside the latents.
+    origin : dict
+        Where the latents came from; becomes attributes of the store.
+    """
+    if grid.stride_px != grid.patch_px:
+        raise ValueError("patches that overlap or leave gaps have no place in one array")
+    side = grid.patch_px * grid.scale
+    columns, rows = (lattice(n, patch_px=side, stride_px=side) for n in size_px)
+    about = {"width_px": size_px[0], "height_px": size_px[1], "precision": precision}
+    offset, length = np.zeros((2, len(grid)), np.int64)
+    with atomic(path) as temporary, tempfile.TemporaryFile(dir=temporary.parent) as spool:
+        group = create_store(temporary, grid, {**origin, **about})
+        _create_arrays(group, (rows, columns), patch_shape, precision)
+        for index, latents in parts:
+            if length[index].any() or len(np.unique(index)) != len(index):
+                raise ValueError("a patch was encoded twice")
+            for i, record in zip(index.tolist(), _records(latents, precision), strict=True):
+                offset[i] = spool.tell()
+                length[i] = spool.write(record)
+        # Now that all are here: shards in an order that does not depend on who was read first.
+        shard = grid.row // _SHARD_PATCHES * columns + grid.column // _SHARD_PATCHES
+        there = np.flatnonzero(length)
+        there = there[np.argsort(shard[there], kind="stable")]
+        for members in np.split(there, np.flatnonzero(np.diff(shard[there])) + 1):
+            if len(members):
+                places = grid.row[members], grid.column[members]
+                records = _read_records(spool, offset[members], length[members])
+                _write_shard(temporary, group, places, records)
+        stored = np.flatnonzero(length)
+        write_columns(group, grid.subset(stored))
+        write_array(group, "n_bytes", length[stored] + _INDEX_ENTRY_BYTES)
+        group.attrs["unreadable_patches"] = len(grid) - len(stored)
+
+
+def _create_arrays(
+    group: zarr.Group, lattice_shape: tuple[int, int], patch_shape: tuple[int, ...], precision: str
+) -> None:
+    shape = [n * side for n, side in zip(lattice_shape, patch_shape[:2], strict=True)]
+    shards = [_SHARD_PATCHES * side for side in patch_shape[:2]]
+    depth = patch_shape[2]
+    group.create_array(
+        "latents",
+        shape=(*shape, depth),
+        dtype={"float16": np.float16, "uint8": np.uint8}[precision],
+        chunks=patch_shape,
+        shards=(*shards, depth),
+        compressors=ZstdCodec(level=_ZSTD_LEVEL),
+        chunk_key_encoding=CHUNK_KEYS,
+    )
+    for name in ("low", "step") if precision == "uint8" else ():
+        group.create_array(
+            name,
+            shape=(*lattice_shape, depth),
+            dtype=np.float16,
+            chunks=(_SHARD_PATCHES, _SHARD_PATCHES, depth),
+            chunk_key_encoding=CHUNK_KEYS,
+        )
+
+
+def _records(latents: np.ndarray, precision: str) -> Iterator[bytes]:
+    """For each patch: its low and step where it has them, then its chunk."""
+    if precision == "uint8":
+        values, *scales = quantized(latents)
+        heads = np.stack(scales, axis=1)
+    else:
+        values, heads = latents.astype(_HALF, order="C"), np.empty((len(latents), 0), _HALF)
+    codec = Zstd(_ZSTD_LEVEL)
+    for head, value in zip(heads, values, strict=True):
+        yield head.tobytes() + codec.encode(value)
+
+
+def _read_records(file: BinaryIO, offset: np.ndarray, length: np.ndarray) -> Iterator[bytes]:
+    for start, n in zip(offset.tolist(), length.tolist(), strict=True):
+        file.seek(start)
+        yield file.read(n)
+
+
+def _write_shard(
+    folder: Path, group: zarr.Group, places: tuple[np.ndarray, np.ndarray], records: Iterable[bytes]
+) -> None:
+    """Write the patches of one shard at their (row, column), and their low and step.
+
+    zarr-python would write the shard again for every patch that is added.
+    """
+    array = group["latents"]
+    corner = [int(axis[0]) // _SHARD_PATCHES for axis in places]
+    row, column = (axis % _SHARD_PATCHES for axis in places)
+    scales = [group[name] for name in ("low", "step") if name in group]
+    depth = array.shape[2]
+    head_bytes = len(scales) * depth * _HALF.itemsize
+    heads, chunks = zip(*((r[:head_bytes], r[head_bytes:]) for r in records), strict=True)
+    lengths = np.array([len(chunk) for chunk in chunks], np.uint64)
+    index = np.full((_SHARD_PATCHES, _SHARD_PATCHES, 2), _ABSENT, "<u8")
+    index[row, column] = np.stack([np.cumsum(lengths) - lengths, lengths], axis=1)
+    content = index.tobytes()
+    crc = google_crc32c.value(content).to_bytes(4, "little")
+    name = array.metadata.encode_chunk_key((*corner, 0))
+    (folder / "latents" / name).write_bytes(b"".join([*chunks, content, crc]))
+    values = np.frombuffer(b"".join(heads), _HALF).reshape(len(chunks), len(scales), depth)
+    top, left = (n * _SHARD_PATCHES for n in corner)
+    for i, scale in enumerate(scales):
+        block = np.zeros((_SHARD_PATCHES, _SHARD_PATCHES, depth), _HALF)
+        block[row, column] = values[:, i]
+        block = block[: scale.shape[0] - top, : scale.shape[1] - left]
+        scale[top : top + len(block), left : left + block.shape[1]] = block

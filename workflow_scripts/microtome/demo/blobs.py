@@ -1,0 +1,115 @@
+"""Shapes for plans of demo slides: the grid they lie on, and irregular ellipses known exactly."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from microtome.demo.layout import smooth_noise
+
+# Level-0 px between the nodes of a grid: a thin wall between fat cells still shows.
+STEP_PX = 8
+
+
+class Grid:
+    """The grid of a plan (see `Layout`): where its nodes lie.
+
+    Parameters
+    ----------
+    width_px, height_px : int
+        Size of the slide.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows and columns.
+    y, x : ndarray of shape (rows, 1) and (1, columns)
+        float32, places in px.
+    """
+
+    def __init__(self, width_px: int, height_px: int) -> None:
+        self.width_px, self.height_px = width_px, height_px
+        self.shape = -(-height_px // STEP_PX), -(-width_px // STEP_PX)
+        self.y = ((np.arange(self.shape[0], dtype=np.float32) + 0.5) * STEP_PX)[:, None]
+        self.x = ((np.arange(self.shape[1], dtype=np.float32) + 0.5) * STEP_PX)[None, :]
+
+    def noise(self, rng: np.random.Generator, sigma_px: float) -> np.ndarray:
+        """Smooth noise of mean 0 and standard deviation 1."""
+        return smooth_noise(rng, self.shape, sigma_px / STEP_PX)
+
+    def at(self, field: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """A field at points (..., 2) x, y in px; what is off the slide is as its border."""
+        places = np.moveaxis(points[..., ::-1] / STEP_PX - 0.5, -1, 0)
+        return ndimage.map_coordinates(field, places, order=1, mode="nearest")
+
+
+@dataclass(frozen=True)
+class Blob:
+    """An outline with one radius in each direction: an ellipse times waves.
+
+    Attributes
+    ----------
+    half : tuple of float
+        Half axes of the ellipse in px.
+    turn : float
+        Direction of the first axis, from x to y.
+    waves : ndarray of shape (n, 3)
+        Times round, height as a share of the radius, phase.
+    """
+
+    half: tuple[float, float]
+    turn: float
+    waves: np.ndarray
+
+    def radius(self, angle: np.ndarray) -> np.ndarray:
+        """Distance from the centre to the outline."""
+        along = angle - self.turn
+        ellipse = 1 / np.hypot(np.cos(along) / self.half[0], np.sin(along) / self.half[1])
+        wavy = np.ones_like(ellipse)
+        for times, depth, phase in self.waves:
+            wavy = wavy + depth * np.cos(times * along + phase)
+        return ellipse * wavy
+
+    def corners(self) -> np.ndarray:
+        """Points on the outline of a blob about (0, 0), shape (180, 2), x and y."""
+        angle = np.linspace(-np.pi, np.pi, 180, endpoint=False)
+        return self.radius(angle)[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+    def field(self, grid: Grid, centre: np.ndarray) -> np.ndarray:
+        """Roughly the signed distance in px, with its zero line exactly on the outline."""
+        y, x = grid.y - centre[1], grid.x - centre[0]
+        # The radius varies slowly: a table of it is as good and far faster.
+        table = np.linspace(-np.pi, np.pi, 2048)
+        radius = np.interp(np.arctan2(y, x).ravel(), table, self.radius(table))
+        return (radius.reshape(grid.shape) - np.hypot(y, x)).astype(np.float32)
+
+
+def irregular(
+    rng: np.random.Generator,
+    half: tuple[float, float],
+    *,
+    turn: float,
+    ragged: float,
+    times: range = range(2, 10),
+) -> Blob:
+    """Draw an irregular ellipse.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of all chance.
+    half, turn
+        See `Blob`.
+    ragged : float
+        Height of a wave that goes once round; others are lower by their number.
+    times : range
+        How many times round the waves go.
+
+    Returns
+    -------
+    Blob
+        About no centre yet.
+    """
+    k = np.array(times, float)
+    depth, phase = rng.normal(0, ragged / k), rng.uniform(0, 2 * np.pi, len(k))
+    return Blob(half, turn, np.stack([k, depth, phase], axis=1))

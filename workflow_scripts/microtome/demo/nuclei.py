@@ -1,0 +1,305 @@
+"""Nuclei of the demo cohort: a few hundred drawn once a slide and stamped all over it.
+
+A stamp holds the strength of haematoxylin, 100 for an optical density of one in the stain's
+main colour. Sizes are those at 0.5 µm/px.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from microtome.demo.layout import Layout, smooth_noise
+
+# Stamps are square and odd, so that a centre pixel exists.
+SMALL_PX, LARGE_PX = 27, 45
+
+# Mean distance between nuclei in µm, and how much of the grid stays empty.
+PITCH_UM = {
+    "normal": 10.8,
+    "lymphoid": 8.2,
+    "tumour": 13.6,
+    "stroma": 17.0,
+    "necrosis": 12.0,
+    "lumen": 9.0,
+}
+EMPTY = {
+    "normal": 0.1,
+    "lymphoid": 0.06,
+    "tumour": 0.05,
+    "stroma": 0.15,
+    "necrosis": 0.1,
+    "lumen": 0.3,
+}
+SPACING_UM = 0.5
+
+
+def draw_stamps(rng: np.random.Generator, *, strength: dict[str, float]) -> dict[str, np.ndarray]:
+    """Draw the library of nuclei of a slide.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of all chance.
+    strength : dict of str to float
+        Factor on the haematoxylin of 'normal' and 'tumour' nuclei.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n, side, side)
+        uint8 stamps of each kind of nucleus.
+    """
+    normal = _solid(rng, 120, radius_px=(5.8, 7.4), ratio=(1.0, 1.22), level=(85, 120), grain=0.16)
+    return {
+        "normal": _bytes(normal * strength["normal"]),
+        "lymphoid": _bytes(
+            _solid(rng, 80, radius_px=(5.2, 6.6), ratio=(1.0, 1.15), level=(95, 135), grain=0.12)
+            * strength["normal"]
+        ),
+        "tumour": _bytes(_vesicular(rng, 260) * strength["tumour"]),
+        "stroma": _bytes(
+            _solid(rng, 120, radius_px=(4.6, 6.2), ratio=(2.2, 3.8), level=(75, 115), grain=0.15)
+        ),
+        "necrosis": _bytes(_debris(rng, 160)),
+    }
+
+
+def place_nuclei(
+    rng: np.random.Generator,
+    layout: Layout,
+    stamps: dict[str, np.ndarray],
+    *,
+    width_px: int,
+    height_px: int,
+) -> np.ndarray:
+    """Stamp every kind of nucleus where its kind of tissue is.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of all chance.
+    layout : Layout
+        The plan of the slide.
+    stamps : dict of str to ndarray
+        Of `draw_stamps`.
+    width_px, height_px : int
+        Size of the slide.
+
+    Returns
+    -------
+    ndarray of shape (height, width)
+        uint8, haematoxylin in nuclei, 0 elsewhere.
+    """
+    canvas = np.zeros((height_px, width_px), np.uint8)
+    for kind, where in _WHERE.items():
+        _stamp(rng, canvas, stamps[kind], layout, where(layout), kind=kind)
+    return canvas
+
+
+def place_red_cells(
+    rng: np.random.Generator, layout: Layout, *, width_px: int, height_px: int
+) -> np.ndarray:
+    """Fill some vessels with red cells.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of all chance.
+    layout : Layout
+        The plan of the slide.
+    width_px, height_px : int
+        Size of the slide.
+
+    Returns
+    -------
+    ndarray of shape (height, width)
+        uint8, hundredths of eosin in red cells, 0 elsewhere.
+    """
+    canvas = np.zeros((height_px, width_px), np.uint8)
+    discs = _inside(rng, 40, SMALL_PX, radius_px=(5.5, 7.0), ratio=(1.0, 1.2), waves=0.03)
+    y, x = _centred(SMALL_PX)
+    # Biconcave: paler in the middle.
+    stamps = _bytes(np.clip(discs / 1.5 + 0.5, 0, 1) * (115 - 30 * np.exp(-(y**2 + x**2) / 8)))
+    filled = smooth_noise(rng, layout.tissue.shape, 30) > 0
+    _stamp(rng, canvas, stamps, layout, np.where(filled, layout.lumen - 9, -1e4), kind="lumen")
+    return canvas
+
+
+def _stamp(
+    rng: np.random.Generator,
+    canvas: np.ndarray,
+    library: np.ndarray,
+    layout: Layout,
+    distance: np.ndarray,
+    *,
+    kind: str,
+) -> None:
+    """Stamp cells of one kind on `canvas` wherever `distance` is positive."""
+    side = library.shape[1]
+    places = _scatter(
+        rng, distance, kind=kind, step_px=layout.step_px, shape=canvas.shape, room_px=side
+    )
+    chosen = rng.integers(len(library), size=len(places)).tolist()
+    for (top, left), i in zip((places - side // 2).tolist(), chosen, strict=True):
+        spot = canvas[top : top + side, left : left + side]
+        # Nuclei that overlap in a thick section do not add up to black.
+        np.maximum(spot, library[i], out=spot)
+
+
+def _scatter(
+    rng: np.random.Generator,
+    distance: np.ndarray,
+    *,
+    kind: str,
+    step_px: int,
+    shape: tuple[int, int],
+    room_px: int,
+) -> np.ndarray:
+    """Places (row, column) for cells where a coarse field is positive and `room_px` fit round them.
+
+    A hexagonal grid shaken so far that no grid shows: even, as cells are, unlike random places.
+    """
+    pitch = PITCH_UM[kind] / SPACING_UM
+    rows, columns = np.nonzero(distance > 0)
+    if len(rows) == 0:
+        return np.empty((0, 2), np.int64)
+    y = np.arange((rows.min() - 1) * step_px, (rows.max() + 2) * step_px, pitch * 0.866)
+    x = np.arange((columns.min() - 1) * step_px, (columns.max() + 2) * step_px, pitch)
+    grid = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1)
+    grid[1::2, :, 1] += pitch / 2
+    places = grid.reshape(-1, 2) + rng.uniform(-0.36 * pitch, 0.36 * pitch, (grid.size // 2, 2))
+    places = places[rng.random(len(places)) >= EMPTY[kind]]
+    half = room_px // 2 + 1
+    fits = (places >= half).all(axis=1) & (places < np.array(shape) - half).all(axis=1)
+    places = places[fits]
+    nodes = places.T / step_px - 0.5
+    inside = ndimage.map_coordinates(distance, nodes, order=1, mode="nearest") > 0
+    return places[inside].astype(np.int64)
+
+
+def _normal(layout: Layout) -> np.ndarray:
+    return _least(
+        layout.tissue - 8, -layout.whole, -layout.stroma, -layout.lymphoid, -layout.lumen - 10
+    )
+
+
+def _lymphoid(layout: Layout) -> np.ndarray:
+    return _least(layout.tissue - 8, layout.lymphoid, -layout.lumen - 10)
+
+
+def _tumour(layout: Layout) -> np.ndarray:
+    return _least(layout.tissue - 16, layout.viable)
+
+
+def _stroma(layout: Layout) -> np.ndarray:
+    return _least(layout.tissue - 8, layout.stroma, -layout.lumen - 6)
+
+
+def _necrosis(layout: Layout) -> np.ndarray:
+    return _least(layout.tissue - 8, layout.necrosis)
+
+
+_WHERE = {
+    "normal": _normal,
+    "lymphoid": _lymphoid,
+    "tumour": _tumour,
+    "stroma": _stroma,
+    "necrosis": _necrosis,
+}
+
+
+def _least(*fields: np.ndarray) -> np.ndarray:
+    return np.minimum.reduce(fields)
+
+
+def _bytes(stamps: np.ndarray) -> np.ndarray:
+    return np.clip(stamps, 0, 255).astype(np.uint8)
+
+
+def _centred(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Y and x from the centre of a stamp."""
+    y, x = np.mgrid[:side, :side].astype(np.float32) - side // 2
+    return y, x
+
+
+def _grain(rng: np.random.Generator, n: int, side: int, sigma: float) -> np.ndarray:
+    """Chromatin: noise of standard deviation 1."""
+    white = rng.standard_normal((n, side, side), dtype=np.float32)
+    return ndimage.gaussian_filter(white, (0, sigma, sigma)) * np.float32(
+        2 * np.sqrt(np.pi) * sigma
+    )
+
+
+def _inside(
+    rng: np.random.Generator,
+    n: int,
+    side: int,
+    *,
+    radius_px: tuple[float, float],
+    ratio: tuple[float, float],
+    waves: float,
+) -> np.ndarray:
+    """Distance in px to the outlines of irregular ellipses, positive inside, one a stamp."""
+    y, x = _centred(side)
+    size, stretch = rng.uniform(*radius_px, n), np.sqrt(rng.uniform(*ratio, n))
+    turn = rng.uniform(0, np.pi, n)
+    cos, sin = np.cos(turn)[:, None, None], np.sin(turn)[:, None, None]
+    along = (x * cos + y * sin) / stretch[:, None, None]
+    across = (y * cos - x * sin) * stretch[:, None, None]
+    angle = np.arctan2(across, along)
+    outline = np.ones((n, side, side))
+    for k in (2, 3, 4, 5):
+        depth, phase = (
+            rng.normal(0, waves / k, (2, n, 1, 1)) * np.array([1, 50])[:, None, None, None]
+        )
+        outline += depth * np.cos(k * angle + phase)
+    reach = size[:, None, None] * outline - np.hypot(along, across)
+    # Stretching shortens distances along one axis; a narrow nucleus must not get a soft outline.
+    return (reach / stretch[:, None, None] ** 0.5).astype(np.float32)
+
+
+def _solid(
+    rng: np.random.Generator,
+    n: int,
+    *,
+    radius_px: tuple[float, float],
+    ratio: tuple[float, float],
+    level: tuple[float, float],
+    grain: float,
+) -> np.ndarray:
+    """Dark nuclei of even chromatin."""
+    inside = _inside(rng, n, SMALL_PX, radius_px=radius_px, ratio=ratio, waves=0.05)
+    body = np.clip(inside / 1.6 + 0.5, 0, 1) * (1 + grain * _grain(rng, n, SMALL_PX, 1.0))
+    return body * rng.uniform(*level, (n, 1, 1))
+
+
+def _vesicular(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Large pale nuclei of irregular outline with clumped chromatin, a membrane and nucleoli."""
+    inside = _inside(rng, n, LARGE_PX, radius_px=(10.2, 15.2), ratio=(1.0, 1.7), waves=0.16)
+    y, x = _centred(LARGE_PX)
+    level = rng.uniform(26, 50, (n, 1, 1))
+    clumps = np.clip(_grain(rng, n, LARGE_PX, 1.7), -1.2, 2.4)
+    body = level * (1 + 0.42 * clumps)
+    rim = np.exp(-(((inside - 1.6) / 1.2) ** 2)) * rng.uniform(32, 56, (n, 1, 1))
+    drawn = np.maximum(body, 0) + rim
+    for _ in range(2):
+        at = rng.normal(0, 3.6, (2, n, 1, 1))
+        size = rng.uniform(1.6, 3.2, (n, 1, 1)) * (rng.random((n, 1, 1)) < 0.7)
+        drawn += 70 * np.clip(size - np.hypot(y - at[0], x - at[1]) + 0.5, 0, 1)
+    # Some are dark all over, as in every tumour.
+    dark = rng.random((n, 1, 1)) < 0.12
+    drawn = np.where(dark, 85 + 12 * clumps, drawn)
+    return drawn * np.clip(inside / 1.6 + 0.5, 0, 1)
+
+
+def _debris(rng: np.random.Generator, n: int) -> np.ndarray:
+    """What is left in necrosis: dust of nuclei, and the ghosts of some."""
+    ghosts = _inside(rng, n, SMALL_PX, radius_px=(6.0, 9.5), ratio=(1.0, 1.4), waves=0.1)
+    ghosts = np.clip(ghosts / 7 + 0.4, 0, 1) * rng.uniform(12, 34, (n, 1, 1))
+    ghosts *= rng.random((n, 1, 1)) < 0.45
+    y, x = _centred(SMALL_PX)
+    dust = np.zeros((n, SMALL_PX, SMALL_PX), np.float32)
+    for _ in range(5):
+        at = rng.normal(0, 3.8, (2, n, 1, 1))
+        size = rng.uniform(0.5, 2.3, (n, 1, 1)) * (rng.random((n, 1, 1)) < 0.5)
+        speck = np.clip(size - np.hypot(y - at[0], x - at[1]) + 0.3, 0, 1)
+        dust = np.maximum(dust, speck * rng.uniform(50, 130, (n, 1, 1)))
+    return np.maximum(ghosts, dust)

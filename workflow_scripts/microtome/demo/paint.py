@@ -1,0 +1,193 @@
+"""The pixels of a demo slide, painted block by block from its plan, nuclei and textures."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from microtome.demo.layout import Layout
+from microtome.demo.stain import STEPS, TEXTURE_PX, Textures
+from microtome.demo.view import View
+
+# A divisor of the textures' side.
+BLOCK_PX = TEXTURE_PX // 3
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What one slide is painted with.
+
+    Attributes
+    ----------
+    layout : Layout
+        Where things lie.
+    nuclei, red_cells : ndarray of shape (height, width)
+        uint8, hundredths of haematoxylin in nuclei and of eosin in red cells.
+    textures : Textures
+        Surfaces.
+    colours : ndarray of shape (3, STEPS * STEPS)
+        Of `colour_table`.
+    drift : dict of str to ndarray
+        Slow changes on the layout's grid: factors 'haematoxylin' and 'eosin' on the stains;
+        haematoxylin of cytoplasm 'basophilia' and 'tumour_basophilia'; width of the 'slits'
+        between cords of normal cells, and of clefts in the tumour 'openness' (smaller is wider);
+        grey levels of 'shade'.
+    ink : ndarray of shape (3,)
+        What the felt pen lets through in R, G and B.
+    pen : ndarray, optional
+        Signed distance in px on the layout's grid, positive under the pen's stroke.
+    """
+
+    layout: Layout
+    nuclei: np.ndarray
+    red_cells: np.ndarray
+    textures: Textures
+    colours: np.ndarray
+    drift: dict[str, np.ndarray]
+    ink: np.ndarray
+    pen: np.ndarray | None = None
+
+
+def paint(materials: Materials, *, scanned_px: tuple[int, int]) -> np.ndarray:
+    """Paint a slide.
+
+    Parameters
+    ----------
+    materials : Materials
+        What to paint.
+    scanned_px : tuple of int
+        Width and height of the scanned part; the rest of the slide stays black.
+
+    Returns
+    -------
+    ndarray of shape (height, width, 3)
+        uint8 RGB.
+    """
+    pixels = np.zeros((*materials.nuclei.shape, 3), np.uint8)
+    width, height = scanned_px
+    for top in range(0, height, BLOCK_PX):
+        rows = slice(top, min(top + BLOCK_PX, height))
+        for left in range(0, width, BLOCK_PX):
+            columns = slice(left, min(left + BLOCK_PX, width))
+            view = View(rows, columns, step_px=materials.layout.step_px)
+            _paint_block(pixels[rows, columns], materials, view)
+    return pixels
+
+
+def _paint_block(pixels: np.ndarray, materials: Materials, view: View) -> None:
+    """Fill a block of pixels in place."""
+    layout, textures = materials.layout, materials.textures
+    noise = np.float32(0.8) * view.paper(textures.glass) + view.enlarge(materials.drift["shade"])
+    # Added to colours of at most 244, so that nothing overflows.
+    grey = np.clip(noise + 4, 0, 8).astype(np.uint8)
+    if view.highest(layout.tissue) > -layout.step_px:
+        mixture = _stain(materials, view)
+        # One colour at a time: looking up three bytes at once is several times slower.
+        for channel in range(3):
+            np.add(materials.colours[channel].take(mixture), grey, out=pixels[..., channel])
+    else:
+        np.add(materials.colours[:, 0], grey[..., None], out=pixels)
+    if materials.pen is not None and view.highest(materials.pen) > -layout.step_px:
+        streaks = 0.82 + 0.06 * view.paper(textures.smudge)
+        cover = np.clip(np.clip(view.enlarge(materials.pen) / 8 + 0.5, 0, 1) * streaks, 0, 0.95)
+        pixels[:] = pixels * (1 - cover[..., None] * (1 - materials.ink))
+
+
+def _stain(materials: Materials, view: View) -> np.ndarray:
+    """Mix the stains of a block: places in the colour table."""
+    layout, drift = materials.layout, materials.drift
+    grain, cells = view.paper(materials.textures.grain), view.paper(materials.textures.cells)
+    # Borders follow cells, not the plan's smooth lines.
+    ragged = 3 * cells + grain
+    present = np.clip((view.enlarge(layout.tissue) + ragged) / 3 + 0.5, 0, 1)
+    blue, pink = _parenchyma(materials, view)
+    for field, surface, gaps in (
+        (layout.lymphoid, _lymphoid, None),
+        (layout.stroma, _stroma, None),
+        (layout.necrosis, _necrosis, None),
+        (layout.viable, _tumour, _clefts),
+        (layout.fat, None, _droplets),
+    ):
+        if view.highest(field) > -layout.step_px:
+            share = np.clip((view.enlarge(field) + ragged) / 6 + 0.5, 0, 1)
+            if surface is not None:
+                other_blue, other_pink = surface(materials, view)
+                blue += share * (other_blue - blue)
+                pink += share * (other_pink - pink)
+            if gaps is not None:
+                present *= 1 - share * gaps(materials, view)
+
+    nuclei = materials.nuclei[view.rows, view.columns] * np.float32(0.01)
+    blue += nuclei
+    pink *= 1 - 0.7 * np.minimum(nuclei, 0.6)
+    red = None
+    if view.highest(layout.lumen) > -3 * layout.step_px:
+        lumen = view.enlarge(layout.lumen) + 0.3 * ragged
+        pink += 0.35 * np.exp(-(((lumen + 6) / 5) ** 2))  # the vessel's own thin wall
+        present *= np.clip(0.5 - lumen / 3, 0, 1)
+        red = materials.red_cells[view.rows, view.columns] * np.float32(0.01)
+    blue *= present
+    pink *= present
+    if red is not None:
+        pink += red
+        blue += 0.1 * red
+    blue *= view.enlarge(drift["haematoxylin"])
+    pink *= view.enlarge(drift["eosin"])
+    return _steps(blue) * STEPS + _steps(pink)
+
+
+def _steps(amount: np.ndarray) -> np.ndarray:
+    return np.clip(100 * amount, 0, STEPS - 1).astype(np.intp)
+
+
+# A surface gives haematoxylin and eosin without nuclei, a kind of gap how empty it is, 0 to 1.
+
+
+def _parenchyma(materials: Materials, view: View) -> tuple[np.ndarray, np.ndarray]:
+    textures, drift = materials.textures, materials.drift
+    grain, cells = view.paper(textures.grain), view.paper(textures.cells)
+    blue = view.enlarge(drift["basophilia"]) * (1 + 0.16 * grain + 0.10 * cells)
+    pink = 0.62 + 0.085 * grain + 0.07 * cells
+    # Sinusoids: pale slits between the cords of cells.
+    slits = np.abs(view.paper(textures.clefts)) < view.enlarge(drift["slits"])
+    blue[slits] *= 0.3
+    pink[slits] *= 0.3
+    return blue, pink
+
+
+def _lymphoid(materials: Materials, view: View) -> tuple[np.ndarray, np.ndarray]:
+    grain, cells = view.paper(materials.textures.grain), view.paper(materials.textures.cells)
+    return 0.10 + 0.03 * grain, 0.42 + 0.08 * grain + 0.06 * cells
+
+
+def _stroma(materials: Materials, view: View) -> tuple[np.ndarray, np.ndarray]:
+    fibres = view.fibres(materials.textures.cells, materials.textures.smudge)
+    return 0.05 + 0.02 * fibres, 0.62 + 0.17 * fibres + 0.04 * view.paper(materials.textures.grain)
+
+
+def _necrosis(materials: Materials, view: View) -> tuple[np.ndarray, np.ndarray]:
+    textures = materials.textures
+    grain, cells, smudge = (
+        view.paper(textures.grain),
+        view.paper(textures.cells),
+        view.paper(textures.smudge),
+    )
+    return 0.11 + 0.04 * smudge + 0.03 * cells, 0.60 + 0.08 * smudge + 0.08 * cells + 0.10 * grain
+
+
+def _tumour(materials: Materials, view: View) -> tuple[np.ndarray, np.ndarray]:
+    textures, drift = materials.textures, materials.drift
+    grain, cells = view.paper(textures.grain), view.paper(textures.cells)
+    smudge = view.paper(textures.smudge)
+    blue = view.enlarge(drift["tumour_basophilia"]) * (1 + 0.15 * grain)
+    return blue, 0.54 + 0.07 * grain + 0.10 * cells + 0.10 * smudge
+
+
+def _clefts(materials: Materials, view: View) -> np.ndarray:
+    """Clefts between nests of tumour cells."""
+    openness = view.enlarge(materials.drift["openness"])
+    return np.clip(4 * (view.paper(materials.textures.clefts) - openness), 0, 0.97)
+
+
+def _droplets(materials: Materials, view: View) -> np.ndarray:
+    """Fat that was washed out of its cells."""
+    return view.paper(materials.textures.droplets)

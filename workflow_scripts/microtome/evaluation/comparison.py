@@ -1,0 +1,284 @@
+"""The models of a run side by side: their figures, cost and differences."""
+
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from microtome.evaluation.significance import Values, model_tests
+from microtome.io.tables import read_table
+from microtome.io.text_tables import markdown_table
+
+# HistoCAE's Table 1: its columns, in its order.
+_TABLE1 = {
+    "accuracy": "test accuracy",
+    "precision_other": "precision non-tumour",
+    "precision_tumour": "precision tumour",
+    "recall_other": "recall non-tumour",
+    "recall_tumour": "recall tumour",
+    "f1_other": "F1 non-tumour",
+    "f1_tumour": "F1 tumour",
+    "share_correct": "proportion of correct patches",
+    "dice": "Dice",
+}
+_BEYOND_TABLE1 = {
+    "balanced_accuracy": "balanced accuracy",
+    "jaccard": "Jaccard",
+    "boundary_f": "boundary F",
+    "hausdorff95_um": "Hausdorff 95 % (µm)",
+    "burden": "burden",
+    "true_burden": "true burden",
+    "burden_error": "burden error",
+}
+# On one slide the accuracy is the proportion of correct patches.
+_PER_SLIDE = ("dice", "share_correct", "f1_tumour", "f1_other", "boundary_f", "hausdorff95_um")
+_PER_SLIDE_BURDEN = ("burden", "true_burden", "burden_error")
+_TESTED = (*(key for key in _TABLE1 if key != "accuracy"), "boundary_f", "burden_error")
+_TITLES = _TABLE1 | _BEYOND_TABLE1
+_SIGNIFICANT = 0.05
+_PAIRS_NAMED = 3
+
+
+def trained_models(
+    models: Iterable[dict],
+    *,
+    cohorts: Iterable[dict],
+    slides: Iterable[list[dict]],
+    cards: Iterable[dict],
+) -> list[dict]:
+    """Put together what is known of each trained model.
+
+    Parameters
+    ----------
+    models : iterable of dict
+        ``name`` of the trained model, ``model`` it is a fold of, ``fold``, None where it was
+        trained once, and of how many ``networks`` it is made.
+    cohorts, slides, cards : iterables
+        In the same order: its figures over the cohort; the same per slide, as text; what is
+        written beside the weights of each of its networks.
+
+    Returns
+    -------
+    list of dict
+        The entries of `models` with ``cohort``, ``slides`` (numbers, None where not defined) and
+        ``parameters`` of all networks together (None where unknown).
+    """
+    cards = iter(cards)
+    return [
+        {
+            **model,
+            "cohort": cohort,
+            "slides": [{k: v if k == "slide" else _number(v) for k, v in r.items()} for r in rows],
+            "parameters": _total(itertools.islice(cards, model["networks"])),
+        }
+        for model, cohort, rows in zip(models, cohorts, slides, strict=True)
+    ]
+
+
+def _total(cards: Iterable[dict]) -> int | None:
+    """Parameters of several networks together."""
+    known = [card.get("parameters") for card in cards]
+    return None if None in known else sum(known)
+
+
+def model_rows(trained: list[dict]) -> list[dict]:
+    """One row a model: means over its folds of the figures over the cohort, and their spread.
+
+    Parameters
+    ----------
+    trained : list of dict
+        From `trained_models`.
+
+    Returns
+    -------
+    list of dict
+        ``model``, ``folds`` (1 where it was trained once), ``slides`` (each counted once),
+        ``patches`` (of all folds), every figure and its ``_sd`` (sample standard deviation over
+        folds, None where there are not two), ``parameters``.
+    """
+    rows = []
+    for model, folds in _by_model(trained).items():
+        row = {
+            "model": model,
+            "folds": len(folds),
+            "slides": len({slide["slide"] for fold in folds for slide in fold["slides"]}),
+            "patches": sum(fold["cohort"]["patches"] for fold in folds),
+        }
+        for key in _TITLES:
+            known = [f["cohort"][key] for f in folds if f["cohort"][key] is not None]
+            row[key] = float(np.mean(known)) if known else None
+            row[f"{key}_sd"] = float(np.std(known, ddof=1)) if len(known) > 1 else None
+        rows.append(row | {"parameters": folds[0]["parameters"]})
+    return rows
+
+
+def table1_rows(rows: list[dict]) -> list[dict]:
+    """HistoCAE's Table 1 from `model_rows`: its columns, in its order, each with its spread."""
+    return [
+        {"model": row["model"]}
+        | {
+            f"{title}{part}": row[f"{key}{suffix}"]
+            for key, title in _TABLE1.items()
+            for part, suffix in (("", ""), (" sd", "_sd"))
+        }
+        for row in rows
+    ]
+
+
+def cost_rows(trained: list[dict], benchmarks: str | Path) -> list[dict]:
+    """What the models cost: parameters, and seconds to score a slide.
+
+    Parameters
+    ----------
+    trained : list of dict
+        From `trained_models`.
+    benchmarks : str or Path
+        Folder of Snakemake's benchmarks of scoring, ``{name}/{slide}.tsv``. Any may be missing.
+
+    Returns
+    -------
+    list of dict
+        ``model``, ``parameters``, ``seconds_per_slide`` (mean over slides and folds, None where no
+        benchmark is left).
+    """
+    rows = []
+    for model, folds in _by_model(trained).items():
+        paths = [
+            Path(benchmarks) / fold["name"] / f"{slide['slide']}.tsv"
+            for fold in folds
+            for slide in fold["slides"]
+        ]
+        seconds = [float(row["s"]) for p in paths if p.exists() for row in read_table(p)]
+        rows.append(
+            {
+                "model": model,
+                "parameters": folds[0]["parameters"],
+                "seconds_per_slide": float(np.mean(seconds)) if seconds else None,
+            }
+        )
+    return rows
+
+
+def slide_values(trained: list[dict]) -> dict[str, Values]:
+    """Metric -> model -> slide -> figure: what is tested and drawn.
+
+    The folds of a model are pooled; a slide that several of them scored counts once, with its
+    mean. ``burden_error`` is absolute.
+    """
+    return {
+        metric: {m: _means(folds, metric) for m, folds in _by_model(trained).items()}
+        for metric in _TESTED
+    }
+
+
+def rows_of_tests(values: dict[str, Values]) -> list[dict]:
+    """Tests between models, as rows, for every metric; `values` are those of `slide_values`."""
+    return [
+        {"metric": metric, **row} for metric, found in values.items() for row in model_tests(found)
+    ]
+
+
+def summary(trained: list[dict], tests: list[dict]) -> str:
+    """Markdown to read: Table 1, further figures, tests if models are several, and every slide.
+
+    Parameters
+    ----------
+    trained : list of dict
+        From `trained_models`.
+    tests : list of dict
+        From `rows_of_tests`.
+    """
+    rows = model_rows(trained)
+    table1 = [_shown({"model": row["model"]}, row, _TABLE1) for row in rows]
+    counts = ("model", "folds", "slides", "patches")
+    more = [
+        _shown({key: row[key] for key in counts}, row, _BEYOND_TABLE1)
+        | {"parameters": _or_empty(row["parameters"])}
+        for row in rows
+    ]
+    each = [
+        _shown({"model": t["name"], "slide": s["slide"]}, s, (*_PER_SLIDE, *_PER_SLIDE_BURDEN))
+        for t in trained
+        for s in t["slides"]
+    ]
+    spread = " ± is the standard deviation over folds." if any(r["folds"] > 1 for r in rows) else ""
+    return (
+        "Table 1 of the HistoCAE paper, on the evaluated slides. Patches are pooled; proportion of"
+        f" correct patches and Dice are means over slides.{spread}\n\n"
+        f"{markdown_table(table1)}\n"
+        "Further figures, means over slides but for balanced accuracy; burden error: mean absolute"
+        " error. Seconds per slide: `costs.csv`\n\n"
+        f"{markdown_table(more)}\n"
+        f"{_differences(tests) if len(rows) > 1 else ''}"
+        f"Per slide\n\n{markdown_table(each)}"
+    )
+
+
+def _differences(tests: list[dict]) -> str:
+    rows = []
+    for metric in dict.fromkeys(row["metric"] for row in tests):
+        anova, kruskal, *pairs = (row for row in tests if row["metric"] == metric)
+        rows.append(
+            {
+                "metric": _TITLES[metric],
+                "ANOVA p": _p_or_why(anova),
+                "Kruskal-Wallis p": _p_or_why(kruskal),
+                "pairs that differ": _pairs_that_differ(pairs),
+            }
+        )
+    return (
+        "Do the models differ? Pairs: Wilcoxon signed-rank tests on the slides, Holm-corrected"
+        f" within a metric, at {_SIGNIFICANT}. All tests: `tests.csv`\n\n{markdown_table(rows)}\n"
+    )
+
+
+def _p_or_why(row: dict) -> str:
+    return row["note"] if row["p"] is None else f"{row['p']:.3g}"
+
+
+def _pairs_that_differ(pairs: list[dict]) -> str:
+    """How many of the tested pairs differ and, of a few, which."""
+    tested = [row for row in pairs if row["p_holm"] is not None]
+    if not tested:
+        return ", ".join(dict.fromkeys(row["note"] for row in pairs))
+    differ = [row for row in tested if row["p_holm"] < _SIGNIFICANT]
+    named = [
+        f"{row['model']} {'>' if row['difference'] > 0 else '<'} {row['other']}" for row in differ
+    ]
+    names = f": {', '.join(named)}" if 0 < len(named) <= _PAIRS_NAMED else ""
+    return f"{len(differ)} of {len(tested)}{names}"
+
+
+def _shown(first: dict, row: dict, columns: Iterable[str]) -> dict:
+    return first | {_TITLES[key]: _with_spread(row[key], row.get(f"{key}_sd")) for key in columns}
+
+
+def _with_spread(value: float | None, sd: float | None) -> str:
+    return _or_empty(value, ".3f") + ("" if sd is None else f" ± {sd:.3f}")
+
+
+def _or_empty(value: float | None, form: str = "") -> str:
+    return "" if value is None else format(value, form)
+
+
+def _by_model(trained: list[dict]) -> dict[str, list[dict]]:
+    """Folds of each model, in the order of the run."""
+    found: dict[str, list[dict]] = {}
+    for one in trained:
+        found.setdefault(one["model"], []).append(one)
+    return found
+
+
+def _means(folds: list[dict], metric: str) -> dict[str, float]:
+    """Slide -> mean over the folds that have the figure of it."""
+    found: dict[str, list[float]] = {}
+    for row in (row for fold in folds for row in fold["slides"]):
+        if row[metric] is not None:
+            value = abs(row[metric]) if metric == "burden_error" else row[metric]
+            found.setdefault(row["slide"], []).append(value)
+    return {slide: float(np.mean(values)) for slide, values in found.items()}
+
+
+def _number(value: str) -> float | None:
+    return float(value) if value else None

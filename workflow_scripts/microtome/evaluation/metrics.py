@@ -1,0 +1,179 @@
+"""How good the maps are: patches, pixels and burden, per slide and over the cohort."""
+
+import numpy as np
+
+from microtome.evaluation.boundaries import boundary_metrics
+from microtome.inference.score_store import Scores
+from microtome.patches.grid import UNKNOWN, label_patches
+from microtome.rasters.bands import band_rows, bands
+from microtome.rasters.label_tiff import Raster
+from microtome.rasters.labels import VIABLE
+from microtome.rasters.masks import resampled_rows
+
+_CLASSES = ("other", "tumour")
+# Figures of the cohort that are means over slides; those of patches are pooled.
+_AVERAGED = (
+    "share_correct",
+    "dice",
+    "jaccard",
+    "boundary_f",
+    "hausdorff95_um",
+    "burden",
+    "true_burden",
+    "burden_error",
+)
+
+
+def confusion(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Counts of shape (2, 2), int64: row the truth, column the prediction, 0 other, 1 tumour."""
+    truth, prediction = np.asarray(truth, bool), np.asarray(prediction, bool)
+    n_true, n_predicted = np.count_nonzero(truth), np.count_nonzero(prediction)
+    n_both = np.count_nonzero(truth & prediction)
+    neither = truth.size - n_true - n_predicted + n_both
+    return np.array([[neither, n_predicted - n_both], [n_true - n_both, n_both]], np.int64)
+
+
+def classification_metrics(counts: np.ndarray) -> dict[str, float | None]:
+    """Accuracy, balanced accuracy, and precision, recall and F1 of both classes.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (2, 2), int
+        From `confusion`.
+
+    Returns
+    -------
+    dict
+        None where a figure is not defined (no such patch, or none predicted).
+    """
+    result = {"accuracy": _ratio(np.trace(counts), counts.sum())}
+    recalls = [_ratio(counts[c, c], counts[c].sum()) for c in (0, 1)]
+    result["balanced_accuracy"] = None if None in recalls else sum(recalls) / 2
+    for c, name in enumerate(_CLASSES):
+        result[f"precision_{name}"] = _ratio(counts[c, c], counts[:, c].sum())
+        result[f"recall_{name}"] = recalls[c]
+        result[f"f1_{name}"] = _ratio(2 * counts[c, c], counts[c].sum() + counts[:, c].sum())
+    return result
+
+
+def overlap_metrics(counts: np.ndarray) -> dict[str, float]:
+    """Dice and Jaccard of the tumour class; 1 where neither truth nor prediction has any."""
+    both, either = counts[1, 1], counts.sum() - counts[0, 0]
+    if not either:
+        return {"dice": 1.0, "jaccard": 1.0}
+    return {"dice": float(2 * both / (both + either)), "jaccard": float(both / either)}
+
+
+def pixel_confusion(truth: Raster, labels: Raster) -> np.ndarray:
+    """Confusion of viable tumour over a whole slide, at the truth's resolution, in bands.
+
+    Parameters
+    ----------
+    truth : Raster
+        Truth map with the labels of `microtome.tumour.segmentation`.
+    labels : Raster
+        Tumour map.
+
+    Returns
+    -------
+    ndarray of shape (2, 2), int64
+    """
+    height, width = truth.shape
+    ratio = truth.spacing_um / labels.spacing_um
+    predicted = resampled_rows(labels.rows, labels.shape, truth.shape, ratio=ratio)
+    counts = np.zeros((2, 2), np.int64)
+    for band in bands(height, band_rows(width)):
+        counts += confusion(truth.rows(*band) == VIABLE, predicted(*band) == VIABLE)
+    return counts
+
+
+def evaluate_slide(
+    name: str,
+    *,
+    scores: Scores,
+    labels: Raster,
+    truth: Raster,
+    burden: float,
+    true_burden: float | None,
+    label_rule: str,
+    min_tumour_fraction: float,
+    boundary_tolerance_um: float,
+) -> dict:
+    """All figures of one slide.
+
+    Parameters
+    ----------
+    name : str
+        The slide's id.
+    scores : Scores
+        Its patches, labelled. What the network calls tumour in a patch is judged by the rule that
+        labelled it: a patch of one value is tumour from a probability of 0.5 on. Those that could
+        not be read do not count.
+    labels, truth : Raster
+        Its tumour map and its truth map.
+    burden, true_burden : float
+        Measured and true; the latter None where the whole tumour is not annotated.
+    label_rule, min_tumour_fraction : str, float
+        See `microtome.patches.grid.label_patches`.
+    boundary_tolerance_um : float
+        See `microtome.evaluation.boundaries.boundary_metrics`.
+
+    Returns
+    -------
+    dict
+        ``metrics``: the slide's row of the table, None where not defined. ``patch_counts``: the
+        confusion matrix of its patches, to be pooled.
+    """
+    called = label_patches(
+        scores.tumour_shares(), rule=label_rule, min_tumour_fraction=min_tumour_fraction
+    )
+    is_scored = called != UNKNOWN
+    patch_counts = confusion(scores.grid.label[is_scored] == 1, called[is_scored] == 1)
+    of_patches = classification_metrics(patch_counts)
+    metrics = {
+        "slide": name,
+        "patches": int(patch_counts.sum()),
+        **of_patches,
+        "share_correct": of_patches["accuracy"],
+        **overlap_metrics(pixel_confusion(truth, labels)),
+        **boundary_metrics(truth, labels, tolerance_um=boundary_tolerance_um),
+        "burden": burden,
+        "true_burden": true_burden,
+        "burden_error": None if true_burden is None else burden - true_burden,
+    }
+    return {"metrics": metrics, "patch_counts": patch_counts.tolist()}
+
+
+def cohort_metrics(slides: list[dict]) -> dict:
+    """Figures over the slides: of patches pooled, all others as means over slides.
+
+    Parameters
+    ----------
+    slides : list of dict
+        From `evaluate_slide`.
+
+    Returns
+    -------
+    dict
+        The same figures as of a slide. ``share_correct`` is the paper's proportion of correct
+        patches, a mean over slides, while ``accuracy`` is of all patches in one heap;
+        ``burden_error`` is the mean absolute error. Slides where a figure is not defined are left
+        out of its mean.
+    """
+    pooled = np.sum([slide["patch_counts"] for slide in slides], axis=0)
+
+    def mean(key: str) -> float | None:
+        values = [slide["metrics"][key] for slide in slides]
+        known = [abs(v) if key == "burden_error" else v for v in values if v is not None]
+        return sum(known) / len(known) if known else None
+
+    return {
+        "slides": len(slides),
+        "patches": int(pooled.sum()),
+        **classification_metrics(pooled),
+        **{key: mean(key) for key in _AVERAGED},
+    }
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return float(part / whole) if whole else None

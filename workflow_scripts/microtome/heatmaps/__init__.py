@@ -1,0 +1,5 @@
+"""Overlapping patch scores stitched into one heatmap of a slide.
+
+In: ``results/scores``. Out: ``results/heatmaps``, a code for each px (`microtome.heatmaps.codes`).
+Generalized framework: blending of overlapped patches.
+"""

@@ -1,0 +1,163 @@
+"""One heatmap from overlapping patch scores, a band of rows at a time."""
+
+import numpy as np
+import zarr
+
+from microtome.heatmaps.codes import encode
+from microtome.patches.grid import Grid
+from microtome.rasters.bands import band_rows, bands
+
+# Px of a band whose sums are formed at a time.
+_SUM_BAND_PX = 2**19
+_SIGMA = 1 / 8  # of the Gaussian window, in sides of a patch
+
+
+class Stitcher:
+    """Weighted mean of the patches' maps wherever they overlap.
+
+    Memory is that of one band and of the patches that lie in it: it does not grow with the slide's
+    area.
+
+    Parameters
+    ----------
+    grid : Grid
+        The patches.
+    maps : zarr.Array or ndarray of shape (n_patches, h, w), float32
+        Their maps; one value (1, 1) covers the whole patch. A patch of NaN has no score.
+    size_px : tuple of int
+        Width and height of level 0.
+    scale : float
+        Level-0 px per heatmap px.
+    blending : {'mean', 'gaussian'}
+        All px of a patch count alike (generalized framework, "inference pipeline"), or those at
+        its border less: a Gaussian about its centre, sigma an eighth of its side.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        maps: zarr.Array | np.ndarray,
+        *,
+        size_px: tuple[int, int],
+        scale: float,
+        blending: str = "mean",
+    ) -> None:
+        self.shape = tuple(int(np.ceil(side / scale)) for side in size_px[::-1])
+        # Px whose centres lie on the slide.
+        self._inside = tuple(int(np.ceil(side / scale - 0.5 - 1e-6)) for side in size_px[::-1])
+        self._maps = maps
+        self._together = maps.chunks[0] if isinstance(maps, zarr.Array) else max(1, maps.shape[0])
+        self._is_gaussian = blending == "gaussian"
+        side = grid.patch_px * grid.scale / scale
+        # A heatmap pixel belongs to a patch when its centre lies inside.
+        self._top, self._bottom = _span(grid.y_px / scale, side)
+        self._left, self._right = _span(grid.x_px / scale, side)
+        self._y, self._x, self._side = grid.y_px / scale, grid.x_px / scale, side
+
+    def encoded_rows(self, first_row: int, n_rows: int) -> np.ndarray:
+        """What a heatmap holds, see `encode`: ndarray of shape (n_rows, width), uint8."""
+        found = np.empty((n_rows, self.shape[1]), np.uint8)
+        # A patch is decoded anew in each band that it touches: not many, of half its height.
+        height = max(band_rows(self.shape[1], band_px=_SUM_BAND_PX), int(self._side / 2))
+        for first, n in bands(n_rows, height):
+            found[first : first + n] = encode(self.rows(first_row + first, n))
+        return found
+
+    def float_rows(self, first_row: int, n_rows: int) -> np.ndarray:
+        """The same of values that are no probabilities: (n_rows, width), float32."""
+        return self.rows(first_row, n_rows).astype(np.float32)
+
+    def covered(self, first_row: int, n_rows: int) -> np.ndarray:
+        """Where patches of the grid lie, scored or not, and no slide: (n_rows, width), bool."""
+        width = self.shape[1]
+        # The corners of rectangles, summed along both axes.
+        steps = np.zeros((n_rows + 1, width + 1), np.int64)
+        touched = self._touched(first_row, n_rows)
+        top = np.maximum(self._top[touched] - first_row, 0)
+        bottom = np.minimum(self._bottom[touched] - first_row, n_rows)
+        left = np.clip(self._left[touched], 0, width)
+        right = np.clip(self._right[touched], 0, width)
+        for rows, columns, step in (
+            (top, left, 1),
+            (bottom, right, 1),
+            (top, right, -1),
+            (bottom, left, -1),
+        ):
+            np.add.at(steps, (rows, columns), step)
+        found = steps.cumsum(0).cumsum(1)[:-1, :-1] > 0
+        found[max(0, self._inside[0] - first_row) :] = True
+        found[:, self._inside[1] :] = True
+        return found
+
+    def rows(self, first_row: int, n_rows: int) -> np.ndarray:
+        """Weighted mean, ndarray of shape (n_rows, width), float64; NaN where no patch lies."""
+        total, weights = np.zeros((2, n_rows, self.shape[1]))
+        touched = self._touched(first_row, n_rows)
+        # Neighbours in the grid are neighbours in the store, whose chunks are decoded whole.
+        chunk = touched // self._together
+        for number in np.unique(chunk):
+            chosen = touched[chunk == number]
+            maps = self._maps[int(chosen[0]) : int(chosen[-1]) + 1]
+            for k in chosen.tolist():
+                patch = maps[k - int(chosen[0])]
+                if not np.isnan(patch[0, 0]):
+                    self._add(k, patch, total, weights, first_row)
+        with np.errstate(invalid="ignore"):
+            return total / weights
+
+    def _touched(self, first_row: int, n_rows: int) -> np.ndarray:
+        return np.flatnonzero((self._bottom > first_row) & (self._top < first_row + n_rows))
+
+    def _add(
+        self, k: int, patch: np.ndarray, total: np.ndarray, weights: np.ndarray, first_row: int
+    ) -> None:
+        """Add the part of a patch that lies in a band.
+
+        Patch by patch: adding to a slice takes a nanosecond a px, gathering and scattering the px
+        of many patches at once twenty.
+        """
+        top = max(int(self._top[k]), first_row)
+        bottom = min(int(self._bottom[k]), first_row + len(total))
+        left, right = max(int(self._left[k]), 0), min(int(self._right[k]), total.shape[1])
+        rows, columns = np.arange(top, bottom), np.arange(left, right)
+        at = np.s_[top - first_row : bottom - first_row, left:right]
+        values = patch
+        if patch.size > 1:
+            # Where a heatmap pixel's centre falls in the patch's own map.
+            i = _inside(rows, self._y[k], self._side, patch.shape[0])
+            j = _inside(columns, self._x[k], self._side, patch.shape[1])
+            values = patch[_steps(i)][:, _steps(j)]
+        if not self._is_gaussian:
+            total[at] += values
+            weights[at] += 1
+            return
+        weight = np.outer(
+            _bell(rows, self._y[k], self._side), _bell(columns, self._x[k], self._side)
+        )
+        total[at] += weight * values
+        weights[at] += weight
+
+
+def _bell(pixel: np.ndarray, start: float, side: float) -> np.ndarray:
+    """A Gaussian about the middle of a patch, never quite 0: a px may have no other patch."""
+    offset = (pixel + 0.5 - start) / side - 0.5
+    return np.exp(-(offset**2) / (2 * _SIGMA**2))
+
+
+def _steps(places: np.ndarray) -> np.ndarray | slice:
+    """Places one after the other as a slice, which copies nothing."""
+    if len(places) and (np.diff(places) == 1).all():
+        return slice(int(places[0]), int(places[-1]) + 1)
+    return places
+
+
+def _span(start: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray]:
+    """First pixel and the pixel after the last whose centres lie in [start, start + side)."""
+    # Rounded first: 63.99999 of a fractional scale is meant to be 64.
+    first = np.ceil(np.round(start - 0.5, 6)).astype(np.int64)
+    after = np.ceil(np.round(start + side - 0.5, 6)).astype(np.int64)
+    return first, after
+
+
+def _inside(pixel: np.ndarray, start: float, side: float, n: int) -> np.ndarray:
+    return np.clip(((pixel + 0.5 - start) * n / side).astype(np.int64), 0, n - 1)

@@ -1,0 +1,124 @@
+"""What the members of an ensemble say of a batch: mean posterior, and how sure it is.
+
+Generalized framework, "uncertainty analysis": aleatoric uncertainty is each member's variance over
+test-time augmentations (Eq. 4), epistemic the variance over the members (Eq. 5).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import adaptive_avg_pool2d
+
+from microtome.errors import InputError
+from microtome.inference.score_store import ALEATORIC, EPISTEMIC, PROBABILITY, of_member
+from microtome.inference.test_time_augmentation import turned, turned_back
+from microtome.networks.devices import autocast
+from microtome.patches.grid import Grid
+from microtome.slides.slide import Slide
+
+
+def posteriors(
+    members: Mapping[str, nn.Module],
+    images: torch.Tensor,
+    *,
+    augmentations: Sequence[str] = (),
+    side: int | None = None,
+) -> dict[str, torch.Tensor]:
+    """Tumour probability of a batch by one network or several, and its uncertainty.
+
+    Parameters
+    ----------
+    members : mapping of str to Module
+        One or several networks, on the images' device and in evaluation mode.
+    images : Tensor of shape (B, 3, H, W), float32
+        With further spacings (B, spacings, 3, H, W).
+    augmentations : sequence of str
+        Test-time augmentations besides the image as it is: names of
+        `microtome.inference.test_time_augmentation`. A member's posterior is then the mean over all
+        of them.
+    side : int, optional
+        Larger maps become means over so many px a side.
+
+    Returns
+    -------
+    dict of str to Tensor of shape (B, h, w), float32
+        ``probability``: mean over members. With augmentations ``aleatoric``: mean over members of
+        each one's variance. With several members ``epistemic``: variance of the members'
+        posteriors; and each member's own ``NAME.probability`` and ``NAME.aleatoric``. Variances
+        are those of px, pooled afterwards; they lie in [0, 1/4].
+
+    Raises
+    ------
+    InputError
+        If a network gives another number of classes than two.
+    """
+    found: dict[str, torch.Tensor] = {}
+    means, variances = [], []
+    for name, model in members.items():
+        mean, variance = _over_views(name, model, images, augmentations)
+        means.append(mean)
+        variances.append(variance)
+        if len(members) > 1:
+            found[of_member(name, PROBABILITY)] = mean
+            if augmentations:
+                found[of_member(name, ALEATORIC)] = variance
+    # One value of a patch stands for all its px.
+    maps = torch.stack(torch.broadcast_tensors(*means))
+    found[PROBABILITY] = maps.mean(dim=0)
+    if augmentations:
+        found[ALEATORIC] = torch.stack(torch.broadcast_tensors(*variances)).mean(dim=0)
+    if len(members) > 1:
+        found[EPISTEMIC] = maps.var(dim=0, correction=0)
+    return {part: _pooled(values, side) for part, values in found.items()}
+
+
+def tumour_probability(logits: torch.Tensor) -> torch.Tensor:
+    """Softmax of logits (B, 2) or (B, 2, h, w) -> tumour probability (B, h, w), float32."""
+    maps = logits.float().softmax(dim=1)[:, 1]
+    return maps[:, None, None] if maps.ndim == 1 else maps
+
+
+def _over_views(
+    name: str, model: nn.Module, images: torch.Tensor, augmentations: Sequence[str]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and variance (Welford's) of a member over the image as it is and all augmentations."""
+    mean = _probability(name, model, images)
+    squares = torch.zeros_like(mean)
+    for n, augmentation in enumerate(augmentations, start=2):
+        # Each alone, never one on top of another, and undone before anything is compared.
+        view = _probability(name, model, turned(images, augmentation))
+        difference = turned_back(view, augmentation) - mean
+        mean = mean + difference / n
+        squares = squares + difference.square() * ((n - 1) / n)
+    return mean, squares / (1 + len(augmentations))
+
+
+def _probability(name: str, model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    with autocast(images.device):
+        logits = model(images)
+    if logits.shape[1] != 2:
+        raise InputError(
+            f"models.{name}: the network gives {logits.shape[1]} classes, not 2 (other, tumour);"
+            " give it weights that were trained for two"
+        )
+    return tumour_probability(logits)
+
+
+def _pooled(maps: torch.Tensor, side: int | None) -> torch.Tensor:
+    return adaptive_avg_pool2d(maps, side) if side and maps.shape[-1] > side else maps
+
+
+def require_numbers(
+    slide: Slide, grid: Grid, index: np.ndarray, maps: Mapping[str, np.ndarray]
+) -> None:
+    """Raise InputError, with the place of the patch, where a map holds something else."""
+    for values in maps.values():
+        bad = ~np.isfinite(values).all(axis=(1, 2))
+        if bad.any():
+            i = index[bad][0]
+            raise InputError(
+                f"slide {slide.name}: the model gives no number for the patch at"
+                f" x={grid.x_px[i]:.0f}, y={grid.y_px[i]:.0f}"
+            )

@@ -1,0 +1,178 @@
+"""The scores of a slide's patches as a Zarr v3 store."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from microtome.errors import InputError
+from microtome.io.atomic import atomic
+from microtome.parallel.prefetch import mapped
+from microtome.patches.grid import Grid
+from microtome.patches.zarr_groups import create_store, open_store, read_grid, write_columns
+from microtome.rasters.bands import bands
+
+# A chunk is a file: large enough that they are few, small enough to be held.
+_CHUNK_BYTES = 2**22
+_CHUNKS_HELD = 4
+_MOST_LIKELY = 0.5  # the more likely of two classes
+
+
+def write_scores(
+    path: str | Path,
+    parts: Iterable[tuple[np.ndarray, Mapping[str, np.ndarray]]],
+    grid: Grid,
+    *,
+    origin: dict,
+) -> None:
+    """Write the maps of a slide's patches, as they come, while the next ones are computed.
+
+    Parameters
+    ----------
+    path : str or Path
+        The store's folder, ``.zarr``.
+    parts : iterable of (index, maps)
+        Which patches of `grid`, in any order, and by name (``probability``, others) their maps
+        (n, h, w), float32: one value for a patch (h = w = 1) or many. All parts have the same
+        names and shapes.
+    grid : Grid
+        All patches that were to be scored. Those of which there is no part have NaN.
+    origin : dict
+        Where the scores came from; becomes the store's attributes.
+    """
+    is_scored = np.zeros(len(grid), bool)
+    with atomic(path) as temporary:
+        group = create_store(temporary, grid, origin)
+        write_columns(group, grid)
+        arrays: dict[str, _Chunks] = {}
+
+        def put(part: tuple[np.ndarray, Mapping[str, np.ndarray]]) -> None:
+            index, maps = part
+            if is_scored[index].any() or len(np.unique(index)) != len(index):
+                raise ValueError("a patch was scored twice")
+            is_scored[index] = True
+            for name, values in maps.items():
+                if name not in arrays:
+                    arrays[name] = _Chunks(group, name, (len(grid), *values.shape[1:]))
+                arrays[name].put(index, values)
+
+        for _ in mapped(put, parts, workers=1):
+            pass
+        for array in arrays.values() or [_Chunks(group, PROBABILITY, (len(grid), 1, 1))]:
+            array.flush()
+        group.attrs["unreadable_patches"] = int(np.count_nonzero(~is_scored))
+
+
+class _Chunks:
+    """An array of maps while it is filled: the chunks last touched are in memory."""
+
+    def __init__(self, group: zarr.Group, name: str, shape: tuple[int, int, int]) -> None:
+        self._size = min(max(1, shape[0]), max(1, _CHUNK_BYTES // (4 * shape[1] * shape[2])))
+        self._array = group.create_array(
+            name,
+            shape=shape,
+            dtype=np.float32,
+            chunks=(self._size, *shape[1:]),
+            fill_value=np.nan,
+        )
+        self._held: OrderedDict[int, np.ndarray] = OrderedDict()
+
+    def put(self, index: np.ndarray, probability: np.ndarray) -> None:
+        """Note the maps of some patches."""
+        for number in np.unique(index // self._size).tolist():
+            chosen = index // self._size == number
+            self._chunk(number)[index[chosen] % self._size] = probability[chosen]
+
+    def flush(self) -> None:
+        """Write what is in memory."""
+        while self._held:
+            self._write(*self._held.popitem())
+
+    def _chunk(self, number: int) -> np.ndarray:
+        if number not in self._held:
+            if len(self._held) == _CHUNKS_HELD:
+                self._write(*self._held.popitem(last=False))
+            first = number * self._size
+            self._held[number] = self._array[first : first + self._size]
+        self._held.move_to_end(number)
+        return self._held[number]
+
+    def _write(self, number: int, chunk: np.ndarray) -> None:
+        first = number * self._size
+        self._array[first : first + len(chunk)] = chunk
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of a slide's patches.
+
+    Attributes
+    ----------
+    grid : Grid
+        The patches that were to be scored.
+    probability : zarr.Array or ndarray of shape (n_patches, h, w), float32
+        Tumour probability; NaN throughout a patch that could not be read.
+    attributes : dict
+        Where the scores came from.
+    aleatoric, epistemic : zarr.Array of shape (n_patches, h, w), float32, optional
+        Variance over test-time augmentations and over the members of an ensemble, where there
+        were any.
+    """
+
+    grid: Grid
+    probability: zarr.Array | np.ndarray
+    attributes: dict
+    aleatoric: zarr.Array | None = None
+    epistemic: zarr.Array | None = None
+
+    def tumour_shares(self) -> np.ndarray:
+        """Share of each patch's map with a probability of 0.5 or more; NaN where unreadable.
+
+        Returns
+        -------
+        ndarray of shape (n_patches,), float64
+            0 or 1 for a patch of one value.
+        """
+        n, height, width = self.probability.shape
+        found = np.empty(n)
+        for first, n_maps in bands(n, max(1, _CHUNK_BYTES // (4 * height * width))):
+            maps = self.probability[first : first + n_maps]
+            share = (maps >= _MOST_LIKELY).mean((1, 2))
+            found[first : first + n_maps] = np.where(np.isnan(maps[:, 0, 0]), np.nan, share)
+        return found
+
+
+def open_scores(path: str | Path, *, member: str | None = None) -> Scores:
+    """Open a store that `write_scores` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        The store.
+    member : str, optional
+        The scores of one member of the ensemble, not of all together.
+    """
+    group = open_store(path)
+    found = {
+        part: group.get(of_member(member, part) if member else part)
+        for part in (PROBABILITY, ALEATORIC, EPISTEMIC)
+    }
+    if found[PROBABILITY] is None:
+        raise InputError(f"{path} holds no scores of {member}; delete it and run again")
+    return Scores(read_grid(group), attributes=dict(group.attrs), **found)
+
+
+def score_attributes(path: str | Path) -> dict:
+    """Where the scores of a store came from, without reading them."""
+    return dict(open_store(path).attrs)
+
+
+PROBABILITY, ALEATORIC, EPISTEMIC = "probability", "aleatoric", "epistemic"
+
+
+def of_member(name: str, part: str) -> str:
+    """The name of the map of one member of an ensemble."""
+    return f"{name}.{part}"

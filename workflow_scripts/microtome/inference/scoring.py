@@ -1,0 +1,206 @@
+"""Tumour probabilities of the patches of a slide: all networks, in one pass over it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from microtome.errors import InputError
+from microtome.inference.batch_size import fitting_batch
+from microtome.inference.posteriors import posteriors, require_numbers
+from microtome.inference.score_store import PROBABILITY
+from microtome.inference.shared_encoding import score_shared, shares_latents
+from microtome.logs import log
+from microtome.networks.compiling import compiled_for
+from microtome.networks.devices import as_input, default_device
+from microtome.patches.grid import Grid
+from microtome.patches.reading import read_patches
+from microtome.patches.regrouping import batches
+from microtome.slides.slide import Slide
+
+_LOG_EVERY = 1000
+
+
+def score(
+    members: Mapping[str, nn.Module],
+    slide: Slide,
+    grid: Grid,
+    *,
+    map_um: float,
+    batch: int | None = None,
+    augmentations: Sequence[str] = (),
+    spacings_um: Sequence[float] = (),
+    threads: int = 1,
+    compiled: bool = False,
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Score every patch of a grid, the last, partial batch too.
+
+    Each region is read and decoded once, by processes that read ahead; every network and every
+    test-time augmentation sees it then. On a GPU the next batch is put together while one is
+    computed, and the last one's maps travel back meanwhile. Overlapping windows of a single
+    HistoCAE share their encoding where that changes nothing: see
+    `microtome.inference.shared_encoding`.
+
+    Parameters
+    ----------
+    members : mapping of str to Module
+        One network, or the members of an ensemble; each gives logits (B, 2) or (B, 2, H, W).
+    slide : Slide
+        Where the patches are read from.
+    grid : Grid
+        The patches.
+    map_um : float
+        µm per px of the maps that are kept of a network that gives a value for each px: means of
+        their px.
+    batch : int, optional
+        Patches a step; as many as the device is good for if it is not said. Fewer, with a warning,
+        where the GPU's memory asks for it.
+    augmentations : sequence of str
+        See `posteriors`.
+    spacings_um : sequence of float
+        Further spacings of each patch that the models take: see `read_patches`.
+    threads : int
+        Processes or threads that read ahead while the models work.
+    compiled : bool
+        Whether to have torch.compile make faster kernels of the networks first.
+
+    Yields
+    ------
+    index : ndarray of shape (B,), int64
+        Which patches of the grid.
+    maps : dict of str to ndarray of shape (B, h, w), float32
+        What `posteriors` gives.
+
+    Raises
+    ------
+    InputError
+        If a model gives something that is not a number, or the GPU's memory holds no patch.
+    """
+    if not len(grid):
+        return
+    alone = next(iter(members.values())) if len(members) == 1 and not augmentations else None
+    if alone is not None and shares_latents(alone, grid):
+        log.info("overlapping windows share their encoding")
+        yield from score_shared(
+            alone, slide, grid, batch=batch, threads=threads, compiled=compiled, name=PROBABILITY
+        )
+        return
+    work = _Work(members, grid, map_um=map_um, augmentations=augmentations)
+    shape = (3, grid.patch_px, grid.patch_px)
+    if spacings_um:
+        shape = (1 + len(spacings_um), *shape)
+    batch = batch or work.fitting(shape)
+    if compiled:
+        work.compile((min(batch, len(grid)), *shape))
+    parts = read_patches(slide, grid, threads=threads, spacings_um=spacings_um)
+    waiting: tuple[np.ndarray, list[_Travelling]] | None = None
+    n_done = 0
+    for index, pixels in batches(parts, batch):
+        launched = index, work.launch(torch.from_numpy(pixels).movedim(-1, -3))
+        if waiting:
+            yield _arrived(slide, grid, *waiting)
+        waiting = launched
+        if n_done // _LOG_EVERY != (n_done + len(index)) // _LOG_EVERY:
+            log.info("%d of %d patches scored", n_done + len(index), len(grid))
+        n_done += len(index)
+    if waiting:
+        yield _arrived(slide, grid, *waiting)
+    log.info("%d patches scored, %d unreadable", n_done, len(grid) - n_done)
+
+
+class _Work:
+    """Networks on a device, and how many patches they take at a time."""
+
+    def __init__(
+        self,
+        members: Mapping[str, nn.Module],
+        grid: Grid,
+        *,
+        map_um: float,
+        augmentations: Sequence[str],
+    ) -> None:
+        self._device = default_device()
+        self._members = {
+            name: model.to(self._device, memory_format=torch.channels_last).eval()
+            for name, model in members.items()
+        }
+        self._plain = self._members
+        self._side = max(1, round(grid.patch_px * grid.spacing_um / map_um))
+        self._augmentations = augmentations
+        self._most: int | None = None
+
+    def fitting(self, patch_shape: tuple[int, ...]) -> int:
+        """How many patches of a shape to take at a time."""
+        n = fitting_batch(self._maps, patch_shape, self._device)
+        log.info("%d patches at a time", n)
+        return n
+
+    def compile(self, shape: tuple[int, ...]) -> None:
+        """Compile the networks for batches of at most this shape."""
+        images = torch.zeros(shape, device=self._device)
+        if len(shape) == 4:  # as batches come
+            images = images.to(memory_format=torch.channels_last)
+        self._members = {name: compiled_for(m, images) for name, m in self._plain.items()}
+
+    def launch(self, images: torch.Tensor) -> list["_Travelling"]:
+        """Set the networks to work on images, uint8; in parts where the memory asks for it."""
+        self._most = self._most or len(images)
+        if self._device.type == "cuda":
+            images = images.pin_memory()
+        while True:
+            try:
+                return [
+                    _Travelling(self._maps(as_input(part, self._device)))
+                    for part in images.split(self._most)
+                ]
+            except torch.OutOfMemoryError as error:
+                self._halve(error)
+
+    def _maps(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        with torch.inference_mode():
+            return posteriors(
+                self._members, images, augmentations=self._augmentations, side=self._side
+            )
+
+    def _halve(self, error: torch.OutOfMemoryError) -> None:
+        if self._most == 1:
+            raise InputError(
+                "a single patch does not fit into the memory of the GPU; lower patch_px, or"
+                " inference_patch_px, of the model"
+            ) from error
+        log.warning(
+            "%d patches do not fit into the memory of the GPU: going on with %d; lower"
+            " inference.batch to be rid of this",
+            self._most,
+            self._most // 2,
+        )
+        self._most //= 2
+        self._members = self._plain  # what is compiled fills every batch up again
+        torch.cuda.empty_cache()
+
+
+class _Travelling:
+    """Maps on their way from the device, while it works on."""
+
+    def __init__(self, maps: dict[str, torch.Tensor]) -> None:
+        self._maps = {name: values.to("cpu", non_blocking=True) for name, values in maps.items()}
+        self._event = None
+        if any(values.is_cuda for values in maps.values()):
+            self._event = torch.cuda.Event()
+            self._event.record()
+
+    def arrived(self) -> dict[str, np.ndarray]:
+        if self._event:
+            self._event.synchronize()
+        return {name: values.numpy() for name, values in self._maps.items()}
+
+
+def _arrived(
+    slide: Slide, grid: Grid, index: np.ndarray, parts: list[_Travelling]
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Wait for the maps of a batch and look at them."""
+    found = [part.arrived() for part in parts]
+    maps = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+    require_numbers(slide, grid, index, maps)
+    return index, maps

@@ -1,0 +1,236 @@
+"""HistoCAE over overlapping windows: what they share goes through the encoder once.
+
+Equal to window by window, up to rounding, where the head drops the latent px that the encoder's
+padding reaches: see `microtome.networks.histocae.PADDED_LATENTS`.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+import torch
+from torch import nn
+
+from microtome.errors import InputError
+from microtome.inference.posteriors import require_numbers, tumour_probability
+from microtome.inference.shared_regions import in_whole_px, regions_of
+from microtome.logs import log
+from microtome.networks.batch_norm_folding import folded
+from microtome.networks.compiling import compiled_for
+from microtome.networks.devices import as_input, autocast, default_device
+from microtome.networks.histocae import LATENT_PX, PADDED_LATENTS, HistoCAEClassifier
+from microtome.patches.grid import Grid
+from microtome.patches.reading import read_patches
+from microtome.patches.regrouping import batches
+from microtome.slides.slide import Slide
+
+_LOG_EVERY = 1000
+# Windows that the head classifies at a time: their latents are copies.
+_HEAD_WINDOWS = 256
+# Px of the regions that a GPU encodes at a time, 3 GB of activations, where nothing else is said.
+_GPU_PX = 16 * 2**20
+# Some of the images asked for, and at most how many at a time -> which windows, probabilities.
+_Job = Callable[[slice, int], tuple[np.ndarray, np.ndarray]]
+
+
+def shares_latents(model: nn.Module, grid: Grid) -> bool:
+    """Say whether `score_shared` can score a grid, and has anything to share."""
+    return (
+        isinstance(model, HistoCAEClassifier)
+        and model.border_latents >= PADDED_LATENTS
+        and grid.patch_px % LATENT_PX == 0
+        and grid.stride_px % LATENT_PX == 0
+        and grid.stride_px < grid.patch_px
+    )
+
+
+def score_shared(
+    model: nn.Module,
+    slide: Slide,
+    grid: Grid,
+    *,
+    region_px: int = 704,
+    batch: int | None = None,
+    threads: int = 1,
+    compiled: bool = False,
+    name: str = "probability",
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Score every patch of a grid whose patches overlap, each place of the slide encoded once.
+
+    Windows are read one by one, and go through the encoder each, where that is less work (regions
+    with few windows), where a region cannot be read, and where the slide is resampled: the px of a
+    region are not quite those of its windows then.
+
+    Parameters
+    ----------
+    model : HistoCAEClassifier
+        One that `shares_latents`.
+    slide : Slide
+        Where the patches are read from.
+    grid : Grid
+        The patches, row by row.
+    region_px : int
+        Largest side of the regions that are encoded. Neighbours overlap by patch less stride, so
+        larger ones are less work; but from 512 x 1024 px on a layer takes 32 MiB, for which a CPU
+        gets fresh memory from the system each time, at two thirds of the speed.
+    batch : int, optional
+        Regions hold together no more px than so many patches, on a GPU; on a CPU it is one region
+        at a time. Fewer, with a warning, where the GPU's memory asks for it.
+    threads : int
+        Processes or threads that read ahead while the model works.
+    compiled : bool
+        Compile the encoder of the regions first.
+    name : str
+        What the probabilities are called.
+
+    Yields
+    ------
+    index : ndarray of shape (n,), int64
+        Which patches of the grid.
+    maps : dict of str to ndarray of shape (n, 1, 1), float32
+        Tumour probability.
+
+    Raises
+    ------
+    InputError
+        If the model gives something that is not a number, or the GPU's memory holds no region.
+    """
+    if not len(grid):
+        return
+    n_done = 0
+    for index, probability in _scored(
+        _Work(model, grid, compiled=compiled),
+        slide,
+        grid,
+        region_px=region_px,
+        batch=batch,
+        threads=threads,
+    ):
+        maps = {name: probability}
+        require_numbers(slide, grid, index, maps)
+        if n_done // _LOG_EVERY != (n_done + len(index)) // _LOG_EVERY:
+            log.info("%d of %d patches scored", n_done + len(index), len(grid))
+        n_done += len(index)
+        yield index, maps
+    log.info("%d patches scored, %d unreadable", n_done, len(grid) - n_done)
+
+
+def _scored(
+    work: "_Work",
+    slide: Slide,
+    grid: Grid,
+    *,
+    region_px: int,
+    batch: int | None,
+    threads: int,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Windows and their probabilities: first those of regions, then what is left alone."""
+    regions = regions_of(grid, region_px if in_whole_px(slide, grid) else grid.patch_px)
+    most_px = region_px**2
+    if work.device.type == "cuda":
+        most_px = max(most_px, batch * grid.patch_px**2 if batch else _GPU_PX)
+    alone = np.ones(len(grid), bool)
+    memory = _Memory(most_px, regions.grid.patch_px, ("region", "regions"), "region_px")
+    parts = read_patches(slide, regions.grid, threads=threads)
+    for which, pixels in batches(parts, memory.most):
+        windows = [regions.windows[i] for i in which]
+        alone[np.concatenate(windows)] = False
+        job = partial(work.regions, pixels, windows, regions.strides)
+        yield from memory.run(job, len(which))
+    left = np.flatnonzero(alone)
+    memory = _Memory(most_px, grid.patch_px, ("patch", "patches"), "patch_px of the model")
+    parts = read_patches(slide, grid.subset(left), threads=threads)
+    for which, pixels in batches(parts, memory.most):
+        yield from memory.run(partial(work.windows, pixels, left[which]), len(which))
+
+
+class _Memory:
+    """How many images of one size are worked on at a time, and fewer where the GPU asks for it."""
+
+    def __init__(self, most_px: int, side_px: int, words: tuple[str, str], key: str) -> None:
+        self.most = max(1, most_px // side_px**2)
+        (self._one, self._many), self._key = words, key
+
+    def run(self, job: _Job, n: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Do the work on n images, in parts."""
+        first = 0
+        while first < n:
+            part = slice(first, first + self.most)
+            try:
+                found = job(part, self.most)
+            except torch.OutOfMemoryError as error:
+                self._halve(error)
+                continue
+            yield found
+            first = part.stop
+
+    def _halve(self, error: torch.OutOfMemoryError) -> None:
+        if self.most == 1:
+            raise InputError(
+                f"a single {self._one} does not fit into the memory of the GPU; lower {self._key}"
+            ) from error
+        log.warning(
+            "%d %s do not fit into the memory of the GPU: going on with %d; lower inference.batch"
+            " to be rid of this",
+            self.most,
+            self._many,
+            self.most // 2,
+        )
+        self.most //= 2
+        torch.cuda.empty_cache()
+
+
+class _Work:
+    """A classifier on its device, ready for regions and for single windows."""
+
+    def __init__(self, model: HistoCAEClassifier, grid: Grid, *, compiled: bool) -> None:
+        self.device = default_device()
+        self._grid = grid
+        self._model = model.to(self.device, memory_format=torch.channels_last).eval()
+        # Padding makes no difference to the latents that count. In float32 rounding makes none
+        # either; half the bits of mixed precision would not do for px that are not normalised.
+        on_cpu = self.device.type == "cpu"
+        self._encoder = folded(model.encoder) if on_cpu else model.encoder
+        self._compiles = compiled
+        self._compiled: dict[tuple[int, ...], Callable[[torch.Tensor], torch.Tensor]] = {}
+
+    def regions(
+        self, pixels: np.ndarray, windows: list[np.ndarray], strides: int, part: slice, most: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Classify the windows of some regions from their latents."""
+        windows = windows[part]
+        index = np.concatenate(windows)
+        region = np.repeat(np.arange(len(windows)), [len(w) for w in windows])
+        row, column = self._grid.row[index] % strides, self._grid.column[index] % strides
+        side, stride = (px // LATENT_PX for px in (self._grid.patch_px, self._grid.stride_px))
+        with torch.inference_mode(), autocast(self.device):
+            latents = self._fast(self._input(pixels[part]), most).movedim(1, -1)
+            # (regions, rows, columns, 64, side, side) without a copy; channels last for the head.
+            views = latents.unfold(1, side, stride).unfold(2, side, stride).movedim(3, -1)
+            places = torch.from_numpy(np.stack([region, row, column])).to(self.device)
+            logits = [
+                self._model.classify(views[tuple(some)].movedim(-1, 1))
+                for some in places.split(_HEAD_WINDOWS, dim=1)
+            ]
+            return index, tumour_probability(torch.cat(logits)).cpu().numpy()
+
+    def windows(
+        self, pixels: np.ndarray, index: np.ndarray, part: slice, most: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Classify windows, each by itself."""
+        with torch.inference_mode(), autocast(self.device):
+            logits = self._model.classify(self._encoder(self._input(pixels[part])))
+            return index[part], tumour_probability(logits).cpu().numpy()
+
+    def _input(self, pixels: np.ndarray) -> torch.Tensor:
+        return as_input(torch.from_numpy(pixels).movedim(-1, -3), self.device)
+
+    def _fast(self, images: torch.Tensor, most: int) -> torch.Tensor:
+        if not self._compiles:
+            return self._encoder(images)
+        shape = (most, *images.shape[1:])
+        if shape not in self._compiled:
+            example = torch.zeros(shape, device=self.device)
+            example = example.to(memory_format=torch.channels_last)
+            self._compiled[shape] = compiled_for(self._encoder, example)
+        return self._compiled[shape](images)

@@ -1,0 +1,118 @@
+"""The step of scoring a slide, from files to a file; in a worker the networks stay loaded.
+
+Who only asks a worker for it needs no PyTorch: what takes seconds to import is imported inside.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+# The networks of the last slide, by what they are; no more, for the memory is the GPU's.
+_LOADED: dict[str, Mapping[str, Any]] = {}
+
+
+def score_step(
+    *,
+    scores: str | Path,
+    name: str,
+    model: str,
+    inspected: str | Path,
+    grid: str | Path,
+    weights: Sequence[str | Path],
+    members: Mapping[str, dict],
+    entry: dict,
+    slide_settings: dict,
+    batch: int | None,
+    map_um: float,
+    compiled: bool,
+    threads: int,
+    gpus: int,
+    allow_cpu: bool,
+    scratch_dir: str | None,
+) -> None:
+    """Give every patch of a slide's grid a tumour probability and write the store.
+
+    Parameters
+    ----------
+    scores : str or Path
+        The store's folder, ``.zarr``.
+    name, model : str
+        The slide's id and the model's name, for the record.
+    inspected, grid : str or Path
+        What `inspect` found, and the slide's grid.
+    weights : sequence of str or Path
+        Of each network.
+    members : mapping of str to dict
+        Name and registry entry of each network, in the order of `weights`.
+    entry : dict
+        The model's own entry: its further spacings and test-time augmentations.
+    slide_settings : dict
+        The config's section ``slide``.
+    batch, map_um, compiled, threads
+        See `microtome.inference.scoring.score`.
+    gpus, allow_cpu
+        See `microtome.networks.devices.require_gpus`.
+    scratch_dir : str or None
+        See `microtome.parallel.local_copies.on_scratch`.
+
+    Raises
+    ------
+    InputError
+        If there is no GPU, the weights are another network's, the slide has changed, or a network
+        gives something that is not a number.
+    """
+    from microtome.inference.score_store import write_scores  # noqa: PLC0415
+    from microtome.inference.scoring import score  # noqa: PLC0415
+    from microtome.io.atomic import read_json  # noqa: PLC0415
+    from microtome.networks.devices import require_gpus, use_threads  # noqa: PLC0415, PyTorch: seconds
+    from microtome.parallel.local_copies import on_scratch  # noqa: PLC0415
+    from microtome.patches.grid import Grid  # noqa: PLC0415
+    from microtome.slides.inspection import open_inspected  # noqa: PLC0415
+
+    require_gpus(gpus, allow_cpu=allow_cpu)
+    use_threads(threads)
+    info = read_json(inspected)
+    patches = Grid.load(grid)
+    networks = _networks(weights, members, compiled=compiled)
+    with (
+        on_scratch({name: info}, folder=scratch_dir) as copies,
+        open_inspected(info, name=name, read_from=copies.get(name), **slide_settings) as slide,
+    ):
+        parts = score(
+            networks,
+            slide,
+            patches,
+            batch=batch,
+            map_um=map_um,
+            augmentations=entry.get("test_time_augmentation", ()),
+            spacings_um=entry.get("further_spacings_um", ()),
+            threads=threads,
+            compiled=compiled,
+        )
+        origin = {"slide": name, "path": info["path"], "model": model}
+        write_scores(scores, parts, patches, origin=origin)
+
+
+def _networks(
+    weights: Sequence[str | Path], members: Mapping[str, dict], *, compiled: bool
+) -> Mapping[str, Any]:
+    """Load networks, unless they are those of the last slide."""
+    import torch  # noqa: PLC0415
+
+    from microtome.networks.registry import load_members  # noqa: PLC0415
+
+    if compiled:
+        # After some shapes of batches PyTorch would go on uncompiled, with other last digits.
+        torch.compiler.reset()
+    states = [Path(path).stat() for path in weights]
+    files = [
+        [str(Path(path).resolve()), state.st_mtime_ns, state.st_size]
+        for path, state in zip(weights, states, strict=True)
+    ]
+    key = json.dumps([files, members])
+    if key not in _LOADED:
+        _LOADED.clear()
+        torch.cuda.empty_cache()
+        _LOADED[key] = load_members(weights, entries=members)
+    return _LOADED[key]

@@ -1,0 +1,88 @@
+"""JPEG as the codec of a Zarr v3 chunk.
+
+The name in the store is ``imagecodecs_jpeg``, the codec of the package imagecodecs: whoever has
+that opens a store of this workflow with plain zarr-python and nothing of ours::
+
+    pip install imagecodecs-zarr     # Python 3.12 or later; found by zarr of itself
+    zarr.open_group("slide.zarr", mode="r")["pixels"][0]
+
+Without it, ``import microtome.io.zarr_jpeg`` before opening does the same, with simplejpeg. A chunk
+is one complete JPEG file of an RGB image, so any other program needs only the offset and length
+in the shard's index.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from zarr.abc.codec import ArrayBytesCodec
+from zarr.core.array_spec import ArraySpec
+from zarr.core.buffer import Buffer, NDBuffer
+from zarr.registry import get_codec_class, register_codec
+
+from microtome.io.jpeg import SUBSAMPLING, decode_into, encode
+
+NAME = "imagecodecs_jpeg"
+
+
+@dataclass(frozen=True)
+class JpegCodec(ArrayBytesCodec):
+    """One RGB image a chunk: the last three dimensions, those before it of length 1.
+
+    Parameters
+    ----------
+    level : int, optional
+        Quality; None where the JPEGs came from elsewhere. Needed to encode only.
+    subsampling : str, optional
+        Of chroma: '420', '422', '444'. Needed to encode only.
+    """
+
+    is_fixed_size = False
+
+    level: int | None = None
+    subsampling: str | None = None
+
+    @classmethod
+    def from_dict(cls, data: dict) -> Self:
+        """Make the codec that a ``zarr.json`` names."""
+        return cls(**data.get("configuration", {}))
+
+    def to_dict(self) -> dict:
+        """Name the codec for a ``zarr.json``."""
+        given = {"level": self.level, "subsampling": self.subsampling}
+        settings = {key: value for key, value in given.items() if value is not None}
+        return {"name": NAME, "configuration": settings} if settings else {"name": NAME}
+
+    def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:
+        """Not known before encoding."""
+        raise NotImplementedError
+
+    def _decode_sync(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        pixels = np.empty(chunk_spec.shape, np.uint8)
+        decode_into(chunk_bytes.to_bytes(), pixels.reshape(pixels.shape[-3:]))
+        return chunk_spec.prototype.nd_buffer.from_numpy_array(pixels)
+
+    async def _decode_single(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        return self._decode_sync(chunk_bytes, chunk_spec)
+
+    def _encode_sync(self, chunk_array: NDBuffer, chunk_spec: ArraySpec) -> Buffer:
+        pixels = np.ascontiguousarray(chunk_array.as_numpy_array())
+        content = encode(
+            pixels.reshape(pixels.shape[-3:]),
+            quality=90 if self.level is None else self.level,
+            subsampling=self.subsampling or SUBSAMPLING,
+        )
+        return chunk_spec.prototype.buffer.from_bytes(content)
+
+    async def _encode_single(self, chunk_array: NDBuffer, chunk_spec: ArraySpec) -> Buffer:
+        return self._encode_sync(chunk_array, chunk_spec)
+
+
+def _register() -> None:
+    try:
+        get_codec_class(NAME)  # of imagecodecs-zarr, where that is installed
+    except KeyError:
+        register_codec(NAME, JpegCodec)
+
+
+_register()

@@ -1,0 +1,201 @@
+"""The kinds of models, and their weights on disk.
+
+Every kind meets two contracts: it is trained from patch stores, and its module maps images
+(B, 3, side, side) in [0, 1], or with further spacings (B, spacings, 3, side, side), to logits of
+{not tumour, tumour}, (B, 2) for a patch or (B, 2, h, w) for a map of it. Inference and all that
+follows know nothing else.
+"""
+
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from microtome import __version__
+from microtome.errors import InputError
+from microtome.io.atomic import atomic, read_json, write_json
+from microtome.networks.colour import ColourModel
+from microtome.networks.histocae import HistoCAE, HistoCAEClassifier
+from microtome.networks.mr_histocae import MRHistoCAE
+from microtome.networks.pretrained import read_safetensors
+
+# What weights and entry must have in common to mean the same.
+_SAME = (
+    "kind",
+    "spacing_um",
+    "further_spacings_um",
+    "patch_px",
+    "architecture",
+    "encoder",
+    "head",
+    "border_latents",
+    "downsampling",
+)
+
+
+def build_model(entry: dict, *, seed: int = 0, pretrained: bool = True) -> nn.Module:
+    """Make the module of a registry entry.
+
+    Parameters
+    ----------
+    entry : dict
+        Its settings.
+    seed : int
+        Random weights follow from it.
+    pretrained : bool
+        Whether to begin with the weights that the entry names, of a classifier or segmenter; not
+        where trained ones follow.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _BUILDERS[entry["kind"]](entry, pretrained)
+
+
+def _histocae(entry: dict, pretrained: bool) -> nn.Module:
+    names = ("patch_px", "head", "dropout", "downsampling")
+    return HistoCAEClassifier(
+        **{name: entry[name] for name in names}, border_latents=entry.get("border_latents", 0)
+    )
+
+
+def _mr_histocae(entry: dict, pretrained: bool) -> nn.Module:
+    return MRHistoCAE(
+        n_spacings=1 + len(entry["further_spacings_um"]),
+        dropout=entry["dropout"],
+        downsampling=entry["downsampling"],
+    )
+
+
+def _classifier(entry: dict, pretrained: bool) -> nn.Module:
+    from microtome.networks.classifiers import PatchClassifier  # noqa: PLC0415, timm: a second
+
+    return PatchClassifier(
+        architecture=entry["architecture"], pretrained=entry["pretrained"] if pretrained else "none"
+    )
+
+
+def _segmenter(entry: dict, pretrained: bool) -> nn.Module:
+    from microtome.networks.segmenters import PatchSegmenter  # noqa: PLC0415, likewise
+
+    return PatchSegmenter(
+        architecture=entry["architecture"],
+        encoder=entry.get("encoder"),
+        pretrained=entry["pretrained"] if pretrained else "none",
+    )
+
+
+def _colour(entry: dict, pretrained: bool) -> nn.Module:
+    return ColourModel()
+
+
+_BUILDERS = {
+    "histocae": _histocae,
+    "mr_histocae": _mr_histocae,
+    "classifier": _classifier,
+    "segmenter": _segmenter,
+    "colour": _colour,
+}
+
+
+def save_weights(
+    path: str | Path, model: nn.Module, *, name: str, entry: dict, training: dict
+) -> None:
+    """Write weights as safetensors, and beside them a JSON that says what they are.
+
+    Parameters
+    ----------
+    path : str or Path
+        The ``.safetensors`` file; the JSON has the same stem.
+    name : str
+        The model's name in the registry.
+    entry : dict
+        Its settings.
+    training : dict
+        What it was trained on, and the hash of the code that did.
+    """
+    path = Path(path)
+    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    with atomic(path) as temporary:
+        save_file(state, temporary)
+    versions = {
+        "microtome": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+    card = {
+        "name": name,
+        "entry": entry,
+        "parameters": sum(value.numel() for value in model.parameters()),
+        "training": training,
+        "versions": versions,
+    }
+    write_json(path.with_suffix(".json"), card)
+
+
+def load_model(path: str | Path, *, name: str, entry: dict) -> nn.Module:
+    """Make the module of an entry and give it its trained weights, ready to predict.
+
+    Raises
+    ------
+    InputError
+        If the weights are not those of such an entry.
+    """
+    model = build_model(entry, pretrained=False)
+    return _filled(model, path, name=name, entry=entry)
+
+
+def load_members(
+    paths: Sequence[str | Path], *, entries: Mapping[str, dict]
+) -> dict[str, nn.Module]:
+    """Load one network or the members of an ensemble, see `load_model`.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        Their weights.
+    entries : mapping of str to dict
+        Name and entry of each.
+    """
+    return {
+        name: load_model(path, name=name, entry=entry)
+        for path, (name, entry) in zip(paths, entries.items(), strict=True)
+    }
+
+
+def load_autoencoder(path: str | Path, *, name: str, entry: dict) -> HistoCAE:
+    """Make the autoencoder of an entry and give it its weights.
+
+    Raises
+    ------
+    InputError
+        If the weights are not those of such an entry's autoencoder.
+    """
+    cae = HistoCAE(downsampling=entry["downsampling"])
+    return _filled(cae, path, name=name, entry=entry)
+
+
+def _filled(model: nn.Module, path: str | Path, *, name: str, entry: dict) -> nn.Module:
+    path = Path(path)
+    card_path = path.with_suffix(".json")
+    try:
+        card = dict(read_json(card_path)["entry"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"models.{name}: weights {path} need {card_path.name} beside them, which says what they"
+            " are"
+        ) from error
+    other = [key for key in _SAME if card.get(key) != entry.get(key)]
+    if other:
+        found = ", ".join(f"{key} {card.get(key)}" for key in other)
+        asked = ", ".join(f"{key} {entry.get(key)}" for key in other)
+        raise InputError(f"models.{name}: weights {path} are of {found}; the entry says {asked}")
+    try:
+        model.load_state_dict(read_safetensors(path))
+    except RuntimeError as error:
+        raise InputError(
+            f"models.{name}: weights {path} do not fit the network: {str(error).splitlines()[-1]}"
+        ) from error
+    return model.eval()

@@ -1,0 +1,226 @@
+"""The grid of patches of a slide: where they lie, how much tissue and tumour each holds."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from microtome.errors import InputError
+from microtome.io.atomic import atomic
+from microtome.patches.grid_spec import GridSpec
+from microtome.rasters.bands import ReadRows, band_rows, bands
+
+# Rounding of the sums below, far under the share of one pixel of a patch of 8192 px.
+_ROUNDING = 1e-9
+UNKNOWN = -1
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The patches of one slide that hold tissue.
+
+    Attributes
+    ----------
+    row, column : ndarray of shape (n_patches,), int32
+        Place in the full lattice, row by row.
+    tissue_fraction : ndarray of shape (n_patches,), float32
+        Share of the patch's area that is tissue.
+    tumour_fraction : ndarray of shape (n_patches,), float32
+        Share that is viable tumour; NaN where the slide has no annotation.
+    label : ndarray of shape (n_patches,), int8
+        1 tumour, 0 not, -1 unknown.
+    scale : float
+        Level-0 px per patch px.
+    spacing_um : float
+        The real µm per patch px.
+    patch_px, stride_px : int
+        Side and stride in patch px.
+    """
+
+    row: np.ndarray
+    column: np.ndarray
+    tissue_fraction: np.ndarray
+    tumour_fraction: np.ndarray
+    label: np.ndarray
+    scale: float
+    spacing_um: float
+    patch_px: int
+    stride_px: int
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @property
+    def x_px(self) -> np.ndarray:
+        """Left edges in level-0 px, shape (n_patches,), float64."""
+        return self.column * (self.stride_px * self.scale)
+
+    @property
+    def y_px(self) -> np.ndarray:
+        """Upper edges in level-0 px, shape (n_patches,), float64."""
+        return self.row * (self.stride_px * self.scale)
+
+    def subset(self, keep: np.ndarray) -> "Grid":
+        """The patches that `keep` (bool mask or indices) names."""
+        per_patch = ("row", "column", "tissue_fraction", "tumour_fraction", "label")
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Grid(**{k: v[keep] if k in per_patch else v for k, v in values.items()})
+
+    def save(self, path: str | Path) -> None:
+        """Write the grid as NPZ."""
+        with atomic(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Grid":
+        """Read a grid that `save` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            values = {name: file[name] for name in file.files}
+        return cls(**{k: v if v.ndim else v.item() for k, v in values.items()})
+
+
+def lattice(size_px: int, *, patch_px: float, stride_px: float) -> int:
+    """How many patches, one every `stride_px`, cover `size_px`; the last may hang over the edge."""
+    return max(0, int(np.ceil((size_px - patch_px) / stride_px))) + 1
+
+
+def window_fractions(
+    rows: ReadRows,
+    shape: tuple[int, int],
+    *,
+    window: float,
+    stride: float,
+    row: int,
+    n_columns: int,
+) -> np.ndarray:
+    """Share of each window of one row of a lattice that a mask covers, exact for parts of pixels.
+
+    Parameters
+    ----------
+    rows : callable
+        ``rows(first_row, n_rows)`` gives a bool or 0/1 ndarray of shape (n_rows, width).
+    shape : tuple of int
+        Height and width of the mask in px.
+    window, stride : float
+        Side and stride in mask px; what hangs over the mask's edge counts as uncovered.
+    row : int
+        The row of the lattice.
+
+    Returns
+    -------
+    ndarray of shape (n_columns,), float64
+    """
+    height, width = shape
+    top, bottom = min(row * stride, height), min(row * stride + window, height)
+    first, last = int(np.floor(top)), int(np.ceil(bottom))
+    column_sums = np.zeros(width)
+    for start, n in bands(last - first, band_rows(width)):
+        pixel = np.arange(first + start, first + start + n)
+        weight = np.minimum(pixel + 1, bottom) - np.maximum(pixel, top)
+        band = rows(int(pixel[0]), n)
+        whole = weight == 1
+        column_sums += np.count_nonzero(band[whole], axis=0)
+        column_sums += weight[~whole] @ band[~whole]
+    sums = np.concatenate([[0.0], np.cumsum(column_sums)])
+    edges = np.arange(width + 1)
+    left = np.clip(np.arange(n_columns) * stride, 0, width)
+    right = np.clip(np.arange(n_columns) * stride + window, 0, width)
+    return (np.interp(right, edges, sums) - np.interp(left, edges, sums)) / window**2
+
+
+def label_patches(
+    tumour_fraction: np.ndarray, *, rule: str, min_tumour_fraction: float
+) -> np.ndarray:
+    """Label patches by their share of viable tumour.
+
+    Parameters
+    ----------
+    tumour_fraction : ndarray of shape (n_patches,)
+        NaN where unknown.
+    rule : {'fraction', 'any'}
+        'fraction': tumour from `min_tumour_fraction` on (HistoCAE: 0.3); 'any': one pixel is
+        enough (generalized framework).
+
+    Returns
+    -------
+    ndarray of shape (n_patches,), int8
+        1 tumour, 0 not, -1 unknown.
+    """
+    least = min_tumour_fraction - _ROUNDING if rule == "fraction" else _ROUNDING
+    label = (tumour_fraction >= least).astype(np.int8)
+    label[np.isnan(tumour_fraction)] = UNKNOWN
+    return label
+
+
+def make_grid(
+    spec: GridSpec,
+    *,
+    name: str,
+    size_px: tuple[int, int],
+    scale: float,
+    spacing_um: float,
+    tissue: tuple[ReadRows, tuple[int, int], float],
+    truth: tuple[ReadRows, tuple[int, int], float] | None,
+    label_rule: str,
+    min_tumour_fraction: float,
+) -> Grid:
+    """Lay a grid over a slide and keep every patch that holds any tissue.
+
+    The masks are read a row of the lattice at a time, from the top down.
+
+    Parameters
+    ----------
+    spec : GridSpec
+        What is asked for.
+    name : str
+        The slide's id, for the message.
+    size_px : tuple of int
+        Width and height of level 0.
+    scale, spacing_um : float
+        What `spec.spacing_um` really is on this slide: level-0 px and µm per patch px.
+    tissue : tuple
+        ``rows(first_row, n_rows)`` of the tissue mask, bool or 0/1, its shape (height, width), and
+        level-0 px per px.
+    truth : tuple, optional
+        The same of viable tumour.
+
+    Raises
+    ------
+    InputError
+        If no patch holds tissue.
+    """
+    window, stride = spec.patch_px * scale, spec.stride_px * scale
+    n_columns, n_rows = (lattice(n, patch_px=window, stride_px=stride) for n in size_px)
+
+    def fractions(mask: tuple[ReadRows, tuple[int, int], float], row: int) -> np.ndarray:
+        rows, shape, mask_scale = mask
+        return window_fractions(
+            rows,
+            shape,
+            window=window / mask_scale,
+            stride=stride / mask_scale,
+            row=row,
+            n_columns=n_columns,
+        )
+
+    found = []
+    for row in range(n_rows):
+        share = fractions(tissue, row)
+        column = np.flatnonzero(share > _ROUNDING)
+        if len(column):
+            tumour = fractions(truth, row)[column] if truth else np.full(len(column), np.nan)
+            found.append((np.full(len(column), row), column, share[column], tumour))
+    if not found:
+        raise InputError(f"slide {name}: no patch of {spec.name} holds tissue")
+    row, column, share, tumour = (np.concatenate(part) for part in zip(*found, strict=True))
+    return Grid(
+        row=row.astype(np.int32),
+        column=column.astype(np.int32),
+        tissue_fraction=share.astype(np.float32),
+        tumour_fraction=tumour.astype(np.float32),
+        label=label_patches(tumour, rule=label_rule, min_tumour_fraction=min_tumour_fraction),
+        scale=scale,
+        spacing_um=spacing_um,
+        patch_px=spec.patch_px,
+        stride_px=spec.stride_px,
+    )

@@ -1,0 +1,81 @@
+"""The patch grid of a slide, from files to file."""
+
+from pathlib import Path
+
+import numpy as np
+
+from microtome.io.atomic import read_json
+from microtome.logs import log
+from microtome.patches.grid import make_grid
+from microtome.patches.grid_spec import GridSpec
+from microtome.rasters.label_tiff import open_raster
+from microtome.rasters.labels import VIABLE
+from microtome.slides.inspection import open_inspected
+
+
+def write_grid(
+    *,
+    name: str,
+    spec: GridSpec,
+    inspected: str | Path,
+    tissue: str | Path,
+    truth: str | Path | None,
+    grid: str | Path,
+    slide_settings: dict,
+    label_rule: str,
+    min_tumour_fraction: float,
+) -> dict:
+    """Write the grid of a slide as NPZ.
+
+    Parameters
+    ----------
+    name : str
+        The slide's id.
+    spec : GridSpec
+        What is asked for.
+    inspected, tissue, truth : str or Path
+        What `inspect` found, the tissue mask, and the truth map where there is one.
+    grid : str or Path
+        The file to write.
+    slide_settings : dict
+        The config's section ``slide``.
+    label_rule, min_tumour_fraction
+        See `label_patches`.
+
+    Returns
+    -------
+    dict
+        ``patches`` and ``tumour_patches``.
+
+    Raises
+    ------
+    InputError
+        If no patch holds tissue, or the spacing is finer than the slide's.
+    """
+    with open_inspected(read_json(inspected), name=name, **slide_settings) as slide:
+        scale = slide.scale_for(spec.spacing_um)
+        level_0_um, size_px, spacing_um = slide.spacing_um, slide.size_px, slide.spacing_at(scale)
+    mask = open_raster(tissue)
+    viable = None
+    if truth:
+        raster = open_raster(truth)
+        viable = (
+            lambda first, n: raster.rows(first, n) == VIABLE,
+            raster.shape,
+            raster.spacing_um / level_0_um,
+        )
+    made = make_grid(
+        spec,
+        name=name,
+        size_px=size_px,
+        scale=scale,
+        spacing_um=spacing_um,
+        tissue=(mask.rows, mask.shape, mask.spacing_um / level_0_um),
+        truth=viable,
+        label_rule=label_rule,
+        min_tumour_fraction=min_tumour_fraction,
+    )
+    made.save(grid)
+    n_tumour = int(np.sum(made.label == 1))
+    log.info("%s: %d patches of %s, %d of them tumour", name, len(made), spec.name, n_tumour)
+    return {"patches": len(made), "tumour_patches": n_tumour}

@@ -1,0 +1,59 @@
+"""Cutting the patches of a grid out of a slide."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from microtome.patches.grid import Grid
+from microtome.patches.strips import read_strips
+from microtome.patches.tile_plan import views_of
+from microtome.patches.tile_reading import read_tiles
+from microtome.slides.slide import Slide
+
+
+def read_patches(
+    slide: Slide, grid: Grid, *, threads: int = 1, spacings_um: Sequence[float] = ()
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Read the patches of a grid, region by region, row by row: each tile is decoded once.
+
+    Where patches lie on whole pixels of a level, or of what a decoder makes of it in the DCT
+    domain, they are pieced together from its tiles; else strips of them are resampled.
+
+    Parameters
+    ----------
+    slide : Slide
+        Opened slide.
+    grid : Grid
+        Its patches, row by row.
+    threads : int
+        Threads that decode.
+    spacings_um : sequence of float
+        Further spacings in µm/px: patches of the same size in px with the same centres, from the
+        same decoding where one level serves them (MR-HistoCAE).
+
+    Yields
+    ------
+    index : ndarray of shape (n,), int64
+        Which patches of the grid these are.
+    pixels : ndarray of shape (n, patch_px, patch_px, 3), uint8
+        RGB; of shape (n, 1 + len(spacings_um), patch_px, patch_px, 3), the grid's own spacing
+        first, where further spacings are asked for. Valid until the item after
+        the next is asked for.
+        Patches that cannot be decoded are left out, with a warning in the log.
+
+    Raises
+    ------
+    InputError
+        If a spacing is finer than the slide's, or the file has changed meanwhile.
+    """
+    if not len(grid):
+        return
+    scales = [grid.scale, *(slide.scale_for(spacing) for spacing in spacings_um)]
+    views = views_of(slide, grid, scales)
+    if views:
+        parts = read_tiles(slide, grid, views, threads=threads)
+    else:
+        parts = read_strips(slide, grid, scales, threads=threads)
+    for index, pixels in parts:
+        yield index, pixels if spacings_um else pixels[:, 0]
+    slide.require_unchanged()

@@ -1,0 +1,41 @@
+"""The order in which a slide's patches are read: neighbours together, in little memory."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from microtome.patches.grid import Grid
+
+
+def regions(grid: Grid, *, side_px: int, repeat_px: int = 1) -> Iterator[np.ndarray]:
+    """Divide a grid into squares, each read row by row.
+
+    What neighbours share is decoded once within a region and kept no longer than for a row of it,
+    so memory does not grow with the slide. What two regions share, one row or column of tiles in
+    sixty, is decoded twice.
+
+    Parameters
+    ----------
+    grid : Grid
+        The patches, row by row.
+    side_px : int
+        Largest side of a square in patch px.
+    repeat_px : int
+        Patches and tiles have common edges every so many patch px; regions end there if they can.
+
+    Yields
+    ------
+    ndarray of shape (n,), int64
+        Which patches of the grid.
+    """
+    side = max(1, side_px // grid.stride_px)
+    repeat = int(np.lcm(repeat_px, grid.stride_px)) // grid.stride_px
+    if repeat <= side:
+        side -= side % repeat
+    across = grid.column // side
+    down = grid.row // side
+    order = np.lexsort((down, across))  # stable: rows and columns stay in their order
+    new = np.flatnonzero((np.diff(across[order]) != 0) | (np.diff(down[order]) != 0)) + 1
+    for part in np.split(order, new):
+        if len(part):
+            yield part

@@ -1,0 +1,301 @@
+"""The patches of a slide as a sharded Zarr v3 store."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from zarr.codecs import BytesCodec
+
+from microtome.errors import InputError
+from microtome.io.atomic import atomic
+from microtome.io.jpeg import SUBSAMPLING, decode_into, encode, require_side
+from microtome.io.sharded_zarr import (
+    CHUNK_KEYS,
+    Chunk,
+    ShardedArray,
+    ShardWriter,
+    chunks_per_shard,
+    read_column,
+    read_metadata,
+)
+from microtome.io.zarr_jpeg import NAME as JPEG
+from microtome.io.zarr_jpeg import JpegCodec
+from microtome.logs import log
+from microtome.patches.grid import Grid
+from microtome.patches.white_filter import is_kept
+from microtome.patches.zarr_groups import create_store, write_columns
+
+_LOG_EVERY = 1000
+
+# What `read_patches` and `read_streams` give of several patches: pixels, or a JPEG file of each.
+Block = np.ndarray | list[bytes]
+# Of a block: which patches could be read, which of them are kept, and the chunks of the kept ones
+# for each spacing.
+_Chosen = tuple[np.ndarray, np.ndarray, list[Sequence[Chunk]]]
+
+
+def write_patches(
+    path: str | Path,
+    parts: Iterable[tuple[np.ndarray, Block]],
+    grid: Grid,
+    *,
+    origin: dict,
+    codec: str,
+    jpeg_quality: int,
+    threads: int,
+    white_from: int,
+    max_white_fraction: float,
+    spacings_um: Sequence[float] = (),
+) -> int:
+    """Write patches to a store in the order they come, one chunk each, in whole shards.
+
+    Parameters
+    ----------
+    path : str or Path
+        The store's folder, ``.zarr``.
+    parts : iterable of (index, pixels) or (index, streams)
+        From `read_patches`: which patches of `grid`, and their RGB (n, side, side, 3), or with
+        further spacings (n, 1 + further, side, side, 3), uint8, valid until those after the
+        next are asked for. From `read_streams`, for 'pass-through': which patches, and a JPEG
+        file of each.
+    grid : Grid
+        The patches that were to be read.
+    origin : dict
+        Where the patches came from; becomes the store's attributes.
+    codec : {'raw', 'jpeg', 'pass-through'}
+        'raw': pixels as they are. 'jpeg': compressed here. 'pass-through': the slide's own JPEGs.
+    jpeg_quality : int
+        1 to 100, for 'jpeg'.
+    threads : int
+        Threads that compress, or decode what is passed through.
+    white_from, max_white_fraction
+        See `is_kept`; the grid's own spacing counts. From 1 on every patch is kept, and what is
+        passed through is never decoded.
+    spacings_um : sequence of float
+        The further spacings in `parts`, in µm per px.
+
+    Returns
+    -------
+    int
+        Number of patches stored.
+    """
+    if codec == "pass-through" and spacings_um:
+        raise ValueError("a slide's own JPEGs are of one spacing")
+    side = grid.patch_px
+    per_shard = chunks_per_shard(side * side * 3, len(grid))
+    names = _array_names(spacings_um)
+    rule = None
+    if max_white_fraction < 1:
+        rule = partial(is_kept, white_from=white_from, max_white_fraction=max_white_fraction)
+    about = {"codec": codec, "spacings_um": [grid.spacing_um, *spacings_um]}
+    if codec == "jpeg":
+        about["jpeg_quality"] = jpeg_quality
+    stored = [np.empty(0, np.int64)]
+    n_come = n_readable = 0
+    with atomic(path) as temporary:
+        group = create_store(temporary, grid, {**origin, **about})
+        with ExitStack() as stack:
+            pool = stack.enter_context(ThreadPoolExecutor(threads))
+            choose: dict[str, Callable[[Block], _Chosen]] = {
+                "raw": partial(_raw, rule=rule),
+                "jpeg": partial(_compressed, rule=rule, quality=jpeg_quality, pool=pool),
+                "pass-through": partial(_passed_through, rule=rule, side=side, pool=pool),
+            }
+            writers = [
+                stack.enter_context(ShardWriter(temporary / name, per_shard=per_shard))
+                for name in names
+            ]
+            for index, block in parts:
+                readable, kept, chunks = choose[codec](block)
+                for writer, of_spacing in zip(writers, chunks, strict=True):
+                    writer.append(of_spacing)
+                stored.append(index[kept])
+                n_readable += int(np.count_nonzero(readable))
+                if n_come // _LOG_EVERY != (n_come + len(index)) // _LOG_EVERY:
+                    log.info("%d of %d patches read", n_come + len(index), len(grid))
+                n_come += len(index)
+        index = np.concatenate(stored)
+        serializer = {
+            "raw": BytesCodec(),
+            "jpeg": JpegCodec(jpeg_quality, SUBSAMPLING),
+            "pass-through": JpegCodec(),
+        }[codec]
+        for name in names:
+            group.create_array(
+                name,
+                shape=(len(index), side, side, 3),
+                dtype=np.uint8,
+                chunks=(1, side, side, 3),
+                shards=(per_shard, side, side, 3),
+                serializer=serializer,
+                compressors=None,
+                chunk_key_encoding=CHUNK_KEYS,
+            )
+        write_columns(group, grid.subset(index))
+        group.attrs["unreadable_patches"] = len(grid) - n_readable
+    log.info(
+        "%d patches stored, %d mostly white, %d unreadable",
+        len(index),
+        n_readable - len(index),
+        len(grid) - n_readable,
+    )
+    return len(index)
+
+
+def _array_names(spacings_um: Sequence[float]) -> list[str]:
+    """Names of the arrays: of the grid's own spacing, and of further ones."""
+    return ["pixels", *(f"pixels_{spacing:g}um" for spacing in spacings_um)]
+
+
+def _raw(block: np.ndarray, *, rule: Callable | None) -> _Chosen:
+    pixels = block if block.ndim == 5 else block[:, None]
+    readable = np.ones(len(pixels), bool)
+    kept = rule(pixels[:, 0]) if rule else readable
+    rows = np.flatnonzero(kept)
+    return readable, kept, [[pixels[i, s] for i in rows] for s in range(pixels.shape[1])]
+
+
+def _compressed(
+    block: np.ndarray, *, rule: Callable | None, quality: int, pool: ThreadPoolExecutor
+) -> _Chosen:
+    readable, kept, pixels = _raw(block, rule=rule)
+    chunks = [list(pool.map(partial(encode, quality=quality), images)) for images in pixels]
+    return readable, kept, chunks
+
+
+def _passed_through(
+    streams: list[bytes], *, rule: Callable | None, side: int, pool: ThreadPoolExecutor
+) -> _Chosen:
+    def look(stream: bytes) -> tuple[bool, bool]:
+        """Say whether a JPEG can be read, and whether it is kept."""
+        try:
+            if rule is None:
+                require_side(stream, side)
+                return True, True
+            pixels = np.empty((1, side, side, 3), np.uint8)
+            decode_into(stream, pixels[0])
+        except ValueError as error:
+            log.warning("a patch cannot be decoded and is left out: %s", error)
+            return False, False
+        return True, bool(rule(pixels)[0])
+
+    # A header takes so little that threads would only cost.
+    looked = pool.map(look, streams) if rule else map(look, streams)
+    readable, kept = np.array(list(looked), bool).reshape(-1, 2).T
+    return readable, kept, [[streams[i] for i in np.flatnonzero(kept)]]
+
+
+@dataclass(frozen=True)
+class PatchStore:
+    """A store of patches, opened for reading.
+
+    For any number of threads, and in processes forked from the one that opened it.
+
+    Attributes
+    ----------
+    path : Path
+        Its folder.
+    pixels : tuple of ShardedArray
+        One a spacing, the grid's own first; each of shape (n_patches, side, side, 3).
+    label : ndarray of shape (n_patches,), int8
+        1 tumour, 0 not, -1 unknown.
+    attributes : dict
+        Where the patches came from.
+    """
+
+    path: Path
+    pixels: tuple[ShardedArray, ...]
+    label: np.ndarray
+    attributes: dict
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @property
+    def slide(self) -> str:
+        """The slide's id."""
+        return self.attributes["slide"]
+
+    def identity(self) -> str:
+        """Which store this is: changes when it is written anew."""
+        return f"{self.path} {(self.path / 'zarr.json').stat().st_mtime_ns}"
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """The shape of one patch: (spacings, side, side, 3)."""
+        return (len(self.pixels), *self.pixels[0].shape[1:])
+
+    def read(self, row: int, out: np.ndarray) -> None:
+        """Read one patch straight to where it is wanted.
+
+        Parameters
+        ----------
+        row : int
+            Which patch.
+        out : ndarray of `shape`, uint8
+            Where to; C-contiguous for each spacing.
+
+        Raises
+        ------
+        InputError
+            If it is not as it was written.
+        """
+        for array, image in zip(self.pixels, out, strict=True):
+            content = array.read_bytes(row) if array.codec == JPEG else b""
+            if not content:  # not compressed, or never written
+                array.read_into(row, image)
+                continue
+            try:
+                decode_into(content, image)
+            except ValueError as error:
+                raise array.damaged(f"patch {row}: {error}") from error
+
+
+def open_patches(
+    path: str | Path, *, spacings_um: Sequence[float] = (), own: bool = True
+) -> PatchStore:
+    """Open a store that `write_patches` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        The store's folder.
+    spacings_um : sequence of float
+        Further spacings to read, of those that were stored.
+    own : bool
+        Whether to read the patches' own spacing, which comes first.
+
+    Raises
+    ------
+    InputError
+        If it is no such store, lacks a spacing, or is damaged.
+    """
+    path = Path(path)
+    try:
+        attributes = read_metadata(path)["attributes"]
+        missing = set(_array_names(spacings_um)) - set(_array_names(attributes["spacings_um"][1:]))
+        if missing:
+            raise InputError(
+                f"{path} has no {', '.join(sorted(missing))}; delete it and run again with these"
+                " spacings"
+            )
+        names = _array_names(spacings_um)[0 if own else 1 :]
+        pixels = tuple(ShardedArray(path / name) for name in names)
+        label = read_column(path / "label")
+        shape = (len(label), *pixels[0].shape[1:])
+        if any(a.shape != shape or a.codec not in ("bytes", JPEG) for a in pixels):
+            raise ValueError(f"{path} holds something else")
+    except (
+        FileNotFoundError,
+        NotADirectoryError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise InputError(f"{path} is no store of this workflow; delete it and run again") from error
+    return PatchStore(path, pixels, label, attributes)

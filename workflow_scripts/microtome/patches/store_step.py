@@ -1,0 +1,85 @@
+"""The patches of a slide, from file to store."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from microtome.io.atomic import read_json
+from microtome.logs import log
+from microtome.parallel.local_copies import on_scratch
+from microtome.patches.grid import Grid
+from microtome.patches.pass_through import choose_codec, read_streams
+from microtome.patches.reading import read_patches
+from microtome.patches.store import write_patches
+from microtome.slides.inspection import open_inspected
+
+
+def extract(
+    path: str | Path,
+    *,
+    name: str,
+    inspected: str | Path,
+    grid: str | Path,
+    threads: int,
+    slide_settings: dict,
+    min_tissue_fraction: float,
+    codec: str,
+    store_settings: dict,
+    code: str,
+    spacings_um: Sequence[float] = (),
+    scratch_dir: str | None = None,
+) -> None:
+    """Write the patches of a slide that are worth training on to a store.
+
+    Parameters
+    ----------
+    path : str or Path
+        The store's folder, ``.zarr``.
+    name : str
+        The slide's id.
+    inspected, grid : str or Path
+        What `inspect` found, and the slide's grid.
+    threads : int
+        Threads that decode and encode.
+    slide_settings : dict
+        The config's section ``slide``.
+    min_tissue_fraction : float
+        A patch must hold more tissue than this.
+    codec : {'auto', 'raw', 'jpeg', 'pass-through'}
+        See `choose_codec`.
+    store_settings : dict
+        ``jpeg_quality``, ``white_from``, ``max_white_fraction``: see `write_patches`.
+    code : str
+        Hash of the code, for the record.
+    spacings_um : sequence of float
+        Further spacings: see `read_patches`.
+    scratch_dir : str, optional
+        See `on_scratch`.
+
+    Raises
+    ------
+    InputError
+        If the slide has changed, or cannot be stored as `codec` says.
+    """
+    info = read_json(inspected)
+    patches = Grid.load(grid)
+    patches = patches.subset(patches.tissue_fraction > min_tissue_fraction)
+    with (
+        on_scratch({name: info}, folder=scratch_dir) as copies,
+        open_inspected(info, name=name, read_from=copies.get(name), **slide_settings) as slide,
+    ):
+        chosen, why = choose_codec(codec, slide, patches, spacings_um=spacings_um)
+        log.info("%s: patches are stored as %s: %s", name, chosen, why)
+        if chosen == "pass-through":
+            parts = read_streams(slide, patches)
+        else:
+            parts = read_patches(slide, patches, threads=threads, spacings_um=spacings_um)
+        write_patches(
+            path,
+            parts,
+            patches,
+            origin={"slide": name, "path": info["path"], "code": code},
+            codec=chosen,
+            threads=threads,
+            spacings_um=spacings_um,
+            **store_settings,
+        )

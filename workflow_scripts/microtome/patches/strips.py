@@ -1,0 +1,84 @@
+"""Patches cut from strips: for spacings to resample to, and for slides without tiles to read."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from microtome.errors import InputError
+from microtome.logs import log
+from microtome.patches.grid import Grid
+from microtome.patches.reading_order import regions
+from microtome.patches.tile_plan import corners_at
+from microtome.slides.slide import Slide
+
+# Neighbours are read as one strip, so that pixels they share are decoded once; so many at most.
+_STRIP_PATCHES = 16
+# So narrow that the tiles of a row are still in the slide's cache when the next row needs them.
+_REGION_PX = 4096
+_AHEAD = 2  # strips that are read for each thread while one is used
+
+
+def read_strips(
+    slide: Slide, grid: Grid, scales: list[float], *, threads: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Read the patches of a grid, at one or several scales, row by row.
+
+    Parameters and yields are those of `microtome.patches.reading.read_patches`.
+    """
+    parts = regions(grid, side_px=_REGION_PX)
+    strips = (strip for part in parts for strip in _strips(grid, part))
+    if threads == 1:
+        for strip in strips:
+            yield from _read(slide, grid, scales, strip)
+        return
+    executor = ThreadPoolExecutor(threads)
+    try:
+        pending = deque()
+        for strip in strips:
+            pending.append(executor.submit(list, _read(slide, grid, scales, strip)))
+            if len(pending) > _AHEAD * threads:
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _read(
+    slide: Slide, grid: Grid, scales: list[float], index: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    side = grid.patch_px
+    pixels = np.empty((len(index), len(scales), side, side, 3), np.uint8)
+    left = (grid.column[index] - grid.column[index[0]]) * grid.stride_px
+    part = grid.subset(index)
+    try:
+        for i, scale in enumerate(scales):
+            x_px, y_px = corners_at(part, scale)
+            if scale == scales[0]:
+                strip = slide.read(x_px[0], y_px[0], int(left[-1]) + side, side, scale=scale)
+                windows = np.lib.stride_tricks.sliding_window_view(strip, side, axis=1)[:, left]
+                pixels[:, i] = np.moveaxis(windows, (1, 3), (0, 2))
+            else:
+                for n, corner in enumerate(zip(x_px, y_px, strict=True)):
+                    pixels[n, i] = slide.read(*corner, side, side, scale=scale)
+    except InputError as error:
+        if len(index) == 1:
+            log.warning("%s", error)
+            return
+        # One broken tile must not cost its neighbours: read the strip patch by patch.
+        for i in index:
+            yield from _read(slide, grid, scales, np.array([i]))
+        return
+    yield index, pixels
+
+
+def _strips(grid: Grid, region: np.ndarray) -> Iterator[np.ndarray]:
+    """Runs of patches of one row whose neighbours touch or overlap."""
+    gap = -(-grid.patch_px // grid.stride_px)  # so many columns on, patches no longer overlap
+    row, column = grid.row[region], grid.column[region]
+    new = (np.diff(row) != 0) | (np.diff(column) > gap)
+    for run in np.split(region, np.flatnonzero(new) + 1):
+        for first in range(0, len(run), _STRIP_PATCHES):
+            yield run[first : first + _STRIP_PATCHES]

@@ -1,0 +1,105 @@
+"""Filling patches from tiles, each decoded once."""
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from microtome.errors import InputError
+from microtome.patches.tile_plan import Pieces, View
+from microtome.slides.tile_decoding import shrunk
+from microtome.slides.tiled_source import TiledSource, paste
+
+# (slot, view, left, top): the patch, the spacing, and where the tile's corner lies in it.
+_Target = tuple[int, int, int, int]
+
+
+class Filler:
+    """Fills blocks of patches one after the other, and keeps decoded what later ones need.
+
+    Parameters
+    ----------
+    source : TiledSource
+        Where tiles come from.
+    views : list of View
+        The spacings.
+    """
+
+    def __init__(self, source: TiledSource, views: list[View]) -> None:
+        self._source, self._views = source, views
+        self._finest: dict[int, int] = {}
+        for view in views:
+            finest = self._finest.get(view.level, view.reduce)
+            self._finest[view.level] = min(view.reduce, finest)
+        # Level and number of tiles that are needed again: their pixels, or why there are none.
+        self._kept: dict[tuple[int, int], np.ndarray | InputError] = {}
+
+    def fill(self, pieces: Pieces, pixels: np.ndarray) -> dict[int, str]:
+        """Fill patches of a block.
+
+        Parameters
+        ----------
+        pieces : Pieces
+            What to fill them with, all of one block. Of each tile that several blocks share, all
+            pieces come here, blocks in their order.
+        pixels : ndarray of shape (n, n_views, patch_px, patch_px, 3), uint8
+            The block.
+
+        Returns
+        -------
+        dict of int to str
+            Slots that a tile is missing in, and why.
+        """
+        unreadable: dict[int, str] = {}
+        for key, again, later, targets in _by_tile(pieces):
+            if again:
+                decoded = self._kept.pop(key)
+            else:
+                decoded = self._decoded(*key, targets, pixels, keep=later)
+            if later:
+                self._kept[key] = decoded
+            if isinstance(decoded, InputError):
+                unreadable |= {slot: str(decoded) for slot, *_ in targets}
+            elif decoded is not None:
+                self._paste(decoded, self._finest[key[0]], targets, pixels)
+        return unreadable
+
+    def _decoded(
+        self, level: int, tile: int, targets: list[_Target], pixels: np.ndarray, *, keep: bool
+    ) -> np.ndarray | InputError | None:
+        """Give a tile's pixels, or None where they went straight into their patch."""
+        source, reduce = self._source, self._finest[level]
+        tile_height, tile_width = source.tables[level].tile_shape
+        height, width = tile_height // reduce, tile_width // reduce
+        try:
+            if keep:
+                return source.tile(level, tile, reduce)
+            if len(targets) == 1 and pixels.shape[1:4] == (1, height, width):
+                slot, _, left, top = targets[0]
+                if left == top == 0 and not source.is_cut(level, tile):
+                    decoded = source.tile(level, tile, reduce, out=pixels[slot])
+                    return None if source.tables[level].is_jpeg else decoded
+            return source.tile(level, tile, reduce, out=source.scratch(height * width * 3))
+        except InputError as error:
+            return error
+
+    def _paste(
+        self, decoded: np.ndarray, finest: int, targets: list[_Target], pixels: np.ndarray
+    ) -> None:
+        sizes = {finest: decoded}
+        for slot, view, left, top in targets:
+            reduce = self._views[view].reduce
+            if reduce not in sizes:
+                sizes[reduce] = shrunk(decoded, reduce // finest)
+            paste(pixels[slot, view], sizes[reduce], left, top)
+
+
+def _by_tile(pieces: Pieces) -> Iterator[tuple[tuple[int, int], bool, bool, list[_Target]]]:
+    """Yield of each tile its level and number, if there were and will be more, and its places."""
+    again, later = pieces.first < pieces.block, pieces.block < pieces.last
+    tiles = zip(pieces.level.tolist(), pieces.tile.tolist(), strict=True)
+    places = (pieces.slot, pieces.view, pieces.left, pieces.top)
+    targets = zip(*(place.tolist() for place in places), strict=True)
+    rows = zip(tiles, again.tolist(), later.tolist(), targets, strict=True)
+    for about, group in itertools.groupby(rows, key=lambda row: row[:3]):
+        yield *about, [target for *_, target in group]

@@ -1,0 +1,136 @@
+"""Pieces and holes of a mask that is too large for memory."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from microtome.rasters.bands import ReadRows, band_rows, bands
+from microtome.rasters.disk_raster import Spool
+
+
+def drop_small(mask: Spool, min_px: float, *, of: bool = True, n_rows: int | None = None) -> None:
+    """Turn the pieces (4-connected) of fewer than `min_px` pixels into their surroundings.
+
+    Parameters
+    ----------
+    mask : Spool
+        bool; changed in place.
+    min_px : float
+        The least area that stays.
+    of : bool
+        True for the pieces of the mask, False for its holes, those at its border too.
+    n_rows : int, optional
+        Rows of a band.
+    """
+    if min_px > 1:
+        _drop_light(mask, min_px, of=of, counted=None, n_rows=n_rows or band_rows(mask.shape[1]))
+
+
+def keep_seeded(mask: Spool, seeds: ReadRows, *, n_rows: int | None = None) -> None:
+    """Drop the pieces (4-connected) that hold no seed.
+
+    Parameters
+    ----------
+    mask : Spool
+        bool; changed in place.
+    seeds : callable
+        Rows of the seeds, bool. Those outside the mask count for nothing.
+    n_rows : int, optional
+        Rows of a band.
+    """
+    _drop_light(mask, 1, of=True, counted=seeds, n_rows=n_rows or band_rows(mask.shape[1]))
+
+
+def _drop_light(
+    mask: Spool, least: float, *, of: bool, counted: ReadRows | None, n_rows: int
+) -> None:
+    """Turn the pieces in which fewer than `least` px are counted, all or those of `counted`.
+
+    Every band is labelled for itself, twice. A piece that touches neither the first nor the last
+    row of its band is judged there; only the others are remembered, and joined where two bands
+    meet.
+    """
+    height = mask.shape[0]
+    found: list[_Ends] = []
+    joints = []
+    last = np.empty(0, np.int64)  # number, among all remembered pieces, at each px of a last row
+    n_pieces = 0
+    for band in bands(height, n_rows):
+        labels, weight = _weighed(mask.rows(*band) == of, counted and counted(*band))
+        ends, first, after = _ends(labels, weight, least, n_pieces)
+        if found:
+            joints.append(_joints(last, first))
+        found.append(ends)
+        last, n_pieces = after, n_pieces + len(ends.label)
+    kept = _heavy_enough(found, joints, least)
+    for band, ends, keep_ends in zip(bands(height, n_rows), found, kept, strict=True):
+        if keep_ends.all() and not ends.has_light:
+            continue
+        rows = mask.rows(*band)
+        labels, weight = _weighed(rows == of, counted and counted(*band))
+        keep = weight >= least
+        keep[ends.label] = keep_ends
+        keep[0] = True
+        rows[~keep[labels]] = not of
+        mask.write(band[0], rows)
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """What is remembered of a band.
+
+    Attributes
+    ----------
+    label, weight : ndarray of shape (n,)
+        The pieces that touch its first or last row: their number in the band, and counted px.
+    has_light : bool
+        Whether a piece that touches neither has too few.
+    """
+
+    label: np.ndarray
+    weight: np.ndarray
+    has_light: bool
+
+
+def _weighed(band: np.ndarray, counted: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Number the pieces of a band from 1 on, and count the px of each, of no piece first."""
+    labels, n = ndimage.label(band)
+    taken = labels.ravel() if counted is None else labels[counted]
+    return labels, np.bincount(taken, minlength=n + 1)
+
+
+def _ends(
+    labels: np.ndarray, weight: np.ndarray, least: float, start: int
+) -> tuple[_Ends, np.ndarray, np.ndarray]:
+    """The pieces at the ends of a band, numbered from `start`, and where they lie: -1 is none."""
+    outer = labels[[0, -1]]
+    label = np.unique(outer)
+    label = label[label > 0]
+    number = np.full(len(weight), -1, np.int64)
+    number[label] = np.arange(start, start + len(label))
+    heavy = weight >= least
+    heavy[label] = heavy[0] = True
+    first, last = number[outer]
+    return _Ends(label, weight[label], not heavy.all()), first, last
+
+
+def _joints(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Pairs of pieces that meet where two bands do, each once: shape (2, n)."""
+    pair = np.stack([above, below])[:, (above >= 0) & (below >= 0)]
+    pair = pair[:, np.lexsort(pair)]
+    return pair[:, np.any(np.diff(pair, axis=1, prepend=-1) != 0, axis=0)]
+
+
+def _heavy_enough(found: list[_Ends], joints: list[np.ndarray], least: float) -> list[np.ndarray]:
+    """For every band, which of the pieces at its ends are part of something heavy enough."""
+    weight = np.concatenate([np.empty(0, np.int64), *(ends.weight for ends in found)])
+    above, below = np.concatenate([np.empty((2, 0), np.int64), *joints], axis=1)
+    graph = coo_array((np.ones(len(above), bool), (above, below)), shape=(len(weight),) * 2)
+    if not len(weight):
+        return [np.empty(0, bool)] * len(found)
+    _, piece = connected_components(graph, directed=False)
+    heavy = np.bincount(piece, weights=weight)[piece] >= least
+    return np.split(heavy, np.cumsum([len(ends.label) for ends in found])[:-1])

@@ -1,0 +1,185 @@
+"""Masks and heatmaps of a slide: tiled pyramidal OME-TIFF, written and read in bands."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import tifffile
+import zarr
+from numpy.typing import DTypeLike
+
+from microtome.io.atomic import atomic
+from microtome.rasters.bands import ReadRows, band_rows, bands, rows_of
+from microtome.rasters.disk_raster import Spool
+
+TILE_PX = 512
+_BAND_PX = 2**21  # of one byte each
+_KEPT_TILE_ROWS = 2
+
+
+def write_raster(
+    path: str | Path,
+    rows: ReadRows,
+    *,
+    shape: tuple[int, int],
+    spacing_um: float,
+    dtype: DTypeLike = np.uint8,
+) -> None:
+    """Write one channel as a tiled pyramid that QuPath, Bio-Formats and tifffile open.
+
+    The rows are asked for from top to bottom, each once, at most 512 at a time and fewer where
+    they are long, so memory does not grow with the raster's height. Coarser levels keep every
+    second pixel: labels stay labels.
+
+    Parameters
+    ----------
+    path : str or Path
+        The TIFF to write.
+    rows : callable
+        ``rows(first_row, n_rows)`` gives an ndarray of shape (n_rows, width) of `dtype`.
+    shape : tuple of int
+        Height and width in px.
+    spacing_um : float
+        µm per px, written to the OME-XML and to the resolution tags.
+    dtype : {uint8, float32}
+        Of the pixels.
+    """
+    levels = [shape]
+    while max(levels[-1]) > TILE_PX:
+        levels.append(tuple(-(-side // 2) for side in levels[-1]))
+    with (
+        atomic(path) as temporary,
+        ExitStack() as spools,
+        tifffile.TiffWriter(temporary, bigtiff=True, ome=True) as tiff,
+    ):
+        coarser = [spools.enter_context(Spool(size, dtype, beside=path)) for size in levels[1:]]
+        for i, size in enumerate(levels):
+            spacing = spacing_um * shape[1] / size[1] if i else spacing_um
+            below = coarser[i] if i < len(coarser) else None
+            source = coarser[i - 1].rows if i else rows
+            tiff.write(
+                _tiles(source, size, below, dtype),
+                shape=size,
+                dtype=dtype,
+                tile=(TILE_PX, TILE_PX),
+                compression="zlib",
+                photometric="minisblack",
+                resolution=(1e4 / spacing, 1e4 / spacing),
+                resolutionunit="CENTIMETER",
+                maxworkers=1,
+                **(
+                    {"subfiletype": 1}
+                    if i
+                    else {"subifds": len(levels) - 1, "metadata": _ome(path, spacing_um)}
+                ),
+            )
+
+
+def write_array(path: str | Path, array: np.ndarray, *, spacing_um: float) -> None:
+    """Write a raster that is in memory, ndarray of shape (height, width), bool or uint8."""
+    labels = array.astype(np.uint8)
+    write_raster(path, rows_of(labels), shape=labels.shape, spacing_um=spacing_um)
+
+
+class Raster:
+    """A raster opened for reading.
+
+    Parameters
+    ----------
+    pixels : zarr.Array
+        Shape (height, width), uint8 or float32; slicing decodes only the tiles it touches.
+    spacing_um : float
+        µm per px.
+    """
+
+    def __init__(self, pixels: zarr.Array, spacing_um: float) -> None:
+        self.pixels = pixels
+        self.spacing_um = spacing_um
+        self._decoded: dict[int, np.ndarray] = {}  # rows of tiles
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in px."""
+        return self.pixels.shape
+
+    def rows(self, first_row: int, n_rows: int) -> np.ndarray:
+        """Rows as an ndarray of shape (n_rows, width); fewer at the end.
+
+        The rows of tiles last touched stay decoded: bands that overlap, or are lower than a tile,
+        cost nothing more as long as they are read from the top down.
+        """
+        last_row = min(first_row + n_rows, self.shape[0])
+        found = np.empty((last_row - first_row, self.shape[1]), self.pixels.dtype)
+        touched = range(first_row // TILE_PX, -(-last_row // TILE_PX))
+        self._decoded = {i: tiles for i, tiles in self._decoded.items() if i in touched}
+        for i in touched:
+            top = i * TILE_PX
+            if i not in self._decoded:
+                if len(self._decoded) == _KEPT_TILE_ROWS:
+                    del self._decoded[min(self._decoded)]
+                self._decoded[i] = self.pixels[top : top + TILE_PX]
+            a, b = max(first_row, top), min(last_row, top + TILE_PX)
+            found[a - first_row : b - first_row] = self._decoded[i][a - top : b - top]
+        return found
+
+    def region(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+        """Rows `top` to `bottom` and columns `left` to `right`, the last not included; any thread.
+
+        Returns
+        -------
+        ndarray of shape (bottom - top, right - left)
+        """
+        return self.pixels[top:bottom, left:right]
+
+    def thinned(self, step: int) -> np.ndarray:
+        """Every `step`-th pixel of every `step`-th row, for a picture."""
+        height, width = self.shape
+        found = np.empty((-(-height // step), -(-width // step)), self.pixels.dtype)
+        for first, n in bands(len(found), max(1, TILE_PX // step)):
+            rows = self.rows(first * step, (n - 1) * step + 1)
+            found[first : first + n] = rows[::step, ::step]
+        return found
+
+
+def open_raster(path: str | Path) -> Raster:
+    """Open a raster that `write_raster` wrote."""
+    with tifffile.TiffFile(path) as tiff:
+        pixels = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]["Pixels"]
+    store = tifffile.imread(path, aszarr=True, level=0)
+    return Raster(zarr.open_array(store, mode="r"), float(pixels["PhysicalSizeX"]))
+
+
+def read_raster(path: str | Path) -> tuple[np.ndarray, float]:
+    """A whole raster, shape (height, width), and its spacing in µm/px: for coarse ones."""
+    raster = open_raster(path)
+    return raster.rows(0, raster.shape[0]), raster.spacing_um
+
+
+def _tiles(
+    rows: ReadRows, shape: tuple[int, int], below: Spool | None, dtype: DTypeLike
+) -> Iterator[np.ndarray]:
+    """Cut bands into tiles, and fill the next coarser level on the way."""
+    height, width = shape
+    part_rows = min(TILE_PX, band_rows(width, band_px=_BAND_PX))
+    for top, n_rows in bands(height, TILE_PX):
+        band = np.empty((n_rows, width), dtype)
+        for first, n in bands(n_rows, part_rows):
+            band[first : first + n] = rows(top + first, n)
+        if below is not None:
+            below.write(top // 2, band[::2, ::2])
+        for left in range(0, width, TILE_PX):
+            yield np.ascontiguousarray(band[:, left : left + TILE_PX])
+
+
+def _ome(path: str | Path, spacing_um: float) -> dict:
+    return {
+        "axes": "YX",
+        "PhysicalSizeX": spacing_um,
+        "PhysicalSizeXUnit": "µm",
+        "PhysicalSizeY": spacing_um,
+        "PhysicalSizeYUnit": "µm",
+        # tifffile would draw a random one, and the same run would give other bytes.
+        "UUID": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, Path(path).name)}",
+    }

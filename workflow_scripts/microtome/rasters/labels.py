@@ -1,0 +1,3 @@
+"""The labels of truth maps and tumour maps."""
+
+NONE, WHOLE, VIABLE = 0, 1, 2

@@ -1,0 +1,87 @@
+"""Plain images as slides of one level: JPEG, PNG, BMP and untiled TIFF."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from microtome.errors import InputError, one_line
+from microtome.slides.tiled_source import paste
+
+_FORMATS = ("JPEG", "PNG", "BMP", "TIFF")
+
+
+class ImageSource:
+    """The pixels of a plain image; it says no spacing that a microscope would mean.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    name : str
+        The slide's id, for messages.
+
+    Raises
+    ------
+    InputError
+        If it is no image of a kind that is read here, is damaged, or is too large.
+    """
+
+    reduces = False
+    read_by = "as one image"
+    spacing_um = None
+    downsamples = (1.0,)
+
+    def __init__(self, path: Path, *, name: str) -> None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what Pillow merely doubts about a file
+                image = Image.open(path, formats=_FORMATS)
+            with image:
+                if image.mode not in ("RGB", "RGBA", "P", "PA"):
+                    raise InputError(
+                        f"slide {name}: {path} has no colours ({image.mode}); H&E needs RGB"
+                    )
+                pixels = image.convert("RGBA") if "A" in image.mode else image
+                white = Image.new("RGB", image.size, "white")
+                white.paste(pixels, mask=pixels.getchannel("A") if "A" in image.mode else None)
+        except InputError:
+            raise
+        except UnidentifiedImageError as error:
+            raise InputError(
+                f"slide {name}: {path} cannot be opened as a slide (no format that OpenSlide or"
+                " Pillow knows)"
+            ) from error
+        except Image.DecompressionBombError as error:
+            raise InputError(
+                f"slide {name}: {path} is too large for an image in one piece; convert it to a"
+                " tiled TIFF"
+            ) from error
+        except Exception as error:  # Pillow's plugins raise anything on a stranger's bytes
+            raise InputError(
+                f"slide {name}: {path} cannot be opened as a slide ({one_line(error)})"
+            ) from error
+        self._pixels = np.asarray(white)
+        self.levels = [image.size]
+
+    def close(self) -> None:
+        """Let go of the pixels."""
+        self._pixels = self._pixels[:0]
+
+    def read(
+        self,
+        level: int,
+        x: int,
+        y: int,
+        width: int,
+        height: int,
+        *,
+        reduce: int = 1,
+    ) -> np.ndarray:
+        """Read a rectangle, white beyond the edges: ndarray (height, width, 3), uint8."""
+        result = np.full((height, width, 3), 255, np.uint8)
+        x1, y1 = max(x + width, 0), max(y + height, 0)
+        part = self._pixels[max(y, 0) : y1, max(x, 0) : x1]
+        paste(result, part, max(-x, 0), max(-y, 0))
+        return result

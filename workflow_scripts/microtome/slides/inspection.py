@@ -1,0 +1,163 @@
+"""What a slide file is: its levels and spacing, and whether all of it is there."""
+
+from pathlib import Path
+
+import tifffile
+
+from microtome.errors import InputError
+from microtome.logs import log
+from microtome.parallel.sandbox import run_isolated
+from microtome.slides.slide import Slide
+
+# Enough for any scan on a slow disk; a broken file must not hold a job for longer.
+_OPENING_S = 120
+_OPENING_MB = 3000
+
+
+def inspect(*, name: str, row: dict, spacing_tolerance: float, upsample: bool = False) -> dict:
+    """Open a slide and describe it.
+
+    Parameters
+    ----------
+    name : str
+        The slide's id.
+    row : dict
+        Its row of the slide sheet.
+    spacing_tolerance, upsample
+        See `Slide`.
+
+    Returns
+    -------
+    dict
+        ``path``, ``vendor``, ``read_by``, ``file_bytes``, ``width_px``, ``height_px``,
+        ``spacing_um``, ``levels`` (list of [width_px, height_px]).
+
+    Raises
+    ------
+    InputError
+        If the slide cannot be opened within two minutes and 3 GB, crashes its reader, is cut off,
+        cannot be read anywhere, or no spacing is known.
+    """
+    path = Path(row["path"])
+    found = run_isolated(
+        _describe,
+        name=f"slide {name}: {path}",
+        timeout_s=_OPENING_S,
+        extra_mb=_OPENING_MB,
+        path=path,
+        slide_name=name,
+        spacing_um=row.get("spacing_um"),
+        spacing_tolerance=spacing_tolerance,
+        upsample=upsample,
+    )
+    log.info(
+        "%s: %s, %d x %d px, %g µm/px, read %s",
+        name,
+        found["vendor"],
+        found["width_px"],
+        found["height_px"],
+        found["spacing_um"],
+        found["read_by"],
+    )
+    return found
+
+
+def _describe(
+    *,
+    path: Path,
+    slide_name: str,
+    spacing_um: float | None,
+    **settings: object,
+) -> dict:
+    # Before OpenSlide sees it, which would only say that it cannot open the file.
+    _require_whole_file(path, slide_name)
+    with Slide(path, name=slide_name, spacing_um=spacing_um, **settings) as slide:
+        _try_reading(slide)
+        width_px, height_px = slide.size_px
+        return {
+            "path": str(path),
+            "vendor": slide.vendor,
+            "read_by": slide.source.read_by,
+            "file_bytes": path.stat().st_size,
+            "width_px": width_px,
+            "height_px": height_px,
+            "spacing_um": slide.spacing_um,
+            "levels": [list(size) for size in slide.levels],
+        }
+
+
+def _try_reading(slide: Slide) -> None:
+    """Read the middle of each level; raise InputError where not one can be read."""
+    errors = []
+    for (width_px, height_px), downsample in zip(slide.levels, slide.downsamples, strict=True):
+        corner = (width_px // 2 * downsample, height_px // 2 * downsample)
+        try:
+            slide.read(*corner, 1, 1, scale=downsample)
+        except InputError as error:
+            errors.append(error)
+    if len(errors) == len(slide.levels):
+        raise errors[0]
+
+
+def _require_whole_file(path: Path, name: str) -> None:
+    """Find a file whose copy stopped early: its tile table points beyond its end."""
+    try:
+        size = path.stat().st_size
+        with tifffile.TiffFile(path) as tiff:
+            ends = [
+                offset + count
+                for page in tiff.pages
+                for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)
+                if count
+            ]
+    except (OSError, tifffile.TiffFileError, ValueError, IndexError, KeyError):
+        return  # no TIFF, or a dialect only OpenSlide knows: opening it will tell
+    if ends and max(ends) > size:
+        raise InputError(
+            f"slide {name}: {path} is cut off: it has {size} bytes, its tile table needs"
+            f" {max(ends)}; copy the file again"
+        )
+
+
+def open_inspected(
+    info: dict,
+    *,
+    name: str,
+    spacing_tolerance: float,
+    upsample: bool = False,
+    read_from: str | Path | None = None,
+) -> Slide:
+    """Open a slide again as `inspect` found it.
+
+    Parameters
+    ----------
+    info : dict
+        What `inspect` found.
+    name : str
+        The slide's id.
+    spacing_tolerance, upsample
+        See `Slide`.
+    read_from : str or Path, optional
+        A copy of the file to read instead: see `microtome.parallel.local_copies.on_scratch`.
+
+    Raises
+    ------
+    InputError
+        If the file is no longer the one that was inspected.
+    """
+    slide = Slide(
+        Path(read_from or info["path"]),
+        name=name,
+        spacing_um=info["spacing_um"],
+        spacing_tolerance=spacing_tolerance,
+        upsample=upsample,
+    )
+    found = [*slide.size_px, slide.path.stat().st_size]
+    if found != [info["width_px"], info["height_px"], info["file_bytes"]]:
+        slide.close()
+        raise InputError(
+            f"slide {name}: {info['path']} has another size than when it was inspected"
+            f" ({info['width_px']} x {info['height_px']} px, {info['file_bytes']} bytes);"
+            " run again"
+        )
+    return slide

@@ -1,0 +1,258 @@
+"""Reading whole-slide images: any region, at any spacing, as RGB on white.
+
+One meaning of a region everywhere: its upper left corner in level-0 px, its size in output px,
+and `scale`, the level-0 px per output px that `Slide.scale_for` gives for a spacing in µm/px.
+"""
+
+import math
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import openslide
+from PIL import Image
+
+from microtome.errors import InputError
+from microtome.slides.image_source import ImageSource
+from microtome.slides.openslide_source import OpenSlideSource
+from microtome.slides.spacing import scale_for
+from microtome.slides.tile_tables import read_tile_tables
+from microtome.slides.tiled_source import REDUCTIONS, TiledSource
+
+# A level whose width is 4.0003 times smaller than level 0 is a level of downsample 4.
+_LEVEL_ROUNDING = 0.005
+# Larger regions are read in parts of so many source px, whatever the slide's size.
+_MAX_SOURCE_PX = 2**22
+# Formats of OpenSlide's whose tiles lie where TIFF says; the others shift, join or pad theirs.
+_TILED_VENDORS = (None, "aperio", "generic-tiff")
+
+
+class Slide:
+    """One whole-slide image, opened for reading.
+
+    Parameters
+    ----------
+    path : str or Path
+        The slide file.
+    name : str
+        The slide's id, for messages.
+    spacing_um : float, optional
+        µm per pixel of level 0; overrides what the file says.
+    spacing_tolerance, upsample
+        See `microtome.slides.spacing.scale_for`; `spacing_at` says what a spacing really is.
+
+    Attributes
+    ----------
+    vendor : str
+        Who made the file.
+    size_px : tuple of int
+        Width and height of level 0.
+    levels : list of (width_px, height_px)
+        Sizes of the levels, finest first.
+    downsamples : list of float
+        Level-0 px per pixel of each level.
+    spacing_um : float
+        µm per pixel of level 0.
+    source : TiledSource, OpenSlideSource or ImageSource
+        What reads the pixels.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be opened, or no spacing is known.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        name: str,
+        spacing_um: float | None = None,
+        spacing_tolerance: float = 0.02,
+        upsample: bool = False,
+    ) -> None:
+        self.name = name
+        self.path = Path(path)
+        self.spacing_tolerance, self.upsample = spacing_tolerance, upsample
+        if not self.path.exists():
+            raise InputError(f"slide {name}: the file {path} does not exist")
+        self._opened = self._state()
+        self.vendor, self.source = _open_source(self.path, name)
+        self.levels: list[tuple[int, int]] = list(self.source.levels)
+        self.size_px = self.levels[0]
+        self.downsamples = [_rounded(d) for d in self.source.downsamples]
+        self.spacing_um = self._spacing(spacing_um)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.source.close()
+
+    @property
+    def about(self) -> str:
+        """The slide and its file, to begin a message with."""
+        return f"slide {self.name}: {self.path}"
+
+    def require_unchanged(self) -> None:
+        """Raise InputError if the file is gone or another one since it was opened."""
+        if self._state() != self._opened:
+            raise InputError(f"{self.about} has changed while it was read; run again")
+
+    def _state(self) -> tuple[int, int, int]:
+        try:
+            state = self.path.stat()
+        except OSError as error:
+            raise InputError(f"{self.about} is no longer there ({error.strerror})") from error
+        return state.st_size, state.st_mtime_ns, state.st_ino
+
+    def level_for(self, scale: float) -> int:
+        """The coarsest level that is fine enough for `scale` level-0 px per output px, or 0."""
+        fine = [i for i, d in enumerate(self.downsamples) if d <= scale * (1 + _LEVEL_ROUNDING)]
+        return fine[-1] if fine else 0
+
+    def scale_for(self, spacing_um: float) -> float:
+        """Level-0 px per output px for a spacing in µm/px, by the rule of `scale_for`."""
+        return scale_for(
+            spacing_um,
+            slide_spacing_um=self.spacing_um,
+            spacing_tolerance=self.spacing_tolerance,
+            upsample=self.upsample,
+            name=self.name,
+        )
+
+    def spacing_at(self, scale: float) -> float:
+        """µm per output px at `scale` level-0 px per output px."""
+        return self.spacing_um * scale
+
+    def read(
+        self, x_px: float, y_px: float, width_px: int, height_px: int, *, scale: float
+    ) -> np.ndarray:
+        """Read one region; what lies outside the slide, or was never scanned, is white.
+
+        Parameters
+        ----------
+        x_px, y_px : float
+            Upper left corner in level-0 px; may be negative.
+        width_px, height_px : int
+            Size of the result in output px.
+        scale : float
+            Level-0 px per output px; below 1 px are interpolated.
+
+        Returns
+        -------
+        ndarray of shape (height_px, width_px, 3), uint8
+            RGB, antialiased, from the coarsest level that is fine enough: the mean of whole pixels
+            where they line up, else weighted by a triangle.
+
+        Raises
+        ------
+        InputError
+            If the region cannot be decoded.
+        """
+        level = self.level_for(scale)
+        zoom = scale / self.downsamples[level]  # level px per output px
+        decoded = zoom / self._reduction(_power_below(zoom))
+        most = _MAX_SOURCE_PX / decoded**2  # output px of a part
+        columns = max(1, min(width_px, max(int(most**0.5), int(most / height_px))))
+        rows = max(1, int(most / columns))
+        if rows >= height_px and columns >= width_px:
+            return self._read_part(x_px, y_px, width_px, height_px, level=level, zoom=zoom)
+        result = np.empty((height_px, width_px, 3), np.uint8)
+        for top in range(0, height_px, rows):
+            for left in range(0, width_px, columns):
+                part = result[top : top + rows, left : left + columns]
+                part[:] = self._read_part(
+                    x_px + left * scale,
+                    y_px + top * scale,
+                    part.shape[1],
+                    part.shape[0],
+                    level=level,
+                    zoom=zoom,
+                )
+        return result
+
+    def _read_part(
+        self,
+        x_px: float,
+        y_px: float,
+        width_px: int,
+        height_px: int,
+        *,
+        level: int,
+        zoom: float,
+    ) -> np.ndarray:
+        downsample = self.downsamples[level]
+        left, top = x_px / downsample, y_px / downsample  # in level px
+        if all(float(n).is_integer() for n in (left, top, zoom)):
+            # What divides everything is left to the decoder, the rest is a mean of whole pixels.
+            reduce = self._reduction(math.gcd(int(zoom), int(left), int(top)))
+            mean = int(zoom) // reduce
+            x, y = int(left) // reduce, int(top) // reduce
+            pixels = self.source.read(level, x, y, width_px * mean, height_px * mean, reduce=reduce)
+            return pixels if mean == 1 else np.asarray(Image.fromarray(pixels).reduce(mean))
+        reduce = self._reduction(_power_below(zoom))
+        left, top, zoom = left / reduce, top / reduce, zoom / reduce
+        width, height = width_px * zoom, height_px * zoom
+        # Pillow's BOX does not weigh by area where pixels do not line up; BILINEAR is a triangle
+        # and looks one output px beyond the region on each side.
+        margin = int(np.ceil(zoom)) + 1
+        x0, y0 = int(np.floor(left)) - margin, int(np.floor(top)) - margin
+        x1, y1 = int(np.ceil(left + width)) + margin, int(np.ceil(top + height)) + margin
+        pixels = self.source.read(level, x0, y0, x1 - x0, y1 - y0, reduce=reduce)
+        box = (left - x0, top - y0, left - x0 + width, top - y0 + height)
+        size = (width_px, height_px)
+        image = Image.fromarray(pixels)
+        return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box=box))
+
+    def _reduction(self, divisor: int) -> int:
+        """The strongest reduction of the decoder's that divides `divisor`."""
+        if not self.source.reduces:
+            return 1
+        return next(reduce for reduce in REDUCTIONS if divisor % reduce == 0)
+
+    def _spacing(self, override_um: float | None) -> float:
+        if override_um is not None:
+            return float(override_um)
+        if self.source.spacing_um is None:
+            raise InputError(
+                f"{self.about} does not say its spacing;"
+                " add it to the column spacing_um of the slide sheet (µm per pixel)"
+            )
+        x_um, y_um = self.source.spacing_um
+        if not 0.01 < x_um < 100 or not 0.95 < y_um / x_um < 1.05:
+            raise InputError(
+                f"{self.about} says its pixels are {x_um:g} x {y_um:g} µm, which"
+                " cannot be; give the right value in the column spacing_um of the slide sheet"
+            )
+        return (x_um + y_um) / 2
+
+
+def _power_below(zoom: float) -> int:
+    """The largest power of two up to `zoom`, at least 1."""
+    return 2 ** max(0, int(math.log2(zoom)))
+
+
+def _rounded(downsample: float) -> float:
+    whole = round(downsample)
+    return float(whole) if abs(downsample / whole - 1) < _LEVEL_ROUNDING else downsample
+
+
+def _open_source(path: Path, name: str) -> tuple[str, TiledSource | OpenSlideSource | ImageSource]:
+    """Who made a slide, and what reads it."""
+    vendor = openslide.OpenSlide.detect_format(path)
+    if vendor in _TILED_VENDORS:
+        tables = read_tile_tables(path, name=name)
+        if tables:
+            source = TiledSource(path, tables, name=name, spoils=vendor == "aperio")
+            return vendor or "tiff", source
+    if vendor:
+        return vendor, OpenSlideSource(path, name=name)
+    return "image", ImageSource(path, name=name)

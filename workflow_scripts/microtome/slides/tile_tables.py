@@ -1,0 +1,232 @@
+"""The tile tables of a TIFF slide, read and checked before anything is decoded."""
+
+import itertools
+import operator
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from defusedxml import ElementTree
+
+from microtome.errors import InputError
+from microtome.slides.tile_decoding import (
+    JPEG,
+    JPEG_2000,
+    JPEG_2000_APERIO,
+    LOSSLESS,
+    PREDICTORS,
+    RGB,
+    YCBCR,
+    jpeg_header,
+)
+
+# More than any scanner writes; a file that says more is broken, and would cost memory.
+_MAX_SIDE_PX = 2**21
+_MAX_TILE_PX = 8192
+_MAX_PAGES = 100
+_ASPECT_TOLERANCE = 0.02
+_JPEG_2000 = (JPEG_2000, JPEG_2000_APERIO)
+_CENTIMETRE, _INCH = 3, 2
+_UM_PER = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "nm": 1e-3, "in": 25400.0}
+
+
+@dataclass(frozen=True)
+class TileLevel:
+    """One level of a tiled slide.
+
+    Attributes
+    ----------
+    width_px, height_px : int
+        Size of the level.
+    tile_width_px, tile_height_px : int
+        Size of every tile; those at the right and lower edge hang over it.
+    offsets, counts : ndarray of shape (n_tiles,), int64
+        Where each tile's bytes are in the file, row by row; a count of 0 is an absent tile.
+    compression, predictor : int
+        As TIFF numbers them.
+    header : bytes
+        See `jpeg_header`; empty where the level is no JPEG.
+    """
+
+    width_px: int
+    height_px: int
+    tile_width_px: int
+    tile_height_px: int
+    offsets: np.ndarray
+    counts: np.ndarray
+    compression: int
+    predictor: int
+    header: bytes
+
+    @cached_property
+    def columns(self) -> int:
+        """Number of tiles in a row."""
+        return -(-self.width_px // self.tile_width_px)
+
+    @cached_property
+    def rows(self) -> int:
+        """Number of rows of tiles."""
+        return -(-self.height_px // self.tile_height_px)
+
+    @cached_property
+    def tile_shape(self) -> tuple[int, int]:
+        """Height and width of a tile in px."""
+        return self.tile_height_px, self.tile_width_px
+
+    @cached_property
+    def is_jpeg(self) -> bool:
+        """Whether tiles can be decoded at a fraction of their size."""
+        return self.compression == JPEG
+
+
+@dataclass(frozen=True)
+class TileTables:
+    """What a TIFF slide says of itself: its levels, finest first, and its spacing in µm/px."""
+
+    levels: tuple[TileLevel, ...]
+    spacing_um: tuple[float, float] | None
+
+
+def read_tile_tables(path: str | Path, *, name: str) -> TileTables | None:
+    """Read the tile tables of a slide.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    name : str
+        The slide's id, for messages.
+
+    Returns
+    -------
+    TileTables or None
+        None where the file is no TIFF, or one that is not read tile by tile here: no RGB of
+        8 bits, or another compression.
+
+    Raises
+    ------
+    InputError
+        If it is one, and its tables are cut off or contradict themselves.
+    """
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            first = tiff.pages[0]
+            if not _is_plain_rgb(first):
+                return None
+            pages = list(itertools.islice(tiff.pages, _MAX_PAGES))
+            if first.subifds:
+                pages[1:1] = list(itertools.islice(first.pages, _MAX_PAGES))
+            size = Path(path).stat().st_size
+            levels = tuple(_level(page, size, path, name) for page in _levels_of(pages))
+            return TileTables(levels, _spacing(tiff, first))
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"slide {name}: {path} cannot be read ({error})") from error
+    except Exception:
+        return None  # OpenSlide, or the reader of plain images, gives the reason
+
+
+def _is_plain_rgb(page: tifffile.TiffPage) -> bool:
+    """Whether the tiles of a page are read here."""
+    known = page.compression == JPEG or (
+        page.photometric == RGB
+        and (page.compression in _JPEG_2000 or page.compression in LOSSLESS)
+        and page.predictor in PREDICTORS
+    )
+    return bool(
+        known
+        and page.is_tiled
+        and page.photometric in (RGB, YCBCR)
+        and page.samplesperpixel == 3
+        and page.planarconfig == 1
+        and page.bitspersample == 8
+        and page.imagedepth == 1
+        and not (page.tilewidth % 8 or page.tilelength % 8)
+    )
+
+
+def _levels_of(pages: list) -> list:
+    """The pages that show all of the slide, finest first: no label, macro or thumbnail."""
+    first = pages[0]
+    chosen = [first]
+    for page in pages[1:]:
+        aspect = page.imagewidth / page.imagelength * first.imagelength / first.imagewidth
+        # A small level's sides are rounded, so its aspect ratio is only about right.
+        rounding = 1 / min(page.imagewidth, page.imagelength)
+        if (
+            _is_plain_rgb(page)
+            and page.imagewidth < chosen[-1].imagewidth
+            and abs(aspect - 1) < _ASPECT_TOLERANCE + rounding
+        ):
+            chosen.append(page)
+    return chosen
+
+
+def _level(page: tifffile.TiffPage, size: int, path: str | Path, name: str) -> TileLevel:
+    where = f"slide {name}: {path}"
+    sides = (page.imagewidth, page.imagelength, page.tilewidth, page.tilelength)
+    width, height, tile_width, tile_height = (operator.index(side) for side in sides)
+    if not (0 < width <= _MAX_SIDE_PX and 0 < height <= _MAX_SIDE_PX):
+        raise InputError(f"{where} says it has {width} x {height} px, which cannot be")
+    if not (0 < tile_width <= _MAX_TILE_PX and 0 < tile_height <= _MAX_TILE_PX):
+        raise InputError(f"{where} says its tiles have {tile_width} x {tile_height} px")
+    n_tiles = -(-width // tile_width) * -(-height // tile_height)
+    if len(page.dataoffsets) != n_tiles or len(page.databytecounts) != n_tiles:
+        raise InputError(
+            f"{where} has a tile table of {len(page.dataoffsets)} offsets and"
+            f" {len(page.databytecounts)} sizes, its {width} x {height} px need {n_tiles};"
+            " copy the file again"
+        )
+    offsets = np.array(page.dataoffsets, np.uint64)
+    counts = np.array(page.databytecounts, np.uint64)
+    # As floats: sums of hostile numbers must not wrap around.
+    ends = offsets.astype(float) + counts.astype(float)
+    end = ends[counts > 0].max(initial=0)
+    if end > size:
+        raise InputError(
+            f"{where} is cut off: it has {size} bytes, its tile table needs {end:.0f};"
+            " copy the file again"
+        )
+    is_jpeg = page.compression == JPEG
+    return TileLevel(
+        width,
+        height,
+        tile_width,
+        tile_height,
+        offsets.astype(np.int64),
+        np.where(offsets > 0, counts, 0).astype(np.int64),
+        int(page.compression),
+        int(page.predictor),
+        jpeg_header(page.jpegtables, page.photometric) if is_jpeg else b"",
+    )
+
+
+def _spacing(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> tuple[float, float] | None:
+    """µm per px of level 0 in x and y: Aperio's, OME's, or TIFF's resolution."""
+    found = re.search(r"\|\s*MPP\s*=\s*([-+.\deE]+)", page.description or "")
+    if page.description.startswith("Aperio"):
+        return (float(found[1]), float(found[1])) if found else None
+    if tiff.is_ome:
+        return _ome_spacing(tiff.ome_metadata)
+    unit = {_CENTIMETRE: 1e4, _INCH: 25400.0}.get(page.resolutionunit)
+    if unit is None or "XResolution" not in page.tags or "YResolution" not in page.tags:
+        return None
+    x, y = page.get_resolution()
+    return (unit / x, unit / y) if x > 0 and y > 0 else None
+
+
+def _ome_spacing(xml: str) -> tuple[float, float] | None:
+    pixels = ElementTree.fromstring(xml).find(".//{*}Image/{*}Pixels")
+    try:
+        x, y = (
+            float(pixels.attrib[f"PhysicalSize{axis}"])
+            * _UM_PER[pixels.get(f"PhysicalSize{axis}Unit", "µm")]
+            for axis in "XY"
+        )
+    except KeyError:
+        return None
+    return x, y

@@ -1,0 +1,303 @@
+"""Slides whose tiles are read straight from the TIFF: tiled TIFF, SVS, OME-TIFF, BigTIFF."""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from microtome.errors import InputError, one_line
+from microtome.slides.missing_tiles import tile_states
+from microtome.slides.tile_decoding import (
+    LOSSLESS,
+    SOI,
+    UndecodableError,
+    decode_jpeg,
+    decode_jpeg_2000,
+    decode_lossless,
+    shrunk,
+)
+from microtome.slides.tile_tables import TileLevel, TileTables
+
+REDUCTIONS = (8, 4, 2, 1)
+# Two rows of tiles across what `strips` reads side by side.
+_CACHE_BYTES = 8 * 2**20
+# A tile cannot need more than its pixels take, and some room for headers.
+_MAX_BYTES_PER_PX, _MAX_EXTRA_BYTES = 6, 2**16
+_WHITE = 255
+# Runs of tiles with less than this between them are fetched as one.
+_GAP_BYTES = 2**16
+
+
+class TiledSource:
+    """The pixels of a slide by its tile tables; safe to use from several threads.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    tables : TileTables
+        What `read_tile_tables` found in it.
+    name : str
+        The slide's id, for messages.
+    spoils : bool
+        See `tile_states`.
+    """
+
+    reduces = True
+    read_by = "tile by tile"
+
+    def __init__(self, path: Path, tables: TileTables, *, name: str, spoils: bool) -> None:
+        self._path, self._name = path, name
+        self.tables = tables.levels
+        self.states = tile_states(tables.levels, spoils=spoils)
+        self.levels = [(level.width_px, level.height_px) for level in tables.levels]
+        self.spacing_um = tables.spacing_um
+        self._file = os.open(path, os.O_RDONLY)
+        self._local = threading.local()
+        self._cache: OrderedDict[tuple[int, int, int], np.ndarray] = OrderedDict()
+        self._cached_bytes = 0
+        self._lock = threading.Lock()
+
+    @property
+    def downsamples(self) -> list[float]:
+        """Level-0 px per pixel of each level."""
+        width, height = self.levels[0]
+        return [(width / w + height / h) / 2 for w, h in self.levels]
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def read(
+        self, level: int, x: int, y: int, width: int, height: int, *, reduce: int = 1
+    ) -> np.ndarray:
+        """Read a rectangle of one level, white beyond its edges.
+
+        Parameters
+        ----------
+        level : int
+            Which level.
+        x, y, width, height : int
+            The rectangle in level px / `reduce`.
+        reduce : {1, 2, 4, 8}
+            Level px per px of the result: the mean, taken in the DCT domain where that is how
+            tiles are stored.
+
+        Returns
+        -------
+        ndarray of shape (height, width, 3), uint8
+
+        Raises
+        ------
+        InputError
+            If a tile cannot be read or decoded.
+        """
+        table = self.tables[level]
+        result = np.full((height, width, 3), _WHITE, np.uint8)
+        tile_height, tile_width = (side // reduce for side in table.tile_shape)
+        first_row, last_row = max(y // tile_height, 0), (y + height - 1) // tile_height
+        first_column, last_column = max(x // tile_width, 0), (x + width - 1) // tile_width
+        rows = range(first_row, min(last_row + 1, table.rows))
+        columns = range(first_column, min(last_column + 1, table.columns))
+        needed = {row * table.columns + column: (row, column) for row in rows for column in columns}
+        self.prefetch(level, [t for t in needed if (level, t, reduce) not in self._cache])
+        for tile, (row, column) in needed.items():
+            pixels = self._cached_tile(level, tile, reduce)
+            if pixels is not None:
+                paste(result, pixels, column * tile_width - x, row * tile_height - y)
+        return result
+
+    def is_absent(self, level: int, tile: int | np.ndarray) -> bool | np.ndarray:
+        """Whether a tile is background: never written, or nothing that it could be made from."""
+        states = self.states[level]
+        return ~(states.own[tile] | states.remade[tile])
+
+    def is_cut(self, level: int, tile: int | np.ndarray) -> bool | np.ndarray:
+        """Whether a tile hangs over the right or lower edge of its level."""
+        table = self.tables[level]
+        row, column = tile // table.columns, tile % table.columns
+        height, width = table.tile_shape
+        return ((row + 1) * height > table.height_px) | ((column + 1) * width > table.width_px)
+
+    def prefetch(self, level: int, tiles: Sequence[int]) -> None:
+        """Tell the system which tiles are read next, so that it fetches runs of them at once.
+
+        Parameters
+        ----------
+        level : int
+            Which level.
+        tiles : sequence of int
+            Their numbers.
+        """
+        if len(tiles) < 2:
+            return
+        table = self.tables[level]
+        offsets = table.offsets[tiles]
+        order = np.argsort(offsets)
+        starts = offsets[order]
+        ends = starts + table.counts[tiles][order]
+        cuts = np.flatnonzero(starts[1:] > ends[:-1] + _GAP_BYTES) + 1
+        firsts, lasts = np.r_[0, cuts], np.r_[cuts, len(order)] - 1
+        for start, end in zip(starts[firsts].tolist(), ends[lasts].tolist(), strict=True):
+            os.posix_fadvise(self._file, start, end - start, os.POSIX_FADV_WILLNEED)
+
+    def stream(self, level: int, tile: int) -> bytearray:
+        """The bytes of a tile; of a JPEG tile a whole JPEG, with its tables and colours.
+
+        Raises
+        ------
+        InputError
+            If they are not there.
+        """
+        table = self.tables[level]
+        count, header = int(table.counts[tile]), len(table.header)
+        height, width = table.tile_shape
+        if count > height * width * _MAX_BYTES_PER_PX + _MAX_EXTRA_BYTES:
+            raise self._error(level, tile, f"{count} bytes are too many for a tile")
+        # A JPEG's own first two bytes make way for the header.
+        skip = len(SOI) if header else 0
+        content = bytearray(header - skip + count)
+        view = memoryview(content)[header - skip :]
+        try:
+            n_read = os.preadv(self._file, [view], int(table.offsets[tile]))
+        except OSError as error:
+            raise self._error(level, tile, str(error)) from error
+        if n_read != count:
+            raise self._error(level, tile, "the file has become shorter")
+        if header:
+            if view[:skip] != SOI:
+                raise self._error(level, tile, "no JPEG")
+            content[:header] = table.header
+        return content
+
+    def tile(
+        self, level: int, tile: int, reduce: int = 1, *, out: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Decode one tile at 1/`reduce` of its size; what hangs over the level's edge is white.
+
+        Parameters
+        ----------
+        level, tile : int
+            Which one; it must not be absent.
+        reduce : {1, 2, 4, 8}
+            Px of the level per px of the result.
+        out : ndarray, uint8, C-contiguous, optional
+            Room for the result of a JPEG tile that does not hang over the edge.
+
+        Returns
+        -------
+        ndarray of shape (tile_height / reduce, tile_width / reduce, 3), uint8
+            A view of `out` where it was used.
+
+        Raises
+        ------
+        InputError
+            If the tile cannot be read or decoded.
+        """
+        table = self.tables[level]
+        content = self.stream(level, tile)
+        inside = self._inside(table, tile) if self.is_cut(level, tile) else table.tile_shape
+        # Half of a reduced px may lie beyond the edge, where a tile holds anything.
+        exact = not (inside[0] % reduce or inside[1] % reduce)
+        try:
+            if table.is_jpeg:
+                at_once = reduce if exact else 1
+                if out is None or at_once != reduce:
+                    height, width = table.tile_shape
+                    out = np.empty((height // at_once) * (width // at_once) * 3, np.uint8)
+                pixels = decode_jpeg(content, table.tile_shape, out=out, reduce=at_once)
+            elif table.compression in LOSSLESS:
+                at_once = 1
+                pixels = decode_lossless(
+                    bytes(content),
+                    table.tile_shape,
+                    compression=table.compression,
+                    predictor=table.predictor,
+                )
+            else:
+                at_once = 1
+                pixels = decode_jpeg_2000(bytes(content), table.tile_shape)
+        except UndecodableError as error:
+            raise self._error(level, tile, str(error)) from error
+        if inside != table.tile_shape:
+            if not pixels.flags.writeable:
+                pixels = pixels.copy()
+            pixels[inside[0] // at_once :] = _WHITE
+            pixels[:, inside[1] // at_once :] = _WHITE
+        return shrunk(pixels, reduce // at_once)
+
+    def scratch(self, n_bytes: int) -> np.ndarray:
+        """Room for one tile, one for each thread, overwritten by the next."""
+        room = getattr(self._local, "room", None)
+        if room is None or room.size < n_bytes:
+            room = self._local.room = np.empty(n_bytes, np.uint8)
+        return room
+
+    def _cached_tile(self, level: int, tile: int, reduce: int) -> np.ndarray | None:
+        """A decoded tile, kept for the neighbours' sake; None where it is absent."""
+        if self.is_absent(level, tile):
+            return None
+        key = (level, tile, reduce)
+        with self._lock:
+            found = self._cache.get(key)
+            if found is not None:
+                self._cache.move_to_end(key)
+                return found
+        remade = self.states[level].remade[tile]
+        pixels = (self._from_finer if remade else self.tile)(level, tile, reduce)
+        with self._lock:
+            if key not in self._cache:
+                self._cache[key] = pixels
+                self._cached_bytes += pixels.nbytes
+                while self._cached_bytes > _CACHE_BYTES:
+                    self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
+        return pixels
+
+    def _from_finer(self, level: int, tile: int, reduce: int) -> np.ndarray:
+        """Make a tile from the next finer level, at 1/`reduce` of its size."""
+        table, finer = self.tables[level], self.tables[level - 1]
+        row, column = divmod(tile, table.columns)
+        height, width = (side // reduce for side in table.tile_shape)
+        zoom = reduce * round(finer.width_px / table.width_px)
+        decoded = next(r for r in REDUCTIONS if zoom % r == 0)
+        mean = zoom // decoded
+        pixels = self.read(
+            level - 1,
+            column * width * mean,
+            row * height * mean,
+            width * mean,
+            height * mean,
+            reduce=decoded,
+        )
+        return shrunk(pixels, mean)
+
+    @staticmethod
+    def _inside(table: TileLevel, tile: int) -> tuple[int, int]:
+        """Rows and columns of a tile that lie within its level."""
+        row, column = divmod(tile, table.columns)
+        height, width = table.tile_shape
+        return (
+            min(height, table.height_px - row * height),
+            min(width, table.width_px - column * width),
+        )
+
+    def _error(self, level: int, tile: int, reason: str) -> InputError:
+        table = self.tables[level]
+        row, column = divmod(tile, table.columns)
+        x = round(column * table.tile_width_px * self.downsamples[level])
+        y = round(row * table.tile_height_px * self.downsamples[level])
+        return InputError(
+            f"slide {self._name}: {self._path} cannot be read at x={x}, y={y}, level {level}"
+            f" ({one_line(reason)})"
+        )
+
+
+def paste(target: np.ndarray, source: np.ndarray, left: int, top: int) -> None:
+    """Copy `source` into `target` with its corner at (left, top), cut to what overlaps."""
+    height, width = source.shape[:2]
+    y0, y1 = max(top, 0), min(top + height, target.shape[0])
+    x0, x1 = max(left, 0), min(left + width, target.shape[1])
+    target[y0:y1, x0:x1] = source[y0 - top : y1 - top, x0 - left : x1 - left]

@@ -1,0 +1,107 @@
+"""How classes of nodes and stages of patients agree with the labels, and what forests look at."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from microtome.figures.style import INK, save_figure
+from microtome.staging.patients import SEEN
+from microtome.staging.pn_stages import BEYOND, CLASSES, STAGES
+
+_PALE, _BAR = "#607d8b", "#c2185b"
+_CELLS = LinearSegmentedColormap.from_list("cells", ["#ffffff", "#f48fb1", "#880e4f"])
+_SHOWN_FEATURES = 12
+
+
+def staging_figure(
+    path: str | Path,
+    *,
+    nodes: Sequence[Mapping[str, str]],
+    patients: Sequence[Mapping[str, str]],
+    agreement: Mapping,
+    importances: Sequence[Mapping[str, str]],
+) -> None:
+    """Draw confusion matrices of nodes and patients, and the features that matter most.
+
+    Parameters
+    ----------
+    path : str or Path
+        PNG to write.
+    nodes, patients : sequence of mapping
+        The tables; nodes classified by forests trained on them are left out.
+    agreement : mapping
+        From `microtome.staging.patients.agreement`.
+    importances : sequence of mapping
+        ``feature``, ``permutation``, ``permutation_sd``; empty without forests.
+    """
+    known = [row for row in nodes if row["truth"] and row["how"] != SEEN]
+    seen = {row["patient"] for row in nodes if row["how"] == SEEN}
+    staged = [p for p in patients if p["true_stage"] and p["stage"] and p["patient"] not in seen]
+    stages = [s for s in (*STAGES, BEYOND) if s in STAGES or any(s in p.values() for p in staged)]
+    figure = Figure(figsize=(15.5, 4.4), layout="constrained", dpi=110)
+    figure.suptitle("pN staging", color=INK, fontsize=12, x=0.01, ha="left")
+    axes = figure.subplots(1, 4, width_ratios=[1, 1, 1.15, 1.1])
+    _matrix(axes[0], known, ("truth", "class"), CLASSES, _said(agreement["nodes"], "forests"))
+    axes[0].set_title("nodes", fontsize=10, color=INK, loc="left")
+    _matrix(axes[1], known, ("truth", "size_rule"), CLASSES, _said(agreement["nodes"], "size rule"))
+    axes[1].set_title("nodes, size rule", fontsize=10, color=INK, loc="left")
+    said = _said(agreement["patients"], "forests")
+    _matrix(axes[2], staged, ("true_stage", "stage"), stages, said)
+    axes[2].set_title("patients", fontsize=10, color=INK, loc="left")
+    _bars(axes[3], importances)
+    save_figure(figure, path)
+
+
+def _said(found: Mapping, name: str) -> str:
+    if name not in found:
+        return "no labels"
+    text = f"n = {found[name]['n']}, κ = {found[name]['kappa']:.2f}"
+    if "kappa_low" in found[name]:
+        text += f" ({found[name]['kappa_low']:.2f} to {found[name]['kappa_high']:.2f})"
+    return text
+
+
+def _matrix(
+    axis: Axes,
+    rows: Sequence[Mapping[str, str]],
+    columns: tuple[str, str],
+    labels: Sequence[str],
+    said: str,
+) -> None:
+    place = {label: i for i, label in enumerate(labels)}
+    counts = np.zeros((len(labels), len(labels)), int)
+    for row in rows:
+        counts[place[row[columns[0]]], place[row[columns[1]]]] += 1
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    axis.imshow(shares, cmap=_CELLS, vmin=0, vmax=1)
+    for (i, j), n in np.ndenumerate(counts):
+        colour = "white" if shares[i, j] > 0.6 else INK
+        axis.text(j, i, n or "·", ha="center", va="center", color=colour, fontsize=10)
+    axis.set_xticks(range(len(labels)), labels, fontsize=8, rotation=30, ha="right")
+    axis.set_yticks(range(len(labels)), labels, fontsize=8)
+    axis.set_xlabel(f"found  ·  {said}", fontsize=8.5, color=_PALE)
+    axis.set_ylabel("by the labels", fontsize=8.5, color=_PALE)
+    axis.tick_params(length=0, colors=INK)
+    axis.spines[:].set_color("#cfd8dc")
+
+
+def _bars(axis: Axes, importances: Sequence[Mapping[str, str]]) -> None:
+    axis.set_title("what the forests look at", fontsize=10, color=INK, loc="left")
+    if not importances:
+        axis.text(0.5, 0.5, "no forests", ha="center", va="center", color=_PALE)
+        axis.set_axis_off()
+        return
+    most = sorted(importances, key=lambda row: -float(row["impurity"]))[:_SHOWN_FEATURES]
+    at = range(len(most))
+    axis.barh(at, [float(row["impurity"]) for row in most], color=_BAR, alpha=0.8, height=0.65)
+    axis.set_yticks(at, [row["feature"] for row in most], fontsize=8)
+    axis.invert_yaxis()
+    axis.set_xlabel("share of the decrease of impurity", fontsize=8.5, color=_PALE)
+    axis.tick_params(length=0, colors=INK, labelsize=8)
+    axis.spines[:].set_visible(False)
+    axis.grid(axis="x", color="#eceff1")
+    axis.set_axisbelow(True)

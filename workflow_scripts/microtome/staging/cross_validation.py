@@ -1,0 +1,304 @@
+"""How good random forests are on patients they have not seen: nested cross-validation."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from microtome.errors import InputError
+from microtome.staging.forests import FORESTS, Forests, Prediction, checked_features, train_forests
+from microtome.staging.kappa import quadratic_kappa
+from microtome.staging.pn_stages import CLASSES
+
+# What is tried; of settings as good as each other the first is taken.
+GRID = tuple(
+    {"min_leaf": min_leaf, "max_features": max_features}
+    for min_leaf in (1, 5)
+    for max_features in ("sqrt", 0.5)
+)
+ALL = "all"  # the fold of what is counted over all folds
+_LABELS = range(len(CLASSES))
+
+
+@dataclass(frozen=True)
+class Slides:
+    """Slides to train and validate with; rows of all arrays are the same slides.
+
+    Attributes
+    ----------
+    features : ndarray of shape (n, n_features), float64
+        See `microtome.staging.forests.train_forests`, as for the next two.
+    classes : ndarray of shape (n,), int
+        Places in `CLASSES`.
+    annotated : ndarray of shape (n,), bool
+        Which have a pixel annotation.
+    patients : ndarray of shape (n,), str
+        Whose slide it is.
+    names : ndarray of shape (n,), str
+        What it is called.
+    feature_names : tuple of str
+        Of the columns.
+    """
+
+    features: np.ndarray
+    classes: np.ndarray
+    annotated: np.ndarray
+    patients: np.ndarray
+    names: np.ndarray
+    feature_names: tuple[str, ...]
+
+    def subset(self, rows: np.ndarray) -> "Slides":
+        """Some of the slides."""
+        arrays = (self.features, self.classes, self.annotated, self.patients, self.names)
+        return Slides(*(array[rows] for array in arrays), self.feature_names)
+
+    def train(self, *, seed: int, n_trees: int, **settings: object) -> Forests:
+        """Train forests with all of them."""
+        return train_forests(
+            self.features,
+            self.classes,
+            self.annotated,
+            feature_names=self.feature_names,
+            slides=self.names,
+            seed=seed,
+            n_trees=n_trees,
+            **settings,
+        )
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What nested cross-validation found.
+
+    Attributes
+    ----------
+    chosen : dict
+        Settings for forests trained with all slides, ``min_leaf`` and ``max_features``.
+    fold : ndarray of shape (n,), int64
+        The outer fold that tested a slide, from 1 on; 0 without cross-validation.
+    prediction : Prediction or None
+        Of every slide, by forests that have seen no slide of its patient.
+    kappas : list of dict
+        ``fold``, ``slides``, and the quadratic kappa of each forest (`FORESTS`) and of the
+        ``vote``; a row a fold, then one over all slides, whose fold is 'all'.
+    settings : list of dict
+        ``fold``, settings and ``inner_kappa``, by which they were chosen; last those of `chosen`,
+        whose fold is 'all'.
+    confusion : dict of str to ndarray of shape (n_classes, n_classes), int64
+        Of each forest and of the vote: rows the truth, columns the call, over all folds.
+    importances : list of dict
+        A row a feature: ``feature``; ``impurity``, its share of the fall of Gini impurity, mean of
+        the forests; ``permutation``, by how much the vote's quadratic kappa falls on the slides
+        of the test folds when the feature's values are shuffled among them; means over the outer
+        folds, and ``_sd``, standard deviations. Features that say the same share their worth.
+    notes : list of str
+        What was out of the ordinary.
+    """
+
+    chosen: dict
+    fold: np.ndarray
+    prediction: Prediction | None
+    kappas: list[dict]
+    settings: list[dict]
+    confusion: dict[str, np.ndarray]
+    importances: list[dict]
+    notes: list[str]
+
+
+def cross_validate(
+    slides: Slides,
+    *,
+    seed: int,
+    n_trees: int = 500,
+    n_folds: int = 5,
+    n_inner_folds: int = 3,
+    n_inner_trees: int = 50,
+    grid: Sequence[Mapping[str, object]] = GRID,
+    n_shuffles: int = 5,
+) -> Validation:
+    """Choose settings in inner folds and test them in outer folds, all by patient.
+
+    Outer folds are stratified by class; with no more patients than folds each patient is one.
+    For each of them settings are chosen without it: by the vote's quadratic kappa over all slides
+    of the inner folds together. Balancing is part of training, so no made-up slide leans on a slide
+    that is tested.
+
+    Parameters
+    ----------
+    slides : Slides
+        All of them. Of one patient alone, nothing can be validated: the first settings of the grid
+        are chosen, and a note says so.
+    seed : int
+        Of folds, forests and shuffles, 0 or more.
+    n_trees : int
+        Of each forest in outer folds.
+    n_folds, n_inner_folds : int
+        At most, 2 or more.
+    n_inner_trees : int
+        Fewer, for time.
+    grid : sequence of mapping
+        Keyword arguments of `microtome.staging.forests.train_forests` to choose from.
+    n_shuffles : int
+        Of each feature and fold.
+
+    Raises
+    ------
+    InputError
+        There is no slide, or a feature is no finite number.
+    """
+    if not len(slides.classes):
+        raise InputError("there is no slide to validate random forests with; label some")
+    checked_features(slides.features, slides.feature_names, slides=slides.names)
+    inner = {"grid": grid, "n_folds": n_inner_folds, "n_trees": n_inner_trees, "seed": seed}
+    final = choose(slides, **inner)
+    chosen = {key: final[key] for key in grid[0]}
+    n = len(slides.classes)
+    fold = patient_folds(slides.classes, slides.patients, n_folds=n_folds, seed=seed)
+    if fold.max() == 1:
+        notes = ["no cross-validation: all slides are of one patient"]
+        nothing = np.zeros(n, np.int64)
+        return Validation(chosen, nothing, None, [], [{"fold": ALL, **final}], {}, [], notes)
+    probabilities = np.zeros((len(FORESTS), n, len(CLASSES)))
+    settings, impurity, permutation, notes = [], [], [], []
+    for k in range(1, fold.max() + 1):
+        learnt, tested = slides.subset(fold != k), slides.subset(fold == k)
+        found = choose(learnt, **inner)
+        settings.append({"fold": k, **found})
+        forests = learnt.train(seed=seed, n_trees=n_trees, **{key: found[key] for key in grid[0]})
+        prediction = forests.predict(tested.features)
+        probabilities[:, fold == k] = prediction.probabilities
+        impurity.append(forests.importances.mean(axis=0))
+        rng = np.random.default_rng((seed, k))
+        permutation.append(_permuted(forests, tested, n_shuffles=n_shuffles, rng=rng))
+        notes += [f"fold {k}: {note}" for note in (*_unseen(learnt, tested), *forests.notes)]
+    prediction = Prediction.of(probabilities)
+    calls = dict(zip(FORESTS, prediction.classes, strict=True)) | {"vote": prediction.vote}
+    return Validation(
+        chosen=chosen,
+        fold=fold,
+        prediction=prediction,
+        kappas=_kappa_rows(slides.classes, calls, fold),
+        settings=[*settings, {"fold": ALL, **final}],
+        confusion={name: _confusion(slides.classes, called) for name, called in calls.items()},
+        importances=_importance_rows(slides.feature_names, impurity, permutation),
+        notes=notes,
+    )
+
+
+def choose(
+    slides: Slides, *, grid: Sequence[Mapping[str, object]], n_folds: int, n_trees: int, seed: int
+) -> dict:
+    """Choose the settings whose vote is best on patients not trained with.
+
+    Parameters
+    ----------
+    slides : Slides
+        To choose with.
+    grid, n_folds, n_trees, seed
+        See `cross_validate`.
+
+    Returns
+    -------
+    dict
+        Settings and ``inner_kappa``: None where one patient leaves no choice, and the settings are
+        the first.
+    """
+    fold = patient_folds(slides.classes, slides.patients, n_folds=n_folds, seed=seed)
+    if fold.max() == 1:
+        return {**grid[0], "inner_kappa": None}
+    kappas = []
+    for settings in grid:
+        called = np.zeros(len(fold), np.int64)
+        for k in range(1, fold.max() + 1):
+            forests = slides.subset(fold != k).train(seed=seed, n_trees=n_trees, **settings)
+            called[fold == k] = forests.predict(slides.features[fold == k]).vote
+        kappas.append(quadratic_kappa(slides.classes, called, _LABELS))
+    best = int(np.argmax(kappas))
+    return {**grid[best], "inner_kappa": kappas[best]}
+
+
+def _permuted(
+    forests: Forests, tested: Slides, *, n_shuffles: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Measure the fall of the vote's kappa when a feature is shuffled: (n_features,), float."""
+    n = len(tested.classes)
+    orders = np.array([rng.permutation(n) for _ in range(n_shuffles)])
+    before = quadratic_kappa(tested.classes, forests.predict(tested.features).vote, _LABELS)
+    falls = []
+    for column in range(tested.features.shape[1]):
+        shuffled = np.tile(tested.features, (n_shuffles, 1))
+        shuffled[:, column] = tested.features[orders.ravel(), column]
+        votes = forests.predict(shuffled).vote.reshape(n_shuffles, n)
+        after = [quadratic_kappa(tested.classes, called, _LABELS) for called in votes]
+        falls.append(before - np.mean(after))
+    return np.array(falls)
+
+
+def _unseen(learnt: Slides, tested: Slides) -> list[str]:
+    missing = np.setdiff1d(tested.classes, learnt.classes)
+    return [f"slides of class {CLASSES[c]} are tested, none was trained with" for c in missing]
+
+
+def _kappa_rows(truth: np.ndarray, calls: Mapping[str, np.ndarray], fold: np.ndarray) -> list[dict]:
+    parts = [(k, fold == k) for k in range(1, fold.max() + 1)] + [(ALL, fold > 0)]
+    return [
+        {"fold": k, "slides": int(rows.sum())}
+        | {name: quadratic_kappa(truth[rows], c[rows], _LABELS) for name, c in calls.items()}
+        for k, rows in parts
+    ]
+
+
+def _confusion(truth: np.ndarray, called: np.ndarray) -> np.ndarray:
+    n = len(CLASSES)
+    return np.bincount(truth * n + called, minlength=n * n).reshape(n, n)
+
+
+def _importance_rows(
+    names: Sequence[str], impurity: list[np.ndarray], permutation: list[np.ndarray]
+) -> list[dict]:
+    columns = {}
+    for name, values in (("impurity", impurity), ("permutation", permutation)):
+        columns[name] = np.mean(values, axis=0).tolist()
+        columns[f"{name}_sd"] = np.std(values, axis=0, ddof=1).tolist()
+    return [
+        {"feature": feature} | {name: values[i] for name, values in columns.items()}
+        for i, feature in enumerate(names)
+    ]
+
+
+def patient_folds(
+    classes: np.ndarray, patients: np.ndarray, *, n_folds: int, seed: int
+) -> np.ndarray:
+    """Deal patients out to folds, classes spread as evenly as that allows.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n,), int
+        Of the slides.
+    patients : ndarray of shape (n,), str
+        Whose they are.
+    n_folds : int
+        At most; with no more patients, each is a fold of its own.
+    seed : int
+        Of the order.
+
+    Returns
+    -------
+    ndarray of shape (n,), int64
+        The fold of each slide, from 1 on without gaps.
+    """
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold  # noqa: PLC0415, seconds
+
+    patient = np.unique(patients, return_inverse=True)[1]
+    if patient.max() < n_folds:
+        return patient + 1
+    # Classes that are all smaller than the number of folds cannot be spread over them.
+    kind = StratifiedGroupKFold if np.bincount(classes).max() >= n_folds else GroupKFold
+    folds = kind(n_folds, shuffle=True, random_state=seed)
+    fold = np.zeros(len(classes), np.int64)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        for k, (_, tested) in enumerate(folds.split(patient, classes, patient), start=1):
+            fold[tested] = k
+    return fold

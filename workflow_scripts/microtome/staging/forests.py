@@ -1,0 +1,272 @@
+"""Four random forests that call the class of a slide, and their vote.
+
+"A generalized deep learning framework for whole-slide image segmentation and analysis" (2021), pN
+staging: forests of {partial, complete} training data, {imbalanced, balanced}.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from microtome.errors import InputError, one_line
+from microtome.staging.balancing import balanced
+from microtome.staging.forest_trees import Trees, trees_of
+from microtome.staging.pn_stages import CLASSES
+
+FORESTS = ("rf_pi", "rf_pb", "rf_ci", "rf_cb")
+
+# Probabilities that differ by less are equal: sums of floats are not.
+_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the forests say of slides; classes are places in `CLASSES`.
+
+    Attributes
+    ----------
+    probabilities : ndarray of shape (n_forests, n, n_classes), float64
+        Of each forest. A class it was never shown has 0.
+    classes : ndarray of shape (n_forests, n), int64
+        The likeliest class of each forest, the higher of equals.
+    mean : ndarray of shape (n, n_classes), float64
+        Mean probabilities of the forests.
+    vote : ndarray of shape (n,), int64
+        See `vote`.
+    tumour_probability : ndarray of shape (n,), float64
+        1 minus the mean probability of 'negative'.
+    """
+
+    probabilities: np.ndarray
+    classes: np.ndarray
+    mean: np.ndarray
+    vote: np.ndarray
+    tumour_probability: np.ndarray
+
+    @classmethod
+    def of(cls, probabilities: np.ndarray) -> "Prediction":
+        """All that follows from the probabilities of the forests (n_forests, n, n_classes)."""
+        rounded = np.round(probabilities, _DIGITS)
+        classes = _last_largest(np.moveaxis(rounded, -1, 0))
+        mean = probabilities.mean(axis=0)
+        return cls(probabilities, classes, mean, vote(classes), 1 - mean[:, 0])
+
+
+@dataclass(frozen=True)
+class Forests:
+    """Trained forests, in the order of `FORESTS`.
+
+    Attributes
+    ----------
+    feature_names : tuple of str
+        What they were trained with, in this order.
+    trees : Trees
+        All their trees.
+    importances : ndarray of shape (n_forests, n_features), float64
+        Share of the fall of Gini impurity that a feature brings; 1 in all where anything does.
+    settings : dict
+        ``n_trees``, ``max_features``, ``min_leaf``, ``seed``, and ``slides``: forest -> class ->
+        how many it was trained on, made-up ones too.
+    notes : list of str
+        What was out of the ordinary in training.
+    """
+
+    feature_names: tuple[str, ...]
+    trees: Trees
+    importances: np.ndarray
+    settings: dict
+    notes: list[str]
+
+    def predict(
+        self,
+        features: np.ndarray,
+        *,
+        names: Sequence[str] | None = None,
+        slides: Sequence[str] | None = None,
+    ) -> Prediction:
+        """Call the class of slides.
+
+        Parameters
+        ----------
+        features : ndarray of shape (n, n_features), float64
+            One row a slide.
+        names : sequence of str, optional
+            The features' names, to be compared with those trained with.
+        slides : sequence of str, optional
+            The slides' names, for errors.
+
+        Raises
+        ------
+        InputError
+            The features are others than those trained with, or one is no finite number.
+        """
+        if names is not None and tuple(names) != self.feature_names:
+            raise InputError(
+                f"the forests were trained with other features: {_difference(names, self)};"
+                " measure the features they know, or train forests anew"
+            )
+        features = checked_features(features, self.feature_names, slides=slides)
+        return Prediction.of(self.trees.probabilities(features))
+
+
+def vote(classes: np.ndarray) -> np.ndarray:
+    """Give each slide the class that most forests name; of classes with as many, the highest.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_forests, n), int
+        Places in `CLASSES`.
+
+    Returns
+    -------
+    ndarray of shape (n,), int64
+        Likewise. So 2-2, 2-1-1 and 1-1-1-1 have an answer: the paper's ties go "to the higher
+        category".
+    """
+    return _last_largest(np.array([(classes == c).sum(axis=0) for c in range(len(CLASSES))]))
+
+
+def train_forests(
+    features: np.ndarray,
+    classes: np.ndarray,
+    annotated: np.ndarray,
+    *,
+    feature_names: Sequence[str],
+    slides: Sequence[str] | None = None,
+    seed: int,
+    n_trees: int = 500,
+    max_features: str | float = "sqrt",
+    min_leaf: int = 1,
+) -> Forests:
+    """Train the four forests; the same data and seed give the same trees.
+
+    Choice: the paper says only that each was "trained on different subsets". Partial data are here
+    the slides with pixel annotation, if those are not all and hold every class that all hold;
+    else half of the slides of each class, rounded up.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n, n_features), float64
+        One row a slide.
+    classes : ndarray of shape (n,), int
+        Places in `CLASSES`.
+    annotated : ndarray of shape (n,), bool
+        Which slides have a pixel annotation.
+    feature_names : sequence of str
+        Of the columns.
+    slides : sequence of str, optional
+        The slides' names, for errors.
+    seed : int
+        Of the trees, the balancing and the half, 0 or more.
+    n_trees : int
+        Of each forest.
+    max_features : str or float
+        Features tried at a node: ``"sqrt"`` or a share of them.
+    min_leaf : int
+        Fewest slides in a leaf.
+
+    Raises
+    ------
+    InputError
+        There is no slide, or a feature is no finite number.
+    """
+    from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415, two seconds
+
+    features = checked_features(features, feature_names, slides=slides)
+    if not len(features):
+        raise InputError("there is no slide to train random forests with; label some")
+    *seeds, seed_of_half = np.random.SeedSequence(seed).generate_state(len(FORESTS) + 1).tolist()
+    partial, notes = _partial(classes, np.asarray(annotated, bool), seed=seed_of_half)
+    fitted, counts = [], {}
+    for name, seed_of_forest in zip(FORESTS, seeds, strict=True):
+        rows = partial if name.startswith("rf_p") else np.arange(len(classes))
+        x, y = features[rows], np.asarray(classes)[rows]
+        if name.endswith("b"):
+            x, labels, found = balanced(x, np.array(CLASSES)[y], seed=seed_of_forest)
+            y = np.array([CLASSES.index(label) for label in labels])
+            notes += [f"{name}: {note}" for note in found]
+        forest = RandomForestClassifier(
+            n_trees,
+            max_features=max_features,
+            min_samples_leaf=min_leaf,
+            random_state=seed_of_forest,
+            n_jobs=1,
+        )
+        fitted.append(forest.fit(x, y))
+        shown = np.bincount(y, minlength=len(CLASSES)).tolist()
+        counts[name] = dict(zip(CLASSES, shown, strict=True))
+    return Forests(
+        feature_names=tuple(feature_names),
+        trees=trees_of(fitted, n_classes=len(CLASSES)),
+        importances=np.array([forest.feature_importances_ for forest in fitted]),
+        settings={
+            "n_trees": n_trees,
+            "max_features": max_features,
+            "min_leaf": min_leaf,
+            "seed": seed,
+            "slides": counts,
+        },
+        notes=notes,
+    )
+
+
+def checked_features(
+    features: np.ndarray, names: Sequence[str], *, slides: Sequence[str] | None
+) -> np.ndarray:
+    """Features as float64 (n, n_features), each a finite number even as float32.
+
+    Raises
+    ------
+    InputError
+        One is not, or there are not as many as names.
+    """
+    features = np.asarray(features, np.float64)
+    if features.ndim != 2 or features.shape[1] != len(names):
+        raise InputError(
+            f"features have the shape {features.shape}; the forests need a row a slide and"
+            f" {len(names)} columns"
+        )
+    bad = np.argwhere(~(np.abs(features) <= np.finfo(np.float32).max))
+    if len(bad):
+        row, column = bad[0]
+        slide = f"slide {one_line(slides[row])}" if slides is not None else f"row {row + 1}"
+        raise InputError(
+            f"{slide}: the feature {one_line(names[column])} is {features[row, column]:g}; give a"
+            " finite number"
+        )
+    return features
+
+
+def _partial(
+    classes: np.ndarray, annotated: np.ndarray, *, seed: int
+) -> tuple[np.ndarray, list[str]]:
+    """Rows of the partial data, and a note where they are a half."""
+    present = np.unique(classes)
+    lacking = np.setdiff1d(present, classes[annotated])
+    if not annotated.all() and not lacking.size:
+        return np.flatnonzero(annotated), []
+    if annotated.all():
+        why = "all slides have a pixel annotation"
+    else:
+        why = f"no slide of class {CLASSES[lacking[0]]} has a pixel annotation"
+    rng = np.random.default_rng(seed)
+    rows = []
+    for c in present:
+        of_class = rng.permutation(np.flatnonzero(classes == c))
+        rows.append(of_class[: -(-len(of_class) // 2)])
+    return np.sort(np.concatenate(rows)), [f"partial data are half of each class: {why}"]
+
+
+def _last_largest(values: np.ndarray) -> np.ndarray:
+    """Where the largest along the first axis is, the last of equals."""
+    return len(values) - 1 - values[::-1].argmax(axis=0)
+
+
+def _difference(names: Sequence[str], forests: Forests) -> str:
+    """Name the first feature in which lists differ."""
+    known = forests.feature_names
+    for place, (given, trained) in enumerate(zip(names, known, strict=False), start=1):
+        if given != trained:
+            return f"number {place} is {one_line(given)}, theirs is {one_line(trained)}"
+    return f"there are {len(names)}, theirs are {len(known)}"

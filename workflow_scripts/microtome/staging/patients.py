@@ -1,0 +1,155 @@
+"""From the classes of lymph nodes to patients' pN stages, and their agreement with the labels."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from microtome.io.atomic import read_json
+from microtome.io.text_tables import markdown_table
+from microtome.staging.kappa import bootstrap_interval, quadratic_kappa
+from microtome.staging.pn_stages import BEYOND, CLASSES, STAGES, pn_stage, stage_patients
+
+COLUMNS = (
+    "patient",
+    "stage",
+    "size_rule_stage",
+    "true_stage",
+    "nodes",
+    "missing",
+    "excluded",
+    "complete",
+    "note",
+)
+# Columns of the table of nodes that hold a class, by what they come from.
+SOURCES = {
+    "forests": "class",
+    "rf_pi": "rf_pi",
+    "rf_pb": "rf_pb",
+    "rf_ci": "rf_ci",
+    "rf_cb": "rf_cb",
+    "size rule": "size_rule",
+}
+# Classes of nodes that a forest was trained on say nothing of how good it is.
+SEEN = "forests trained on it"
+_ALL_STAGES = (*STAGES, BEYOND)
+
+
+def patient_rows(
+    nodes: Sequence[Mapping[str, str]],
+    rows: Mapping[str, Mapping[str, str]],
+    *,
+    nodes_per_patient: int | None,
+) -> list[dict]:
+    """Stage all patients of a sheet.
+
+    Parameters
+    ----------
+    nodes : sequence of mapping
+        The table of nodes: ``slide``, ``class``, ``size_rule``.
+    rows : mapping of str to mapping
+        Slide -> ``patient``, ``node``, ``label``, of all nodes of the sheet: one that has no class
+        was excluded.
+    nodes_per_patient : int, optional
+        See `microtome.staging.pn_stages.stage_patients`.
+
+    Returns
+    -------
+    list of dict
+        `COLUMNS`. ``true_stage`` is that of the labels where every node of the sheet has one.
+    """
+    by_slide = {row["slide"]: row for row in nodes}
+
+    def staged(column: str) -> list[dict]:
+        classes = [
+            {**row, "class": by_slide.get(slide, {}).get(column)} for slide, row in rows.items()
+        ]
+        return stage_patients(classes, nodes_per_patient=nodes_per_patient)
+
+    found = []
+    for row, by_size in zip(staged("class"), staged("size_rule"), strict=True):
+        labels = [r["label"] for r in rows.values() if r["patient"] == row["patient"]]
+        truth = pn_stage(labels) if all(labels) else ""
+        found.append({**row, "size_rule_stage": by_size["stage"], "true_stage": truth})
+    return found
+
+
+def agreement(
+    nodes: Sequence[Mapping[str, str]],
+    patients: Sequence[Mapping],
+    *,
+    seed: int,
+    validation: str | Path | None = None,
+) -> dict:
+    """How well classes and stages agree with the labels.
+
+    Parameters
+    ----------
+    nodes : sequence of mapping
+        The table of nodes. Those classified by forests that were trained on them are left out.
+    patients : sequence of mapping
+        From `patient_rows`.
+    seed : int
+        Of the bootstrap over patients.
+    validation : str or Path, optional
+        JSON of the forests' cross-validation, taken over as it is.
+
+    Returns
+    -------
+    dict
+        ``nodes`` and ``patients``, each with what is judged (``forests``, ``size rule``, of nodes
+        also each forest) -> ``n``, ``kappa`` (quadratic weights), ``accuracy``; of patients also
+        ``kappa_low``, ``kappa_high``, 95 % bootstrap interval; ``cross_validation``.
+    """
+    known = [row for row in nodes if row["truth"] and row["how"] != SEEN]
+    seen = {row["patient"] for row in nodes if row["how"] == SEEN}
+    staged = [p for p in patients if p["true_stage"] and p["stage"] and p["patient"] not in seen]
+    of_nodes = {
+        name: _agreement([r["truth"] for r in known], [r[column] for r in known], CLASSES)
+        for name, column in SOURCES.items()
+        if known and known[0].get(column)
+    }
+    truth = [p["true_stage"] for p in staged]
+    of_patients = {}
+    for name, column in (("forests", "stage"), ("size rule", "size_rule_stage")):
+        if not staged:
+            continue
+        stages = [p[column] for p in staged]
+        low, high = bootstrap_interval(truth, stages, _ALL_STAGES, seed=seed)
+        of_patients[name] = {
+            **_agreement(truth, stages, _ALL_STAGES),
+            "kappa_low": low,
+            "kappa_high": high,
+        }
+    found = {"nodes": of_nodes, "patients": of_patients}
+    if validation:
+        found["cross_validation"] = read_json(validation)
+    return found
+
+
+def summary(patients: Sequence[Mapping], found: Mapping) -> str:
+    """The stages and their agreement, to read: Markdown."""
+    shown = ("patient", "stage", "size_rule_stage", "true_stage", "nodes", "note")
+    text = "# pN stages\n\n" + markdown_table([{c: p[c] for c in shown} for p in patients])
+    if found["patients"]:
+        rows = [
+            {"patients": name, "n": f["n"], "accuracy": f["accuracy"], "kappa": f["kappa"]}
+            | {"95 % interval": f"{f['kappa_low']:.2f} to {f['kappa_high']:.2f}"}
+            for name, f in found["patients"].items()
+        ]
+        text += "\n" + markdown_table(rows)
+    if found["nodes"]:
+        rows = [
+            {"nodes": name, "n": f["n"], "accuracy": f["accuracy"], "kappa": f["kappa"]}
+            for name, f in found["nodes"].items()
+        ]
+        text += "\n" + markdown_table(rows)
+    notes = found.get("cross_validation", {}).get("notes", [])
+    return text + "".join(f"\n- {note}" for note in notes) + "\n" * bool(notes)
+
+
+def _agreement(truth: Sequence[str], found: Sequence[str], labels: Sequence[str]) -> dict:
+    same = sum(a == b for a, b in zip(truth, found, strict=True))
+    return {
+        "n": len(truth),
+        "kappa": quadratic_kappa(truth, found, labels),
+        "accuracy": same / len(truth),
+    }

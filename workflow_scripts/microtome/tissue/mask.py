@@ -1,0 +1,180 @@
+"""Where the tissue is: HSV, Otsu on saturation, morphology, at low resolution.
+
+Generalized framework, section "tissue mask"; its CAMELYON variant turns black background pixels
+white and takes a 7 x 7 median first.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+from skimage.color import rgb2hsv
+from skimage.filters import threshold_otsu
+
+from microtome.errors import InputError
+from microtome.rasters.bands import ReadRows, band_rows, bands, window
+from microtome.rasters.components import drop_small
+from microtome.rasters.disk_raster import Spool, spooled
+from microtome.rasters.masks import closed_rows, opened_rows
+from microtome.tissue.overview import strongest, weakest
+
+# JPEG ringing makes a saturated seam along padding, as wide as the blur of the downsampling.
+_SEAM_PX = 2
+_MEDIAN_PX = 7
+_COLOUR_BAND_PX = 2**17
+_N_CODES = 256 * 256  # a pixel's saturation follows from its strongest and weakest channel
+
+
+def tissue_mask(
+    rows: ReadRows,
+    shape: tuple[int, int],
+    *,
+    spacing_um: float,
+    variant: str,
+    black_below: int,
+    saturation_bounds: tuple[float, float],
+    pen_hues: tuple[float, float],
+    pen_saturation: float,
+    opening_um: float,
+    closing_um: float,
+    min_area_um2: float,
+    max_hole_um2: float,
+    beside: str | Path,
+    n_rows: int | None = None,
+) -> Spool:
+    """Tell tissue from glass, padding and pen.
+
+    Parameters
+    ----------
+    rows : callable
+        ``rows(first_row, n_rows)`` gives an ndarray of shape (n_rows, width, 3), uint8: RGB at
+        `spacing_um` µm/px.
+    shape : tuple of int
+        Height and width.
+    variant : {'plain', 'camelyon'}
+        'camelyon' smooths with a 7 x 7 median first.
+    black_below : int
+        Pixels whose R, G and B are all below it are padding: white before anything is measured.
+    saturation_bounds : tuple of float
+        Otsu's threshold is held between these two (0 to 1): below the first lies the noise of
+        white glass, above the second even a slide that is all tissue would lose its pale parts.
+    pen_hues : tuple of float
+        Hues (0 to 1) between these are felt pen when they are stronger than `pen_saturation`.
+    opening_um, closing_um : float
+        Radii of the discs that remove specks and close gaps.
+    min_area_um2, max_hole_um2 : float
+        Smaller pieces are dropped, smaller holes are filled.
+    beside : str or Path
+        The mask is kept on disk beside it.
+    n_rows : int, optional
+        Rows of a band; the mask does not depend on it.
+
+    Returns
+    -------
+    Spool of shape (height, width), bool
+        True on tissue; to be closed.
+    """
+    opening_px, closing_px = round(opening_um / spacing_um), round(closing_um / spacing_um)
+    # HSV takes thirty times the room of a mask; discs want bands larger than themselves.
+    colour_rows = n_rows or band_rows(shape[1], band_px=_COLOUR_BAND_PX)
+    n_rows = n_rows or max(band_rows(shape[1]), 4 * (opening_px + closing_px))
+    colours = _Colours(
+        variant=variant, black_below=black_below, pen_hues=pen_hues, pen_saturation=pen_saturation
+    )
+    measured = np.zeros(_N_CODES, np.int64)
+    with Spool(shape, np.uint16, beside=beside) as codes:
+        for first, n in bands(shape[0], colour_rows):
+            found, counts = colours.codes(rows, shape[0], first, n)
+            codes.write(first, found)
+            measured += counts
+        is_tissue = _above_otsu(measured, saturation_bounds)
+        if is_tissue is None:
+            return Spool(shape, bool, beside=beside)  # of zeros
+        mask_rows = opened_rows(lambda y, n: is_tissue[codes.rows(y, n)], shape, opening_px)
+        mask_rows = closed_rows(mask_rows, shape, closing_px)
+        mask = spooled(mask_rows, shape, bool, beside=beside, n_rows=n_rows)
+    try:
+        drop_small(mask, min_area_um2 / spacing_um**2, n_rows=n_rows)
+        drop_small(mask, max_hole_um2 / spacing_um**2, of=False, n_rows=n_rows)
+    except BaseException:
+        mask.close()
+        raise
+    return mask
+
+
+def require_tissue(tissue_px: int, *, name: str) -> None:
+    """Raise InputError where the mask of slide `name` has no pixel of tissue."""
+    if not tissue_px:
+        raise InputError(
+            f"slide {name}: no tissue found; look at the slide, and at `tissue` in the config"
+            " if it has some"
+        )
+
+
+class _Colours:
+    """What the colours of a slide say, as two bytes a pixel."""
+
+    def __init__(
+        self,
+        *,
+        variant: str,
+        black_below: int,
+        pen_hues: tuple[float, float],
+        pen_saturation: float,
+    ) -> None:
+        self._smooth = variant == "camelyon"
+        self._black_below = black_below
+        self._pen_hues = pen_hues
+        self._pen_saturation = pen_saturation
+        self._saturation = _saturations()
+
+    def codes(
+        self, rows: ReadRows, height: int, first: int, n_rows: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """256 times the strongest channel plus the weakest, 0 for pen, of a band.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_rows, width), uint16
+            See `_saturations`.
+        counts : ndarray of shape (65536,), int64
+            How often each occurs where there is neither padding nor pen.
+        """
+        margin = _SEAM_PX + (_MEDIAN_PX // 2 if self._smooth else 0)
+        pixels, above = window(rows, height, first, n_rows, margin=margin)
+        black = strongest(pixels) < self._black_below
+        if black.any():
+            black = ndimage.binary_dilation(black, iterations=_SEAM_PX)
+            pixels = np.where(black[..., None], np.uint8(255), pixels)
+        if self._smooth:
+            pixels = ndimage.median_filter(pixels, size=(_MEDIAN_PX, _MEDIAN_PX, 1))
+        band = slice(above, above + n_rows)
+        pixels, black = pixels[band], black[band]
+        codes = strongest(pixels).astype(np.uint16) << 8 | weakest(pixels)
+        pen = self._saturation[codes] > self._pen_saturation
+        hue = rgb2hsv(pixels[pen].astype(np.float32) / 255)[:, 0] if pen.any() else np.empty(0)
+        pen[pen] = (hue > self._pen_hues[0]) & (hue < self._pen_hues[1])
+        codes[pen] = 0
+        return codes, np.bincount(codes[~(black | pen)], minlength=_N_CODES)
+
+
+def _saturations() -> np.ndarray:
+    """HSV saturation by 256 * strongest channel + weakest, shape (65536,), float32."""
+    high, low = np.divmod(np.arange(_N_CODES), 256)
+    colours = np.stack([np.maximum(high, low), low, low], axis=1)
+    return rgb2hsv(colours.astype(np.float32) / 255)[:, 1]
+
+
+def _above_otsu(counts: np.ndarray, bounds: tuple[float, float]) -> np.ndarray | None:
+    """Which codes are above Otsu's threshold, held between `bounds`: shape (65536,), bool.
+
+    None where all that was measured is alike. The histogram is the one that `threshold_otsu`
+    makes of an image.
+    """
+    saturation, seen = _saturations(), counts > 0
+    measured = saturation[seen]
+    if measured.size == 0 or measured.max() == measured.min():
+        return None
+    histogram, edges = np.histogram(measured, bins=256, weights=counts[seen])
+    threshold = threshold_otsu(hist=(histogram, (edges[:-1] + edges[1:]) / 2.0))
+    return saturation > np.clip(threshold, *bounds)

@@ -1,0 +1,110 @@
+"""A slide at low resolution: read once, in blocks, kept on disk; and its picture."""
+
+from pathlib import Path
+
+import numpy as np
+import simplejpeg
+from PIL import Image
+
+from microtome.errors import InputError
+from microtome.io.atomic import atomic
+from microtome.rasters.bands import ReadRows, band_rows, bands
+from microtome.rasters.disk_raster import Spool
+from microtome.slides.slide import Slide
+
+# The longer side of the picture.
+MAX_SIDE_PX = 1536
+# Px of the slide's level that are decoded at a time: about 100 MB while they become RGB.
+_BLOCK_PX = 2**21
+_MOST_ROWS, _LEAST_LEVEL_ROWS = 512, 512
+# In brightfield even dense tissue has more light than this in its weakest channel (of 255).
+_DARK, _LEAST_LIT = 60, 0.02
+
+
+def read_overview(
+    slide: Slide, *, spacing_um: float, beside: str | Path, block_px: int = _BLOCK_PX
+) -> tuple[Spool, float]:
+    """Read a whole slide at low resolution.
+
+    Parameters
+    ----------
+    slide : Slide
+        The slide.
+    spacing_um : float
+        µm per px asked for.
+    beside : str or Path
+        The pixels are kept on disk beside it.
+    block_px : int
+        Px of the slide's level to read at a time.
+
+    Returns
+    -------
+    pixels : Spool of shape (height, width, 3), uint8
+        RGB; to be closed.
+    scale : float
+        Level-0 px per px.
+    """
+    scale = slide.scale_for(spacing_um)
+    width, height = (int(np.ceil(side / scale)) for side in slide.size_px)
+    zoom = scale / slide.downsamples[slide.level_for(scale)]  # px of the level per px
+    # Whole rows of the slide, as long as these are not so few that tiles are decoded many times.
+    fitting = int(block_px / (width * zoom**2))
+    n_rows = min(_MOST_ROWS, max(fitting, int(np.ceil(_LEAST_LEVEL_ROWS / zoom))))
+    n_columns = max(1, int(block_px / (n_rows * zoom**2)))
+    spool = Spool((height, width, 3), np.uint8, beside=beside)
+    try:
+        for top, n in bands(height, n_rows):
+            blocks = [
+                slide.read(left * scale, top * scale, w, n, scale=scale)
+                for left, w in bands(width, n_columns)
+            ]
+            spool.write(top, blocks[0] if len(blocks) == 1 else np.hstack(blocks))
+    except BaseException:
+        spool.close()
+        raise
+    return spool, scale
+
+
+def require_brightfield(rows: ReadRows, shape: tuple[int, ...], *, name: str) -> None:
+    """Raise InputError where nearly nothing of an overview is lit: fluorescence, not H&E."""
+    # The last row and column may hang over the slide, and are partly white then.
+    height, width = shape[0] - 1, shape[1] - 1
+    n_lit = sum(
+        int(np.count_nonzero(weakest(rows(*band)[:, :-1]) >= _DARK))
+        for band in bands(height, band_rows(width))
+    )
+    lit = n_lit / max(1, height * width)
+    if lit < _LEAST_LIT and height * width:
+        raise InputError(
+            f"slide {name}: {1 - lit:.1%} of it is dark: fluorescence or an unscanned slide, not"
+            " H&E; take it out of the slide sheet"
+        )
+
+
+def picture_step(shape: tuple[int, ...]) -> int:
+    """Px of the overview per px of its picture: a whole number, 1 for all but large slides."""
+    return -(-max(shape[:2]) // MAX_SIDE_PX)
+
+
+def write_picture(path: str | Path, rows: ReadRows, shape: tuple[int, ...]) -> None:
+    """Write an overview as a JPEG of at most 1536 px on its longer side, the mean of its px."""
+    step = picture_step(shape)
+    n_rows = max(1, band_rows(shape[1]) // step) * step
+    picture = np.empty((-(-shape[0] // step), -(-shape[1] // step), 3), np.uint8)
+    for first, n in bands(shape[0], n_rows):
+        part = np.asarray(Image.fromarray(rows(first, n)).reduce(step))
+        picture[first // step : first // step + len(part)] = part
+    # Pillow would copy the picture first, into four bytes a px.
+    stream = simplejpeg.encode_jpeg(picture, quality=90, colorsubsampling="420")
+    with atomic(path) as temporary:
+        temporary.write_bytes(stream)
+
+
+def strongest(pixels: np.ndarray) -> np.ndarray:
+    """Highest of the channels, ndarray of shape (..., 3) -> (...)."""
+    return np.maximum(np.maximum(pixels[..., 0], pixels[..., 1]), pixels[..., 2])
+
+
+def weakest(pixels: np.ndarray) -> np.ndarray:
+    """Lowest of the channels, ndarray of shape (..., 3) -> (...)."""
+    return np.minimum(np.minimum(pixels[..., 0], pixels[..., 1]), pixels[..., 2])

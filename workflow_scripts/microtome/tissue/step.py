@@ -1,0 +1,62 @@
+"""The tissue mask of a slide, from file to files."""
+
+from pathlib import Path
+
+from microtome.io.atomic import read_json
+from microtome.logs import log
+from microtome.rasters.bands import count_true
+from microtome.rasters.label_tiff import write_raster
+from microtome.slides.inspection import open_inspected
+from microtome.tissue.mask import require_tissue, tissue_mask
+from microtome.tissue.overview import read_overview, require_brightfield, write_picture
+
+
+def make_tissue(
+    *,
+    name: str,
+    inspected: str | Path,
+    mask: str | Path,
+    overview: str | Path,
+    slide_settings: dict,
+    tissue_settings: dict,
+) -> dict:
+    """Write the tissue mask and the overview of a slide.
+
+    Parameters
+    ----------
+    name : str
+        The slide's id.
+    inspected : str or Path
+        What `inspect` found, JSON.
+    mask, overview : str or Path
+        The TIFF and the JPEG to write.
+    slide_settings, tissue_settings : dict
+        The config's sections ``slide`` and ``tissue``.
+
+    Returns
+    -------
+    dict
+        ``tissue_mm2``.
+
+    Raises
+    ------
+    InputError
+        If the slide cannot be read, is no brightfield image, or has no tissue.
+    """
+    settings = dict(tissue_settings)
+    with open_inspected(read_json(inspected), name=name, **slide_settings) as slide:
+        pixels, scale = read_overview(slide, spacing_um=settings.pop("spacing_um"), beside=overview)
+        spacing_um = slide.spacing_at(scale)
+    with pixels:
+        require_brightfield(pixels.rows, pixels.shape, name=name)
+        shape = pixels.shape[:2]
+        found = tissue_mask(pixels.rows, shape, spacing_um=spacing_um, beside=mask, **settings)
+        with found:
+            tissue_px = count_true(found.rows, shape)
+            require_tissue(tissue_px, name=name)
+            write_raster(mask, found.rows, shape=shape, spacing_um=spacing_um)
+        write_picture(overview, pixels.rows, pixels.shape)
+    tissue_mm2 = float(tissue_px * spacing_um**2 / 1e6)
+    percent = 100 * tissue_px / (shape[0] * shape[1])
+    log.info("%s: %.2f mm² of tissue, %.0f %% of the slide", name, tissue_mm2, percent)
+    return {"tissue_mm2": tissue_mm2, "spacing_um": spacing_um}

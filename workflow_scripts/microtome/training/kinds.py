@@ -1,0 +1,175 @@
+"""Training each kind of model: where its weights start, and what they are to minimize."""
+
+import hashlib
+from collections.abc import Callable
+from operator import attrgetter
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from microtome.errors import InputError
+from microtome.networks.histocae import HistoCAE
+from microtome.networks.reconstruction_loss import ReconstructionLoss
+from microtome.networks.registry import build_model
+from microtome.training.batches import Patches
+from microtome.training.checkpoints import History
+from microtome.training.loop import fit
+from microtome.training.objectives import classification, multi_task, reconstruction, segmentation
+from microtome.training.random_colour import ColourChanges
+
+_State = dict[str, torch.Tensor]
+
+
+def pretrain(
+    name: str,
+    entry: dict,
+    train: Patches,
+    validation: Patches,
+    *,
+    checkpoint: str | Path,
+    code: str,
+) -> tuple[HistoCAE, History]:
+    """Train the autoencoder of a registry entry on patches, labelled or not.
+
+    Parameters
+    ----------
+    name : str
+        The entry's name.
+    entry : dict
+        Its settings.
+    train, validation : Patches
+        Patches of one spacing; `validation` may be empty.
+    checkpoint : str or Path
+        See `fit`.
+    code : str
+        Hash of the code; a checkpoint of other code is not resumed.
+
+    Returns
+    -------
+    HistoCAE
+        Trained.
+    list of dict
+        Loss per epoch.
+    """
+    if len(train) < 2:
+        raise InputError(
+            f"models.{name}: pretraining has {len(train)} patches; the slide sheet needs slides in"
+            " split train with enough tissue"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(entry["seed"])
+        cae = HistoCAE(downsampling=entry["downsampling"])
+    history = fit(
+        cae,
+        reconstruction(ReconstructionLoss(**entry["reconstruction_loss"])),
+        train=train,
+        validation=validation,
+        seed=entry["seed"],
+        checkpoint=checkpoint,
+        identity=_identity(name, entry, train, validation, code=code),
+        **entry["pretraining"],
+    )
+    return cae, history
+
+
+def train_model(
+    name: str,
+    entry: dict,
+    train: Patches,
+    validation: Patches,
+    *,
+    autoencoders: list[_State],
+    checkpoint: str | Path,
+    code: str,
+) -> tuple[nn.Module, History]:
+    """Train the network of a registry entry that tells tumour from the rest.
+
+    Parameters
+    ----------
+    name, entry, train, validation, checkpoint, code
+        See `pretrain`; the patches are labelled.
+    autoencoders : list of dict of str to Tensor
+        Weights of the trained autoencoders, one a spacing, where the kind starts from any: its
+        encoder starts as theirs and is not frozen.
+
+    Returns
+    -------
+    Module
+        Trained.
+    list of dict
+        Loss and accuracy per epoch.
+
+    Raises
+    ------
+    InputError
+        If only one class is there to learn from.
+    """
+    train.require_both_classes(f"models.{name}: training")
+    model = build_model(entry, seed=entry["seed"])
+    if autoencoders:
+        _STARTS[entry["kind"]](model, autoencoders)
+    objective = classification
+    if entry["kind"] == "mr_histocae":
+        loss = ReconstructionLoss(**entry["reconstruction_loss"])
+        objective = multi_task(loss, **entry["task_weights"])
+    if entry["kind"] == "segmenter":
+        objective = segmentation(entry.get("loss", "cross_entropy"))
+    history = fit(
+        model,
+        objective,
+        train=train,
+        validation=validation,
+        seed=entry["seed"],
+        checkpoint=checkpoint,
+        identity=_identity(name, entry, train, validation, code=code, start=_digest(model)),
+        encoder=_encoder_of(entry["kind"], model),
+        colours=ColourChanges.of(entry.get("augmentation", {})),
+        **entry["training"],
+    )
+    return model, history
+
+
+def _start_encoder(model: nn.Module, autoencoders: list[_State]) -> None:
+    (cae,) = autoencoders
+    start = {key: value for key, value in cae.items() if key.startswith("encoder.")}
+    model.encoder.load_state_dict({k.removeprefix("encoder."): v for k, v in start.items()})
+
+
+def _start_autoencoders(model: nn.Module, autoencoders: list[_State]) -> None:
+    for module, cae in zip(model.autoencoders, autoencoders, strict=True):
+        module.load_state_dict(cae)
+
+
+_STARTS: dict[str, Callable[[nn.Module, list[_State]], None]] = {
+    "histocae": _start_encoder,
+    "mr_histocae": _start_autoencoders,
+}
+
+
+# What stands still in the first epochs, where training.frozen_epochs asks for it.
+_ENCODERS = {"histocae": attrgetter("encoder"), "segmenter": attrgetter("network.encoder")}
+
+
+def _encoder_of(kind: str, model: nn.Module) -> nn.Module | None:
+    return _ENCODERS[kind](model) if kind in _ENCODERS else None
+
+
+def _identity(
+    name: str, entry: dict, train: Patches, validation: Patches, *, code: str, start: str = ""
+) -> dict:
+    return {
+        "model": name,
+        "entry": entry,
+        "code": code,
+        "training patches": train.identity(),
+        "validation patches": validation.identity(),
+        "weights at the start": start,
+    }
+
+
+def _digest(model: nn.Module) -> str:
+    content = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        content.update(tensor.contiguous().numpy().tobytes())
+    return content.hexdigest()[:16]

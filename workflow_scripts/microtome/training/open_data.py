@@ -1,0 +1,150 @@
+"""What a model is trained on: stored patches, or the slides themselves."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from microtome.errors import InputError
+from microtome.io.atomic import read_json
+from microtome.patches.grid import Grid
+from microtome.patches.zarr_groups import open_store, read_grid
+from microtome.rasters.label_tiff import open_raster
+from microtome.training.batches import PatchData, Patches
+from microtome.training.random_placement import Moves
+from microtome.training.slide_source import SlideData
+from microtome.training.truth_source import TruthPatches
+
+
+def slides_of_rule(files: Mapping[str, Sequence[str]]) -> dict[str, dict]:
+    """What `inspect` found of each slide that a training rule reads itself, by the slide's id.
+
+    Parameters
+    ----------
+    files : mapping of str to sequence of str
+        See `data_of_rule`.
+    """
+    parts = ("train", "validation")
+    paths = [Path(path) for part in parts for path in files.get(f"{part}_slides", [])]
+    return {path.stem: read_json(path) for path in paths}
+
+
+def data_of_rule(
+    files: Mapping[str, Sequence[str]], settings: dict, *, copies: Mapping[str, str]
+) -> dict[str, dict]:
+    """What a training rule is given to learn from, as arguments of `open_training_data`.
+
+    Parameters
+    ----------
+    files : mapping of str to sequence of str
+        The rule's input: ``train``, ``train_slides``, where px are learnt ``train_truths``, and
+        the same of ``validation``.
+    settings : dict
+        ``min_tissue_fraction`` and ``slide_settings``.
+    copies : mapping of str to str
+        See `SlideData`.
+
+    Returns
+    -------
+    dict
+        ``train`` and ``validation``, of lists and numbers only.
+    """
+    return {
+        part: {
+            "patches": list(files.get(part, [])),
+            "inspected": list(files.get(f"{part}_slides", [])),
+            "truths": list(files.get(f"{part}_truths", [])),
+            "copies": dict(copies),
+            **settings,
+        }
+        for part in ("train", "validation")
+    }
+
+
+def open_training_data(
+    patches: Sequence[str | Path],
+    inspected: Sequence[str | Path],
+    *,
+    labelled: bool,
+    workers: int,
+    min_tissue_fraction: float,
+    slide_settings: dict,
+    spacings_um: Sequence[float] = (),
+    own: bool = True,
+    truths: Sequence[str | Path] = (),
+    max_blob_px: int = 0,
+    moves: Moves | None = None,
+    copies: Mapping[str, str] | None = None,
+) -> Patches:
+    """Open the patches of several slides.
+
+    Parameters
+    ----------
+    patches : sequence of str or Path
+        Patch stores (``.zarr``), or, where nothing is stored, the slides' grids (``.npz``).
+    inspected : sequence of str or Path
+        With grids: what `inspect` found each slide to be, under the same names.
+    labelled, workers
+        See `Patches`.
+    min_tissue_fraction : float
+        With grids: a patch must hold more tissue than this.
+    slide_settings : dict
+        The config's section ``slide``.
+    spacings_um, own
+        Further spacings, and whether to read the patches' own: see `PatchData`.
+    truths : sequence of str or Path
+        The slides' truth maps, where the truth of every px is wanted.
+    max_blob_px
+        See `TruthPatches`.
+    moves : Moves, optional
+        How far patches are moved in training, with grids only.
+    copies : mapping of str to str, optional
+        With grids: see `SlideData`.
+
+    Returns
+    -------
+    Patches
+
+    Raises
+    ------
+    InputError
+        If stored patches are to be moved.
+    """
+    if moves and patches and not inspected:
+        raise InputError(
+            f"augmentation.shift_px and zoom: the patches of {Path(patches[0]).stem} are stored and"
+            " cannot be moved; train on the slides, or leave both out"
+        )
+    settings = {
+        "labelled": labelled,
+        "workers": workers,
+        "spacings_um": tuple(spacings_um),
+        "own": own,
+    }
+    if not inspected:
+        grids = [read_grid(open_store(path)) for path in patches] if truths else []
+        return PatchData(patches, truths=_truths(truths, grids, max_blob_px), **settings)
+    slides = []
+    for path, info in zip(patches, inspected, strict=True):
+        grid = Grid.load(path)
+        grid = grid.subset(grid.tissue_fraction > min_tissue_fraction)
+        slides.append((Path(path).stem, read_json(info), grid))
+    found = _truths(truths, [grid for *_, grid in slides] if truths else [], max_blob_px)
+    return SlideData(slides, truths=found, moves=moves, copies=copies, **settings, **slide_settings)
+
+
+def _truths(
+    paths: Sequence[str | Path], grids: Sequence[Grid], max_blob_px: int
+) -> list[TruthPatches]:
+    found = []
+    for path, grid in zip(paths, grids, strict=True):
+        truth = open_raster(path)
+        found.append(
+            TruthPatches(
+                truth,
+                row=grid.row,
+                column=grid.column,
+                stride_px=grid.stride_px,
+                scale=grid.spacing_um / truth.spacing_um,
+                max_blob_px=max_blob_px,
+            )
+        )
+    return found

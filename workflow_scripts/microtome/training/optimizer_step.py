@@ -1,0 +1,145 @@
+"""One step of an optimizer on one batch, in parts where the GPU's memory asks for it."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+
+from microtome.errors import InputError
+from microtome.logs import log
+from microtome.networks.devices import autocast
+from microtome.training.distributed import share
+
+# (model, images (B, 3, H, W), labels (B,)) -> scalars by name, means over the batch; "loss" is what
+# is minimized. With further spacings images are (B, spacings, 3, H, W); truths are (B, H, W).
+Objective = Callable[[nn.Module, torch.Tensor, torch.Tensor], dict[str, torch.Tensor]]
+
+
+def make_optimizer(
+    parameters: Iterable[nn.Parameter],
+    kind: str,
+    *,
+    learning_rate: float,
+    beta1: float,
+    momentum: float,
+    weight_decay: float,
+) -> torch.optim.Optimizer:
+    """Make the optimizer of some weights.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+        The weights.
+    kind : {'adam', 'sgd'}
+        Which one.
+    learning_rate : float
+        Of both.
+    beta1, momentum : float
+        Of Adam, and of stochastic gradient descent.
+    weight_decay : float
+        This times a weight is added to its gradient (L2, in Adam too: not AdamW).
+    """
+    if kind == "sgd":
+        return torch.optim.SGD(
+            parameters, lr=learning_rate, momentum=momentum, weight_decay=weight_decay
+        )
+    return torch.optim.Adam(
+        parameters, lr=learning_rate, betas=(beta1, 0.999), weight_decay=weight_decay
+    )
+
+
+class Step:
+    """One step of the optimizer on one batch.
+
+    Parameters
+    ----------
+    model : nn.Module
+        What is trained, as the objective is to call it.
+    objective, optimizer, scaler
+        See `microtome.training.loop.fit`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        optimizer: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
+    ) -> None:
+        self._model, self._objective = model, objective
+        self._optimizer, self._scaler = optimizer, scaler
+        self._n_parts = 1
+
+    def __call__(
+        self,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        *,
+        weight: float,
+        frozen: Iterable[nn.Parameter] = (),
+    ) -> dict[str, torch.Tensor]:
+        """Take the step.
+
+        Parameters
+        ----------
+        images, labels : Tensor
+            The batch, on the model's device.
+        weight : float
+            Factor of the gradients.
+        frozen : iterable of Parameter
+            Weights that stay as they are. Their gradients are computed, as processes that train
+            together expect, and then dropped: the optimizer does not see these weights.
+
+        Returns
+        -------
+        dict of str to Tensor
+            The objective's scalars, means over the batch.
+
+        Raises
+        ------
+        InputError
+            If the GPU's memory does not hold two patches.
+        """
+        while True:
+            try:
+                scalars = self._backward(images, labels, weight)
+                break
+            except torch.OutOfMemoryError as error:
+                self._shrink(len(images), error)
+        for parameter in frozen:
+            parameter.grad = None
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        return scalars
+
+    def _backward(
+        self, images: torch.Tensor, labels: torch.Tensor, weight: float
+    ) -> dict[str, torch.Tensor]:
+        self._optimizer.zero_grad(set_to_none=True)
+        sums: dict[str, torch.Tensor] = {}
+        n_parts = min(self._n_parts, len(images))
+        for part, of_part in zip(images.chunk(n_parts), labels.chunk(n_parts), strict=True):
+            with autocast(images.device):
+                scalars = self._objective(self._model, part, of_part)
+            share_of_batch = len(part) / len(images)
+            self._scaler.scale(scalars["loss"] * (weight * share_of_batch)).backward()
+            for name, value in scalars.items():
+                sums[name] = sums.get(name, 0) + value.detach() * share_of_batch
+        return sums
+
+    def _shrink(self, n: int, error: torch.OutOfMemoryError) -> None:
+        # No part of a single patch: batch norm has no variance of one.
+        if share()[1] > 1 or self._n_parts * 4 > n:
+            raise InputError(
+                f"training: {n} patches in {self._n_parts} parts do not fit into the memory of the"
+                " GPU; lower batch, or patch_px, in the model's entry"
+            ) from error
+        self._n_parts *= 2
+        log.warning(
+            "a batch of %d patches does not fit into the memory of the GPU: it is computed in %d"
+            " parts (batch norm sees a part at a time); lower batch to be rid of this",
+            n,
+            self._n_parts,
+        )
+        self._optimizer.zero_grad(set_to_none=True)
+        torch.cuda.empty_cache()

@@ -1,0 +1,85 @@
+"""The truth of patches, px by px: what segmenters are trained on."""
+
+import numpy as np
+from skimage.morphology import remove_small_holes
+
+from microtome.rasters.label_tiff import Raster
+from microtome.rasters.labels import VIABLE
+from microtome.training.random_placement import STILL, Move
+
+
+class TruthPatches:
+    """Viable tumour in the patches of one slide.
+
+    Parameters
+    ----------
+    truth : Raster
+        The slide's truth map.
+    row, column : ndarray of shape (n_patches,), int
+        Places of the patches in the lattice.
+    stride_px : int
+        Their distance, in patch px.
+    scale : float
+        Truth px per patch px.
+    max_blob_px : int
+        Holes in the tumour of at most so many patch px are closed (HistoCAE, comparison with
+        segmenters: 50).
+    """
+
+    def __init__(
+        self,
+        truth: Raster,
+        *,
+        row: np.ndarray,
+        column: np.ndarray,
+        stride_px: int,
+        scale: float,
+        max_blob_px: int,
+    ) -> None:
+        self._truth = truth
+        self._row, self._column = row, column
+        self._stride_px, self._scale, self._max_blob_px = stride_px, scale, max_blob_px
+
+    def read(self, row: int, out: np.ndarray, move: Move = STILL) -> None:
+        """Read the truth of one patch, 1 viable tumour and 0 not.
+
+        Parameters
+        ----------
+        row : int
+            Which patch.
+        out : ndarray of shape (side, side), uint8
+            Where to.
+        move : Move
+            Where the patch is read instead of its own place. The same holes are closed: of as many
+            px at another zoom as are as large on the slide.
+        """
+        # A hole that is to be closed and reaches into the patch lies wholly within this margin.
+        margin = round(self._max_blob_px / move.zoom**2)
+        side = len(out)
+        centre = (
+            int(self._row[row]) * self._stride_px + move.y_px + side / 2,
+            int(self._column[row]) * self._stride_px + move.x_px + side / 2,
+        )
+        mask = self._viable(centre, side + 2 * margin, move.zoom)
+        if margin:
+            mask = remove_small_holes(mask, max_size=margin)
+        out[...] = mask[margin : margin + side, margin : margin + side]
+
+    def _viable(self, centre: tuple[float, float], side: int, zoom: float) -> np.ndarray:
+        """Viable tumour at the centres of px, (side, side), bool; none outside the slide.
+
+        `centre` is row and column in px of the grid, `zoom` how many of them a px is.
+        """
+        from_centre = (np.arange(side) + 0.5 - side / 2) * zoom
+        places, inside = [], []
+        for middle, size in zip(centre, self._truth.shape, strict=True):
+            place = np.floor((middle + from_centre) * self._scale).astype(np.int64)
+            inside.append((place >= 0) & (place < size))
+            places.append(place[inside[-1]])
+        mask = np.zeros((side, side), bool)
+        if len(places[0]) and len(places[1]):
+            (first, last), (start, end) = ((p[0], p[-1] + 1) for p in places)
+            region = self._truth.region(first, last, start, end)
+            found = region[np.ix_(places[0] - first, places[1] - start)] == VIABLE
+            mask[np.ix_(*inside)] = found
+        return mask

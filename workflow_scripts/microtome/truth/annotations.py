@@ -1,0 +1,137 @@
+"""Regions of tumour: what an annotation file's shapes mean and the order of painting them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from microtome.errors import InputError
+from microtome.rasters.polygon_fill import inside_rings
+from microtome.truth.annotation_formats import read_shapes
+
+# PAIP 2019 tells its two layers apart by number only.
+PAIP_LAYERS = {"1": "whole", "2": "viable"}
+
+# Whether an outline lies in a hole is asked of this many of its points, so that it costs little.
+PROBES = 100
+
+
+@dataclass(frozen=True)
+class Region:
+    """An area to paint, or with `hole` to take away.
+
+    Attributes
+    ----------
+    rings : tuple of ndarray of shape (n, 2)
+        float64, level-0 px, x and y. Filled by the even-odd rule: a ring in a ring is left out.
+    tissue : {'viable', 'whole'}
+        What is painted. Holes are always of viable tissue: the whole tumour has none.
+    hole : bool
+        Taken away from the regions painted before.
+    """
+
+    rings: tuple[np.ndarray, ...]
+    tissue: Literal["viable", "whole"]
+    hole: bool = False
+
+    @property
+    def bounds_px(self) -> tuple[float, float, float, float]:
+        """Smallest x, smallest y, largest x and largest y."""
+        points = np.concatenate(self.rings)
+        return (*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
+
+
+def read_annotation(
+    path: str | Path, *, classes: Mapping[str, Sequence[str]]
+) -> tuple[list[Region], list[str]]:
+    """Read the tumour regions of an annotation file (formats: see `read_shapes`).
+
+    Parameters
+    ----------
+    path : str or Path
+        The annotation file.
+    classes : mapping of str to sequence of str
+        Names of classes under 'viable', 'whole' and 'hole'; upper and lower case are the same.
+        A name is a group of ASAP, a classification of QuPath or a layer of ImageScope, whose
+        layers 1 and 2 are whole and viable tumour unless their names say otherwise.
+
+    Returns
+    -------
+    regions : list of Region
+        In painting order: outlines, then the holes in them, then outlines inside those holes,
+        and so on, whatever the order in the file.
+    notes : list of str
+        What was ignored, one line each.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or none of its shapes has a known class.
+    """
+    shapes, notes = read_shapes(path)
+    roles = PAIP_LAYERS | {
+        name.strip().casefold(): role for role, names in classes.items() for name in names
+    }
+    regions: list[Region] = []
+    unknown: Counter[str] = Counter()
+    degenerate = 0
+    for shape in shapes:
+        role = next((roles[name] for name in map(_plain, shape.names) if name in roles), None)
+        rings = tuple(ring for ring in shape.rings if len(_opened(ring)) >= 3)
+        if role is None:
+            unknown[shape.names[0] if shape.names else "(no class)"] += 1
+        elif not shape.rings or len(_opened(shape.rings[0])) < 3:
+            degenerate += 1
+        elif shape.negative or role == "hole":
+            regions.append(Region(rings, "viable", hole=True))
+        else:
+            regions.append(Region(rings, role))
+    if unknown and unknown.total() == len(shapes):
+        found = ", ".join(f"'{name}'" for name in unknown)
+        raise InputError(
+            f"{path}: no shape has a known class; found are {found}: "
+            "put the names that mean tumour under annotation.classes in the configuration"
+        )
+    notes += [f"{path}: ignored {n} of unknown class '{name}'" for name, n in unknown.items()]
+    if degenerate:
+        notes.append(f"{path}: ignored {degenerate} with fewer than 3 points")
+    if not shapes:
+        notes.append(f"{path}: holds no outlines, so the slide counts as free of tumour")
+    return _painting_order(regions), notes
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _opened(ring: np.ndarray) -> np.ndarray:
+    """Drop the last point where it repeats the first."""
+    return ring[:-1] if len(ring) > 1 and np.array_equal(ring[0], ring[-1]) else ring
+
+
+def _painting_order(regions: list[Region]) -> list[Region]:
+    """Sort by the number of holes around a region, outlines before holes; else the order stays."""
+    holes = [region for region in regions if region.hole]
+    if not holes:
+        return regions
+    low_x, low_y, high_x, high_y = np.array([region.bounds_px for region in regions]).T
+    hole_low_x, hole_low_y, hole_high_x, hole_high_y = np.array(
+        [hole.bounds_px for hole in holes]
+    ).T
+    # Strictly inside, so that an outline drawn again as a hole does not count as inside it.
+    boxed = (
+        (low_x[:, None] > hole_low_x)
+        & (low_y[:, None] > hole_low_y)
+        & (high_x[:, None] < hole_high_x)
+        & (high_y[:, None] < hole_high_y)
+    )
+    depth = [0] * len(regions)
+    for index, hole in np.argwhere(boxed):
+        outline = regions[index].rings[0]
+        probes = outline[:: -(-len(outline) // PROBES)]
+        depth[index] += bool(inside_rings(probes, holes[hole].rings).all())
+    order = sorted(range(len(regions)), key=lambda index: (depth[index], regions[index].hole))
+    return [regions[index] for index in order]

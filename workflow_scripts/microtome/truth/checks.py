@@ -1,0 +1,120 @@
+"""Checks of a ground truth against known faults of public data sets, while its rows stream by."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from microtome.errors import InputError
+from microtome.truth.maps import Truth
+
+# Of the viable tumour, the share that may lie outside the whole tumour: the seam of two drawings.
+MAX_OUTSIDE = 0.001
+
+# How far a given burden may be from the one of the masks without a word (in PAIP 2019 eight are).
+MAX_BURDEN_DIFFERENCE = 0.02
+
+
+@dataclass(frozen=True)
+class TruthSummary:
+    """What the ground truth of a slide amounts to.
+
+    Attributes
+    ----------
+    notes : tuple of str
+        What is odd but harmless, one line each.
+    viable_px, whole_px : int
+        Areas, in pixels of the mask that was streamed.
+    burden : float or None
+        Viable over whole tumour, a fraction; None without a whole tumour.
+    """
+
+    notes: tuple[str, ...]
+    viable_px: int
+    whole_px: int
+    burden: float | None
+
+
+class TruthCheck:
+    """Counts over the bands of a `Truth`, for the checks that need all of them.
+
+    Parameters
+    ----------
+    truth : Truth
+        Whose bands are going to be added.
+    """
+
+    def __init__(self, truth: Truth) -> None:
+        self._truth = truth
+        self._viable_px = 0
+        self._whole_px = 0
+        self._both_px = 0
+
+    def add(self, viable: np.ndarray, whole: np.ndarray) -> None:
+        """Count a band.
+
+        Parameters
+        ----------
+        viable, whole : ndarray of shape (n_rows, width)
+            bool, as from `Truth.rows`.
+        """
+        self._viable_px += int(np.count_nonzero(viable))
+        self._whole_px += int(np.count_nonzero(whole))
+        self._both_px += int(np.count_nonzero(viable & whole))
+
+    def result(self, *, given_burden: float | None = None) -> TruthSummary:
+        """Judge the bands added.
+
+        Parameters
+        ----------
+        given_burden : float, optional
+            The tumour burden that came with the data, a fraction.
+
+        Returns
+        -------
+        TruthSummary
+            With the notes of the truth first.
+
+        Raises
+        ------
+        InputError
+            Viable tumour lies outside the whole tumour, the two look swapped, or `given_burden`
+            is not a fraction.
+        """
+        slide = self._truth.slide
+        notes = list(self._truth.notes)
+        if self._viable_px == 0:
+            notes.append(f"slide {slide}: the truth holds no viable tumour")
+        burden = None
+        if self._truth.has_whole:
+            self._refuse_outside()
+            if self._whole_px:
+                burden = self._viable_px / self._whole_px
+            else:
+                notes.append(f"slide {slide}: the truth holds no whole tumour, so it has no burden")
+        if given_burden is not None:
+            if not 0 <= given_burden <= 1:
+                raise InputError(
+                    f"slide {slide}: the given burden {given_burden:g} is not in [0, 1]; "
+                    "give a fraction"
+                )
+            if burden is not None and abs(given_burden - burden) > MAX_BURDEN_DIFFERENCE:
+                notes.append(
+                    f"slide {slide}: the given burden is {given_burden:.3f}, "
+                    f"that of the truth {burden:.3f}"
+                )
+        return TruthSummary(tuple(notes), self._viable_px, self._whole_px, burden)
+
+    def _refuse_outside(self) -> None:
+        slide = self._truth.slide
+        viable_outside = self._viable_px - self._both_px
+        whole_outside = self._whole_px - self._both_px
+        if viable_outside <= MAX_OUTSIDE * self._viable_px:
+            return
+        if self._whole_px and whole_outside <= MAX_OUTSIDE * self._whole_px:
+            raise InputError(
+                f"slide {slide}: viable and whole masks look swapped: whole lies inside viable"
+            )
+        share = viable_outside / self._viable_px
+        raise InputError(
+            f"slide {slide}: {share:.2%} of the viable tumour lies outside the whole tumour"
+        )

@@ -1,0 +1,244 @@
+"""The ground truth of a slide, in bands of rows: viable tumour and whole tumour."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+
+from microtome.errors import InputError
+from microtome.rasters.mask_tiff import MaskTiff
+from microtome.rasters.polygon_fill import paint_edges, ring_edges
+from microtome.truth.annotations import Region, read_annotation
+
+# An outline may leave the slide by this share of the slide's side: a hand that slipped.
+# By more, or wholly: the outline of another slide.
+MAX_OVERHANG = 0.01
+
+
+class Source(Protocol):
+    """Where the rows of one tissue come from."""
+
+    def rows(self, *, first_row: int, shape: tuple[int, int], scale: float) -> np.ndarray:
+        """Give rows from `first_row` on as bool of `shape`, all centres on the slide."""
+
+    def close(self) -> None:
+        """Close files."""
+
+
+class Drawn:
+    """Tissue from the regions of an annotation, in painting order."""
+
+    def __init__(self, regions: Sequence[Region]) -> None:
+        self._strokes = [(ring_edges(region.rings), not region.hole) for region in regions]
+
+    def rows(self, *, first_row: int, shape: tuple[int, int], scale: float) -> np.ndarray:
+        """Paint the rows (see `Source`)."""
+        band = np.zeros(shape, dtype=bool)
+        for edges, value in self._strokes:
+            paint_edges(band, edges, value=value, first_row=first_row, scale=scale)
+        return band
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Masked:
+    """Tissue from a mask TIFF, read at the centre of each pixel."""
+
+    def __init__(self, mask: MaskTiff) -> None:
+        self._mask = mask
+
+    def rows(self, *, first_row: int, shape: tuple[int, int], scale: float) -> np.ndarray:
+        """Sample the rows (see `Source`)."""
+        return self._mask.sample(_centres(first_row, shape[0], scale), _centres(0, shape[1], scale))
+
+    def close(self) -> None:
+        """Close the mask."""
+        self._mask.close()
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The ground truth of a slide; a context manager, since masks stay open.
+
+    Attributes
+    ----------
+    slide : str
+        Name of the slide, for messages.
+    slide_size_px : tuple of int
+        Width and height at level 0.
+    viable : Source
+        Viable tumour.
+    whole : Source or None
+        Whole tumour, where the slide has it.
+    notes : tuple of str
+        What is odd but harmless.
+    """
+
+    slide: str
+    slide_size_px: tuple[int, int]
+    viable: Source
+    whole: Source | None
+    notes: tuple[str, ...]
+
+    def __enter__(self) -> Self:
+        """Open already."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the masks."""
+        for source in (self.viable, self.whole):
+            if source is not None:
+                source.close()
+
+    @property
+    def has_whole(self) -> bool:
+        """Whether the whole tumour is known, and with it the burden."""
+        return self.whole is not None
+
+    def shape(self, scale: float) -> tuple[int, int]:
+        """Height and width of the mask with `scale` level-0 px per pixel, rounded up."""
+        width, height = self.slide_size_px
+        return math.ceil(height / scale), math.ceil(width / scale)
+
+    def rows(self, first_row: int, n_rows: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
+        """Give the rows `first_row` to `first_row + n_rows`; fastest from the top down.
+
+        A pixel is what lies under its centre. One whose centre is beyond the edge of the slide is
+        no tumour.
+
+        Parameters
+        ----------
+        first_row, n_rows : int
+            The band, in pixels of the mask.
+        scale : float
+            Level-0 px per pixel of the mask, fractions allowed.
+
+        Returns
+        -------
+        viable, whole : ndarray of shape (n_rows, width)
+            bool; `whole` is empty of tumour where it is not known.
+
+        Raises
+        ------
+        InputError
+            A mask file is damaged or holds other values than 0 and 1, or 0 and 255.
+        """
+        width, height = self.slide_size_px
+        on_slide = (
+            np.count_nonzero(_centres(first_row, n_rows, scale) < height),
+            np.count_nonzero(_centres(0, self.shape(scale)[1], scale) < width),
+        )
+        bands = np.zeros((2, n_rows, self.shape(scale)[1]), dtype=bool)
+        for band, source in zip(bands, (self.viable, self.whole), strict=True):
+            if source is not None and all(on_slide):
+                rows = source.rows(first_row=first_row, shape=on_slide, scale=scale)
+                band[: on_slide[0], : on_slide[1]] = rows
+        return bands[0], bands[1]
+
+
+def open_truth(
+    *,
+    slide: str,
+    slide_size_px: tuple[int, int],
+    annotation: str | Path | None = None,
+    viable_mask: str | Path | None = None,
+    whole_mask: str | Path | None = None,
+    classes: Mapping[str, Sequence[str]],
+) -> Truth:
+    """Open the ground truth of a slide; what a mask gives is not taken from the annotation.
+
+    Parameters
+    ----------
+    slide : str
+        Name of the slide, for messages.
+    slide_size_px : tuple of int
+        Width and height at level 0.
+    annotation : str or Path, optional
+        Outlines, see `read_annotation`.
+    viable_mask, whole_mask : str or Path, optional
+        Mask TIFFs of the size of level 0, see `MaskTiff`.
+    classes : mapping of str to sequence of str
+        See `read_annotation`.
+
+    Returns
+    -------
+    Truth
+        To be used in a `with` block.
+
+    Raises
+    ------
+    InputError
+        A file cannot be used, a mask has not the size of the slide, outlines lie outside it, or
+        nothing tells where viable tumour is.
+    """
+    if viable_mask is None and annotation is None:
+        raise InputError(
+            f"slide {slide}: nothing tells where viable tumour is; "
+            "give an annotation or a viable_mask"
+        )
+    notes: list[str] = []
+    regions: list[Region] = []
+    if annotation is not None and (viable_mask is None or whole_mask is None):
+        regions, notes = read_annotation(annotation, classes=classes)
+        notes += _overhang_notes(slide, annotation, regions, slide_size_px)
+    viable: Source = Drawn([region for region in regions if region.tissue == "viable"])
+    drawn_whole = [region for region in regions if region.tissue == "whole"]
+    whole: Source | None = Drawn(drawn_whole) if drawn_whole else None
+    if viable_mask is not None:
+        viable = Masked(_open_mask(slide, "viable", viable_mask, slide_size_px))
+    if whole_mask is not None:
+        try:
+            whole = Masked(_open_mask(slide, "whole", whole_mask, slide_size_px))
+        except InputError:
+            viable.close()
+            raise
+    return Truth(slide, slide_size_px, viable, whole, tuple(notes))
+
+
+def truth_labels(viable: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Merge a band into uint8: 0 no tumour, 1 whole tumour but not viable, 2 viable tumour."""
+    return np.where(viable, np.uint8(2), whole.astype(np.uint8))
+
+
+def _centres(first: int, n: int, scale: float) -> np.ndarray:
+    """Level-0 px under the centres of n pixels of the mask."""
+    return ((np.arange(first, first + n) + 0.5) * scale).astype(np.int64)
+
+
+def _open_mask(
+    slide: str, tissue: str, path: str | Path, slide_size_px: tuple[int, int]
+) -> MaskTiff:
+    mask = MaskTiff(path)
+    if mask.size_px != tuple(slide_size_px):
+        mask.close()
+        raise InputError(
+            f"slide {slide}: {tissue} mask {path} is {mask.size_px[0]} x {mask.size_px[1]} px, "
+            f"the slide is {slide_size_px[0]} x {slide_size_px[1]} px"
+        )
+    return mask
+
+
+def _overhang_notes(
+    slide: str, path: str | Path, regions: Sequence[Region], slide_size_px: tuple[int, int]
+) -> list[str]:
+    """Refuse outlines that leave the slide by far, note those that leave it a little."""
+    size = np.array(slide_size_px)
+    overhanging = 0
+    for region in regions:
+        low_x, low_y, high_x, high_y = region.bounds_px
+        beyond = np.array([-low_x, -low_y, high_x - size[0], high_y - size[1]]) / np.tile(size, 2)
+        wholly_outside = high_x < 0 or high_y < 0 or low_x > size[0] or low_y > size[1]
+        if wholly_outside or beyond.max() > MAX_OVERHANG:
+            raise InputError(
+                f"slide {slide}: {path} reaches from ({low_x:.0f}, {low_y:.0f}) "
+                f"to ({high_x:.0f}, {high_y:.0f}) px, the slide is {size[0]} x {size[1]} px: "
+                "annotation of another slide?"
+            )
+        overhanging += beyond.max() > 0
+    if overhanging == 0:
+        return []
+    return [f"{path}: {overhanging} outlines reach a little beyond the slide"]

@@ -1,0 +1,83 @@
+"""The truth map of a slide, from its annotation or masks to one checked raster."""
+
+from pathlib import Path
+
+import numpy as np
+
+from microtome.io.atomic import read_json
+from microtome.logs import log
+from microtome.rasters.label_tiff import write_raster
+from microtome.slides.spacing import scale_for
+from microtome.truth.checks import TruthCheck
+from microtome.truth.maps import Drawn, Truth, open_truth, truth_labels
+
+
+def write_truth(
+    *,
+    name: str,
+    row: dict,
+    inspected: str | Path,
+    truth: str | Path,
+    slide_settings: dict,
+    spacing_um: float,
+    classes: dict,
+) -> dict:
+    """Write the truth map of a slide, with the labels of `microtome.tumour.segmentation`.
+
+    Parameters
+    ----------
+    name : str
+        The slide's id.
+    row : dict
+        Its row of the slide sheet. A slide of label 'negative' needs no annotation.
+    inspected : str or Path
+        What `inspect` found, JSON.
+    truth : str or Path
+        The TIFF to write.
+    slide_settings : dict
+        The config's section ``slide``.
+    spacing_um : float
+        µm per px of the map; a slide that is coarser gets a map of its own spacing.
+    classes : dict
+        See `read_annotation`.
+
+    Returns
+    -------
+    dict
+        ``burden`` (None where the whole tumour is not known) and ``notes``.
+
+    Raises
+    ------
+    InputError
+        If the truth cannot be used.
+    """
+    info = read_json(inspected)
+    size_px = info["width_px"], info["height_px"]
+    scale = scale_for(
+        max(spacing_um, info["spacing_um"]),
+        slide_spacing_um=info["spacing_um"],
+        name=name,
+        **slide_settings,
+    )
+    given = {k: row[k] for k in ("annotation", "viable_mask", "whole_mask") if k in row}
+    is_negative = not given  # nothing to read: the sheet says that there is no tumour
+    opened = (
+        Truth(name, size_px, Drawn([]), Drawn([]), ())
+        if is_negative
+        else open_truth(slide=name, slide_size_px=size_px, classes=classes, **given)
+    )
+    with opened:
+        check = TruthCheck(opened)
+
+        def rows(first_row: int, n_rows: int) -> np.ndarray:
+            viable, whole = opened.rows(first_row, n_rows, scale)
+            check.add(viable, whole)
+            return truth_labels(viable, whole)
+
+        write_raster(truth, rows, shape=opened.shape(scale), spacing_um=info["spacing_um"] * scale)
+        if is_negative:
+            return {"burden": 0.0, "notes": []}
+        found = check.result(given_burden=row.get("burden"))
+    for note in found.notes:
+        log.warning("%s", note)
+    return {"burden": found.burden, "notes": list(found.notes)}

@@ -1,0 +1,6 @@
+"""From a heatmap to viable tumour, whole tumour, burden and outlines; votes on slides.
+
+In: heatmap and tissue. Out: ``results/tumour``, ``results/burden``, ``results/polygons``,
+``results/figures``, ``results/votes``. Generalized framework: viable tumour burden by the convex
+hull; joint classification and segmentation: majority voting.
+"""

@@ -1,0 +1,56 @@
+"""Whole tumour and tumour burden of a map of viable tumour.
+
+Generalized framework, "viable tumour burden": whole tumour = hull of viable tumour AND tissue;
+burden = viable area / whole area.
+"""
+
+import numpy as np
+
+from microtome.rasters.bands import ReadRows, band_rows, bands
+from microtome.rasters.convex_hull import hull_corners, hull_rows
+from microtome.rasters.labels import VIABLE, WHOLE
+
+
+def tumour_map(viable: ReadRows, tissue: ReadRows, shape: tuple[int, int]) -> ReadRows:
+    """Label every pixel 0 no tumour, 1 whole tumour but not viable, 2 viable tumour.
+
+    Parameters
+    ----------
+    viable, tissue : callable
+        Rows of viable tumour and of tissue, bool or 0/1. The first is read twice: once here.
+    shape : tuple of int
+        Height and width of both.
+
+    Returns
+    -------
+    callable
+        Rows of the map, uint8. Viable tumour is clipped to the whole tumour, so the burden is in
+        [0, 1] by construction.
+    """
+    hull = hull_rows(hull_corners(viable, shape), shape)
+
+    def labels(first: int, n: int) -> np.ndarray:
+        whole = hull(first, n) & (tissue(first, n) != 0)
+        return np.where(whole & (viable(first, n) != 0), np.uint8(VIABLE), whole * np.uint8(WHOLE))
+
+    return labels
+
+
+def burden(labels: ReadRows, shape: tuple[int, int], *, spacing_um: float) -> dict[str, float]:
+    """Areas and tumour burden of a tumour map.
+
+    Returns
+    -------
+    dict
+        ``viable_mm2``, ``whole_mm2`` and ``burden`` (viable / whole; 0 where there is no tumour).
+    """
+    counts = np.zeros(VIABLE + 1, np.int64)
+    for band in bands(shape[0], band_rows(shape[1])):
+        counts += np.bincount(labels(*band).ravel(), minlength=len(counts))
+    n_viable, n_whole = int(counts[VIABLE]), int(counts[WHOLE] + counts[VIABLE])
+    mm2 = spacing_um**2 / 1e6
+    return {
+        "viable_mm2": n_viable * mm2,
+        "whole_mm2": n_whole * mm2,
+        "burden": n_viable / n_whole if n_whole else 0.0,
+    }

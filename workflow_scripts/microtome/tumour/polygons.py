@@ -1,0 +1,127 @@
+"""A tumour map as polygons that QuPath opens, and that can be read back as an annotation."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import shapely
+
+from microtome.io.atomic import atomic
+from microtome.rasters.bands import ReadRows
+from microtome.rasters.label_tiff import Raster
+from microtome.rasters.labels import VIABLE, WHOLE
+from microtome.rasters.outlines import outlines
+
+# Name of the class, as annotations have it, least label in the map, and colour as in the figures.
+_CLASSES = (
+    ("whole tumor", WHOLE, (249, 168, 37)),
+    ("viable tumor", VIABLE, (194, 24, 91)),
+)
+# Outlines pass the centre of a map px at sqrt(1/8) = 0.354 px; less than that moves none across.
+_TOLERANCE = 0.34
+_DECIMALS = 1
+
+
+def write_tumour_polygons(
+    path: str | Path, labels: Raster, *, slide_size_px: tuple[int, int], slide_spacing_um: float
+) -> None:
+    """Write a tumour map as GeoJSON, one feature a line.
+
+    The whole tumour is one MultiPolygon, before the viable tumour, of which every connected piece
+    is a feature of its own. Features are annotations of the classes 'whole tumor' and
+    'viable tumor'; coordinates are level-0 px, x and y; the measurement ``area_um2`` is that of
+    the map's pixels. A map without tumour has no features. Painted again at the map's spacing,
+    the polygons give the same map, but for pixels that the slide's border cuts.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to write.
+    labels : Raster
+        Tumour map with the labels of `microtome.tumour.segmentation`.
+    slide_size_px : tuple of int
+        Width and height of level 0; the polygons end there.
+    slide_spacing_um : float
+        µm per px of level 0.
+    """
+    scale = labels.spacing_um / slide_spacing_um
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write('{"type": "FeatureCollection", "features": [')
+        separator = "\n"
+        for name, least, colour in _CLASSES:
+
+            def tumour(first: int, n: int, least: int = least) -> np.ndarray:
+                return labels.rows(first, n) >= least
+
+            polygons, area_px = mask_polygons(
+                tumour, labels.shape, scale=scale, slide_size_px=slide_size_px
+            )
+            area_um2 = area_px * labels.spacing_um**2
+            if least == WHOLE and len(polygons):
+                polygons, area_um2 = [shapely.multipolygons(polygons)], [area_um2.sum()]
+            for polygon, area in zip(polygons, area_um2, strict=True):
+                file.write(separator)
+                file.writelines(_feature(polygon, name=name, colour=colour, area_um2=area))
+                separator = ",\n"
+        file.write("\n]}\n")
+
+
+def mask_polygons(
+    rows: ReadRows, shape: tuple[int, int], *, scale: float, slide_size_px: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Polygons of the pieces (4-connected) of a mask, simplified by a third of its px.
+
+    Parameters
+    ----------
+    rows : callable
+        ``rows(first_row, n_rows)`` gives an ndarray of shape (n_rows, width), bool.
+    shape : tuple of int
+        Height and width of the mask. A px whose centre is beyond the slide is not in it.
+    scale : float
+        Level-0 px per px of the mask.
+    slide_size_px : tuple of int
+        Width and height of level 0.
+
+    Returns
+    -------
+    polygons : ndarray of shape (n_pieces,), shapely.Polygon
+        Valid and apart, in level-0 px with at most one decimal. As numbers, outer rings run
+        counterclockwise and holes clockwise, as RFC 7946 has it.
+    area_px : ndarray of shape (n_pieces,), int64
+        Px of the mask in every piece.
+    """
+    width, height = (
+        min(n, math.ceil(side / scale - 0.5))
+        for n, side in zip(shape[::-1], slide_size_px, strict=True)
+    )
+    traced = outlines(lambda first, n: rows(first, n)[:, :width], (height, width))
+    # Rounded before points are dropped: those that stay are the rounded ones.
+    points = np.minimum(np.round(traced.points * scale, _DECIMALS), slide_size_px)
+    # Douglas-Peucker, ring by ring: rings are at least sqrt(1/2) = 0.707 px apart, so none crosses
+    # another, and asking every ring about all others takes hours where there are many holes.
+    n_points = np.diff(traced.ring_ends)
+    rings = shapely.linearrings(points, indices=np.repeat(np.arange(len(n_points)), n_points))
+    rings = shapely.simplify(rings, _TOLERANCE * scale, preserve_topology=True)
+    ring_ends = np.concatenate([[0], np.cumsum(shapely.get_num_coordinates(rings))])
+    polygons = shapely.from_ragged_array(
+        shapely.GeometryType.POLYGON,
+        shapely.get_coordinates(rings),
+        (ring_ends, traced.piece_ends),
+    )
+    return polygons, traced.area_px
+
+
+def _feature(
+    geometry: shapely.Geometry, *, name: str, colour: tuple[int, int, int], area_um2: float
+) -> Iterator[str]:
+    properties = {
+        "objectType": "annotation",
+        "classification": {"name": name, "color": colour},
+        "measurements": {"area_um2": round(float(area_um2), 1)},
+    }
+    yield f'{{"type": "Feature", "properties": {json.dumps(properties)}, "geometry": '
+    yield re.sub(r"\.0\b", "", shapely.to_geojson(geometry))
+    yield "}"

@@ -1,0 +1,114 @@
+"""The class of a slide by the majority of its patches, at several spacings.
+
+Joint classification and segmentation of liver slides (2022), section 3.5, Eqs. 3 to 5.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from microtome.inference.score_store import Scores, open_scores
+from microtome.rasters.bands import count_true
+from microtome.rasters.label_tiff import open_raster
+from microtome.rasters.labels import VIABLE
+
+CLASSES = ("other", "tumour")
+_MAJORITY = 0.5
+
+
+def vote(scores: Mapping[str, Scores]) -> dict:
+    """Let the patches of a slide vote, those of all spacings together, each with one voice.
+
+    Parameters
+    ----------
+    scores : mapping of str to Scores
+        What each member says of the slide, by its name. A patch votes for tumour where half of it
+        or more is; one that could not be read does not vote.
+
+    Returns
+    -------
+    dict
+        ``class``, the class of most patches (a tie counts as tumour: a missed tumour is the worse
+        mistake), ``patches``, ``tumour_share`` of them, and the same two of each member. Without
+        any vote the class is empty and shares are None.
+    """
+    counts = {name: _counted(found) for name, found in scores.items()}
+    n_patches, n_tumour = (sum(pair[i] for pair in counts.values()) for i in (0, 1))
+    share = _share(n_tumour, n_patches)
+    found = {
+        "class": "" if share is None else CLASSES[share >= _MAJORITY],
+        "patches": n_patches,
+        "tumour_share": share,
+    }
+    for name, (n, n_positive) in counts.items():
+        found[f"{name}_patches"] = n
+        found[f"{name}_tumour_share"] = _share(n_positive, n)
+    return found
+
+
+def vote_metrics(rows: list[dict]) -> dict[str, float | None]:
+    """Count how many slides are called right.
+
+    Parameters
+    ----------
+    rows : list of dict
+        ``class`` and ``truth``, which is empty where it is not known.
+
+    Returns
+    -------
+    dict
+        ``slides`` of known truth and a vote, ``accuracy``, and ``recall`` of both classes; None
+        where there are no such slides.
+    """
+    known = [(row["truth"], row["class"]) for row in rows if row["truth"] and row["class"]]
+    found: dict[str, float | None] = {"slides": len(known)}
+    found["accuracy"] = _share(sum(truth == called for truth, called in known), len(known))
+    for name in CLASSES:
+        called = [c for truth, c in known if truth == name]
+        found[f"recall_{name}"] = _share(called.count(name), len(called))
+    return found
+
+
+def _counted(scores: Scores) -> tuple[int, int]:
+    shares = scores.tumour_shares()
+    return int(np.count_nonzero(~np.isnan(shares))), int(np.count_nonzero(shares >= _MAJORITY))
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def vote_step(
+    *, slide: str, scores: Mapping[str, str | Path], truth: str | Path | None, label: str | None
+) -> dict:
+    """Vote on a slide, and say what is true of it where that is known.
+
+    Parameters
+    ----------
+    slide : str
+        The slide's id.
+    scores : mapping of str to str or Path
+        Store of each member's scores.
+    truth : str or Path, optional
+        Its truth map.
+    label : str, optional
+        The sheet's: with 'negative' there is no tumour, with any other there is.
+
+    Returns
+    -------
+    dict
+        ``slide``, ``truth`` ('tumour', 'other', or empty), and what `vote` gives.
+    """
+    found = vote({name: open_scores(path) for name, path in scores.items()})
+    return {"slide": slide, "truth": _true_class(truth, label), **found}
+
+
+def _true_class(truth: str | Path | None, label: str | None) -> str:
+    if label:
+        return CLASSES[label != "negative"]
+    if not truth:
+        return ""
+    raster = open_raster(truth)
+    n_px = count_true(lambda first, n: raster.rows(first, n) == VIABLE, raster.shape)
+    return CLASSES[n_px > 0]

@@ -1,0 +1,5 @@
+"""How unsure a model is of a slide, and whether that points at its mistakes.
+
+In: variances of the scores, burdens of an ensemble's members. Out: ``results/uncertainty``.
+Generalized framework: aleatoric and epistemic uncertainty.
+"""
