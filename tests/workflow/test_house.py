@@ -1,0 +1,106 @@
+"""The rooms of the library: what they are, and that arrows between them run one way."""
+
+import ast
+import re
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from conftest import REPOSITORY
+
+SCRIPTS = REPOSITORY / "workflow_scripts"
+LIBRARY = SCRIPTS / "microtome"
+PACKAGES = sorted(path.parent for path in LIBRARY.glob("*/__init__.py"))
+NAMES = [package.name for package in PACKAGES]
+
+
+def microtome_imports(path: Path) -> list[ast.Import | ast.ImportFrom]:
+    """Every import of the library, or of a place beside the file."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    return [
+        node
+        for node in nodes
+        if (
+            isinstance(node, ast.ImportFrom)
+            and (node.level or node.module.split(".")[0] == "microtome")
+        )
+        or (
+            isinstance(node, ast.Import)
+            and any(alias.name.split(".")[0] == "microtome" for alias in node.names)
+        )
+    ]
+
+
+def used_by(package: Path) -> set[str]:
+    """The packages, and the modules beside them, that a package imports from."""
+    modules = {node.module for path in package.glob("*.py") for node in microtome_imports(path)}
+    return {module.split(".")[1] for module in modules - {"microtome"}} - {package.name}
+
+
+def test_arrows_between_packages_run_one_way():
+    """No package needs another that needs it, directly or not: a circle raises CycleError."""
+    needs = {package.name: used_by(package) for package in PACKAGES}
+    order = list(TopologicalSorter(needs).static_order())
+    assert order.index("slides") < order.index("patches") < order.index("training")
+    assert order.index("heatmaps") < order.index("tumour")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_package_needs_no_module_that_stays_outside(name):
+    """Of what lies beside the packages they use `errors` and `logs` alone."""
+    assert used_by(LIBRARY / name) <= {*NAMES, "errors", "logs"}
+
+
+@pytest.mark.parametrize("folder", ["workflow_scripts/microtome", "workflow_scripts/jobs"])
+def test_the_library_is_imported_in_one_form(folder):
+    """``from microtome.x.y import z``: what the hash of a rule's code follows."""
+    for path in (REPOSITORY / folder).rglob("*.py"):
+        for node in microtome_imports(path):
+            assert isinstance(node, ast.ImportFrom), path
+            assert node.level == 0, path
+            if node.module == "microtome":
+                assert [alias.name for alias in node.names] == ["__version__"], path
+                continue
+            file = SCRIPTS.joinpath(*node.module.split(".")).with_suffix(".py")
+            assert file.is_file(), f"{path}: {node.module} is no file"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_package_says_what_it_is_for_and_no_more(name):
+    """Its __init__ holds one docstring with what comes in and what goes out."""
+    body = ast.parse((LIBRARY / name / "__init__.py").read_text(encoding="utf-8")).body
+    assert len(body) == 1
+    assert re.search(r"\bIn: .* Out: ", " ".join(body[0].value.value.split()))
+
+
+def test_rules_scripts_and_tests_lie_in_rooms_of_the_same_names():
+    """A folder of scripts is a package, a file of rules and, but for cohort's tables, tests."""
+    jobs = {path.name for path in (SCRIPTS / "jobs").iterdir() if path.is_dir()}
+    rules = {path.stem for path in (REPOSITORY / "rules").glob("*.smk")}
+    assert jobs <= set(NAMES)
+    assert jobs <= rules
+    folders = {path.name for path in (REPOSITORY / "tests").iterdir() if path.is_dir()}
+    assert jobs <= folders
+
+
+def test_no_room_is_crowded():
+    """No package, no folder of scripts or tests has more than 20 Python files."""
+    folders = {path.parent for top in (SCRIPTS, REPOSITORY / "tests") for path in top.rglob("*.py")}
+    # Beside the packages lie executor, progress and report, until they leave as plugins.
+    for folder in folders - {LIBRARY}:
+        assert len(list(folder.glob("*.py"))) <= 20, folder
+
+
+def test_the_snakefile_needs_no_pytorch():
+    """Each job of a cluster reads the Snakefile anew: what it imports does not bring PyTorch."""
+    text = "\n".join(path.read_text() for path in sorted((REPOSITORY / "rules").glob("*.smk")))
+    modules = sorted(set(re.findall(r"from (microtome\.[\w.]+) import", text)))
+    assert len(modules) > 5
+    program = f"import sys, {', '.join(modules)}; sys.exit('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": str(SCRIPTS)}, check=False
+    )
+    assert done.returncode == 0
