@@ -303,7 +303,7 @@ def test_a_zombie_is_gone():
 
 STOPPED = """
 import os, sys, time
-from microtome.scratch import on_scratch
+from microtome.parallel.local_copies import on_scratch
 info = {"path": sys.argv[1], "vendor": "tiff"}
 with on_scratch({"a": info}, folder=sys.argv[2]) as copies:
     child = os.fork()

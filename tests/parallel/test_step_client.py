@@ -35,7 +35,7 @@ import ctypes, json, os, signal, sys, time, warnings
 from pathlib import Path
 from microtome.errors import InputError
 from microtome.logs import log
-from microtome.scoring_step import score_step
+from microtome.inference.step import score_step
 
 def note_step(*, path, **settings):
     log.info("noted")
@@ -79,7 +79,7 @@ def helper():
 CLIENT = """
 import json, sys
 from microtome.logs import start_log
-from microtome.worker import run_step
+from microtome.parallel.step_client import run_step
 from microtome import trial
 step, path, settings = sys.argv[1:]
 start_log(path)

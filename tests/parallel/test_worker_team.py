@@ -180,7 +180,7 @@ def test_nobody_is_left_behind():
 ORPHANS = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
-from microtome.teams import Team
+from microtome.parallel.worker_team import Team
 team = Team(lambda number: lambda question: os.getpid(), 3, about="a")
 team.ask(1)
 print(*team.answers(), flush=True)

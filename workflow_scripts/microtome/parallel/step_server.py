@@ -131,7 +131,7 @@ def _done(request: dict) -> dict:
 
 def _step(module: str, name: str) -> Callable[..., None]:
     """The step that is meant; nothing but the library's own are run."""
-    if re.fullmatch(r"microtome(\.\w+)+", module) and re.fullmatch(r"[a-z]\w*_step", name):
+    if re.fullmatch(r"microtome(\.[a-z]\w*){1,2}", module) and re.fullmatch(r"[a-z]\w*_step", name):
         step = getattr(import_module(module), name, None)
         if getattr(step, "__module__", None) == module:
             return step
