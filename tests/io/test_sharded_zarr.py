@@ -14,6 +14,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.child_process import child_reads
 from helpers.pictures import stained, write_store
 from microtome.errors import InputError
 from microtome.io import sharded_zarr as shards
@@ -256,13 +257,6 @@ def test_as_many_files_as_the_system_gives():
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(hard, 65536)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def child_reads(store, row, queue):
-    """Read in a child, with a lock that a thread of the parent held when it was made."""
-    out = np.empty(store.shape, np.uint8)
-    store.read(row, out)
-    queue.put(out)
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
