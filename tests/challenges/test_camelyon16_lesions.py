@@ -61,7 +61,7 @@ def by_flooding(heatmap: np.ndarray, least: int, min_px: float) -> list[tuple]:
     return kept
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(HEATMAPS, st.sampled_from([0, 1, 128, 129, 255]), st.sampled_from([0, 1, 2, 3, 5, 30]))
 def test_against_flooding(heatmap, least, min_px):
     """What is found is what a search px by px finds, in the same order."""
@@ -69,7 +69,7 @@ def test_against_flooding(heatmap, least, min_px):
     assert found_in(heatmap, **options) == by_flooding(heatmap, least, min_px)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(arrays(np.uint8, (24, 31)), st.floats(0, 12))
 def test_noise_against_flooding(heatmap, min_px):
     """The same of noise, in which peaks are many and plateaus few."""

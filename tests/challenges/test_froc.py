@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
@@ -95,7 +95,6 @@ def by_organizers(mask: np.ndarray, spacing_um: float) -> tuple[np.ndarray, list
     return lesions, [axis < 275 / spacing_um for axis in axes]
 
 
-@settings(deadline=None)
 @given(
     st.tuples(st.integers(1, 40), st.integers(1, 40)).flatmap(
         lambda s: arrays(bool, s, elements=st.integers(0, 60).map(lambda i: i == 0))
@@ -259,7 +258,6 @@ def read_off(rates: list[float], sensitivity: list[float], rate: float) -> float
     return y0 + (y1 - y0) * (rate - x0) / (x1 - x0)
 
 
-@settings(deadline=None)
 @given(SLIDES)
 def test_against_plain_loops(slides):
     """Whatever is drawn, curve, sensitivities and score are those of the loops."""

@@ -78,7 +78,7 @@ def test_empty_masks(tmp_path):
     assert (overlap(left, empty).jaccard, overlap(left, empty).truth_px) == (0, 0)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.tuples(st.integers(1, 700), st.integers(1, 5)).flatmap(
         lambda shape: st.tuples(arrays(bool, shape), arrays(bool, shape))

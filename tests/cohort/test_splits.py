@@ -75,7 +75,7 @@ def test_folds_are_of_one_size():
         assert sorted(folds.values()) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cohorts(), st.integers(0, 9))
 def test_every_slide_is_somewhere_and_patients_stay_together(rows, seed):
     """Each slide has one part, in the sheet's order, and it is that of its patient."""
@@ -86,7 +86,7 @@ def test_every_slide_is_somewhere_and_patients_stay_together(rows, seed):
         )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cohorts(), st.lists(st.integers(2, 9), min_size=3, max_size=3), st.integers(3, 8))
 def test_sizes_are_less_than_a_patient_off(rows, weights, n_folds):
     """A part misses its share by less than the slides of the largest patient."""
@@ -97,7 +97,7 @@ def test_sizes_are_less_than_a_patient_off(rows, weights, n_folds):
         assert abs(found[part] - len(rows) * weight / sum(weights)) < largest(rows)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cohorts(most_slides=1), st.integers(3, 8), st.integers(0, 9))
 def test_strata_are_spread_to_less_than_a_slide(rows, n_folds, seed):
     """With a slide a patient, no fold has a slide more or less of a label than its share."""
@@ -149,7 +149,7 @@ def test_small_patients_make_good_for_large_ones():
         assert columns(table, "slides", "negative", "macro") == [[8] * 3, [4] * 3, [4] * 3]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cohorts(), st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(rows, random):
     """A sheet that is sorted otherwise has the same split and folds."""

@@ -8,7 +8,7 @@ import openslide
 import pytest
 import simplejpeg
 import tifffile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
@@ -258,7 +258,6 @@ def test_fidelity_by_hand():
     assert same.ssim == pytest.approx(1)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 50), min_size=100, max_size=100), st.integers(-10, 5200))
 def test_nearest_quality_is_that_of_trying_all(growth, target):
     """For sizes that grow, or stay, with the quality: none is nearer; the lowest of those alike."""

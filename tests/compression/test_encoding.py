@@ -194,7 +194,7 @@ narrow = st.floats(-4, 4, width=32)
 close = st.floats(1000, np.float32(1000.01).item(), width=32)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.sampled_from([wide, narrow, close]).flatmap(
         lambda values: arrays(np.float32, (2, 2, 3, 2), elements=values)

@@ -82,7 +82,7 @@ def test_a_region_by_hand(latents):
     np.testing.assert_array_equal(there, known[11:15, 10:14])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(-300, 480), st.integers(-300, 340), st.integers(1, 140), st.integers(1, 140))
 def test_any_region(latents, x_px, y_px, width_px, height_px):
     """Across patch borders and beyond the slide: the cells touched, 0 where there is none."""

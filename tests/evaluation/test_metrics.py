@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics
@@ -263,7 +263,6 @@ def test_a_cohort_without_true_burden_has_none():
     assert found["dice"] == 1.0
 
 
-@settings(deadline=None)
 @given(st.lists(PAIRS, min_size=1, max_size=4))
 def test_pooling_is_counting_all_patches_together(pairs):
     """The cohort's figures of patches are those of all patches in one heap."""

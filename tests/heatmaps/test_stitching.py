@@ -77,7 +77,7 @@ def test_mean_where_patches_overlap():
     np.testing.assert_allclose(found, np.tile(expected, (8, 1)), atol=1e-6)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     side=st.sampled_from([8, 12, 16]),
     stride=st.integers(3, 20),
@@ -116,7 +116,7 @@ def _on_a_border(grid: Grid, shape: tuple[int, int], scale: float, map_side: int
     return near(grid.y_px, shape[0])[:, None] | near(grid.x_px, shape[1])[None]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 40), min_size=1), st.sampled_from([1.0, 1.7, 2.0]))
 def test_bands_of_any_height_give_the_same(heights, scale):
     """The heatmap does not depend on the bands it is made in."""
@@ -143,7 +143,7 @@ def test_many_patches_at_once():
     np.testing.assert_allclose(found, heatmap, atol=1e-6)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     map_side=st.sampled_from([1, 3]),
     scale=st.sampled_from([1.0, 2.0, 2.6]),
@@ -254,7 +254,7 @@ def test_a_gaussian_window_by_hand():
     np.testing.assert_allclose(found[:, :4], 0.2, atol=1e-6)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     stride=st.integers(3, 20),
     scale=st.sampled_from([1.0, 2.0, 2.6]),

@@ -43,7 +43,7 @@ def test_scores_come_back_in_the_order_of_the_grid(tmp_path):
     assert (scores.attributes["model"], scores.attributes["unreadable_patches"]) == ("m", 3)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     n=st.integers(1, 200),
     side=st.sampled_from([1, 2, 5]),

@@ -62,7 +62,7 @@ def n_open() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 20), st.integers(1, 6), st.sets(st.integers(0, 19)), st.sampled_from("/."))
 def test_shards_that_zarr_wrote(tmp_path_factory, n, per_shard, black, separator):
     """Chunks in zarr's own order, and black ones that zarr leaves out, are read as zarr does."""
@@ -90,7 +90,7 @@ def test_shards_that_zarr_wrote(tmp_path_factory, n, per_shard, black, separator
         np.testing.assert_array_equal(read(found, i), expected)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.lists(st.binary(min_size=1, max_size=40), max_size=8)), st.integers(1, 6))
 def test_chunks_of_any_length_come_back(tmp_path_factory, parts, per_shard):
     """However many chunks are given at once, and however long each, it is found again."""
@@ -154,7 +154,7 @@ def test_a_shard_cut_off_is_damage(tmp_path, codec, cut, small_shards):
         open_patches(store)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 68), st.integers(1, 255))
 def test_a_byte_changed_in_an_index_is_damage(tmp_path_factory, place, by):
     """Whichever byte of a shard's index or its checksum is another, it is found."""

@@ -66,7 +66,7 @@ def test_dice_loss_of_one_side_alone(found, there):
     assert loss.item() == pytest.approx(1, abs=1e-6)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     p=arrays(np.float32, (2, 3, 4), elements=st.floats(0, 1, width=32)),
     g=arrays(np.uint8, (2, 3, 4), elements=st.integers(0, 1)),
@@ -198,7 +198,7 @@ def test_objective_of_each_loss(name):
     assert not scalars["dice"].requires_grad
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     p=arrays(np.bool_, (2, 4, 3)),
     g=arrays(np.uint8, (2, 4, 3), elements=st.integers(0, 1)),

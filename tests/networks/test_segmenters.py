@@ -262,7 +262,7 @@ def test_poolings_are_undone_in_reverse():
     assert pooling_segnet(2)(torch.rand(1, 1, 6, 10)).shape == (1, 1, 6, 10)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**16), n=st.integers(1, 3))
 def test_unpooled_pixels_are_the_image_or_zero(seed, n):
     """One pixel a block of 2^n px is left, the block's maximum where it was."""

@@ -128,7 +128,7 @@ def test_heads_as_they_are_called(model, images):
     torch.testing.assert_close(found, sum(s.sigmoid() for s in seen)[:, 0] / 4)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(arrays(np.float32, (3, 4), elements=st.floats(-30, 30, width=32)))
 def test_average_agrees_with_float64(logits):
     """Probabilities and logarithms are those of the mean of sigmoids, also near 0 and 1."""

@@ -34,7 +34,7 @@ def covers(folder, tissue: np.ndarray, *, patch_px: int, stride_px: int, scale: 
     return stitcher
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     shape=st.tuples(st.integers(4, 30), st.integers(4, 30)),
     patch_px=st.sampled_from([16, 32, 96, 1024]),

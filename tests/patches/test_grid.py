@@ -51,7 +51,6 @@ def test_lattice(size, patch, stride, n):
     assert lattice(size, patch_px=patch, stride_px=stride) == n
 
 
-@settings(deadline=None)
 @given(st.integers(1, 500), st.integers(1, 100), st.data())
 def test_lattice_covers_and_has_none_too_many(size, patch, data):
     """Without gaps every px lies in a patch, and without the last patch one would not."""
@@ -69,7 +68,7 @@ def test_window_fractions_by_hand():
     np.testing.assert_allclose(found, [1 / 4, 0.5 / 4, 0])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     height=st.integers(1, 30),
     width=st.integers(1, 30),

@@ -128,7 +128,7 @@ def sparse_slide(folder):
         yield slide
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_grid(sparse_slide, data):
     """Any patches of any stride, in any number of regions and blocks, are the slide's."""

@@ -41,7 +41,7 @@ def both(request, tmp_path_factory):
         yield slide, canvas
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(x=st.integers(-50, 230), y=st.integers(-50, 180), w=st.integers(1, 30), h=st.integers(1, 20))
 def test_any_region(both, x, y, w, h):
     """Every region is the picture's own pixels, white outside."""

@@ -72,7 +72,6 @@ def small_shards(monkeypatch):
     monkeypatch.setattr("microtome.io.sharded_zarr._MOST_CHUNKS", 4)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 9), max_size=12), st.integers(1, 7))
 def test_batches_lose_nothing(sizes, size):
     """Parts of any length, in one buffer used again, become full batches in order."""
@@ -101,7 +100,6 @@ def test_keep_rule():
     np.testing.assert_array_equal(kept, [True, False, True, False])
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 40) | st.sampled_from([180, 181, 300]),
     st.integers(0, 256),
@@ -118,7 +116,7 @@ def test_keep_rule_is_the_share_of_white_pixels(side, white_from, most, seed):
     np.testing.assert_array_equal(kept, expected)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.booleans(), max_size=7), max_size=6), st.integers(1, 5))
 def test_any_patches_come_back(tmp_path_factory, parts, per_shard):
     """Whatever is kept and dropped, and wherever shards end, plain zarr finds what was kept."""

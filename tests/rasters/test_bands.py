@@ -52,7 +52,7 @@ def test_window_reaches_as_far_as_there_are_rows(height, data):
     np.testing.assert_array_equal(pixels[:, 0], wanted)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(mask=masks(), radius_px=st.integers(0, 5), n_rows=st.integers(1, 70))
 def test_opening_and_closing(mask, radius_px, n_rows):
     """Opened and closed in bands of any height: the same px as at once."""
@@ -64,7 +64,7 @@ def test_opening_and_closing(mask, radius_px, n_rows):
         np.testing.assert_array_equal(found, whole(mask, radius_px))
 
 
-@settings(deadline=None, max_examples=250)
+@settings(max_examples=250)
 @given(
     mask=masks(),
     min_px=st.sampled_from([0, 1, 2, 3.5, 8, 40, 500, 1e9]),
@@ -98,7 +98,7 @@ def test_a_spiral_is_one_piece(tmp_path):
         np.testing.assert_array_equal(kept, whole_arrays.without_small(mask, min_px))
 
 
-@settings(deadline=None, max_examples=250)
+@settings(max_examples=250)
 @given(mask=masks(), keep=st.sampled_from([0.01, 0.1, 1.0]), n_rows=st.integers(1, 70))
 def test_hull_is_that_of_scikit_image(mask, keep, n_rows):
     """The hull in bands has the px of scikit-image's, those on its border too."""
@@ -109,7 +109,6 @@ def test_hull_is_that_of_scikit_image(mask, keep, n_rows):
     np.testing.assert_array_equal(found, expected)
 
 
-@settings(deadline=None)
 @given(
     source=SHAPES,
     shape=SHAPES,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from skimage.measure import label
@@ -40,7 +40,6 @@ def seeded(mask: np.ndarray, seeds: np.ndarray) -> np.ndarray:
 MASKS = array_shapes(min_dims=2, max_dims=2, max_side=12).flatmap(lambda s: arrays(bool, s))
 
 
-@settings(deadline=None)
 @given(MASKS, st.data(), st.sampled_from([1, 2, 3, 5, 12, None]))
 def test_seeds_keep_their_pieces(mask, data, n_rows):
     """Exactly the pieces with a seed stay, in bands of any height; seeds outside add nothing."""
@@ -64,7 +63,6 @@ def test_one_seed_keeps_a_piece_of_many_bands(n_rows, seed_row):
     np.testing.assert_array_equal(found, snake)
 
 
-@settings(deadline=None)
 @given(MASKS, st.integers(0, 12), st.sampled_from([1, 2, 3, 5, 12, None]))
 def test_small_pieces_and_holes_against_skimage(mask, least, n_rows):
     """The pieces or the holes of fewer px go, in bands of any height."""

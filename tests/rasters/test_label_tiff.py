@@ -36,7 +36,7 @@ def test_round_trip(tmp_path, shape):
     assert spacing_um == 8.25
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(1, 80), st.integers(1, 80), st.floats(0.05, 100), st.integers(0, 9))
 def test_round_trip_of_any_size_and_spacing(tmp_path_factory, height, width, spacing_um, seed):
     """Whatever the size, values and spacing are given back exactly."""
@@ -152,7 +152,7 @@ def test_only_rows_asked_for(tmp_path):
     np.testing.assert_array_equal(raster.pixels[::7, ::5], array[::7, ::5])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 1699), st.integers(1, 1800)), min_size=1, max_size=9))
 def test_rows_in_any_order(tmp_path_factory, asked):
     """Rows of tiles that stay decoded change nothing: any band, at any time, has its rows."""

@@ -93,7 +93,7 @@ def test_no_px_no_outlines():
         assert [len(a) for a in (found.area_px, found.ring_ends, found.piece_ends)] == [0, 1, 1]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(MASKS, st.sampled_from([1, 2, 3, 12, None]))
 def test_outlines_of_any_mask(mask, n_rows):
     """Valid polygons apart, one a piece of its area, each px centre 0.35 px on its side."""
@@ -117,7 +117,6 @@ def test_outlines_of_any_mask(mask, n_rows):
     assert all(shapely.is_ccw(shapely.get_exterior_ring(polygons)))
 
 
-@settings(deadline=None)
 @given(MASKS)
 def test_bands_change_nothing(mask):
     """Bands of one row give the outlines of the whole, point by point."""

@@ -80,7 +80,7 @@ def test_paint_and_take_away():
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(RINGS, min_size=1, max_size=3), SCALES)
 def test_every_pixel_as_in_plain_python(rings, scale):
     """Any rings, crossing themselves and each other, give what a test of each centre gives."""
@@ -91,7 +91,7 @@ def test_every_pixel_as_in_plain_python(rings, scale):
     np.testing.assert_array_equal(inside_rings(np.array(centres), rings), expected)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(RINGS, SCALES, st.integers(1, 30))
 def test_bands_make_the_whole(ring, scale, n_rows):
     """Bands of any height put together equal the mask filled at once."""
@@ -104,7 +104,7 @@ def test_bands_make_the_whole(ring, scale, n_rows):
     np.testing.assert_array_equal(np.vstack(bands), whole)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1), SCALES)
 def test_agrees_with_matplotlib(seed, scale):
     """A star-shaped outline in general position gives matplotlib's mask."""
@@ -129,7 +129,7 @@ def test_area_is_the_shoelace_area():
     assert np.count_nonzero(filled) * 2.004**2 == pytest.approx(area, rel=1e-3)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(RINGS, st.integers(-5, 25))
 def test_neighbours_share_no_pixel(ring, cut):
     """An outline cut in two fills every pixel of it once: no seam, no overlap."""

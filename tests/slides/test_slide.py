@@ -39,7 +39,7 @@ def test_what_a_slide_says_of_itself(slide):
     assert (slide.vendor, slide.spacing_um) == ("aperio", 0.5)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     x=st.integers(-50, 450),
     y=st.integers(-50, 330),

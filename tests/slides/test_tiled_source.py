@@ -81,7 +81,7 @@ def written(tmp_path_factory):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_any_region_of_any_level_is_openslides(written, form, data):
     """At a level's own spacing every byte is OpenSlide's, and white where there is nothing."""

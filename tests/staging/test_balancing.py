@@ -151,7 +151,7 @@ def test_the_seed_decides():
     assert not np.array_equal(first, other)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(classes=st.lists(st.integers(0, 3), min_size=1, max_size=25), seed=st.integers(0, 2**32 - 1))
 def test_no_class_is_lost_and_all_is_finite(classes, seed):
     """Whatever the sizes of classes are."""

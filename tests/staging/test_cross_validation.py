@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
@@ -262,7 +262,6 @@ def test_what_cannot_be_validated_is_refused(slides):
         cross_validate(spoiled, seed=1, **SMALL)
 
 
-@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 8), min_size=1, max_size=15),
     n_folds=st.integers(2, 5),

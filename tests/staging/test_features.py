@@ -353,7 +353,7 @@ def test_tumour_without_tissue(tissue_mm2):
     assert "\n" not in str(refused.value)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(MASKS)
 def test_shapes_against_scikit_image(mask):
     """What is measured once for each shape is what scikit-image gives of each region."""
@@ -373,7 +373,7 @@ def test_shapes_against_scikit_image(mask):
         assert found[f"{name}_variance"] == pytest.approx(values.var(), abs=1e-5)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(array_shapes(min_dims=2, max_dims=2, max_side=9).flatmap(lambda s: arrays(np.uint8, s)))
 def test_any_heatmap(heatmap):
     """Any heatmap gives finite features, the same when it is turned or seen in a mirror."""

@@ -104,7 +104,7 @@ def test_equal_probabilities_are_equal_whatever_their_last_bit():
     assert found.classes.tolist() == [[2]]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     data=st.data(),
     n_features=st.integers(1, 4),

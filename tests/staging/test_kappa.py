@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
@@ -102,7 +102,6 @@ def test_the_bootstrap_is_deterministic_and_bounds_kappa():
     assert low < narrow[0] < narrow[1] < high
 
 
-@settings(deadline=None)
 @given(PAIRS)
 def test_the_bootstrap_is_finite(pairs):
     """Samples of a single label give 1 and no warning, never a NaN."""

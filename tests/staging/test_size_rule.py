@@ -176,7 +176,7 @@ def test_longest_and_not_largest():
     assert length(mask, spacing_um=1.0, merge_um=0) == 35.0
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.one_of(SPARSE, MASKS), st.sampled_from([0, 1, 2, 3, 5.5, 9]))
 def test_against_all_distances(mask, merge_px):
     """Crop, hull and order change nothing about what all distances between all px give."""
@@ -184,7 +184,7 @@ def test_against_all_distances(mask, merge_px):
     assert found == pytest.approx(by_brute_force(mask, merge_px / 2) / 2)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(MASKS)
 def test_against_scikit_image(mask):
     """scikit-image measures between the same points, of a hull that is up to a px larger."""

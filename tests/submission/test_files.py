@@ -50,7 +50,7 @@ def blobs(height: int, width: int) -> np.ndarray:
     return labels
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.integers(1, 60),
     st.integers(1, 60),

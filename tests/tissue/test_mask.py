@@ -170,7 +170,7 @@ def test_the_picture_is_not_changed():
     np.testing.assert_array_equal(pixels, before)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     height=st.integers(1, 70),
     width=st.integers(1, 70),

@@ -59,7 +59,7 @@ def test_hue_saturation_and_value(rgb):
     torch.testing.assert_close(hsv_to_rgb(hue, saturation, value), rgb, atol=1e-5, rtol=0)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), st.integers(-3, 3))
 def test_rgb_of_any_hue(hsv, turns):
     """RGB is scikit-image's, and whole turns of hue change nothing."""

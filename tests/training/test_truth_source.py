@@ -66,7 +66,7 @@ def test_at_another_spacing(truth, scale):
     np.testing.assert_array_equal(found, expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 4), st.integers(0, 40), st.sampled_from([1, 3, 12, 50]))
 def test_holes_are_closed_as_in_the_whole_map(truth, row, column, max_blob_px):
     """Holes of at most so many px are closed, also those that a patch shows only a part of."""

@@ -117,7 +117,7 @@ def test_hole_before_its_outline(read):
 
 
 @given(st.permutations(range(4)))
-@settings(deadline=None, max_examples=24)
+@settings(max_examples=24)
 def test_nested_in_any_order(tmp_path_factory, order):
     """Outline, hole, island and a hole in that come out the same in any order of the file."""
     nested = [(square(0, 10), 0), (square(1, 9), 1), (square(2, 8), 0), (square(4, 6), 1)]

@@ -208,7 +208,7 @@ def test_huge_mask_is_never_loaded(tmp_path):
         assert not truth.rows(3120, 5, 64.0)[0].any()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 60), st.sampled_from([0.9, 1, 2.004, 5]))
 def test_annotation_in_bands(tmp_path_factory, n_rows, scale):
     """Bands of an annotation put together equal the whole."""

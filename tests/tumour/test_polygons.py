@@ -134,7 +134,7 @@ def test_polygons_end_where_the_slide_does(tmp_path):
     assert viable["properties"]["measurements"]["area_um2"] == 90 * 64.0
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     seed=st.integers(0, 10**6),
     shape=st.tuples(st.integers(1, 60), st.integers(1, 60)),

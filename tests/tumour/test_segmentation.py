@@ -73,7 +73,7 @@ def test_hysteresis_by_hand():
     np.testing.assert_array_equal(all_scored, ~np.isnan(probability))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     n_rows=st.sampled_from([1, 3, 40]),
@@ -236,7 +236,6 @@ def test_a_hull_of_few_px(places):
 MASKS = arrays(bool, st.tuples(st.integers(1, 14), st.integers(1, 14)))
 
 
-@settings(deadline=None)
 @given(MASKS, st.data())
 def test_burden_is_a_share(viable, data):
     """Whatever viable tumour and tissue are, also apart: 0 <= burden <= 1."""
@@ -249,7 +248,7 @@ def test_burden_is_a_share(viable, data):
     assert not labels[~tissue].any()
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     shape=st.tuples(st.integers(1, 60), st.integers(1, 60)),
     n_rows=st.integers(1, 70),
@@ -279,7 +278,7 @@ def test_bands_of_any_height_give_the_maps_of_the_whole(
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(MASKS, st.floats(0, 12))
 def test_without_small_against_a_loop(mask, least):
     """A piece is kept exactly if it has at least so many px, its neighbours by edge counted."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import roc_auc_score
@@ -57,7 +57,6 @@ def test_bands_change_nothing(n_rows):
     assert whole.sum() == np.count_nonzero(~np.isnan(uncertainty))
 
 
-@settings(deadline=None)
 @given(
     arrays(np.int64, 30, elements=st.integers(0, 5)),
     arrays(bool, 30).filter(lambda wrong: 0 < wrong.sum() < 30),

@@ -53,7 +53,7 @@ def test_what_they_are(both):
     assert slide.downsamples == pytest.approx(reference.level_downsamples, rel=0.005)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_every_byte_is_openslides(both, data):
     """Any region of any level, over its edges too, at its own spacing."""
