@@ -178,21 +178,14 @@ def _stitched(model: str) -> Job:
     )
 
 
-def _segment(slide: str) -> Job:
+def _burden(slide: str) -> Job:
     # Untrained weights say about 0.5 everywhere.
     segmentation = _config().segmentation | {"threshold": 0.0}
     return Job(
-        Named(slide=slide, heatmap=f"{_MODEL}.tif", tissue="tissue.tif"),
-        Named(viable="viable.tif"),
-        Named(segmentation=segmentation, code=""),
-    )
-
-
-def _burden(slide: str) -> Job:
-    return Job(
-        Named(slide=slide, viable="viable.tif", tissue="tissue.tif", scores=f"{_MODEL}.zarr"),
+        Named(heatmap=f"{_MODEL}.tif", tissue="tissue.tif", scores=f"{_MODEL}.zarr"),
         Named(burden="burden.json", tumour="tumour.tif"),
-        Named(code=""),
+        Named(segmentation=segmentation, code=""),
+        Named(slide=slide),
     )
 
 
@@ -208,7 +201,6 @@ STEPS: dict[str, tuple[str, Callable[[str], Job]]] = {
     "patch_grid, 512 px": ("patch_grid", _fcn_grid),
     "score_slide, maps": ("score_slide", _score_fcn),
     "stitch_heatmap, maps": ("stitch_heatmap", _stitch_fcn),
-    "segment": ("segment", _segment),
     "tumour_burden": ("tumour_burden", _burden),
 }
 # What scoring and stitching leave on the disk, by the grid that it is of.
@@ -224,7 +216,7 @@ def run_step(step: str, slide: str) -> None:
     """
     script, make_job = STEPS[step]
     job = make_job(slide)
-    path = library.ROOT / "workflow_scripts" / f"{script}.py"
+    (path,) = (library.ROOT / "workflow_scripts" / "jobs").glob(f"*/{script}.py")
     began = time.perf_counter()
     runpy.run_path(str(path), init_globals={"snakemake": job})
     took = {"seconds": time.perf_counter() - began, "peak_mb": peak_mb()}

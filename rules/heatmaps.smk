@@ -26,29 +26,3 @@ rule stitch_heatmap:
         code=code("heatmaps/stitch_heatmap.py"),
     script:
         "../workflow_scripts/jobs/heatmaps/stitch_heatmap.py"
-
-
-rule segment:
-    """Segment viable tumour: threshold, then morphology."""
-    input:
-        heatmap="results/heatmaps/{model}/{slide}.tif",
-        tissue="results/tissue/{slide}.tif",
-        calibration=calibration_of_threshold,
-    output:
-        viable="results/viable/{model}/{slide}.tif",
-    log:
-        "logs/segment/{model}/{slide}.log",
-    benchmark:
-        "benchmarks/segment/{model}/{slide}.tsv"
-    group:
-        "maps"
-    conda:
-        "../envs/slides.yaml"
-    resources:
-        mem_mb=mb_of("segment"),
-        runtime=min_of("segment"),
-    params:
-        segmentation=segmentation,
-        code=code("heatmaps/segment.py"),
-    script:
-        "../workflow_scripts/jobs/heatmaps/segment.py"

@@ -1,7 +1,7 @@
 rule submission_mask:
     """Viable tumour at the slide's full size, as PAIP 2019 asks for it."""
     input:
-        viable="results/viable/{model}/{slide}.tif",
+        tumour="results/tumour/{model}/{slide}.tif",
         inspected="results/slides/{slide}.json",
     output:
         mask="results/submissions/paip2019/{model}/{slide}.tif",
@@ -25,7 +25,7 @@ rule submission_mask:
 rule submission_image:
     """Viable tumour at the image's full size, black and white, for DigestPath."""
     input:
-        viable="results/viable/{model}/{slide}.tif",
+        tumour="results/tumour/{model}/{slide}.tif",
         inspected="results/slides/{slide}.json",
     output:
         mask="results/submissions/digestpath/{model}/{slide}.png",

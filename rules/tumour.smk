@@ -53,11 +53,12 @@ rule vote_table:
 
 
 rule tumour_burden:
-    """Whole tumour by the convex hull, and the share of it that is viable."""
+    """Segment viable tumour, whole tumour by the convex hull, and give the viable share."""
     input:
-        viable="results/viable/{model}/{slide}.tif",
+        heatmap="results/heatmaps/{model}/{slide}.tif",
         tissue="results/tissue/{slide}.tif",
         scores=scores_of,
+        calibration=calibration_of_threshold,
     output:
         burden="results/burden/{model}/{slide}.json",
         tumour="results/tumour/{model}/{slide}.tif",
@@ -73,6 +74,7 @@ rule tumour_burden:
         mem_mb=mb_of("tumour_burden"),
         runtime=min_of("tumour_burden"),
     params:
+        segmentation=segmentation,
         code=code("tumour/tumour_burden.py"),
     script:
         "../workflow_scripts/jobs/tumour/tumour_burden.py"

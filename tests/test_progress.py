@@ -140,7 +140,7 @@ def test_a_stage_in_one_line():
 def test_rules_of_one_stage_share_a_line():
     """Small steps of a slide are one stage; each model has its own; a rule may be by itself."""
     assert stage_of("inspect_slide") == stage_of("patch_grid", "m") == ("prepare", "")
-    assert stage_of("segment", "m") == ("maps", "m")
+    assert stage_of("tumour_burden", "m") == ("maps", "m")
     assert stage_name(stage_of("score_slide", "histocae1")) == "score histocae1"
     assert stage_name(stage_of("some_new_rule", "m")) == "some new rule m"
 

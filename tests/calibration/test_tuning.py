@@ -7,7 +7,8 @@ import pytest
 from scipy.special import expit, logit
 
 from helpers.pictures import grid_of
-from microtome.calibration.tuning import tune, with_chosen_threshold
+from microtome.calibration.chosen_threshold import with_chosen_threshold
+from microtome.calibration.tuning import tune
 from microtome.errors import InputError
 from microtome.heatmaps.step import heatmap_rows, open_stitcher, require_covered
 from microtome.inference.score_store import write_scores

@@ -8,17 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from microtome.heatmaps.codes import decoded
 from microtome.heatmaps.stitching import Stitcher
 from microtome.inference.score_store import open_scores, write_scores
 from microtome.patches.grid import make_grid
 from microtome.patches.grid_spec import GridSpec
 from microtome.rasters.label_tiff import open_raster, write_raster
-from microtome.rasters.masks import resampled_rows
 from microtome.tissue.mask import tissue_mask
 from microtome.tissue.overview import read_overview, require_brightfield, write_picture
-from microtome.tumour.burden import burden, tumour_map
-from microtome.tumour.segmentation import viable_mask
+from microtome.tumour.step import map_tumour
 
 RASTER_UM = 8.0
 TISSUE = {
@@ -69,7 +66,7 @@ class DrawnSlide:
 def run(folder: Path, side_px: int, spacing_um: float, *, map_side: int) -> dict:
     """All steps; the results are left in `folder`."""
     slide = DrawnSlide(side_px, spacing_um)
-    mask, heatmap, viable, tumour = (folder / f"{n}.tif" for n in ("t", "h", "v", "b"))
+    mask, heatmap, tumour = (folder / f"{n}.tif" for n in ("t", "h", "b"))
     pixels, scale = read_overview(slide, spacing_um=RASTER_UM, beside=mask)
     shape = pixels.shape[:2]
     with pixels:
@@ -98,20 +95,7 @@ def run(folder: Path, side_px: int, spacing_um: float, *, map_side: int) -> dict
     scores = open_scores(folder / "s.zarr")
     stitcher = Stitcher(scores.grid, scores.probability, size_px=slide.size_px, scale=scale)
     write_raster(heatmap, stitcher.encoded_rows, shape=stitcher.shape, spacing_um=RASTER_UM)
-    scored = open_raster(heatmap)
-    on_tissue = resampled_rows(tissue.rows, tissue.shape, scored.shape, ratio=1)
-    with viable_mask(
-        decoded(scored.rows),
-        on_tissue,
-        scored.shape,
-        spacing_um=RASTER_UM,
-        beside=viable,
-        **SEGMENTATION,
-    ) as found:
-        write_raster(viable, found.rows, shape=shape, spacing_um=RASTER_UM)
-    labels = tumour_map(open_raster(viable).rows, on_tissue, shape)
-    write_raster(tumour, labels, shape=shape, spacing_um=RASTER_UM)
-    return burden(open_raster(tumour).rows, shape, spacing_um=RASTER_UM)
+    return map_tumour(tumour, heatmap=heatmap, tissue=mask, segmentation=SEGMENTATION)
 
 
 def peak_mb() -> float:

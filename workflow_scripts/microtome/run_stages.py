@@ -15,7 +15,6 @@ _STAGES = {
     "vote": ("vote_slide",),
     "maps": (
         "stitch_heatmap",
-        "segment",
         "tumour_burden",
         "tumour_polygons",
         "slide_figure",

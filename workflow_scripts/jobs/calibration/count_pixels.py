@@ -1,7 +1,7 @@
 """Rule count_pixels: how often a heatmap is right at each probability, and where it is unsure."""
 
+from microtome.calibration.chosen_threshold import with_chosen_threshold
 from microtome.calibration.pixel_counts import count_pixels, save_counts
-from microtome.calibration.tuning import with_chosen_threshold
 from microtome.logs import start_log
 
 start_log(snakemake.log[0])

@@ -1,6 +1,6 @@
 """Rule slide_features: what the tumour regions of a heatmap are like."""
 
-from microtome.calibration.tuning import with_chosen_threshold
+from microtome.calibration.chosen_threshold import with_chosen_threshold
 from microtome.io.atomic import write_json
 from microtome.logs import start_log
 from microtome.staging.feature_step import node_features

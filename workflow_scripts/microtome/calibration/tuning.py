@@ -1,7 +1,6 @@
 """What a model's validation slides decide: the temperature of its probabilities, its threshold."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -15,9 +14,6 @@ from microtome.errors import InputError
 from microtome.heatmaps.aligned import OnMap
 from microtome.heatmaps.codes import with_temperature
 from microtome.heatmaps.step import open_stitcher
-from microtome.io.atomic import read_json
-
-BY_VALIDATION = "validation"  # what a config says instead of a threshold
 
 
 def tune(
@@ -72,13 +68,6 @@ def tune(
             "expected_calibration_error_after": expected_calibration_error(calibrated),
         }
     return found
-
-
-def with_chosen_threshold(segmentation: dict, calibration: str | Path | None) -> dict:
-    """The settings of a segmentation, the threshold taken from what `tune` found where it did."""
-    if not calibration:
-        return segmentation
-    return {**segmentation, "threshold": read_json(calibration)["threshold"]}
 
 
 def _counts_of(slide: Mapping, **stitching: object) -> np.ndarray:

@@ -10,7 +10,7 @@ from microtome.patches.grid import make_grid
 from microtome.patches.grid_spec import GridSpec
 from microtome.rasters.label_tiff import open_raster
 from microtome.rasters.labels import VIABLE
-from microtome.slides.inspection import open_inspected
+from microtome.slides.spacing import scale_for
 
 
 def write_grid(
@@ -52,9 +52,9 @@ def write_grid(
     InputError
         If no patch holds tissue, or the spacing is finer than the slide's.
     """
-    with open_inspected(read_json(inspected), name=name, **slide_settings) as slide:
-        scale = slide.scale_for(spec.spacing_um)
-        level_0_um, size_px, spacing_um = slide.spacing_um, slide.size_px, slide.spacing_at(scale)
+    info = read_json(inspected)
+    level_0_um = info["spacing_um"]
+    scale = scale_for(spec.spacing_um, slide_spacing_um=level_0_um, name=name, **slide_settings)
     mask = open_raster(tissue)
     viable = None
     if truth:
@@ -67,9 +67,9 @@ def write_grid(
     made = make_grid(
         spec,
         name=name,
-        size_px=size_px,
+        size_px=(info["width_px"], info["height_px"]),
         scale=scale,
-        spacing_um=spacing_um,
+        spacing_um=level_0_um * scale,
         tissue=(mask.rows, mask.shape, mask.spacing_um / level_0_um),
         truth=viable,
         label_rule=label_rule,
