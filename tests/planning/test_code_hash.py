@@ -5,6 +5,8 @@ import shutil
 import pytest
 
 from conftest import REPOSITORY
+from microtome.networks.registry import _BUILDERS
+from microtome.planning.code_hash import _NETWORKS as NETWORKS
 from microtome.planning.code_hash import code_hash
 
 SCRIPTS = REPOSITORY / "workflow_scripts"
@@ -123,3 +125,35 @@ def test_scripts_of_the_repository(tmp_path, script, file, counts):
 def test_a_new_version_does_not_count(hashed):
     """The package's own file holds the version; releasing one trains nothing again."""
     assert hashed("microtome/__init__.py", '"""A library."""\n', "__version__ = 1\n") == hashed()
+
+
+@pytest.mark.parametrize(
+    ("file", "kinds", "counts"),
+    [
+        ("networks/refinenet.py", {"segmenter"}, True),
+        ("networks/refinenet.py", {"histocae"}, False),
+        ("networks/mr_histocae.py", {"histocae"}, False),
+        ("networks/histocae.py", {"mr_histocae"}, True),  # three of them are in it
+        ("networks/segmenters.py", {"histocae", "segmenter"}, True),  # an ensemble of both
+        ("networks/registry.py", {"histocae"}, True),
+        ("training/loop.py", {"histocae"}, True),
+    ],
+)
+def test_networks_of_other_kinds_do_not_count(tmp_path, file, kinds, counts):
+    """A model is trained again when networks of its own kind change."""
+    shutil.copytree(SCRIPTS, tmp_path / "a", ignore=shutil.ignore_patterns("__pycache__"))
+    script = tmp_path / "a" / "jobs" / "training" / "pretrain_cae.py"
+    before = code_hash(script, root=tmp_path / "a", kinds=kinds)
+    copy = (tmp_path / "a").rename(tmp_path / "b")
+    with (copy / "microtome" / file).open("a") as changed:
+        changed.write("\nCHANGED = True\n")
+    script = copy / "jobs" / "training" / "pretrain_cae.py"
+    assert (code_hash(script, root=copy, kinds=kinds) != before) is counts
+
+
+def test_the_networks_of_each_kind_are_known():
+    """What does not count is what the registry imports for a kind; each kind is listed."""
+    text = (SCRIPTS / "microtome" / "networks" / "registry.py").read_text()
+    assert set(_BUILDERS) == set(NETWORKS)
+    for module in NETWORKS.values():
+        assert f"from microtome.networks.{module} import" in text

@@ -6,13 +6,23 @@ code behind it changes, and not when a checkout gives every file a new date.
 
 import ast
 import hashlib
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
 _PACKAGE = "microtome"
+# The registry knows the networks of all kinds; to a model its own kind is all that matters.
+_REGISTRY = f"{_PACKAGE}/networks/registry.py"
+_NETWORKS = {
+    "histocae": "histocae",
+    "mr_histocae": "mr_histocae",
+    "classifier": "classifiers",
+    "segmenter": "segmenters",
+    "colour": "colour",
+}
 
 
-def code_hash(script: str | Path, *, root: str | Path) -> str:
+def code_hash(script: str | Path, *, root: str | Path, kinds: Collection[str] | None = None) -> str:
     """Hash a script and the library files it imports, directly or through others.
 
     Only ``from microtome.x import y`` is followed, the sole form in which the library is imported.
@@ -24,6 +34,9 @@ def code_hash(script: str | Path, *, root: str | Path) -> str:
         A script below `root`.
     root : str or Path
         The folder that holds the package ``microtome``. Files count by their path from there.
+    kinds : collection of str, optional
+        The kinds of models that the script will meet: networks of other kinds do not count, unless
+        something other than the registry imports them.
 
     Returns
     -------
@@ -31,16 +44,21 @@ def code_hash(script: str | Path, *, root: str | Path) -> str:
         16 hexadecimal digits.
     """
     script, root = Path(script).resolve(), Path(root).resolve()
-    files = sorted({script, *_imported(script, root)})
+    others = _NETWORKS.keys() - kinds if kinds is not None else ()
+    skipped = {f"{_PACKAGE}.networks.{_NETWORKS[kind]}" for kind in others}
+    files = sorted({script, *_imported(script, root, skipped)})
     text = "\n".join(f"{path.relative_to(root).as_posix()} {_parsed(path)[0]}" for path in files)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _imported(path: Path, root: Path) -> set[Path]:
+def _imported(script: Path, root: Path, skipped: Collection[str]) -> set[Path]:
+    """Library files behind a script; `skipped` are modules not to follow from the registry."""
     found: set[Path] = set()
-    waiting = [path]
+    waiting = [script]
     while waiting:
-        for module in _parsed(waiting.pop())[1]:
+        path = waiting.pop()
+        modules = set(_parsed(path)[1])
+        for module in modules - set(skipped) if path == root / _REGISTRY else modules:
             file = root.joinpath(*module.split(".")).with_suffix(".py")
             if file not in found:
                 found.add(file)
