@@ -8,7 +8,7 @@ from PIL import Image
 from microtome.heatmaps.codes import decode
 from microtome.rasters.label_tiff import Raster, open_raster
 from microtome.rasters.masks import resampled
-from microtome.tissue.overview import picture_step
+from microtome.tissue.picture_size import picture_step
 
 # Rasters of large slides are much finer than a picture needs.
 _SHOWN_PX = 2048

@@ -15,7 +15,7 @@ from microtome.heatmaps.aligned import heatmap_on_tissue
 from microtome.heatmaps.codes import decode
 from microtome.rasters.label_tiff import open_raster
 from microtome.rasters.masks import resampled
-from microtome.tissue.overview import picture_step
+from microtome.tissue.picture_size import picture_step
 
 _HEAT = mpl.colormaps["magma"]
 _WIDTH_PX = 2400  # of all nodes of a row together

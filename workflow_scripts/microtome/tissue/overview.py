@@ -11,9 +11,9 @@ from microtome.io.atomic import atomic
 from microtome.rasters.bands import ReadRows, band_rows, bands
 from microtome.rasters.disk_raster import Spool
 from microtome.slides.slide import Slide
+from microtome.tissue.picture_size import picture_step
 
 # The longer side of the picture.
-MAX_SIDE_PX = 1536
 # Px of the slide's level that are decoded at a time: about 100 MB while they become RGB.
 _BLOCK_PX = 2**21
 _MOST_ROWS, _LEAST_LEVEL_ROWS = 512, 512
@@ -79,11 +79,6 @@ def require_brightfield(rows: ReadRows, shape: tuple[int, ...], *, name: str) ->
             f"slide {name}: {1 - lit:.1%} of it is dark: fluorescence or an unscanned slide, not"
             " H&E; take it out of the slide sheet"
         )
-
-
-def picture_step(shape: tuple[int, ...]) -> int:
-    """Px of the overview per px of its picture: a whole number, 1 for all but large slides."""
-    return -(-max(shape[:2]) // MAX_SIDE_PX)
 
 
 def write_picture(path: str | Path, rows: ReadRows, shape: tuple[int, ...]) -> None:

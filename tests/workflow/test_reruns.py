@@ -1,0 +1,100 @@
+"""What reruns after an edit: the scripts behind which an edited file lies, and no others."""
+
+from pathlib import Path
+
+import pytest
+
+from conftest import REPOSITORY
+from microtome.planning import code_hash as module
+from microtome.planning.code_hash import code_hash
+
+SCRIPTS = REPOSITORY / "workflow_scripts"
+RULES = {path.stem: path for path in (SCRIPTS / "jobs").glob("*/*.py")}
+TRAINING = {"pretrain_cae", "train_classifier", "train_segmenter"}
+TRAINED = TRAINING | {"fit_colour_baseline"}
+COMPRESSION = {"compress_slide", "reconstruct_slide", "compression_quality"}
+# An edit in each package; several where one is not like another.
+RERUN = {
+    "slides/tile_decoding.py": TRAINED
+    | COMPRESSION
+    | {"inspect_slide", "tissue_mask", "extract_patches", "score_slide", "score_submission"},
+    "cohort/splits.py": set(),
+    "cohort/exclusion.py": {
+        "cohort",
+        "inspect_slide",
+        "patch_grid",
+        "rasterize_annotation",
+        "tissue_mask",
+    },
+    "tissue/mask.py": {"tissue_mask"},
+    "truth/maps.py": {"rasterize_annotation", "score_submission"},
+    "patches/grid_step.py": {"patch_grid"},
+    "patches/store.py": TRAINED | {"extract_patches"},
+    "networks/refinenet.py": TRAINED | COMPRESSION | {"score_slide"},
+    "training/loop.py": TRAINING,
+    "inference/scoring.py": {"score_slide"},
+    "heatmaps/stitching.py": {"stitch_heatmap", "stitch_uncertainty", "tune"},
+    "tumour/burden.py": {"tumour_burden"},
+    "tumour/segmentation.py": {"tumour_burden"},
+    "tumour/figure.py": {"slide_figure"},
+    "uncertainty/figure.py": {"uncertainty_figure"},
+    "calibration/tuning.py": {"tune"},
+    "evaluation/comparison.py": {"compare_models"},
+    "staging/forest_trees.py": {"classify_nodes", "train_forests"},
+    "challenges/froc.py": {"score_submission"},
+    "submission/provenance.py": {"write_submission"},
+    "compression/encoding.py": {"compress_slide"},
+    "figures/panels.py": {"patient_figure", "slide_figure", "uncertainty_figure"},
+    "planning/needs.py": set(),
+    "parallel/worker_team.py": COMPRESSION | {"extract_patches", "score_slide"},
+    "rasters/components.py": {"tissue_mask", "tumour_burden"},
+    "io/sharded_zarr.py": TRAINED | {"compress_slide", "extract_patches"},
+    "demo/paint.py": {"make_demo_cohort", "make_demo_node"},
+}
+
+
+@pytest.fixture
+def rerun(monkeypatch):
+    """Give a function that names the scripts that count as changed after an edit of a file."""
+
+    def names(edited: str, kinds=None) -> set[str]:
+        before = {rule: code_hash(path, root=SCRIPTS, kinds=kinds) for rule, path in RULES.items()}
+        parse = module._parsed
+
+        def parse_edited(path: Path) -> tuple[str, tuple[str, ...]]:
+            meaning, modules = parse(path)
+            is_edited = path == SCRIPTS / "microtome" / edited
+            return (f"{meaning} edited" if is_edited else meaning), modules
+
+        assert (SCRIPTS / "microtome" / edited).is_file()
+        monkeypatch.setattr(module, "_parsed", parse_edited)
+        return {
+            rule
+            for rule, path in RULES.items()
+            if code_hash(path, root=SCRIPTS, kinds=kinds) != before[rule]
+        }
+
+    return names
+
+
+@pytest.mark.parametrize("edited", RERUN)
+def test_an_edit_reruns_what_it_concerns(rerun, edited):
+    """Exactly the listed scripts count as changed."""
+    assert rerun(edited) == RERUN[edited]
+
+
+def test_there_is_an_edit_for_each_package():
+    """A package that is added gets a line above."""
+    packages = {path.parent.name for path in (SCRIPTS / "microtome").glob("*/__init__.py")}
+    assert {edited.split("/")[0] for edited in RERUN} == packages
+
+
+@pytest.mark.parametrize("edited", ["refinenet", "segnet", "unet_plus_plus", "mr_histocae"])
+def test_an_edit_of_one_kind_reruns_no_other(rerun, edited):
+    """HistoCAE is neither trained nor scored again for an edit of another network."""
+    assert rerun(f"networks/{edited}.py", kinds={"histocae"}) == set()
+
+
+def test_an_edit_of_a_burden_trains_nothing(rerun):
+    """Convex hulls belong to burden and features; grids, patches and networks stay."""
+    assert not rerun("rasters/convex_hull.py") & (TRAINED | {"patch_grid", "extract_patches"})
