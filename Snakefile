@@ -12,9 +12,6 @@ report: "rules/captions/workflow.rst"
 
 
 include: "rules/common.smk"
-include: "rules/members.smk"
-include: "rules/needs.smk"
-include: "rules/nodes.smk"
 include: "rules/demo.smk"
 include: "rules/slides.smk"
 include: "rules/tissue.smk"
@@ -36,7 +33,7 @@ include: "rules/compression.smk"
 
 wildcard_constraints:
     slide="[A-Za-z0-9_-][A-Za-z0-9._-]*",
-    model="|".join(RUNS),
+    model="|".join(MODELS.runs),
     grid="[0-9.]+um_[0-9]+px_every[0-9]+px",
     patches="[0-9.]+um_[0-9]+px_every[0-9]+px(_with(_[0-9.]+um)+)?",
     spacing="[0-9.]+",
@@ -67,13 +64,15 @@ rule all:
     default_target: True
     input:
         "results/cohort.tsv",
-        curves_figures,
-        burden_tables,
-        slide_figures,
-        evaluation_tables,
-        uncertainty_results,
-        vote_tables,
-        calibration_results,
-        polygons,
-        staging_results,
-        submissions,
+        planned(MODELS.curves),
+        planned(RESULTS.of_models, pattern="results/burden/{model}.tsv"),
+        planned(RESULTS.of_slides, pattern="results/figures/{model}/{slide}.png"),
+        planned(RESULTS.if_evaluated, path="results/evaluation/models.tsv"),
+        planned(RESULTS.uncertainty),
+        planned(
+            RESULTS.of_models, pattern="results/votes/{model}.tsv", models=MODELS.votes
+        ),
+        planned(RESULTS.if_evaluated, path="results/evaluation/calibration.csv"),
+        planned(RESULTS.of_slides, pattern="results/polygons/{model}/{slide}.geojson"),
+        planned(STAGING.results),
+        planned(SUBMISSIONS.archives),

@@ -1,10 +1,14 @@
 rule tune:
     """Fit the temperature and choose the threshold of a model on its validation slides."""
     input:
-        scores=tuning_files("scores"),
-        inspected=tuning_files("inspected"),
-        tissues=tuning_files("tissues"),
-        truths=tuning_files("truths"),
+        scores=planned(
+            COHORT.of_tuning, "model", pattern="results/scores/{model}/{slide}.zarr"
+        ),
+        inspected=planned(
+            COHORT.of_tuning, "model", pattern="results/slides/{slide}.json"
+        ),
+        tissues=planned(COHORT.of_tuning, "model", pattern="results/tissue/{slide}.tif"),
+        truths=planned(COHORT.of_tuning, "model", pattern="results/truth/{slide}.tif"),
     output:
         calibration="results/calibration/{model}.json",
     log:
@@ -15,11 +19,11 @@ rule tune:
         "../envs/slides.yaml"
     resources:
         mem_mb=growing(2000),
-        runtime=tuning_runtime,
+        runtime=asked(REQUESTS.minutes, "tune"),
     params:
-        slides=tuning_slides_of,
+        slides=planned(COHORT.for_tuning, "model"),
         is_calibrated=config["calibration"]["temperature"],
-        member=part_of_scores,
+        member=planned(MODELS.part_of_scores, "model"),
         spacing_um=config["heatmap"]["spacing_um"],
         blending=config["inference"]["blending"],
         slide=config["slide"],
@@ -34,8 +38,8 @@ rule count_pixels:
         heatmap="results/heatmaps/{model}/{slide}.tif",
         tissue="results/tissue/{slide}.tif",
         truth="results/truth/{slide}.tif",
-        uncertainty=uncertainty_of_slide,
-        calibration=calibration_of_threshold,
+        uncertainty=planned(MODELS.uncertainty_maps, "model", "slide"),
+        calibration=planned(MODELS.threshold_source, "model"),
     output:
         counts="results/evaluation/pixels/{model}/{slide}.npz",
     log:
@@ -47,11 +51,11 @@ rule count_pixels:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=mb_of("count_pixels"),
-        runtime=min_of("count_pixels"),
+        mem_mb=asked(REQUESTS.mb, "count_pixels"),
+        runtime=asked(REQUESTS.minutes, "count_pixels"),
     params:
-        kinds=uncertainties,
-        segmentation=segmentation,
+        kinds=planned(MODELS.uncertainties, "model"),
+        segmentation=planned(MODELS.segmentation, "model"),
         code=code("calibration/count_pixels.py"),
     script:
         "../workflow_scripts/jobs/calibration/count_pixels.py"
@@ -60,9 +64,11 @@ rule count_pixels:
 rule calibration_tables:
     """Calibration of all models, and whether their uncertainty points at their mistakes."""
     input:
-        counts=pixel_counts_of_models,
-        slides=of_evaluated_models("results/evaluation/{model}.csv"),
-        intervals=intervals_of_models,
+        counts=planned(RESULTS.pixel_counts),
+        slides=planned(
+            RESULTS.of_evaluated_models, pattern="results/evaluation/{model}.csv"
+        ),
+        intervals=planned(RESULTS.intervals),
     output:
         calibration=report(
             "results/evaluation/calibration.csv",
@@ -89,11 +95,11 @@ rule calibration_tables:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=calibration_memory,
+        mem_mb=asked(REQUESTS.mb, "calibration_tables"),
         runtime=growing(15),
     params:
-        models=counted_slides,
-        intervals=models_with_intervals,
+        models=planned(RESULTS.counted),
+        intervals=planned(RESULTS.with_intervals),
         code=code("calibration/calibration_tables.py"),
     script:
         "../workflow_scripts/jobs/calibration/calibration_tables.py"

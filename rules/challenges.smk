@@ -15,8 +15,8 @@ rule find_lesions:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=mb_of("find_lesions"),
-        runtime=min_of("find_lesions"),
+        mem_mb=asked(REQUESTS.mb, "find_lesions"),
+        runtime=asked(REQUESTS.minutes, "find_lesions"),
     params:
         lesions=config["lesions"],
         code=code("challenges/find_lesions.py"),
@@ -27,8 +27,8 @@ rule find_lesions:
 rule score_submission:
     """Official scores of a submission, from it and the truth alone."""
     input:
-        submission=scoring_of("submission"),
-        truth=scoring_of("truth"),
+        submission=planned(SUBMISSIONS.scoring, "challenge", key="submission"),
+        truth=planned(SUBMISSIONS.scoring, "challenge", key="truth"),
     output:
         scores="results/scoring/{challenge}.json",
         cases="results/scoring/{challenge}.csv",
@@ -50,4 +50,4 @@ rule score_submission:
 rule score:
     """Score the submissions that `scoring` names."""
     input:
-        scores_of_submissions,
+        planned(SUBMISSIONS.scores),

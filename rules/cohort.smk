@@ -1,7 +1,7 @@
 checkpoint cohort:
     """List every slide of the sheet with its state; what follows uses those that are ok."""
     input:
-        statuses=all_statuses,
+        statuses=planned(COHORT.all_statuses),
     output:
         table=report(
             "results/cohort.tsv",
@@ -21,7 +21,7 @@ checkpoint cohort:
         runtime=15,
     params:
         sheet=SHEET,
-        statuses=statuses_of_slides,
+        statuses=planned(COHORT.statuses),
         bad_slides=config["bad_slides"],
         code=code("cohort/cohort.py"),
     script:

@@ -1,16 +1,20 @@
 rule compression:
     """Compress the scored slides, picture what is left, and measure it."""
     input:
-        compression_results,
+        planned(
+            RESULTS.compression,
+            chosen=config["compression"]["model"],
+            listed=config["run"],
+        ),
 
 
 rule compress_slide:
     """Encode every patch with tissue to latents."""
     input:
-        slide=slide_file,
+        slide=planned(COHORT.path, "slide"),
         inspected="results/slides/{slide}.json",
-        grid=compression_grid_file,
-        cae=cae_of,
+        grid=planned(COHORT.compression_grid, "model", "slide"),
+        cae=planned(MODELS.first_autoencoder, "model"),
     output:
         latents=directory("results/latents/{model}/{slide}.zarr"),
     log:
@@ -21,12 +25,12 @@ rule compress_slide:
         "../envs/torch.yaml"
     threads: 2
     resources:
-        mem_mb=compression_memory,
-        runtime=compression_runtime,
+        mem_mb=asked(REQUESTS.mb, "compress_slide"),
+        runtime=asked(REQUESTS.minutes, "compress_slide"),
         gpu=1,
     params:
         slide=config["slide"],
-        entry=model_entry,
+        entry=planned(MODELS.entry, "model"),
         batch=config["compression"]["batch"],
         precision=config["compression"]["precision"],
         code=code("compression/compress_slide.py"),
@@ -38,7 +42,7 @@ rule reconstruct_slide:
     """Decode a slide's latents to a pyramid of JPEG tiles."""
     input:
         latents="results/latents/{model}/{slide}.zarr",
-        cae=cae_of,
+        cae=planned(MODELS.first_autoencoder, "model"),
     output:
         picture="results/reconstructions/{model}/{slide}.tif",
     log:
@@ -49,11 +53,11 @@ rule reconstruct_slide:
         "../envs/torch.yaml"
     threads: 2
     resources:
-        mem_mb=compression_memory,
-        runtime=compression_runtime,
+        mem_mb=asked(REQUESTS.mb, "reconstruct_slide"),
+        runtime=asked(REQUESTS.minutes, "reconstruct_slide"),
         gpu=1,
     params:
-        entry=model_entry,
+        entry=planned(MODELS.entry, "model"),
         batch=config["compression"]["batch"],
         code=code("compression/reconstruct_slide.py"),
     script:
@@ -63,10 +67,10 @@ rule reconstruct_slide:
 rule compression_quality:
     """Measure what the latents keep of a slide, beside JPEG of the same size."""
     input:
-        slide=slide_file,
+        slide=planned(COHORT.path, "slide"),
         inspected="results/slides/{slide}.json",
         latents="results/latents/{model}/{slide}.zarr",
-        cae=cae_of,
+        cae=planned(MODELS.first_autoencoder, "model"),
     output:
         quality="results/compression/{model}/{slide}.json",
     log:
@@ -77,12 +81,12 @@ rule compression_quality:
         "../envs/torch.yaml"
     threads: 2
     resources:
-        mem_mb=compression_memory,
-        runtime=compression_runtime,
+        mem_mb=asked(REQUESTS.mb, "compression_quality"),
+        runtime=asked(REQUESTS.minutes, "compression_quality"),
         gpu=1,
     params:
         slide=config["slide"],
-        entry=model_entry,
+        entry=planned(MODELS.entry, "model"),
         batch=config["compression"]["batch"],
         compared_patches=config["compression"]["compared_patches"],
         code=code("compression/compression_quality.py"),
@@ -93,7 +97,11 @@ rule compression_quality:
 rule compression_table:
     """How all scored slides were compressed, in one table."""
     input:
-        qualities=of_scored_slides("results/compression/{model}/{slide}.json"),
+        qualities=planned(
+            COHORT.of_scored,
+            "model",
+            pattern="results/compression/{model}/{slide}.json",
+        ),
     output:
         table="results/compression/{model}.tsv",
     log:

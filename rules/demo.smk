@@ -13,7 +13,7 @@ rule make_demo_cohort:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=demo_memory,
+        mem_mb=asked(REQUESTS.mb, "make_demo_cohort"),
         runtime=growing(15),
     params:
         demo=config["demo"],
@@ -34,11 +34,11 @@ rule make_demo_node:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=demo_memory,
+        mem_mb=asked(REQUESTS.mb, "make_demo_node"),
         runtime=growing(15),
     params:
         demo=config["demo"],
-        row=cells("label"),
+        row=planned(COHORT.cells, "slide", columns=["label"]),
         code=code("demo/make_demo_node.py"),
     script:
         "../workflow_scripts/jobs/demo/make_demo_node.py"
@@ -47,8 +47,8 @@ rule make_demo_node:
 rule make_demo_truth:
     """Lay out the truth of the demo cohort's test slides as a challenge's organizers do."""
     input:
-        files=demo_truth_files,
-        statuses=demo_truth_statuses,
+        files=planned(DEMO_TRUTH.files, "challenge"),
+        statuses=planned(DEMO_TRUTH.statuses, "challenge"),
     output:
         folder=directory("demo/cohort/truth/{challenge}"),
     log:
@@ -61,8 +61,8 @@ rule make_demo_truth:
         mem_mb=growing(2000),
         runtime=growing(15),
     params:
-        slides=demo_truth_slides,
-        rows=node_rows,
+        slides=planned(DEMO_TRUTH.slides, "challenge"),
+        rows=planned(STAGING.rows),
         code=code("demo/make_demo_truth.py"),
     script:
         "../workflow_scripts/jobs/demo/make_demo_truth.py"

@@ -1,7 +1,7 @@
 rule evaluate_slide:
     """Compare a slide's patches, map and burden with its truth."""
     input:
-        scores=scores_of,
+        scores=planned(MODELS.scores, "model", "slide"),
         tumour="results/tumour/{model}/{slide}.tif",
         burden="results/burden/{model}/{slide}.json",
         truth="results/truth/{slide}.tif",
@@ -17,10 +17,10 @@ rule evaluate_slide:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=mb_of("evaluate_slide"),
-        runtime=min_of("evaluate_slide"),
+        mem_mb=asked(REQUESTS.mb, "evaluate_slide"),
+        runtime=asked(REQUESTS.minutes, "evaluate_slide"),
     params:
-        member=part_of_scores,
+        member=planned(MODELS.part_of_scores, "model"),
         label_rule=config["patches"]["label_rule"],
         min_tumour_fraction=config["patches"]["min_tumour_fraction"],
         evaluation=config["evaluation"],
@@ -32,7 +32,11 @@ rule evaluate_slide:
 rule evaluate:
     """Figures of one model over the cohort, and per slide."""
     input:
-        metrics=of_evaluated_slides("results/evaluation/{model}/{slide}.json"),
+        metrics=planned(
+            COHORT.of_evaluated,
+            "model",
+            pattern="results/evaluation/{model}/{slide}.json",
+        ),
     output:
         slides=report(
             "results/evaluation/{model}.csv",
@@ -60,9 +64,14 @@ rule evaluate:
 rule compare_models:
     """The models of this run side by side: tables, tests and box plots."""
     input:
-        cohorts=of_evaluated_models("results/evaluation/{model}_cohort.json"),
-        slides=of_evaluated_models("results/evaluation/{model}.csv"),
-        cards=cards_of_models,
+        cohorts=planned(
+            RESULTS.of_evaluated_models,
+            pattern="results/evaluation/{model}_cohort.json",
+        ),
+        slides=planned(
+            RESULTS.of_evaluated_models, pattern="results/evaluation/{model}.csv"
+        ),
+        cards=planned(RESULTS.cards),
     output:
         table=report(
             "results/evaluation/models.tsv",
@@ -101,7 +110,7 @@ rule compare_models:
         mem_mb=1000,
         runtime=15,
     params:
-        models=compared_models,
+        models=planned(RESULTS.compared),
         # No input: timings may be missing, and new ones are no reason to run again.
         benchmarks="benchmarks/score_slide",
         code=code("evaluation/compare_models.py"),

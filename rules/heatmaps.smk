@@ -3,8 +3,8 @@ rule stitch_heatmap:
     input:
         inspected="results/slides/{slide}.json",
         tissue="results/tissue/{slide}.tif",
-        scores=scores_of,
-        calibration=calibration_of_heatmap,
+        scores=planned(MODELS.scores, "model", "slide"),
+        calibration=planned(MODELS.temperature_source, "model"),
     output:
         heatmap="results/heatmaps/{model}/{slide}.tif",
     log:
@@ -16,10 +16,10 @@ rule stitch_heatmap:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=mb_of("stitch_heatmap"),
-        runtime=min_of("stitch_heatmap"),
+        mem_mb=asked(REQUESTS.mb, "stitch_heatmap"),
+        runtime=asked(REQUESTS.minutes, "stitch_heatmap"),
     params:
-        member=part_of_scores,
+        member=planned(MODELS.part_of_scores, "model"),
         spacing_um=config["heatmap"]["spacing_um"],
         blending=config["inference"]["blending"],
         slide=config["slide"],

@@ -1,10 +1,10 @@
 rule score_slide:
     """Give every patch with tissue a tumour probability, by all networks of a model at once."""
     input:
-        slide=slide_file,
+        slide=planned(COHORT.path, "slide"),
         inspected="results/slides/{slide}.json",
-        grid=scoring_grid_file,
-        weights=weights_of,
+        grid=planned(COHORT.scoring_grid, "model", "slide"),
+        weights=planned(MODELS.weights_of_members, "model"),
     output:
         scores=directory("results/scores/{model}/{slide}.zarr"),
     log:
@@ -13,16 +13,16 @@ rule score_slide:
         "benchmarks/score_slide/{model}/{slide}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: scoring_threads
+    threads: planned(REQUESTS.scoring_threads, "slide")
     resources:
-        mem_mb=scoring_memory,
-        runtime=scoring_runtime,
-        gpu=scoring_gpus,
+        mem_mb=asked(REQUESTS.mb, "score_slide"),
+        runtime=asked(REQUESTS.minutes, "score_slide"),
+        gpu=planned(REQUESTS.scoring_gpus, "model"),
     params:
         slide=config["slide"],
-        entry=model_entry,
-        members=entries_of_members,
-        batch=patches_at_a_time,
+        entry=planned(MODELS.entry, "model"),
+        members=planned(MODELS.entries_of_members, "model"),
+        batch=MODELS.patches_at_a_time(),
         compiled=config["inference"]["compiled"],
         heatmap_um=config["heatmap"]["spacing_um"],
         code=code("inference/score_slide.py"),

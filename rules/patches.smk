@@ -2,9 +2,9 @@ rule patch_grid:
     """Lay a grid of patches over the tissue, with tissue and tumour share of each."""
     input:
         inspected="results/slides/{slide}.json",
-        earlier=steps_before_grid,
+        earlier=planned(COHORT.early_statuses, "slide"),
         tissue="results/tissue/{slide}.tif",
-        truth=truth_file,
+        truth=planned(COHORT.truth, "slide"),
     output:
         status="results/grids/{grid}/{slide}.json",
         grid="results/grids/{grid}/{slide}.npz",
@@ -17,8 +17,8 @@ rule patch_grid:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=mb_of("patch_grid"),
-        runtime=min_of("patch_grid"),
+        mem_mb=asked(REQUESTS.mb, "patch_grid"),
+        runtime=asked(REQUESTS.minutes, "patch_grid"),
     params:
         slide=config["slide"],
         label_rule=config["patches"]["label_rule"],
@@ -31,9 +31,9 @@ rule patch_grid:
 rule extract_patches:
     """Store the patches of a slide that are worth training on."""
     input:
-        slide=slide_file,
+        slide=planned(COHORT.path, "slide"),
         inspected="results/slides/{slide}.json",
-        grid=grid_of_patches,
+        grid=planned(COHORT.grid_of_patches, "patches", "slide"),
     output:
         patches=directory("results/patches/{patches}/{slide}.zarr"),
     log:
@@ -44,11 +44,11 @@ rule extract_patches:
         "../envs/slides.yaml"
     threads: 4
     resources:
-        mem_mb=mb_of("extract_patches"),
-        runtime=min_of("extract_patches"),
+        mem_mb=asked(REQUESTS.mb, "extract_patches"),
+        runtime=asked(REQUESTS.minutes, "extract_patches"),
     params:
         slide=config["slide"],
-        spacings_um=further_spacings,
+        spacings_um=planned(COHORT.further_spacings, "patches"),
         codec=config["patches"]["codec"],
         store={
             key: config["patches"][key]

@@ -1,7 +1,7 @@
 rule inspect_slide:
     """Open a slide and note its levels and spacing, or what is wrong with it."""
     input:
-        slide=slide_file,
+        slide=planned(COHORT.path, "slide"),
     output:
         status="results/slides/{slide}.json",
     log:
@@ -13,10 +13,10 @@ rule inspect_slide:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=mb_of("inspect_slide"),
-        runtime=min_of("inspect_slide"),
+        mem_mb=asked(REQUESTS.mb, "inspect_slide"),
+        runtime=asked(REQUESTS.minutes, "inspect_slide"),
     params:
-        row=cells("path", "spacing_um"),
+        row=planned(COHORT.cells, "slide", columns=["path", "spacing_um"]),
         slide=config["slide"],
         code=code("slides/inspect_slide.py"),
     script:

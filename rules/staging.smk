@@ -3,7 +3,7 @@ rule slide_features:
     input:
         heatmap="results/heatmaps/{model}/{slide}.tif",
         tissue="results/tissue/{slide}.tif",
-        calibration=calibration_of_threshold,
+        calibration=planned(MODELS.threshold_source, "model"),
     output:
         features="results/features/{model}/{slide}.json",
     log:
@@ -15,10 +15,10 @@ rule slide_features:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=mb_of("slide_features"),
-        runtime=min_of("slide_features"),
+        mem_mb=asked(REQUESTS.mb, "slide_features"),
+        runtime=asked(REQUESTS.minutes, "slide_features"),
     params:
-        segmentation=segmentation,
+        segmentation=planned(MODELS.segmentation, "model"),
         merge_um=config["staging"]["merge_um"],
         code=code("staging/slide_features.py"),
     script:
@@ -28,7 +28,7 @@ rule slide_features:
 rule feature_table:
     """Features of all lymph nodes in one table."""
     input:
-        features=feature_files,
+        features=planned(STAGING.features),
     output:
         table="results/staging/features.tsv",
     log:
@@ -42,8 +42,8 @@ rule feature_table:
         mem_mb=1000,
         runtime=15,
     params:
-        slides=usable_nodes,
-        rows=node_rows,
+        slides=planned(STAGING.usable),
+        rows=planned(STAGING.rows),
         code=code("staging/feature_table.py"),
     script:
         "../workflow_scripts/jobs/staging/feature_table.py"
@@ -73,7 +73,7 @@ rule train_forests:
         folds=config["staging"]["folds"],
         seed=config["staging"]["seed"],
         spacing_um=config["heatmap"]["spacing_um"],
-        annotated=annotated_nodes,
+        annotated=planned(STAGING.annotated),
         code=code("staging/train_forests.py"),
     script:
         "../workflow_scripts/jobs/staging/train_forests.py"
@@ -83,8 +83,10 @@ rule classify_nodes:
     """Class of every lymph node, by the forests and by the size of its largest lesion."""
     input:
         table="results/staging/features.tsv",
-        forests=forests_of,
-        cross_validation=cross_validation_of,
+        forests=planned(STAGING.forests),
+        cross_validation=planned(
+            STAGING.if_trained, path="results/staging/cross_validation.tsv"
+        ),
     output:
         nodes=report(
             "results/staging/nodes.tsv",
@@ -113,7 +115,7 @@ rule patient_stage:
     """pN stage of every patient, and how well it agrees with the labels."""
     input:
         nodes="results/staging/nodes.tsv",
-        validation=validation_of_forests,
+        validation=planned(STAGING.if_trained, path="results/staging/validation.json"),
     output:
         patients=report(
             "results/staging/patients.tsv",
@@ -134,7 +136,7 @@ rule patient_stage:
         mem_mb=1000,
         runtime=15,
     params:
-        rows=node_rows,
+        rows=planned(STAGING.rows),
         nodes_per_patient=config["staging"]["nodes_per_patient"],
         seed=config["staging"]["seed"],
         code=code("staging/patient_stage.py"),
@@ -148,7 +150,7 @@ rule staging_figure:
         nodes="results/staging/nodes.tsv",
         patients="results/staging/patients.tsv",
         agreement="results/staging/agreement.json",
-        importances=importances_of,
+        importances=planned(STAGING.if_trained, path="results/staging/importances.tsv"),
     output:
         figure=report(
             "results/staging/staging.png",
@@ -177,9 +179,17 @@ rule patient_figure:
     input:
         nodes="results/staging/nodes.tsv",
         patients="results/staging/patients.tsv",
-        overviews=of_nodes("results/overviews/{slide}.jpg"),
-        tissues=of_nodes("results/tissue/{slide}.tif"),
-        heatmaps=of_nodes("results/heatmaps/{model}/{slide}.tif"),
+        overviews=planned(
+            STAGING.of_patient, "patient", pattern="results/overviews/{slide}.jpg"
+        ),
+        tissues=planned(
+            STAGING.of_patient, "patient", pattern="results/tissue/{slide}.tif"
+        ),
+        heatmaps=planned(
+            STAGING.of_patient,
+            "patient",
+            pattern="results/heatmaps/{model}/{slide}.tif",
+        ),
     output:
         figure=report(
             "results/figures/patients/{patient}.png",
@@ -194,10 +204,10 @@ rule patient_figure:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=patient_memory,
+        mem_mb=asked(REQUESTS.mb, "patient_figure"),
         runtime=growing(15),
     params:
-        slides=nodes_of_patient,
+        slides=planned(STAGING.usable_of, "patient"),
         code=code("staging/patient_figure.py"),
     script:
         "../workflow_scripts/jobs/staging/patient_figure.py"

@@ -14,8 +14,8 @@ rule submission_mask:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=mb_of("submission_mask"),
-        runtime=min_of("submission_mask"),
+        mem_mb=asked(REQUESTS.mb, "submission_mask"),
+        runtime=asked(REQUESTS.minutes, "submission_mask"),
     params:
         code=code("submission/submission_mask.py"),
     script:
@@ -38,8 +38,8 @@ rule submission_image:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=mb_of("submission_image"),
-        runtime=min_of("submission_image"),
+        mem_mb=asked(REQUESTS.mb, "submission_image"),
+        runtime=asked(REQUESTS.minutes, "submission_image"),
     params:
         code=code("submission/submission_image.py"),
     script:
@@ -49,9 +49,9 @@ rule submission_image:
 rule write_submission:
     """One archive that a challenge would accept, checked, with what it was made from."""
     input:
-        files=submitted_files,
-        inspected=inspected_slides,
-        weights=networks_of_submission,
+        files=planned(SUBMISSIONS.files, "challenge", "model"),
+        inspected=planned(SUBMISSIONS.inspected, "challenge", "model"),
+        weights=planned(SUBMISSIONS.networks, "challenge", "model"),
         sheet=config["slides"],
         cohort="results/cohort.tsv",
     output:
@@ -67,9 +67,9 @@ rule write_submission:
         mem_mb=growing(2000),
         runtime=growing(240),
     params:
-        cases=submitted_cases,
-        config=config_of_results,
-        scripts=code_of_all,
+        cases=planned(SUBMISSIONS.cases, "challenge", "model"),
+        config=planned(SUBMISSIONS.config_of_results),
+        scripts=planned(code_hash_of_all, folder=SCRIPTS / "jobs", root=SCRIPTS),
         code=code("submission/write_submission.py"),
     script:
         "../workflow_scripts/jobs/submission/write_submission.py"

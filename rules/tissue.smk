@@ -1,7 +1,7 @@
 rule tissue_mask:
     """Tell tissue from glass, padding and pen at low resolution."""
     input:
-        slide=slide_file,
+        slide=planned(COHORT.path, "slide"),
         inspected="results/slides/{slide}.json",
     output:
         status="results/tissue/{slide}.json",
@@ -16,8 +16,8 @@ rule tissue_mask:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=mb_of("tissue_mask"),
-        runtime=min_of("tissue_mask"),
+        mem_mb=asked(REQUESTS.mb, "tissue_mask"),
+        runtime=asked(REQUESTS.minutes, "tissue_mask"),
     params:
         slide=config["slide"],
         tissue=config["tissue"],

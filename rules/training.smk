@@ -1,10 +1,12 @@
 rule pretrain_cae:
     """Train a HistoCAE autoencoder to reconstruct the patches of one spacing; no labels."""
     input:
-        train=patches_of("train"),
-        train_slides=read_in_training("train"),
-        validation=patches_of("validation"),
-        validation_slides=read_in_training("validation"),
+        train=planned(COHORT.learnt_patches, "model", split="train"),
+        train_slides=planned(COHORT.inspected_to_learn, "model", split="train"),
+        validation=planned(COHORT.learnt_patches, "model", split="validation"),
+        validation_slides=planned(
+            COHORT.inspected_to_learn, "model", split="validation"
+        ),
     output:
         weights="results/models/{model}/cae_{spacing}um.safetensors",
         card="results/models/{model}/cae_{spacing}um.json",
@@ -14,18 +16,18 @@ rule pretrain_cae:
     benchmark:
         "benchmarks/pretrain_cae/{model}_{spacing}um.tsv"
     wildcard_constraints:
-        model=models_of("histocae", "mr_histocae"),
+        model=MODELS.trained_here("histocae", "mr_histocae"),
     conda:
         "../envs/torch.yaml"
     threads: 8
     resources:
-        mem_mb=training_memory,
-        runtime=training_runtime,
-        gpu=training_gpus,
+        mem_mb=asked(REQUESTS.mb, "pretrain_cae"),
+        runtime=asked(REQUESTS.minutes, "pretrain_cae"),
+        gpu=planned(REQUESTS.training_gpus, "model"),
     params:
-        entry=model_entry,
+        entry=planned(MODELS.entry, "model"),
         checkpoint="results/checkpoints/{model}_pretraining_{spacing}um.safetensors",
-        data=training_data,
+        data=planned(MODELS.training_settings, "model"),
         code=code("training/pretrain_cae.py"),
     script:
         "../workflow_scripts/jobs/training/pretrain_cae.py"
@@ -34,11 +36,13 @@ rule pretrain_cae:
 rule train_classifier:
     """Train a patch classifier; HistoCAE and MR-HistoCAE start from their autoencoders."""
     input:
-        train=patches_of("train"),
-        train_slides=read_in_training("train"),
-        validation=patches_of("validation"),
-        validation_slides=read_in_training("validation"),
-        autoencoders=autoencoders_of,
+        train=planned(COHORT.learnt_patches, "model", split="train"),
+        train_slides=planned(COHORT.inspected_to_learn, "model", split="train"),
+        validation=planned(COHORT.learnt_patches, "model", split="validation"),
+        validation_slides=planned(
+            COHORT.inspected_to_learn, "model", split="validation"
+        ),
+        autoencoders=planned(MODELS.autoencoders, "model"),
     output:
         weights="results/models/{model}/weights.safetensors",
         card="results/models/{model}/weights.json",
@@ -48,18 +52,18 @@ rule train_classifier:
     benchmark:
         "benchmarks/train_classifier/{model}.tsv"
     wildcard_constraints:
-        model=models_of("histocae", "mr_histocae", "classifier"),
+        model=MODELS.trained_here("histocae", "mr_histocae", "classifier"),
     conda:
         "../envs/torch.yaml"
     threads: 8
     resources:
-        mem_mb=training_memory,
-        runtime=training_runtime,
-        gpu=training_gpus,
+        mem_mb=asked(REQUESTS.mb, "train_classifier"),
+        runtime=asked(REQUESTS.minutes, "train_classifier"),
+        gpu=planned(REQUESTS.training_gpus, "model"),
     params:
-        entry=model_entry,
+        entry=planned(MODELS.entry, "model"),
         checkpoint="results/checkpoints/{model}_training.safetensors",
-        data=training_data,
+        data=planned(MODELS.training_settings, "model"),
         code=code("training/train_classifier.py"),
     script:
         "../workflow_scripts/jobs/training/train_classifier.py"
@@ -68,12 +72,14 @@ rule train_classifier:
 rule train_segmenter:
     """Train a network that says of every pixel of a patch whether it is viable tumour."""
     input:
-        train=patches_of("train"),
-        train_slides=read_in_training("train"),
-        train_truths=truths_of("train"),
-        validation=patches_of("validation"),
-        validation_slides=read_in_training("validation"),
-        validation_truths=truths_of("validation"),
+        train=planned(COHORT.learnt_patches, "model", split="train"),
+        train_slides=planned(COHORT.inspected_to_learn, "model", split="train"),
+        train_truths=planned(COHORT.learnt_truths, "model", split="train"),
+        validation=planned(COHORT.learnt_patches, "model", split="validation"),
+        validation_slides=planned(
+            COHORT.inspected_to_learn, "model", split="validation"
+        ),
+        validation_truths=planned(COHORT.learnt_truths, "model", split="validation"),
     output:
         weights="results/models/{model}/weights.safetensors",
         card="results/models/{model}/weights.json",
@@ -83,18 +89,18 @@ rule train_segmenter:
     benchmark:
         "benchmarks/train_segmenter/{model}.tsv"
     wildcard_constraints:
-        model=models_of("segmenter"),
+        model=MODELS.trained_here("segmenter"),
     conda:
         "../envs/torch.yaml"
     threads: 8
     resources:
-        mem_mb=training_memory,
-        runtime=training_runtime,
-        gpu=training_gpus,
+        mem_mb=asked(REQUESTS.mb, "train_segmenter"),
+        runtime=asked(REQUESTS.minutes, "train_segmenter"),
+        gpu=planned(REQUESTS.training_gpus, "model"),
     params:
-        entry=model_entry,
+        entry=planned(MODELS.entry, "model"),
         checkpoint="results/checkpoints/{model}_training.safetensors",
-        data=training_data,
+        data=planned(MODELS.training_settings, "model"),
         code=code("training/train_segmenter.py"),
     script:
         "../workflow_scripts/jobs/training/train_segmenter.py"
@@ -103,8 +109,8 @@ rule train_segmenter:
 rule fit_colour_baseline:
     """Fit the colour-only baseline: what mean and spread of R, G and B alone give away."""
     input:
-        train=patches_of("train"),
-        train_slides=read_in_training("train"),
+        train=planned(COHORT.learnt_patches, "model", split="train"),
+        train_slides=planned(COHORT.inspected_to_learn, "model", split="train"),
     output:
         weights="results/models/{model}/weights.safetensors",
         card="results/models/{model}/weights.json",
@@ -113,16 +119,16 @@ rule fit_colour_baseline:
     benchmark:
         "benchmarks/fit_colour_baseline/{model}.tsv"
     wildcard_constraints:
-        model=models_of("colour"),
+        model=MODELS.trained_here("colour"),
     conda:
         "../envs/torch.yaml"
     threads: 2
     resources:
-        mem_mb=training_memory,
-        runtime=training_runtime,
+        mem_mb=asked(REQUESTS.mb, "fit_colour_baseline"),
+        runtime=asked(REQUESTS.minutes, "fit_colour_baseline"),
     params:
-        entry=model_entry,
-        data=training_data,
+        entry=planned(MODELS.entry, "model"),
+        data=planned(MODELS.training_settings, "model"),
         code=code("training/fit_colour_baseline.py"),
     script:
         "../workflow_scripts/jobs/training/fit_colour_baseline.py"

@@ -1,7 +1,13 @@
 rule rasterize_annotation:
     """Turn outlines or masks into one truth map of the slide, and check them."""
     input:
-        unpack(cells("annotation", "viable_mask", "whole_mask")),
+        unpack(
+            planned(
+                COHORT.cells,
+                "slide",
+                columns=["annotation", "viable_mask", "whole_mask"],
+            )
+        ),
         inspected="results/slides/{slide}.json",
     output:
         status="results/truth/{slide}.json",
@@ -15,10 +21,14 @@ rule rasterize_annotation:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=mb_of("rasterize_annotation"),
-        runtime=min_of("rasterize_annotation"),
+        mem_mb=asked(REQUESTS.mb, "rasterize_annotation"),
+        runtime=asked(REQUESTS.minutes, "rasterize_annotation"),
     params:
-        row=cells("annotation", "viable_mask", "whole_mask", "burden"),
+        row=planned(
+            COHORT.cells,
+            "slide",
+            columns=["annotation", "viable_mask", "whole_mask", "burden"],
+        ),
         slide=config["slide"],
         annotation=config["annotation"],
         code=code("truth/rasterize_annotation.py"),

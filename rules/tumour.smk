@@ -1,8 +1,8 @@
 rule vote_slide:
     """Let the patches of all members of a vote decide the class of a slide."""
     input:
-        scores=scores_of_voters,
-        truth=truth_file,
+        scores=planned(MODELS.scores_of_voters, "model", "slide"),
+        truth=planned(COHORT.truth, "slide"),
     output:
         vote="results/votes/{model}/{slide}.json",
     log:
@@ -14,11 +14,11 @@ rule vote_slide:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=mb_of("vote_slide"),
-        runtime=min_of("vote_slide"),
+        mem_mb=asked(REQUESTS.mb, "vote_slide"),
+        runtime=asked(REQUESTS.minutes, "vote_slide"),
     params:
-        members=voters_of,
-        row=cells("label"),
+        members=planned(MODELS.voters, "model"),
+        row=planned(COHORT.cells, "slide", columns=["label"]),
         code=code("tumour/vote_slide.py"),
     script:
         "../workflow_scripts/jobs/tumour/vote_slide.py"
@@ -27,7 +27,9 @@ rule vote_slide:
 rule vote_table:
     """Classes and vote shares of all scored slides in one table."""
     input:
-        votes=of_scored_slides("results/votes/{model}/{slide}.json"),
+        votes=planned(
+            COHORT.of_scored, "model", pattern="results/votes/{model}/{slide}.json"
+        ),
     output:
         table=report(
             "results/votes/{model}.tsv",
@@ -57,8 +59,8 @@ rule tumour_burden:
     input:
         heatmap="results/heatmaps/{model}/{slide}.tif",
         tissue="results/tissue/{slide}.tif",
-        scores=scores_of,
-        calibration=calibration_of_threshold,
+        scores=planned(MODELS.scores, "model", "slide"),
+        calibration=planned(MODELS.threshold_source, "model"),
     output:
         burden="results/burden/{model}/{slide}.json",
         tumour="results/tumour/{model}/{slide}.tif",
@@ -71,10 +73,10 @@ rule tumour_burden:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=mb_of("tumour_burden"),
-        runtime=min_of("tumour_burden"),
+        mem_mb=asked(REQUESTS.mb, "tumour_burden"),
+        runtime=asked(REQUESTS.minutes, "tumour_burden"),
     params:
-        segmentation=segmentation,
+        segmentation=planned(MODELS.segmentation, "model"),
         code=code("tumour/tumour_burden.py"),
     script:
         "../workflow_scripts/jobs/tumour/tumour_burden.py"
@@ -96,8 +98,8 @@ rule tumour_polygons:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=mb_of("tumour_polygons"),
-        runtime=min_of("tumour_polygons"),
+        mem_mb=asked(REQUESTS.mb, "tumour_polygons"),
+        runtime=asked(REQUESTS.minutes, "tumour_polygons"),
     params:
         code=code("tumour/tumour_polygons.py"),
     script:
@@ -107,7 +109,9 @@ rule tumour_polygons:
 rule burden_table:
     """Tumour burden of all scored slides in one table."""
     input:
-        burdens=of_scored_slides("results/burden/{model}/{slide}.json"),
+        burdens=planned(
+            COHORT.of_scored, "model", pattern="results/burden/{model}/{slide}.json"
+        ),
     output:
         table=report(
             "results/burden/{model}.tsv",
@@ -139,7 +143,7 @@ rule slide_figure:
         heatmap="results/heatmaps/{model}/{slide}.tif",
         tumour="results/tumour/{model}/{slide}.tif",
         burden="results/burden/{model}/{slide}.json",
-        truth=truth_file,
+        truth=planned(COHORT.truth, "slide"),
     output:
         figure=report(
             "results/figures/{model}/{slide}.png",
@@ -156,8 +160,8 @@ rule slide_figure:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=mb_of("slide_figure"),
-        runtime=min_of("slide_figure"),
+        mem_mb=asked(REQUESTS.mb, "slide_figure"),
+        runtime=asked(REQUESTS.minutes, "slide_figure"),
     params:
         code=code("tumour/slide_figure.py"),
     script:

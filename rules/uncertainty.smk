@@ -2,7 +2,7 @@ rule stitch_uncertainty:
     """Average the variances of overlapping patches into one map of the slide."""
     input:
         inspected="results/slides/{slide}.json",
-        scores=scores_of,
+        scores=planned(MODELS.scores, "model", "slide"),
     output:
         uncertainty="results/uncertainty/{uncertainty}/{model}/{slide}.tif",
     log:
@@ -16,10 +16,10 @@ rule stitch_uncertainty:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=mb_of("stitch_uncertainty"),
-        runtime=min_of("stitch_uncertainty"),
+        mem_mb=asked(REQUESTS.mb, "stitch_uncertainty"),
+        runtime=asked(REQUESTS.minutes, "stitch_uncertainty"),
     params:
-        member=part_of_scores,
+        member=planned(MODELS.part_of_scores, "model"),
         spacing_um=config["heatmap"]["spacing_um"],
         blending=config["inference"]["blending"],
         slide=config["slide"],
@@ -31,11 +31,11 @@ rule stitch_uncertainty:
 rule summarize_uncertainty:
     """Say how uncertain a slide's map is, and between what bounds its tumour burden lies."""
     input:
-        uncertainty=uncertainty_of_slide,
+        uncertainty=planned(MODELS.uncertainty_maps, "model", "slide"),
         tissue="results/tissue/{slide}.tif",
         tumour="results/tumour/{model}/{slide}.tif",
         burden="results/burden/{model}/{slide}.json",
-        of_members=burdens_of_members,
+        of_members=planned(MODELS.burdens_of_members, "model", "slide"),
     output:
         summary="results/uncertainty/{model}/{slide}.json",
     log:
@@ -47,10 +47,10 @@ rule summarize_uncertainty:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=mb_of("summarize_uncertainty"),
-        runtime=min_of("summarize_uncertainty"),
+        mem_mb=asked(REQUESTS.mb, "summarize_uncertainty"),
+        runtime=asked(REQUESTS.minutes, "summarize_uncertainty"),
     params:
-        kinds=uncertainties,
+        kinds=planned(MODELS.uncertainties, "model"),
         code=code("uncertainty/summarize_uncertainty.py"),
     script:
         "../workflow_scripts/jobs/uncertainty/summarize_uncertainty.py"
@@ -59,7 +59,11 @@ rule summarize_uncertainty:
 rule uncertainty_table:
     """Uncertainty and burden interval of all scored slides in one table."""
     input:
-        summaries=of_scored_slides("results/uncertainty/{model}/{slide}.json"),
+        summaries=planned(
+            COHORT.of_scored,
+            "model",
+            pattern="results/uncertainty/{model}/{slide}.json",
+        ),
     output:
         table=report(
             "results/uncertainty/{model}.tsv",
@@ -90,9 +94,9 @@ rule uncertainty_figure:
         tissue="results/tissue/{slide}.tif",
         heatmap="results/heatmaps/{model}/{slide}.tif",
         tumour="results/tumour/{model}/{slide}.tif",
-        uncertainty=uncertainty_of_slide,
+        uncertainty=planned(MODELS.uncertainty_maps, "model", "slide"),
         summary="results/uncertainty/{model}/{slide}.json",
-        truth=truth_file,
+        truth=planned(COHORT.truth, "slide"),
     output:
         figure=report(
             "results/figures/{model}/uncertainty/{slide}.png",
@@ -109,10 +113,10 @@ rule uncertainty_figure:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=mb_of("uncertainty_figure"),
-        runtime=min_of("uncertainty_figure"),
+        mem_mb=asked(REQUESTS.mb, "uncertainty_figure"),
+        runtime=asked(REQUESTS.minutes, "uncertainty_figure"),
     params:
-        kinds=uncertainties,
+        kinds=planned(MODELS.uncertainties, "model"),
         code=code("uncertainty/uncertainty_figure.py"),
     script:
         "../workflow_scripts/jobs/uncertainty/uncertainty_figure.py"

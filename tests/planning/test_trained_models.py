@@ -2,7 +2,7 @@
 
 import pytest
 
-from microtome.planning.trained_models import runs_of, scored_by, validation_fold
+from microtome.planning.trained_models import runs_of, validation_fold
 
 MODELS = {
     "a": {"kind": "segmenter", "spacing_um": 0.5, "patch_px": 64, "inference_patch_px": 256},
@@ -43,19 +43,6 @@ def test_folds():
     assert len(found) == 9
     assert found["both-fold2"].members == ("a-fold2", "b-fold2")
     assert (found["b-fold3"].model, found["b-fold3"].fold) == ("b", 3)
-
-
-def test_who_scores():
-    """Members are scored in the ensemble's pass over a slide; those of a vote by themselves."""
-    found = runs_of(MODELS, ["both", "vote"])
-    assert {name: scored_by(found, name) for name in found} == {
-        "both": "both",
-        "vote": "vote",
-        "a": "both",
-        "b": "both",
-        "c": "c",
-    }
-    assert scored_by(runs_of(MODELS, ["vote"]), "a") == "a"
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,12 @@ def code_hash(script: str | Path, *, root: str | Path, kinds: Collection[str] | 
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def code_hash_of_all(folder: str | Path, *, root: str | Path) -> str:
+    """Hash every script in the rooms of a folder, and the library files behind them."""
+    hashes = [code_hash(path, root=root) for path in sorted(Path(folder).glob("*/*.py"))]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
+
+
 def _imported(script: Path, root: Path, skipped: Collection[str]) -> set[Path]:
     """Library files behind a script; `skipped` are modules not to follow from the registry."""
     found: set[Path] = set()

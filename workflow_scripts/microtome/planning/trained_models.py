@@ -73,14 +73,6 @@ def runs_of(
     return found
 
 
-def scored_by(runs: Mapping[str, Run], name: str) -> str:
-    """Name the run whose pass over a slide scores a run too: its ensemble's, or its own."""
-    for run in runs.values():
-        if run.entry["kind"] == "ensemble" and name in run.members:
-            return run.name
-    return name
-
-
 def validation_fold(entry: Mapping, fold: int, n_folds: int) -> int:
     """Which fold validates a model that another fold tests: the next, or so many further on."""
     return (fold - 1 + entry.get("validation_fold", 1)) % n_folds + 1

@@ -1,0 +1,120 @@
+"""The models of a config: networks, weights, grids, and what is made of several."""
+
+import pytest
+
+from helpers.small_plan import CAE, MODELS, SEGMENTER, changed
+from microtome.planning.models import Models
+
+ALL = Models(changed(run=list(MODELS)))
+
+
+def test_what_gives_maps_and_what_votes():
+    """Members of what is listed are there, and give maps of their own only if listed too."""
+    models = Models(changed())
+    assert list(models.runs) == ["both", "colour", "vote", "a", "b"]
+    assert models.mapped == ["both", "colour"]
+    assert models.votes == ["vote"]
+    folded = Models(changed(cross_validation={"folds": 3}))
+    assert folded.mapped[:3] == ["both-fold1", "both-fold2", "both-fold3"]
+    assert folded.votes == ["vote-fold1", "vote-fold2", "vote-fold3"]
+
+
+def test_who_scores():
+    """Members are scored in the ensemble's pass over a slide; those of a vote by themselves."""
+    models = Models(changed())
+    scorers = {"both": "both", "vote": "vote", "a": "both", "b": "both", "colour": "colour"}
+    assert {model: models.scorer(model) for model in models.runs} == scorers
+    assert [models.part_of_scores(model) for model in ("both", "a", "colour")] == [None, "a", None]
+    expected = ["results/scores/colour/s.zarr", "results/scores/both/s.zarr"]
+    assert models.scores_of_voters("vote", "s") == expected
+    assert Models(changed(run=["vote"])).scorer("a") == "a"
+
+
+def test_of_two_ensembles_the_first_scores():
+    """A member is scored once, however many ensembles it is in."""
+    again = {"kind": "ensemble", "members": ["b", "c"]}
+    models = Models(changed(run=["both", "again"], models={"again": again, "c": SEGMENTER}))
+    assert [models.scorer(model) for model in ("a", "b", "c")] == ["both", "both", "again"]
+
+
+def test_weights():
+    """They are given or trained here; an ensemble has those of its members."""
+    assert ALL.weights("given") == "downloads/given.safetensors"
+    expected = [f"results/models/{name}/weights" for name in ("a", "b")]
+    assert ALL.weights_of_members("both") == [f"{path}.safetensors" for path in expected]
+    assert ALL.cards_of_members("both") == [f"{path}.json" for path in expected]
+    assert ALL.cards_of_members("given") == ["downloads/given.json"]
+    assert list(ALL.entries_of_members("both")) == ["a", "b"]
+    assert ALL.trained_here("histocae", "mr_histocae") == "cae|mr"
+    assert ALL.trained_here("classifier") == "none"
+
+
+def test_autoencoders_and_curves():
+    """One autoencoder a spacing; what is given, fitted at once or made of others has no curves."""
+    at = "results/models/mr/cae_{}um.safetensors"
+    assert ALL.autoencoders("mr") == [at.format(um) for um in (1, 2, 4)]
+    assert ALL.first_autoencoder("mr") == at.format(1)
+    assert ALL.autoencoders("a") == []
+    assert ALL.curves() == [
+        f"results/models/{run}_curves.png"
+        for run in (
+            *("a/training", "b/training", "cae/training", "cae/pretraining_1um"),
+            *("mr/training", "mr/pretraining_1um", "mr/pretraining_2um", "mr/pretraining_4um"),
+        )
+    ]
+
+
+def test_grids():
+    """Training, scoring with overlap, and latents; an ensemble scores the grid of its members."""
+    assert ALL.training_grid("a") == "0.5um_64px_every128px"
+    assert ALL.training_grid("colour") == "2um_224px_every100px"
+    assert ALL.training_patches("mr") == "1um_256px_every128px_with_2um_4um"
+    assert ALL.scoring_grid("both") == ALL.scoring_grid("a") == "0.5um_256px_every128px"
+    assert ALL.scoring_grid("colour") == "2um_224px_every112px"
+    assert ALL.compression_grid("cae") == "1um_256px_every256px"
+    small = Models(changed(inference={"overlap": 0.999}, run=["colour"]))
+    assert small.scoring_grid("colour") == "2um_224px_every1px"
+
+
+def test_training_reads_slides_that_are_not_stored_or_whose_patches_move():
+    """Then tissue and slide settings matter to it; stored patches have them already."""
+    assert not ALL.reads_slides("a")
+    assert ALL.reads_slides("b")
+    assert ALL.training_settings("a") == {"min_tissue_fraction": None, "slide_settings": None}
+    stored = Models(changed(run=["a"], patches={"codec": "none"}))
+    settings = {"min_tissue_fraction": 0.25, "slide_settings": {"upsample": False}}
+    assert stored.training_settings("a") == ALL.training_settings("b") == settings
+
+
+def test_uncertainty():
+    """Views of a patch give one map, members another; a member has the ensemble's views."""
+    assert ALL.uncertainties("both") == ["aleatoric", "epistemic"]
+    assert ALL.uncertainties("a") == ["aleatoric"]
+    assert ALL.uncertainties("colour") == []
+    assert ALL.uncertainty_maps("a", "s") == ["results/uncertainty/aleatoric/a/s.tif"]
+    burdens = ["results/burden/a/s.json", "results/burden/b/s.json"]
+    assert ALL.burdens_of_members("both", "s") == burdens
+    assert ALL.burdens_of_members("vote", "s") == ALL.burdens_of_members("a", "s") == []
+    assert [ALL.views(model) for model in ("both", "a")] == [3, 1]
+
+
+@pytest.mark.parametrize(("batch", "expected"), [("auto", None), (7, 7)])
+def test_patches_at_a_time(batch, expected):
+    """A number, or as the device likes."""
+    assert Models(changed(inference={"batch": batch})).patches_at_a_time() == expected
+
+
+def test_threshold_and_temperature():
+    """A model's own threshold, else the config's; either may come from validation slides."""
+    assert ALL.segmentation("b") == {"threshold": 0.4, "opening_um": 32}
+    assert ALL.segmentation("a")["threshold"] == 0.7
+    calibration = "results/calibration/both.json"
+    assert ALL.threshold_source("both") == calibration
+    assert ALL.threshold_source("a") == ALL.temperature_source("both") == []
+    assert [ALL.is_tuned(model) for model in ("both", "a")] == [True, False]
+    warm = Models(changed(calibration={"temperature": True}))
+    assert warm.temperature_source("both") == calibration
+    assert warm.is_tuned("a")
+    chosen = Models(changed(segmentation={"threshold": "validation"}, models={"cae": CAE}))
+    assert chosen.threshold_source("a") == "results/calibration/a.json"
+    assert chosen.threshold_source("b") == []

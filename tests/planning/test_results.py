@@ -1,0 +1,78 @@
+"""What a run is to make, of models and slides together."""
+
+import pytest
+
+from helpers.small_plan import plan
+from microtome.errors import InputError
+from microtome.planning.results import Results
+
+RESULTS = Results(plan())
+
+
+def test_files_of_models_and_slides():
+    """Of models that give maps, and of votes where these are asked for."""
+    assert RESULTS.of_models("{model}.tsv") == ["both.tsv", "colour.tsv"]
+    assert RESULTS.of_models("{model}.tsv", ["vote"]) == ["vote.tsv"]
+    figures = ["both/tested", "both/asked", "colour/tested", "colour/asked"]
+    assert RESULTS.of_slides("{model}/{slide}") == figures
+
+
+def test_nothing_of_models_without_slides():
+    """A cohort of which nothing is usable has no tables."""
+    nothing = Results(plan(without=tuple(plan().sheet)))
+    assert nothing.of_models("{model}.tsv") == nothing.of_slides("{model}/{slide}") == []
+    assert nothing.if_evaluated("models.tsv") == nothing.uncertainty() == nothing.counted() == []
+
+
+def test_uncertainty():
+    """Table and figures of the ensemble alone; colour is scored once, by itself."""
+    assert RESULTS.uncertainty() == [
+        "results/uncertainty/both.tsv",
+        "results/figures/both/uncertainty/tested.png",
+        "results/figures/both/uncertainty/asked.png",
+    ]
+
+
+def test_evaluation():
+    """What is counted, compared and known of the models that have slides with a truth."""
+    assert RESULTS.evaluated_models() == ["both", "colour"]
+    assert RESULTS.if_evaluated("models.tsv") == ["models.tsv"]
+    assert RESULTS.of_evaluated_models("{model}.csv") == ["both.csv", "colour.csv"]
+    assert RESULTS.cards() == [f"results/models/{m}/weights.json" for m in ("a", "b", "colour")]
+    assert RESULTS.compared() == [
+        {"name": "both", "model": "both", "fold": None, "networks": 2},
+        {"name": "colour", "model": "colour", "fold": None, "networks": 1},
+    ]
+    assert RESULTS.counted() == [
+        {"model": "both", "slide": "tested", "kinds": ["aleatoric", "epistemic"]},
+        {"model": "colour", "slide": "tested", "kinds": []},
+    ]
+    assert RESULTS.pixel_counts() == [
+        f"results/evaluation/pixels/{model}/tested.npz" for model in ("both", "colour")
+    ]
+    assert RESULTS.with_intervals() == ["both"]
+    assert RESULTS.intervals() == ["results/uncertainty/both.tsv"]
+
+
+def test_a_fold_without_slides_is_not_evaluated():
+    """With cross-validation only folds with an annotated slide count."""
+    sheet = {
+        f"s{fold}": {"path": "s", "fold": fold, "label": label}
+        for fold, label in ((1, "negative"), (2, "tumour"), (3, "tumour"))
+    }
+    folded = Results(plan(sheet, run=["colour"], cross_validation={"folds": 3}))
+    assert folded.evaluated_models() == ["colour-fold1"]
+    assert folded.of_models("{model}") == ["colour-fold1", "colour-fold2", "colour-fold3"]
+    (compared,) = folded.compared()
+    assert (compared["model"], compared["fold"]) == ("colour", 1)
+
+
+def test_compression():
+    """Pictures and table of the chosen model, which has to be among those that are run."""
+    assert Results(plan(run=["cae", "colour"])).compression("cae", ["cae", "colour"]) == [
+        "results/reconstructions/cae/tested.tif",
+        "results/reconstructions/cae/asked.tif",
+        "results/compression/cae.tsv",
+    ]
+    with pytest.raises(InputError, match=r"^config: compression.model: cae is not in run$"):
+        RESULTS.compression("cae", ["both", "colour", "vote"])

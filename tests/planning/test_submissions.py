@@ -1,0 +1,100 @@
+"""Submissions to challenges, their scores, and the truth of the demo cohort."""
+
+import pytest
+
+from helpers.small_plan import NODES, SHEET, changed, plan
+from microtome.errors import InputError
+from microtome.planning.staging import Staging
+from microtome.planning.submissions import DemoTruth, Submissions
+
+
+def submissions(sheet: dict | None = None, *, without=("lost",), **changes) -> Submissions:
+    """Plan the submissions of the small sheet with its nodes."""
+    cohort = plan(SHEET | NODES if sheet is None else sheet, without=without, **changes)
+    return Submissions(cohort, Staging(cohort, changed(**changes)), changed(**changes))
+
+
+def test_archives():
+    """One a challenge and model that gives maps; of stages only by the model that stages."""
+    assert submissions().archives() == []
+    asked = submissions(submissions=["paip2019", "camelyon17"], staging={"model": "colour"})
+    names = ["paip2019/both", "paip2019/colour", "camelyon17/colour"]
+    assert asked.archives() == [f"results/submissions/{name}.zip" for name in names]
+
+
+def test_cases():
+    """Excluded slides too; patients that no forest was trained on."""
+    assert submissions().cases("paip2019", "both") == ["tested", "asked", "lost"]
+    assert submissions().cases("camelyon17", "both") == {"q": ["q0", "q1"]}
+
+
+@pytest.mark.parametrize(
+    ("challenge", "expected"),
+    [
+        (
+            "paip2019",
+            [
+                "results/submissions/paip2019/colour/tested.tif",
+                "results/submissions/paip2019/colour/asked.tif",
+                "results/burden/colour/tested.json",
+                "results/burden/colour/asked.json",
+            ],
+        ),
+        ("camelyon16", ["results/lesions/colour/tested.csv", "results/lesions/colour/asked.csv"]),
+        (
+            "digestpath",
+            [
+                "results/submissions/digestpath/colour/tested.png",
+                "results/submissions/digestpath/colour/asked.png",
+            ],
+        ),
+    ],
+)
+def test_files_of_slides(challenge, expected):
+    """Masks, burdens or lesions of the usable slides."""
+    found = submissions()
+    assert found.files(challenge, "colour") == expected
+    inspected = ["results/slides/tested.json", "results/slides/asked.json"]
+    assert found.inspected(challenge, "colour") == inspected
+    assert found.networks(challenge, "colour") == ["results/models/colour/weights.safetensors"]
+
+
+def test_files_of_stages():
+    """Tables of nodes and patients, with the networks and forests behind them."""
+    found = submissions()
+    tables = ["results/staging/nodes.tsv", "results/staging/patients.tsv"]
+    assert found.files("camelyon17", "both") == tables
+    assert found.inspected("camelyon17", "both") == []
+    weights = [f"results/models/{model}/weights.safetensors" for model in ("a", "b")]
+    forests = "results/staging/forests.safetensors"
+    assert found.networks("camelyon17", "both") == [*weights, forests]
+    assert submissions(without=("p0",)).networks("camelyon17", "both") == weights
+    with pytest.raises(InputError, match=r"comes from staging.model both, not from colour"):
+        found.files("camelyon17", "colour")
+
+
+def test_the_config_behind_a_submission():
+    """What is submitted and scored changes no result."""
+    assert set(changed()) - set(submissions().config_of_results()) == {"submissions", "scoring"}
+
+
+def test_scores():
+    """Of the challenges that the config names."""
+    scored = submissions(scoring={"camelyon17": {"submission": "a.zip", "truth": "folder"}})
+    assert scored.scores() == ["results/scoring/camelyon17.json"]
+    assert scored.scoring("camelyon17", "truth") == "folder"
+    with pytest.raises(InputError, match="config: scoring: has no paip2019"):
+        scored.scoring("paip2019", "truth")
+    with pytest.raises(InputError, match="config: scoring: is empty; give for instance"):
+        submissions().scores()
+
+
+def test_demo_truth():
+    """Test slides, or nodes where stages are scored, which have no files of their own."""
+    truth = DemoTruth(plan(SHEET | NODES), "demo")
+    assert truth.slides("paip2019") == ["tested", "lost"]
+    assert truth.slides("camelyon17") == ["q0", "q1"]
+    assert truth.files("camelyon16") == ["demo/tested_asap.xml", "demo/lost_asap.xml"]
+    assert truth.files("digestpath") == ["demo/tested_viable.tif", "demo/lost_viable.tif"]
+    assert truth.files("camelyon17") == truth.statuses("camelyon16") == []
+    assert truth.statuses("paip2019") == ["results/truth/tested.json", "results/truth/lost.json"]
