@@ -2,9 +2,11 @@ rule pretrain_cae:
     """Train a HistoCAE autoencoder to reconstruct the patches of one spacing; no labels."""
     input:
         train=planned(COHORT.learnt_patches, "model", split="train"),
-        train_slides=planned(COHORT.inspected_to_learn, "model", split="train"),
+        train_slides=planned(COHORT.slides_to_learn, "model", split="train"),
+        train_inspected=planned(COHORT.inspected_to_learn, "model", split="train"),
         validation=planned(COHORT.learnt_patches, "model", split="validation"),
-        validation_slides=planned(
+        validation_slides=planned(COHORT.slides_to_learn, "model", split="validation"),
+        validation_inspected=planned(
             COHORT.inspected_to_learn, "model", split="validation"
         ),
     output:
@@ -37,9 +39,11 @@ rule train_classifier:
     """Train a patch classifier; HistoCAE and MR-HistoCAE start from their autoencoders."""
     input:
         train=planned(COHORT.learnt_patches, "model", split="train"),
-        train_slides=planned(COHORT.inspected_to_learn, "model", split="train"),
+        train_slides=planned(COHORT.slides_to_learn, "model", split="train"),
+        train_inspected=planned(COHORT.inspected_to_learn, "model", split="train"),
         validation=planned(COHORT.learnt_patches, "model", split="validation"),
-        validation_slides=planned(
+        validation_slides=planned(COHORT.slides_to_learn, "model", split="validation"),
+        validation_inspected=planned(
             COHORT.inspected_to_learn, "model", split="validation"
         ),
         autoencoders=planned(MODELS.autoencoders, "model"),
@@ -73,10 +77,12 @@ rule train_segmenter:
     """Train a network that says of every pixel of a patch whether it is viable tumour."""
     input:
         train=planned(COHORT.learnt_patches, "model", split="train"),
-        train_slides=planned(COHORT.inspected_to_learn, "model", split="train"),
+        train_slides=planned(COHORT.slides_to_learn, "model", split="train"),
+        train_inspected=planned(COHORT.inspected_to_learn, "model", split="train"),
         train_truths=planned(COHORT.learnt_truths, "model", split="train"),
         validation=planned(COHORT.learnt_patches, "model", split="validation"),
-        validation_slides=planned(
+        validation_slides=planned(COHORT.slides_to_learn, "model", split="validation"),
+        validation_inspected=planned(
             COHORT.inspected_to_learn, "model", split="validation"
         ),
         validation_truths=planned(COHORT.learnt_truths, "model", split="validation"),
@@ -110,7 +116,8 @@ rule fit_colour_baseline:
     """Fit the colour-only baseline: what mean and spread of R, G and B alone give away."""
     input:
         train=planned(COHORT.learnt_patches, "model", split="train"),
-        train_slides=planned(COHORT.inspected_to_learn, "model", split="train"),
+        train_slides=planned(COHORT.slides_to_learn, "model", split="train"),
+        train_inspected=planned(COHORT.inspected_to_learn, "model", split="train"),
     output:
         weights="results/models/{model}/weights.safetensors",
         card="results/models/{model}/weights.json",

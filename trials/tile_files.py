@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from microtome.errors import InputError, one_line
-from microtome.io.atomic import write_json
+from microtome.io.atomic import read_json, write_json
 from microtome.patches.grid_spec import GridSpec
 from microtome.patches.grid_step import write_grid
 from microtome.rasters.label_tiff import write_array
@@ -117,6 +117,7 @@ class TileFiles:
         return open_training_data(
             [self.grid(name, spec, label_rule=label_rule) for name in names],
             [self.inspected(name) for name in names],
+            slide_paths=[read_json(self.inspected(name))["path"] for name in names],
             labelled=True,
             workers=1,
             min_tissue_fraction=0,

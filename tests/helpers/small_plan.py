@@ -53,6 +53,7 @@ NODES = {
         "patient": patient,
         "node": str(node),
         "split": split,
+        "fold": 1,
         "label": label,
     }
     for patient, split, labels in (

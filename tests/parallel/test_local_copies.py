@@ -401,6 +401,7 @@ def test_patches_have_the_same_bytes(tmp_path, slide, scratch, codec, monkeypatc
         extract(
             tmp_path / f"{place}.zarr",
             name="a",
+            slide_path=slide["a"]["path"],
             inspected=tmp_path / "a.json",
             grid=tmp_path / "a.npz",
             threads=1,
@@ -421,7 +422,11 @@ def test_training_reads_the_copies(tmp_path, slide, scratch):
     """Patches read in training come from the copy, and are what they were to a checkpoint."""
     (tmp_path / "a.json").write_text(json.dumps(slide["a"]))
     grid_of([(0, 0), (1, 2), (3, 4)], patch_px=32).save(tmp_path / "a.npz")
-    files = {"train": [f"{tmp_path}/a.npz"], "train_slides": [f"{tmp_path}/a.json"]}
+    files = {
+        "train": [f"{tmp_path}/a.npz"],
+        "train_slides": [slide["a"]["path"]],
+        "train_inspected": [f"{tmp_path}/a.json"],
+    }
     settings = {"min_tissue_fraction": 0.5, "slide_settings": {"spacing_tolerance": 0.02}}
     slides = slides_of_rule(files)
     assert slides == slide

@@ -490,6 +490,7 @@ def settings_of(cohort: Path, slide: str, model: str, /, **changes: object) -> d
         "scores": str(cohort / "x.zarr"),
         "name": slide,
         "model": model,
+        "slide_path": str(cohort / f"{slide}.svs"),
         "inspected": str(cohort / f"{slide}.json"),
         "grid": str(cohort / f"{slide}.npz"),
         "weights": [str(cohort / f"{model}1.safetensors")],

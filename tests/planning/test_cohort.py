@@ -127,9 +127,10 @@ def test_training_data():
     assert cohort.learnt_patches("a", "train") == [
         "results/patches/0.5um_64px_every128px/learnt.zarr"
     ]
-    assert cohort.inspected_to_learn("a", "train") == []
+    assert cohort.inspected_to_learn("a", "train") == cohort.slides_to_learn("a", "train") == []
     assert cohort.learnt_patches("b", "train") == ["results/grids/0.5um_64px_every128px/learnt.npz"]
     assert cohort.inspected_to_learn("b", "train") == ["results/slides/learnt.json"]
+    assert cohort.slides_to_learn("b", "train") == ["learnt.svs"]
     assert cohort.learnt_truths("b", "train") == ["results/truth/learnt.tif"]
     assert cohort.learnt_patches("b", "validation") == []  # bare has no truth
 

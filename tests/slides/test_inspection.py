@@ -8,8 +8,9 @@ import tifffile
 
 from helpers.pictures import grid_of, noise, write_slide
 from microtome.errors import InputError
+from microtome.io.atomic import write_json
 from microtome.patches.reading import read_patches
-from microtome.slides.inspection import inspect, open_inspected
+from microtome.slides.inspection import inspect, open_inspected, read_inspected
 from microtome.slides.slide import Slide
 
 PIXELS = noise(300, 420)
@@ -36,6 +37,17 @@ def test_inspection_describes_the_slide(path):
     }
     with open_inspected(found, name="a", spacing_tolerance=0.02) as slide:
         assert (slide.size_px, slide.spacing_um) == ((420, 300), 0.5)
+
+
+def test_a_slide_is_read_where_it_is_now(path, tmp_path):
+    """The path that `inspect` noted is a record: the file may have moved since."""
+    found = inspect(name="a", row={"path": str(path)}, spacing_tolerance=0.02)
+    write_json(tmp_path / "a.json", found)
+    moved = path.rename(tmp_path / "moved.svs")
+    info = read_inspected(tmp_path / "a.json", slide_path=moved)
+    assert info == {**found, "path": str(moved)}
+    with open_inspected(info, name="a", spacing_tolerance=0.02) as slide:
+        assert slide.path == moved
 
 
 def test_inspection_keeps_the_spacing_of_the_sheet(path):

@@ -308,7 +308,8 @@ def test_stored_patches_cannot_be_moved(tmp_path, info):
         open_training_data([store], [], **settings)
     grid_of(PLACES, patch_px=SIDE, stride_px=STRIDE).save(tmp_path / "a.npz")
     write_json(tmp_path / "a.json", info)
-    data = open_training_data([tmp_path / "a.npz"], [tmp_path / "a.json"], **settings)
+    paths = {"slide_paths": [info["path"]]}
+    data = open_training_data([tmp_path / "a.npz"], [tmp_path / "a.json"], **paths, **settings)
     images, _ = next(data.shuffled(8, seed=1, epoch=1))
     expected, _ = next(data_of(info, moves=Moves(shift_px=20)).shuffled(8, seed=1, epoch=1))
     assert torch.equal(images, expected)

@@ -249,6 +249,7 @@ def slide(tmp_path_factory):
     return {
         "patches": [str(folder / "a.npz")],
         "inspected": [str(folder / "a.json")],
+        "slide_paths": [str(folder / "a.svs")],
         "truths": [str(folder / "a.tif")],
         "min_tissue_fraction": 0.2,
         "slide_settings": {"spacing_tolerance": 0.02, "upsample": False},

@@ -2,17 +2,17 @@
 
 from microtome.compression.decoding import compare
 from microtome.compression.latents import open_latents
-from microtome.io.atomic import read_json, write_json
+from microtome.io.atomic import write_json
 from microtome.logs import start_log
 from microtome.networks.devices import require_gpus, use_threads
 from microtome.networks.registry import load_autoencoder
-from microtome.slides.inspection import open_inspected
+from microtome.slides.inspection import open_inspected, read_inspected
 
 start_log(snakemake.log[0])
 require_gpus(snakemake.resources.gpu, allow_cpu=snakemake.config["allow_cpu"])
 use_threads(snakemake.threads)
 name = snakemake.wildcards.slide
-info = read_json(snakemake.input.inspected)
+info = read_inspected(snakemake.input.inspected, slide_path=snakemake.input.slide)
 latents = open_latents(snakemake.input.latents)
 cae = load_autoencoder(
     snakemake.input.cae, name=snakemake.wildcards.model, entry=snakemake.params.entry

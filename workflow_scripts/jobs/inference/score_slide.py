@@ -11,6 +11,7 @@ run_step(
     scores=snakemake.output.scores,
     name=snakemake.wildcards.slide,
     model=snakemake.wildcards.model,
+    slide_path=snakemake.input.slide,
     inspected=snakemake.input.inspected,
     grid=snakemake.input.grid,
     weights=list(snakemake.input.weights),

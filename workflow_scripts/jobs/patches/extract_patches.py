@@ -7,6 +7,7 @@ start_log(snakemake.log[0])
 extract(
     snakemake.output.patches,
     name=snakemake.wildcards.slide,
+    slide_path=snakemake.input.slide,
     inspected=snakemake.input.inspected,
     grid=snakemake.input.grid,
     threads=snakemake.threads,

@@ -11,6 +11,7 @@ run_stage(
     before=[snakemake.input.inspected],
     outputs=[snakemake.output.mask, snakemake.output.overview],
     name=snakemake.wildcards.slide,
+    slide_path=snakemake.input.slide,
     inspected=snakemake.input.inspected,
     mask=snakemake.output.mask,
     overview=snakemake.output.overview,

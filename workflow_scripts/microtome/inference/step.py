@@ -17,6 +17,7 @@ def score_step(
     scores: str | Path,
     name: str,
     model: str,
+    slide_path: str | Path,
     inspected: str | Path,
     grid: str | Path,
     weights: Sequence[str | Path],
@@ -39,8 +40,8 @@ def score_step(
         The store's folder, ``.zarr``.
     name, model : str
         The slide's id and the model's name, for the record.
-    inspected, grid : str or Path
-        What `inspect` found, and the slide's grid.
+    slide_path, inspected, grid : str or Path
+        The slide, what `inspect` found of it, and its grid.
     weights : sequence of str or Path
         Of each network.
     members : mapping of str to dict
@@ -64,15 +65,14 @@ def score_step(
     """
     from microtome.inference.score_store import write_scores  # noqa: PLC0415
     from microtome.inference.scoring import score  # noqa: PLC0415
-    from microtome.io.atomic import read_json  # noqa: PLC0415
     from microtome.networks.devices import require_gpus, use_threads  # noqa: PLC0415, PyTorch: seconds
     from microtome.parallel.local_copies import on_scratch  # noqa: PLC0415
     from microtome.patches.grid import Grid  # noqa: PLC0415
-    from microtome.slides.inspection import open_inspected  # noqa: PLC0415
+    from microtome.slides.inspection import open_inspected, read_inspected  # noqa: PLC0415
 
     require_gpus(gpus, allow_cpu=allow_cpu)
     use_threads(threads)
-    info = read_json(inspected)
+    info = read_inspected(inspected, slide_path=slide_path)
     patches = Grid.load(grid)
     networks = _networks(weights, members, compiled=compiled)
     with (

@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from microtome.io.atomic import read_json
 from microtome.logs import log
 from microtome.parallel.local_copies import on_scratch
 from microtome.patches.grid import Grid
 from microtome.patches.pass_through import choose_codec, read_streams
 from microtome.patches.reading import read_patches
 from microtome.patches.store import write_patches
-from microtome.slides.inspection import open_inspected
+from microtome.slides.inspection import open_inspected, read_inspected
 
 
 def extract(
     path: str | Path,
     *,
     name: str,
+    slide_path: str | Path,
     inspected: str | Path,
     grid: str | Path,
     threads: int,
@@ -36,8 +36,8 @@ def extract(
         The store's folder, ``.zarr``.
     name : str
         The slide's id.
-    inspected, grid : str or Path
-        What `inspect` found, and the slide's grid.
+    slide_path, inspected, grid : str or Path
+        The slide, what `inspect` found of it, and its grid.
     threads : int
         Threads that decode and encode.
     slide_settings : dict
@@ -60,7 +60,7 @@ def extract(
     InputError
         If the slide has changed, or cannot be stored as `codec` says.
     """
-    info = read_json(inspected)
+    info = read_inspected(inspected, slide_path=slide_path)
     patches = Grid.load(grid)
     patches = patches.subset(patches.tissue_fraction > min_tissue_fraction)
     with (

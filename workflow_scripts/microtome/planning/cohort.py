@@ -182,10 +182,16 @@ class Cohort:
         """Name the truth maps of a split."""
         return [f"results/truth/{slide}.tif" for slide in self.learnt(model, split)]
 
+    def slides_to_learn(self, model: str, split: str) -> list[str]:
+        """Name the files of the slides of a split, if training reads them itself."""
+        return [self.path(slide) for slide in self._read_in_training(model, split)]
+
     def inspected_to_learn(self, model: str, split: str) -> list[str]:
         """Name what the slides of a split are, if training reads them itself."""
-        slides = self.learnt(model, split) if self.models.reads_slides(model) else []
-        return [f"results/slides/{slide}.json" for slide in slides]
+        return [f"results/slides/{slide}.json" for slide in self._read_in_training(model, split)]
+
+    def _read_in_training(self, model: str, split: str) -> list[str]:
+        return self.learnt(model, split) if self.models.reads_slides(model) else []
 
     # Files, by a pattern such as results/burden/{model}/{slide}.json
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import tifffile
 
 from microtome.errors import InputError
+from microtome.io.atomic import read_json
 from microtome.logs import log
 from microtome.parallel.sandbox import run_isolated
 from microtome.slides.slide import Slide
@@ -119,6 +120,19 @@ def _require_whole_file(path: Path, name: str) -> None:
         )
 
 
+def read_inspected(report: str | Path, *, slide_path: str | Path) -> dict:
+    """Read what `inspect` found of a slide, with the path that the slide has now.
+
+    Parameters
+    ----------
+    report : str or Path
+        The JSON that `inspect` led to. The path in it only tells where the slide was.
+    slide_path : str or Path
+        Where it is.
+    """
+    return {**read_json(report), "path": str(Path(slide_path))}
+
+
 def open_inspected(
     info: dict,
     *,
@@ -132,7 +146,7 @@ def open_inspected(
     Parameters
     ----------
     info : dict
-        What `inspect` found.
+        From `read_inspected`.
     name : str
         The slide's id.
     spacing_tolerance, upsample

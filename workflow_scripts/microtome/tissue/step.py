@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from microtome.io.atomic import read_json
 from microtome.logs import log
 from microtome.rasters.bands import count_true
 from microtome.rasters.label_tiff import write_raster
-from microtome.slides.inspection import open_inspected
+from microtome.slides.inspection import open_inspected, read_inspected
 from microtome.tissue.mask import require_tissue, tissue_mask
 from microtome.tissue.overview import read_overview, require_brightfield, write_picture
 
@@ -14,6 +13,7 @@ from microtome.tissue.overview import read_overview, require_brightfield, write_
 def make_tissue(
     *,
     name: str,
+    slide_path: str | Path,
     inspected: str | Path,
     mask: str | Path,
     overview: str | Path,
@@ -26,8 +26,8 @@ def make_tissue(
     ----------
     name : str
         The slide's id.
-    inspected : str or Path
-        What `inspect` found, JSON.
+    slide_path, inspected : str or Path
+        The slide, and what `inspect` found of it, JSON.
     mask, overview : str or Path
         The TIFF and the JPEG to write.
     slide_settings, tissue_settings : dict
@@ -44,7 +44,8 @@ def make_tissue(
         If the slide cannot be read, is no brightfield image, or has no tissue.
     """
     settings = dict(tissue_settings)
-    with open_inspected(read_json(inspected), name=name, **slide_settings) as slide:
+    info = read_inspected(inspected, slide_path=slide_path)
+    with open_inspected(info, name=name, **slide_settings) as slide:
         pixels, scale = read_overview(slide, spacing_um=settings.pop("spacing_um"), beside=overview)
         spacing_um = slide.spacing_at(scale)
     with pixels:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from microtome.errors import InputError
-from microtome.io.atomic import read_json
 from microtome.patches.grid import Grid
 from microtome.patches.zarr_groups import open_store, read_grid
 from microtome.rasters.label_tiff import open_raster
+from microtome.slides.inspection import read_inspected
 from microtome.training.batches import PatchData, Patches
 from microtome.training.random_placement import Moves
 from microtome.training.slide_source import SlideData
@@ -22,9 +22,12 @@ def slides_of_rule(files: Mapping[str, Sequence[str]]) -> dict[str, dict]:
     files : mapping of str to sequence of str
         See `data_of_rule`.
     """
-    parts = ("train", "validation")
-    paths = [Path(path) for part in parts for path in files.get(f"{part}_slides", [])]
-    return {path.stem: read_json(path) for path in paths}
+    found = {}
+    for part in ("train", "validation"):
+        reports, slides = (files.get(f"{part}_{kind}", []) for kind in ("inspected", "slides"))
+        for report, slide_path in zip(reports, slides, strict=True):
+            found[Path(report).stem] = read_inspected(report, slide_path=slide_path)
+    return found
 
 
 def data_of_rule(
@@ -35,8 +38,8 @@ def data_of_rule(
     Parameters
     ----------
     files : mapping of str to sequence of str
-        The rule's input: ``train``, ``train_slides``, where px are learnt ``train_truths``, and
-        the same of ``validation``.
+        The rule's input: ``train``, ``train_slides``, ``train_inspected``, where px are learnt
+        ``train_truths``, and the same of ``validation``.
     settings : dict
         ``min_tissue_fraction`` and ``slide_settings``.
     copies : mapping of str to str
@@ -50,7 +53,8 @@ def data_of_rule(
     return {
         part: {
             "patches": list(files.get(part, [])),
-            "inspected": list(files.get(f"{part}_slides", [])),
+            "inspected": list(files.get(f"{part}_inspected", [])),
+            "slide_paths": list(files.get(f"{part}_slides", [])),
             "truths": list(files.get(f"{part}_truths", [])),
             "copies": dict(copies),
             **settings,
@@ -67,6 +71,7 @@ def open_training_data(
     workers: int,
     min_tissue_fraction: float,
     slide_settings: dict,
+    slide_paths: Sequence[str | Path] = (),
     spacings_um: Sequence[float] = (),
     own: bool = True,
     truths: Sequence[str | Path] = (),
@@ -88,6 +93,8 @@ def open_training_data(
         With grids: a patch must hold more tissue than this.
     slide_settings : dict
         The config's section ``slide``.
+    slide_paths : sequence of str or Path
+        With grids: the slides, in the order of `inspected`.
     spacings_um, own
         Further spacings, and whether to read the patches' own: see `PatchData`.
     truths : sequence of str or Path
@@ -123,10 +130,11 @@ def open_training_data(
         grids = [read_grid(open_store(path)) for path in patches] if truths else []
         return PatchData(patches, truths=_truths(truths, grids, max_blob_px), **settings)
     slides = []
-    for path, info in zip(patches, inspected, strict=True):
+    for path, report, slide_path in zip(patches, inspected, slide_paths, strict=True):
         grid = Grid.load(path)
         grid = grid.subset(grid.tissue_fraction > min_tissue_fraction)
-        slides.append((Path(path).stem, read_json(info), grid))
+        info = read_inspected(report, slide_path=slide_path)
+        slides.append((Path(path).stem, info, grid))
     found = _truths(truths, [grid for *_, grid in slides] if truths else [], max_blob_px)
     return SlideData(slides, truths=found, moves=moves, copies=copies, **settings, **slide_settings)
 
