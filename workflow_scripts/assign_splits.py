@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from microtome.cohort.config_checks import read_sheet
-from microtome.cohort.sheet_cells import filled, read_cells, write_cells
+from microtome.cohort.sheet_cells import fill_column, read_cells, write_cells
 from microtome.cohort.splits import assign_folds, assign_splits, split_table
 from microtome.errors import InputError
 from microtome.io.text_tables import markdown_table
@@ -36,7 +36,7 @@ def main() -> None:
         column, values = "split", assign_splits(rows, fractions=given.split, seed=given.seed)
     else:
         column, values = "fold", assign_folds(rows, n_folds=given.folds, seed=given.seed)
-    columns, cells = filled(
+    columns, cells = fill_column(
         *read_cells(given.sheet), column=column, values=values, replace=given.force
     )
     write_cells(given.sheet, columns, cells)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import REPOSITORY
-from microtome.cohort.sheet_cells import filled, read_cells, write_cells
+from microtome.cohort.sheet_cells import fill_column, read_cells, write_cells
 from microtome.cohort.splits import SPLITS, assign_folds, assign_splits, split_table
 from microtome.errors import InputError
 
@@ -292,11 +292,13 @@ def test_a_column_is_filled_where_it_is_or_at_the_end():
     """A column that is there stays in its place, a new one comes last."""
     rows = [{"split": "", "slide": "a "}]
     values = {"a": "test"}
-    assert filled(["split", "slide"], rows, column="split", values=values, replace=False) == (
+    assert fill_column(["split", "slide"], rows, column="split", values=values, replace=False) == (
         ["split", "slide"],
         [{"split": "test", "slide": "a "}],
     )
-    assert filled(["slide"], [{"slide": "a"}], column="fold", values={"a": 2}, replace=False) == (
+    assert fill_column(
+        ["slide"], [{"slide": "a"}], column="fold", values={"a": 2}, replace=False
+    ) == (
         ["slide", "fold"],
         [{"slide": "a", "fold": "2"}],
     )
@@ -307,12 +309,14 @@ def test_other_values_are_replaced_only_when_told():
     rows = [{"slide": "a", "fold": " 2"}]
     fill = {"column": "fold", "values": {"a": 3}}
     with pytest.raises(InputError) as caught:
-        filled(["slide", "fold"], rows, replace=False, **fill)
+        fill_column(["slide", "fold"], rows, replace=False, **fill)
     assert str(caught.value) == (
         "slide a has the fold 2 already and would get 3; --force replaces what is there"
     )
-    assert filled(["slide", "fold"], rows, replace=True, **fill)[1] == [{"slide": "a", "fold": "3"}]
-    same = filled(["slide", "fold"], rows, column="fold", values={"a": 2}, replace=False)
+    assert fill_column(["slide", "fold"], rows, replace=True, **fill)[1] == [
+        {"slide": "a", "fold": "3"}
+    ]
+    same = fill_column(["slide", "fold"], rows, column="fold", values={"a": 2}, replace=False)
     assert same[1] == [{"slide": "a", "fold": "2"}]
 
 

@@ -25,7 +25,7 @@ from microtome.compression.decoding import (
 from microtome.compression.encoding import encode_slide, latent_shape, write_latents
 from microtome.compression.latents import Latents, open_latents
 from microtome.errors import InputError
-from microtome.io.jpeg import encode
+from microtome.io.jpeg import encode_jpeg
 from microtome.rasters.picture_tiff import split_jpeg, write_rgb_pyramid
 from microtome.slides.slide import Slide
 
@@ -97,7 +97,7 @@ def test_the_picture_is_a_slide(path, tmp_path):
     with Slide(tmp_path / "r.tif", name="r") as slide:
         assert slide.spacing_um == pytest.approx(0.5)
         again = slide.read(0, 0, *SIZE_PX, scale=1)
-    jpeg = simplejpeg.decode_jpeg(encode(np.ascontiguousarray(expected()), quality=90))
+    jpeg = simplejpeg.decode_jpeg(encode_jpeg(np.ascontiguousarray(expected()), quality=90))
     # As near as JPEG comes to the same pixels: the noise of the squares costs it some.
     off, least = (np.abs(a.astype(int) - expected()).mean() for a in (again, jpeg))
     assert off < 1.05 * least
@@ -207,7 +207,7 @@ def test_failure_leaves_nothing(tmp_path):
 @pytest.mark.parametrize("quality", [1, 50, 90, 100])
 def test_split_jpegs_are_whole_together(quality):
     """Tables and picture decode to what the file did; all of a quality share the tables."""
-    first, second = (encode(noise(48, 64, seed=seed), quality=quality) for seed in (1, 2))
+    first, second = (encode_jpeg(noise(48, 64, seed=seed), quality=quality) for seed in (1, 2))
     tables, picture = split_jpeg(first)
     found = imagecodecs.jpeg8_decode(
         picture, tables=tables, colorspace="YCbCr", outcolorspace="RGB"
@@ -287,7 +287,7 @@ def test_jpeg_bytes_count_tables_once():
     """Each further patch costs its picture, not the tables again."""
     patch = smooth(32, 32)[None]
     one, two = (jpeg_bytes(np.repeat(patch, n, axis=0), quality=50) for n in (1, 2))
-    tables, picture = split_jpeg(encode(patch[0], quality=50))
+    tables, picture = split_jpeg(encode_jpeg(patch[0], quality=50))
     assert (one, two - one) == (len(tables) + len(picture), len(picture))
 
 
@@ -328,7 +328,7 @@ def test_comparison_is_with_the_slides_own_pixels(tmp_path):
         == np.abs(sizes - found["latent_bytes"]).min()
     )
     jpegs = np.stack(
-        [simplejpeg.decode_jpeg(encode(patch, quality=quality), "RGB") for patch in patches]
+        [simplejpeg.decode_jpeg(encode_jpeg(patch, quality=quality), "RGB") for patch in patches]
     )
     assert found["jpeg_psnr_db"] == pytest.approx(peak_signal_noise_ratio(patches, jpegs))
     assert found["jpeg_ssim"] > found["ssim"]

@@ -18,7 +18,7 @@ from microtome.evaluation.boundaries import (
 from microtome.rasters.bands import rows_of
 from microtome.rasters.label_tiff import open_raster, write_array
 from microtome.rasters.labels import VIABLE
-from microtome.rasters.masks import resampled
+from microtome.rasters.resampling import resample
 
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=14))
 PAIRS = array_shapes(min_dims=2, max_dims=2, max_side=14).flatmap(
@@ -161,7 +161,7 @@ def test_measured_on_the_coarser_grid(tmp_path, um):
     found = measured(tmp_path, *arrays_um, um=um, tolerance_um=24)
     coarser = int(np.argmax(um))
     truth, labels = (
-        resampled(array, arrays_um[coarser].shape, ratio=max(um) / spacing_um) == VIABLE
+        resample(array, arrays_um[coarser].shape, ratio=max(um) / spacing_um) == VIABLE
         for array, spacing_um in zip(arrays_um, um, strict=True)
     )
     to_truth, to_map = edt_distances(truth, labels)

@@ -20,7 +20,7 @@ from microtome.inference import score_store as score_stores
 from microtome.inference.score_store import Scores
 from microtome.rasters.label_tiff import open_raster, write_array
 from microtome.rasters.labels import VIABLE
-from microtome.rasters.masks import resampled
+from microtome.rasters.resampling import resample
 
 RULE = {"label_rule": "fraction", "min_tumour_fraction": 0.3, "boundary_tolerance_um": 2}
 PAIRS = st.integers(1, 40).flatmap(lambda n: st.tuples(arrays(bool, n), arrays(bool, n)))
@@ -105,7 +105,7 @@ def test_pixel_confusion_in_bands_is_that_of_the_whole(tmp_path, truth_um, map_u
     write_array(tmp_path / "map.tif", labels, spacing_um=map_um)
     found = pixel_confusion(open_raster(tmp_path / "truth.tif"), open_raster(tmp_path / "map.tif"))
     ratio = truth_um / map_um
-    at_once = confusion(truth == VIABLE, resampled(labels, truth.shape, ratio=ratio) == VIABLE)
+    at_once = confusion(truth == VIABLE, resample(labels, truth.shape, ratio=ratio) == VIABLE)
     np.testing.assert_array_equal(found, at_once)
     assert found.sum() == truth.size
 

@@ -14,7 +14,7 @@ from microtome.inference.scoring import score
 from microtome.inference.shared_encoding import score_shared, shares_latents
 from microtome.networks.batch_norm_folding import folded
 from microtome.networks.histocae import HistoCAEClassifier
-from microtome.patches.grid import Grid, lattice
+from microtome.patches.grid import Grid, patches_along
 from microtome.slides.slide import Slide
 
 WIDTH_PX, HEIGHT_PX = 420, 300
@@ -58,7 +58,8 @@ def model() -> HistoCAEClassifier:
 def lattice_of(stride_px: int, *, scale: int = 1, holes: bool = True, patch_px: int = PATCH_PX):
     """Lay a lattice over the whole slide, over its edges too; with holes, two of seven lack."""
     n_columns, n_rows = (
-        lattice(n // scale, patch_px=patch_px, stride_px=stride_px) for n in (WIDTH_PX, HEIGHT_PX)
+        patches_along(n // scale, patch_px=patch_px, stride_px=stride_px)
+        for n in (WIDTH_PX, HEIGHT_PX)
     )
     places = [(r, c) for r in range(n_rows) for c in range(n_columns)]
     kept = [p for p in places if not holes or (3 * p[0] + 5 * p[1]) % 7 > 1]

@@ -20,7 +20,7 @@ from helpers.slide_files import write_tiled
 from microtome.errors import InputError
 from microtome.parallel.local_copies import on_scratch
 from microtome.parallel.process_start import started_at
-from microtome.patches.store_step import extract
+from microtome.patches.store_step import extract_patches
 from microtome.slides.inspection import inspect, open_inspected
 from microtome.training.batches import Patches
 from microtome.training.open_data import data_of_rule, open_training_data, slides_of_rule
@@ -398,7 +398,7 @@ def test_patches_have_the_same_bytes(tmp_path, slide, scratch, codec, monkeypatc
 
     monkeypatch.setattr("microtome.patches.store_step.open_inspected", opened)
     for place, folder in (("plain", None), ("copied", str(scratch))):
-        extract(
+        extract_patches(
             tmp_path / f"{place}.zarr",
             name="a",
             slide_path=slide["a"]["path"],

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microtome.errors import InputError
-from microtome.patches.grid import Grid, label_patches, lattice, make_grid, window_fractions
+from microtome.patches.grid import Grid, label_patches, make_grid, patches_along, window_fractions
 from microtome.patches.grid_spec import GridSpec, patch_set_name, split_patch_set
 from microtome.rasters.bands import rows_of
 
@@ -48,14 +48,14 @@ def empty() -> np.ndarray:
 )
 def test_lattice(size, patch, stride, n):
     """So many patches cover the size, counted by hand."""
-    assert lattice(size, patch_px=patch, stride_px=stride) == n
+    assert patches_along(size, patch_px=patch, stride_px=stride) == n
 
 
 @given(st.integers(1, 500), st.integers(1, 100), st.data())
 def test_lattice_covers_and_has_none_too_many(size, patch, data):
     """Without gaps every px lies in a patch, and without the last patch one would not."""
     stride = data.draw(st.integers(1, patch))
-    n = lattice(size, patch_px=patch, stride_px=stride)
+    n = patches_along(size, patch_px=patch, stride_px=stride)
     assert (n - 1) * stride + patch >= size
     assert n == 1 or (n - 2) * stride + patch < size
 
@@ -79,7 +79,7 @@ def test_window_fractions_by_hand():
 def test_window_fractions_against_a_loop(height, width, window, stride, seed):
     """Any window, of fractions of px too, has the share that adding px by px gives."""
     mask = np.random.default_rng(seed).random((height, width)) < 0.5
-    n_rows, n_columns = (lattice(n, patch_px=window, stride_px=stride) for n in mask.shape)
+    n_rows, n_columns = (patches_along(n, patch_px=window, stride_px=stride) for n in mask.shape)
     lattice_rows = [
         window_fractions(
             rows_of(mask), mask.shape, window=window, stride=stride, row=row, n_columns=n_columns

@@ -14,7 +14,7 @@ from microtome.patches import strips, tile_plan
 from microtome.patches import tile_reading as tile_patches
 from microtome.patches.grid import Grid
 from microtome.patches.reading import read_patches
-from microtome.patches.tile_plan import corners_at, views_of
+from microtome.patches.tile_plan import corners_at, plan_views
 from microtome.slides.slide import Slide
 from microtome.slides.tiled_source import TiledSource
 
@@ -89,7 +89,7 @@ def test_patches_are_the_slides(folder, threads, stride_px, tile, scale):
         write_tiled(path, PIXELS, "jpeg 4:2:0", tile=tile, **options)
     with Slide(path, name="a") as slide:
         grid = full(slide, patch_px=32, stride_px=stride_px, scale=scale)
-        if views_of(slide, grid, [scale]) is None:
+        if plan_views(slide, grid, [scale]) is None:
             pytest.fail("patches on whole pixels are pieced together from tiles")
         require_equal(collected(slide, grid, threads=threads), one_by_one(slide, grid))
 
@@ -114,7 +114,7 @@ def test_resampled_patches(folder, threads, scale):
     path = write_tiled(folder / "strips.svs", PIXELS, "jpeg rgb")
     with Slide(path, name="a") as slide:
         grid = full(slide, patch_px=32, stride_px=24, scale=scale)
-        assert views_of(slide, grid, [scale]) is None
+        assert plan_views(slide, grid, [scale]) is None
         most = 0 if scale == 3 else 2
         require_equal(collected(slide, grid, threads=threads), one_by_one(slide, grid), most)
 
@@ -194,7 +194,7 @@ def test_further_spacings_have_the_same_centres(folder, threads, storage, downsa
     path = write_tiled(folder / "scales.svs", PIXELS, storage, downsamples=downsamples)
     with Slide(path, name="a") as slide:
         grid = full(slide, patch_px=32, stride_px=32, scale=1.0)
-        assert views_of(slide, grid, [1.0, 2.0, 4.0])
+        assert plan_views(slide, grid, [1.0, 2.0, 4.0])
         found = collected(slide, grid, threads=threads, spacings_um=(1.0, 2.0))
         for place, scale in enumerate((1.0, 2.0, 4.0)):
             parts = {i: patch[place] for i, patch in found.items()}

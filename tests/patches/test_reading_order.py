@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.pictures import grid_of
-from microtome.patches.reading_order import regions
+from microtome.patches.reading_order import split_into_regions
 
 SIDE_PX = 16384
 
@@ -18,7 +18,7 @@ SIDE_PX = 16384
 def test_every_patch_is_in_one_region(places, stride_px, repeat_px):
     """Regions divide the grid; each is small, and read row by row."""
     grid = grid_of(sorted(places), patch_px=32, stride_px=stride_px)
-    parts = list(regions(grid, side_px=SIDE_PX, repeat_px=repeat_px))
+    parts = list(split_into_regions(grid, side_px=SIDE_PX, repeat_px=repeat_px))
     assert all(len(part) for part in parts)
     together = np.concatenate([np.zeros(0, int), *parts])
     np.testing.assert_array_equal(np.sort(together), np.arange(len(grid)))
@@ -33,7 +33,7 @@ def test_regions_end_where_patches_and_tiles_do(places):
     """Patches of 256 px on tiles of 240 px: no two regions share a tile."""
     grid = grid_of(sorted(places), patch_px=256, stride_px=256)
     seen: set[tuple[int, int]] = set()
-    for part in regions(grid, side_px=SIDE_PX, repeat_px=240):
+    for part in split_into_regions(grid, side_px=SIDE_PX, repeat_px=240):
         tiles = {
             (y, x)
             for row, column in zip(grid.row[part].tolist(), grid.column[part].tolist(), strict=True)
@@ -47,10 +47,10 @@ def test_regions_end_where_patches_and_tiles_do(places):
 def test_a_small_slide_is_one_region():
     """What fits into one region is read in the grid's own order."""
     grid = grid_of([(r, c) for r in range(20) for c in range(30)], patch_px=256)
-    (part,) = regions(grid, side_px=SIDE_PX)
+    (part,) = split_into_regions(grid, side_px=SIDE_PX)
     np.testing.assert_array_equal(part, np.arange(600))
 
 
 def test_an_empty_grid_has_no_regions():
     """No patches, no regions."""
-    assert list(regions(grid_of([], patch_px=256), side_px=SIDE_PX)) == []
+    assert list(split_into_regions(grid_of([], patch_px=256), side_px=SIDE_PX)) == []

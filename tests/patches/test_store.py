@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from helpers.pictures import break_tile, grid_of, noise, stained, write_slide, write_store
 from microtome.errors import InputError
 from microtome.patches.reading import read_patches
-from microtome.patches.regrouping import batches
+from microtome.patches.regrouping import regroup
 from microtome.patches.store import open_patches, write_patches
 from microtome.patches.white_filter import is_kept
 from microtome.slides.slide import Slide
@@ -77,7 +77,7 @@ def test_batches_lose_nothing(sizes, size):
     """Parts of any length, in one buffer used again, become full batches in order."""
     ends = np.cumsum([0, *sizes])
     parts = [(np.arange(a, b), np.arange(a, b)[:, None] * 10) for a, b in pairwise(ends)]
-    found = list(batches(reused(parts) if ends[-1] < 25 else iter(parts), size))
+    found = list(regroup(reused(parts) if ends[-1] < 25 else iter(parts), size))
     total = int(ends[-1])
     rest = [total % size] if total % size else []
     assert [len(index) for index, _ in found] == [size] * (total // size) + rest
@@ -233,7 +233,7 @@ def test_what_is_passed_through_obeys_the_keep_rule(tmp_path, caplog):
 
 def test_nothing_is_decoded_where_every_patch_is_kept(tmp_path, monkeypatch):
     """Without a keep rule JPEGs pass undecoded; one of another size is left out all the same."""
-    monkeypatch.setattr("microtome.patches.store.decode_into", None)
+    monkeypatch.setattr("microtome.patches.store.decode_jpeg_into", None)
     streams = jpegs(np.full((3, SIDE, SIDE, 3), 255, np.uint8))
     streams[1] = jpegs(drawn(1, side=8))[0]
     path = tmp_path / "a.zarr"

@@ -23,7 +23,7 @@ from microtome.planning.needs import (
     step_need,
 )
 from microtome.planning.network_needs import scoring_need, training_need
-from microtome.slides.header_probe import Probed
+from microtome.slides.header_probe import SlideHeader
 
 BIOPSY = Extent(10_000, 10_000, 0.25, (10_000, 2500, 625), is_slow=False)
 SECTION = Extent(40_000, 40_000, 0.25, (40_000, 10_000, 2500, 625), is_slow=False)
@@ -173,10 +173,10 @@ def test_an_extent_comes_from_inspection_or_from_the_header():
     assert inspected_extent(info | {"read_by": "as one image"}).is_one_image
     assert inspected_extent(info | {"read_by": "by OpenSlide"}).is_slow
     assert inspected_extent({"state": "excluded"}) == UNKNOWN
-    probed = Probed(((800, 700), (200, 175)), spacing_um=0.4)
+    probed = SlideHeader(((800, 700), (200, 175)), spacing_um=0.4)
     assert probed_extent(probed, spacing_um=None) == Extent(800, 700, 0.4, (800, 200))
     assert probed_extent(probed, spacing_um=0.3).spacing_um == 0.3
-    assert probed_extent(Probed(((8, 7),), is_one_image=True), spacing_um=None) == Extent(
+    assert probed_extent(SlideHeader(((8, 7),), is_one_image=True), spacing_um=None) == Extent(
         8, 7, 0.5, (8,), is_one_image=True
     )
 

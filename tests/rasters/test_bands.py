@@ -11,11 +11,12 @@ from skimage.morphology import convex_hull_image
 
 from helpers import whole_arrays
 from helpers.whole_arrays import in_bands
-from microtome.rasters.bands import band_rows, bands, count_true, rows_of, window
+from microtome.rasters.bands import band_rows, bands, count_true, read_window, rows_of
 from microtome.rasters.components import drop_small
 from microtome.rasters.convex_hull import hull_corners, hull_rows
-from microtome.rasters.disk_raster import Spool, spooled
-from microtome.rasters.masks import closed_rows, opened_rows, resampled, resampled_rows
+from microtome.rasters.disk_raster import Spool, spool_rows
+from microtome.rasters.morphology import closing_rows, opening_rows
+from microtome.rasters.resampling import resample, resample_rows
 
 SHAPES = st.tuples(st.integers(1, 60), st.integers(1, 60))
 DENSITIES = st.sampled_from([0.0, 0.02, 0.1, 0.5, 0.6, 0.9, 1.0])
@@ -46,7 +47,9 @@ def test_window_reaches_as_far_as_there_are_rows(height, data):
     first = data.draw(st.integers(0, height - 1))
     n = data.draw(st.integers(1, height - first))
     margin = data.draw(st.integers(0, 9))
-    pixels, above = window(rows_of(np.arange(height)[:, None]), height, first, n, margin=margin)
+    pixels, above = read_window(
+        rows_of(np.arange(height)[:, None]), height, first, n, margin=margin
+    )
     assert above == min(margin, first)
     wanted = np.arange(max(0, first - margin), min(height, first + n + margin))
     np.testing.assert_array_equal(pixels[:, 0], wanted)
@@ -57,8 +60,8 @@ def test_window_reaches_as_far_as_there_are_rows(height, data):
 def test_opening_and_closing(mask, radius_px, n_rows):
     """Opened and closed in bands of any height: the same px as at once."""
     for in_rows, whole in (
-        (opened_rows, whole_arrays.opened),
-        (closed_rows, whole_arrays.closed),
+        (opening_rows, whole_arrays.opened),
+        (closing_rows, whole_arrays.closed),
     ):
         found = in_bands(in_rows(rows_of(mask), mask.shape, radius_px), len(mask), n_rows)
         np.testing.assert_array_equal(found, whole(mask, radius_px))
@@ -74,7 +77,7 @@ def test_opening_and_closing(mask, radius_px, n_rows):
 def test_small_pieces_and_holes(tmp_path_factory, mask, min_px, of, n_rows):
     """Pieces and holes that reach over any number of bands have their whole area."""
     beside = tmp_path_factory.getbasetemp() / "a.tif"
-    with spooled(rows_of(mask), mask.shape, bool, beside=beside) as spool:
+    with spool_rows(rows_of(mask), mask.shape, bool, beside=beside) as spool:
         drop_small(spool, min_px, of=of, n_rows=n_rows)
         found = spool.rows(0, len(mask))
     expected = whole_arrays.without_small(mask == of, min_px)
@@ -92,7 +95,7 @@ def test_a_spiral_is_one_piece(tmp_path):
             y, x = y + dy, x + dx
         dy, dx = dx, -dy
     for min_px in (int(mask.sum()), int(mask.sum()) + 1):
-        with spooled(rows_of(mask), mask.shape, bool, beside=tmp_path / "a.tif") as spool:
+        with spool_rows(rows_of(mask), mask.shape, bool, beside=tmp_path / "a.tif") as spool:
             drop_small(spool, min_px, n_rows=7)
             kept = spool.rows(0, n)
         np.testing.assert_array_equal(kept, whole_arrays.without_small(mask, min_px))
@@ -118,8 +121,8 @@ def test_hull_is_that_of_scikit_image(mask, keep, n_rows):
 def test_resampling(source, shape, ratio, n_rows):
     """Resampled in bands of any height: the same labels as at once."""
     labels = np.random.default_rng(0).integers(0, 256, source, dtype=np.uint8)
-    found = in_bands(resampled_rows(rows_of(labels), source, shape, ratio=ratio), shape[0], n_rows)
-    np.testing.assert_array_equal(found, resampled(labels, shape, ratio=ratio))
+    found = in_bands(resample_rows(rows_of(labels), source, shape, ratio=ratio), shape[0], n_rows)
+    np.testing.assert_array_equal(found, resample(labels, shape, ratio=ratio))
 
 
 def test_counting():

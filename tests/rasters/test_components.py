@@ -14,14 +14,14 @@ from skimage.morphology import remove_small_holes, remove_small_objects
 
 from microtome.rasters.bands import rows_of
 from microtome.rasters.components import drop_small, keep_seeded
-from microtome.rasters.disk_raster import spooled
+from microtome.rasters.disk_raster import spool_rows
 
 
 def changed(change: Callable, mask: np.ndarray, *arguments: object, **settings: object):
     """Apply a change to a mask that lies on disk."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        spooled(rows_of(mask), mask.shape, bool, beside=Path(folder) / "a.tif") as spool,
+        spool_rows(rows_of(mask), mask.shape, bool, beside=Path(folder) / "a.tif") as spool,
     ):
         change(spool, *arguments, **settings)
         return spool.rows(0, len(mask))

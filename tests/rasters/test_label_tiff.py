@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microtome.rasters.label_tiff import open_raster, read_raster, write_array, write_raster
-from microtome.rasters.masks import resampled
+from microtome.rasters.resampling import resample
 
 
 def labels(height: int, width: int, *, seed: int = 0) -> np.ndarray:
@@ -171,7 +171,7 @@ def test_thinned(tmp_path, step):
     array = labels(1300, 700)
     write_array(tmp_path / "a.tif", array, spacing_um=1)
     raster = open_raster(tmp_path / "a.tif")
-    np.testing.assert_array_equal(raster.thinned(step), array[::step, ::step])
+    np.testing.assert_array_equal(raster.thin(step), array[::step, ::step])
 
 
 def test_long_rows_are_asked_for_a_few_at_a_time(tmp_path):
@@ -208,9 +208,9 @@ def test_failure_leaves_the_old_raster_and_nothing_else(tmp_path):
 def test_resampled_takes_the_label_at_the_centre():
     """Twice finer repeats each label; twice coarser takes the px right of the common corner."""
     array = np.array([[1, 2], [3, 4]], np.uint8)
-    finer = resampled(array, (4, 4), ratio=0.5)
+    finer = resample(array, (4, 4), ratio=0.5)
     np.testing.assert_array_equal(finer, np.kron(array, np.ones((2, 2), np.uint8)))
-    coarser = resampled(finer, (2, 2), ratio=2.0)
+    coarser = resample(finer, (2, 2), ratio=2.0)
     np.testing.assert_array_equal(coarser, array)
     assert coarser.dtype == np.uint8
 
@@ -218,5 +218,5 @@ def test_resampled_takes_the_label_at_the_centre():
 def test_resampled_beyond_the_edge_repeats_the_last():
     """A result that reaches a part of a px further has the last label there."""
     np.testing.assert_array_equal(
-        resampled(np.array([[1, 2, 3]]), (1, 4), ratio=0.9), [[1, 2, 3, 3]]
+        resample(np.array([[1, 2, 3]]), (1, 4), ratio=0.9), [[1, 2, 3, 3]]
     )

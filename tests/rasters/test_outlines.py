@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 
 from microtome.rasters.bands import rows_of
-from microtome.rasters.outlines import Outlines, outlines
+from microtome.rasters.outlines import Outlines, trace_outlines
 
 MASKS = array_shapes(min_dims=2, max_dims=2, max_side=12).flatmap(lambda s: arrays(bool, s))
 
@@ -19,7 +19,7 @@ MASKS = array_shapes(min_dims=2, max_dims=2, max_side=12).flatmap(lambda s: arra
 def traced(picture: str, **settings: int) -> Outlines:
     """Trace a picture of # and dots."""
     mask = np.array([[c == "#" for c in line] for line in picture.split()])
-    return outlines(rows_of(mask), mask.shape, **settings)
+    return trace_outlines(rows_of(mask), mask.shape, **settings)
 
 
 def rings_of(found: Outlines) -> list[list[tuple[float, float]]]:
@@ -88,7 +88,7 @@ def test_pieces_are_in_order_with_their_own_rings():
 def test_no_px_no_outlines():
     """An empty mask has no points, nor has one without columns or rows."""
     for shape in ((4, 5), (4, 0), (0, 4)):
-        found = outlines(rows_of(np.zeros(shape, bool)), shape)
+        found = trace_outlines(rows_of(np.zeros(shape, bool)), shape)
         assert found.points.shape == (0, 2)
         assert [len(a) for a in (found.area_px, found.ring_ends, found.piece_ends)] == [0, 1, 1]
 
@@ -97,7 +97,7 @@ def test_no_px_no_outlines():
 @given(MASKS, st.sampled_from([1, 2, 3, 12, None]))
 def test_outlines_of_any_mask(mask, n_rows):
     """Valid polygons apart, one a piece of its area, each px centre 0.35 px on its side."""
-    found = outlines(rows_of(mask), mask.shape, n_rows=n_rows)
+    found = trace_outlines(rows_of(mask), mask.shape, n_rows=n_rows)
     polygons = polygons_of(found)
     labels, n = ndimage.label(mask)
     assert len(polygons) == n
@@ -120,8 +120,8 @@ def test_outlines_of_any_mask(mask, n_rows):
 @given(MASKS)
 def test_bands_change_nothing(mask):
     """Bands of one row give the outlines of the whole, point by point."""
-    whole = outlines(rows_of(mask), mask.shape, n_rows=12)
-    rows = outlines(rows_of(mask), mask.shape, n_rows=1)
+    whole = trace_outlines(rows_of(mask), mask.shape, n_rows=12)
+    rows = trace_outlines(rows_of(mask), mask.shape, n_rows=1)
     for name in ("points", "ring_ends", "piece_ends", "area_px"):
         np.testing.assert_array_equal(getattr(rows, name), getattr(whole, name))
 
@@ -130,6 +130,6 @@ def test_straight_sides_have_no_points_between():
     """A square of 1000 px has eight points, and a frame of it sixteen."""
     mask = np.zeros((1002, 1002), bool)
     mask[1:-1, 1:-1] = True
-    assert len(outlines(rows_of(mask), mask.shape).points) == 8 + 1
+    assert len(trace_outlines(rows_of(mask), mask.shape).points) == 8 + 1
     mask[5:-5, 5:-5] = False
-    assert len(outlines(rows_of(mask), mask.shape).points) == 2 * (8 + 1)
+    assert len(trace_outlines(rows_of(mask), mask.shape).points) == 2 * (8 + 1)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.path import Path as Outline
 
-from microtome.rasters.polygon_fill import fill_rings, inside_rings, paint_edges, ring_edges
+from microtome.rasters.polygon_fill import fill_rings, paint_edges, points_in_rings, ring_edges
 
 SQUARE = np.array([[1.0, 1.0], [4.0, 1.0], [4.0, 3.0], [1.0, 3.0]])
 ASIDE = np.array([1000.0, 0.0])
@@ -88,7 +88,7 @@ def test_every_pixel_as_in_plain_python(rings, scale):
     centres = [((c + 0.5) * scale, (r + 0.5) * scale) for r in range(12) for c in range(11)]
     expected = [winding_parity(x, y, rings) for x, y in centres]
     np.testing.assert_array_equal(filled.ravel(), expected)
-    np.testing.assert_array_equal(inside_rings(np.array(centres), rings), expected)
+    np.testing.assert_array_equal(points_in_rings(np.array(centres), rings), expected)
 
 
 @settings(max_examples=100)

@@ -8,14 +8,14 @@ import tifffile
 from PIL import Image
 
 from helpers.slide_files import ome_description, texture, write_tiled
-from microtome.slides.header_probe import Probed, probe_slide
+from microtome.slides.header_probe import SlideHeader, probe_slide
 
 
 @pytest.mark.parametrize("form", [{}, {"bigtiff": True}, {"byteorder": ">"}])
 def test_a_pyramid_has_its_levels_and_spacing(tmp_path, form):
     """Classic and BigTIFF, either byte order: all levels, and the spacing that Aperio writes."""
     path = write_tiled(tmp_path / "a.svs", texture(300, 520), "jpeg 4:2:0", **form)
-    assert probe_slide(path) == Probed(((520, 300), (130, 75)), spacing_um=0.5)
+    assert probe_slide(path) == SlideHeader(((520, 300), (130, 75)), spacing_um=0.5)
 
 
 def test_label_and_macro_are_no_levels(tmp_path):
@@ -25,7 +25,7 @@ def test_label_and_macro_are_no_levels(tmp_path):
         tiff.write(texture(40, 90))
         tiff.write(texture(512, 768), tile=(256, 256))
         tiff.write(texture(256, 384))
-    assert probe_slide(path) == Probed(((768, 512), (384, 256)))
+    assert probe_slide(path) == SlideHeader(((768, 512), (384, 256)))
 
 
 def test_a_broken_spacing_is_none(tmp_path):
@@ -57,17 +57,17 @@ def test_untiled_images_are_one_image(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", texture(60, 80))
     Image.fromarray(texture(60, 80)).save(tmp_path / "a.png")
     for name in ("a.tif", "a.png"):
-        assert probe_slide(tmp_path / name) == Probed(((80, 60),), is_one_image=True)
+        assert probe_slide(tmp_path / name) == SlideHeader(((80, 60),), is_one_image=True)
     with tifffile.TiffWriter(tmp_path / "levels.tif") as tiff:
         tiff.write(texture(60, 80))
         tiff.write(texture(30, 40))
-    assert probe_slide(tmp_path / "levels.tif") == Probed(((80, 60), (40, 30)))
+    assert probe_slide(tmp_path / "levels.tif") == SlideHeader(((80, 60), (40, 30)))
 
 
 def test_other_formats_are_judged_by_their_bytes(tmp_path):
     """10 px a byte, in a square: 1 000 000 bytes may be 10 Mpx."""
     (tmp_path / "a.dcm").write_bytes(bytes(1_000_000))
-    assert probe_slide(tmp_path / "a.dcm") == Probed(((3162, 3162),))
+    assert probe_slide(tmp_path / "a.dcm") == SlideHeader(((3162, 3162),))
 
 
 def test_an_image_is_no_larger_than_pillow_reads(tmp_path):
@@ -75,7 +75,7 @@ def test_an_image_is_no_larger_than_pillow_reads(tmp_path):
     path = tmp_path / "a.JPG"
     with path.open("wb") as file:
         file.truncate(100_000_000)
-    assert probe_slide(path) == Probed(((13379, 13379),), is_one_image=True)
+    assert probe_slide(path) == SlideHeader(((13379, 13379),), is_one_image=True)
 
 
 def test_the_folder_of_a_mirax_slide_counts(tmp_path):
@@ -83,7 +83,7 @@ def test_the_folder_of_a_mirax_slide_counts(tmp_path):
     (tmp_path / "a.mrxs").write_bytes(bytes(1000))
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "Data0000.dat").write_bytes(bytes(999_000))
-    assert probe_slide(tmp_path / "a.mrxs") == Probed(((3162, 3162),))
+    assert probe_slide(tmp_path / "a.mrxs") == SlideHeader(((3162, 3162),))
 
 
 def test_no_file_is_none(tmp_path):
@@ -116,7 +116,7 @@ def test_a_broken_file_is_judged_by_its_bytes(tmp_path, content):
     path = tmp_path / "a.svs"
     path.write_bytes(content)
     side = int((10 * len(content)) ** 0.5)
-    assert probe_slide(path) == Probed(((side, side),))
+    assert probe_slide(path) == SlideHeader(((side, side),))
 
 
 def test_a_size_that_the_file_cannot_have_is_not_believed(tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from microtome.errors import InputError
 from microtome.rasters import mask_tiff
 from microtome.truth.checks import TruthCheck
-from microtome.truth.maps import open_truth, truth_labels
+from microtome.truth.maps import merge_labels, open_truth
 
 CLASSES = {"viable": ["viable"], "whole": ["whole"], "hole": ["hole"]}
 
@@ -237,7 +237,7 @@ def test_annotation_by_hand(tmp_path):
     with open_truth(slide="s1", slide_size_px=(19, 21), annotation=path, classes=CLASSES) as truth:
         assert truth.shape(2) == (11, 10)
         assert truth.has_whole
-        labels = truth_labels(*truth.rows(0, 11, 2))
+        labels = merge_labels(*truth.rows(0, 11, 2))
         summary = summarise(truth, 2)
     assert labels.dtype == np.uint8
     assert labels.diagonal().tolist() == [1, 1, 2, 1, 2, 1, 1, 2, 1, 0]

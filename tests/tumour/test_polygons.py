@@ -15,9 +15,9 @@ from shapely.geometry import shape as as_geometry
 from conftest import REPOSITORY
 from microtome.rasters.bands import rows_of
 from microtome.rasters.label_tiff import open_raster, write_array
-from microtome.rasters.outlines import outlines
+from microtome.rasters.outlines import trace_outlines
 from microtome.rasters.polygon_fill import fill_rings
-from microtome.truth.maps import open_truth, truth_labels
+from microtome.truth.maps import merge_labels, open_truth
 from microtome.tumour.polygons import mask_polygons, write_tumour_polygons
 
 CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
@@ -60,7 +60,7 @@ def test_read_back_as_an_annotation_it_is_the_same_map(tmp_path, scale, seed):
     classes = CONFIG["annotation"]["classes"]
     with open_truth(slide="a", slide_size_px=size_px, annotation=path, classes=classes) as truth:
         assert truth.notes == ()
-        found = truth_labels(*truth.rows(0, len(labels), scale))
+        found = merge_labels(*truth.rows(0, len(labels), scale))
     np.testing.assert_array_equal(found[:, : labels.shape[1]], labels)
 
 
@@ -173,7 +173,7 @@ def test_points_are_dropped_along_slopes():
     y, x = np.indices((2001, 2001)) - 1000
     disc = x**2 + y**2 <= 1000**2
     (polygon,), _ = mask_polygons(rows_of(disc), disc.shape, scale=1.0, slide_size_px=disc.shape)
-    points = outlines(rows_of(disc), disc.shape).points
+    points = trace_outlines(rows_of(disc), disc.shape).points
     assert shapely.get_num_coordinates(polygon) < 0.42 * len(points)
     assert polygon.area == pytest.approx(np.pi * 1000**2, rel=1e-3)
     circle = shapely.Point(1000.5, 1000.5).buffer(1000, quad_segs=500)

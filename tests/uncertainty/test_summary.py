@@ -78,7 +78,7 @@ def test_float_rasters_come_back(tmp_path):
     write_raster(path, rows_of(variance), shape=variance.shape, spacing_um=8.0, dtype=np.float32)
     raster = open_raster(path)
     np.testing.assert_array_equal(raster.rows(0, 700), variance)
-    np.testing.assert_array_equal(raster.thinned(7), variance[::7, ::7])
+    np.testing.assert_array_equal(raster.thin(7), variance[::7, ::7])
     assert (raster.rows(3, 5).dtype, raster.spacing_um) == (np.float32, 8.0)
 
 

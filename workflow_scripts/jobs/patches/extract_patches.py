@@ -1,10 +1,10 @@
 """Rule extract_patches: the patches of a slide that are worth training on."""
 
 from microtome.logs import start_log
-from microtome.patches.store_step import extract
+from microtome.patches.store_step import extract_patches
 
 start_log(snakemake.log[0])
-extract(
+extract_patches(
     snakemake.output.patches,
     name=snakemake.wildcards.slide,
     slide_path=snakemake.input.slide,

@@ -12,7 +12,7 @@ from microtome.io.csv_cells import read_lines
 from microtome.rasters.bands import bands
 from microtome.rasters.mask_tiff import MaskTiff
 from microtome.truth.annotations import read_annotation
-from microtome.truth.maps import Drawn, Masked
+from microtome.truth.maps import MaskSource, OutlineSource
 
 SCALE_PX = 32  # level-0 px per px of the evaluation mask
 SPACING_UM = 0.243 * SCALE_PX
@@ -125,12 +125,12 @@ def _drawn(path: Path) -> np.ndarray:
         raise InputError(f"{path}: has outlines beyond {_LARGEST_PX} px, larger than any slide")
     width, height = bounds[:, 2:].max(axis=0, initial=0.0)
     shape = math.ceil(height / SCALE_PX) + _MARGIN_PX, math.ceil(width / SCALE_PX) + _MARGIN_PX
-    return Drawn(regions).rows(first_row=0, shape=shape, scale=SCALE_PX)
+    return OutlineSource(regions).rows(first_row=0, shape=shape, scale=SCALE_PX)
 
 
 def _sampled(path: Path) -> np.ndarray:
     tiff = MaskTiff(path)
-    source = Masked(tiff)
+    source = MaskSource(tiff)
     try:
         # Only px whose centre is on the slide.
         width, height = ((side + SCALE_PX // 2 - 1) // SCALE_PX for side in tiff.size_px)

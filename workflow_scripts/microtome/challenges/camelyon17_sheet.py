@@ -17,7 +17,7 @@ from microtome.challenges.camelyon17_labels import (
     wrong_stages,
 )
 from microtome.challenges.downloaded_folders import files_below
-from microtome.cohort.sheet_cells import sheet_cell
+from microtome.cohort.sheet_cells import path_as_cell
 from microtome.cohort.splits import assign_splits
 from microtome.errors import InputError
 
@@ -72,11 +72,11 @@ def camelyon17_sheet(folder: str | Path) -> tuple[list[dict[str, str]], list[str
     rows = [
         {
             "slide": slide,
-            "path": sheet_cell(path),
+            "path": path_as_cell(path),
             "patient": patient_of(slide),
             "node": slide[-1],
             "split": "train" if patient_of(slide) in labelled else "test",
-            "annotation": sheet_cell(outlines[slide]) if slide in outlines else "",
+            "annotation": path_as_cell(outlines[slide]) if slide in outlines else "",
             "label": labels.classes.get(slide, ""),
         }
         for slide, path in slides.items()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from microtome.challenges.downloaded_folders import files_below
-from microtome.cohort.sheet_cells import sheet_cell
+from microtome.cohort.sheet_cells import path_as_cell
 from microtome.errors import InputError, one_line
 from microtome.slides.slide import Slide
 from microtome.truth.checks import TruthCheck
@@ -67,7 +67,11 @@ def paip2019_sheet(folder: str | Path) -> tuple[list[dict[str, str]], list[str]]
         if "path" in files:
             cells, found = _truth_cells(case, files)
             rows.append(
-                {"slide": case, "path": sheet_cell(files["path"]), "burden": burdens.get(case, "")}
+                {
+                    "slide": case,
+                    "path": path_as_cell(files["path"]),
+                    "burden": burdens.get(case, ""),
+                }
                 | cells
             )
             notes += found
@@ -190,7 +194,7 @@ def _truth_cells(case: str, files: dict[str, Path]) -> tuple[dict[str, str], lis
                     f"case {case}: its masks have each other's names, for whole lies inside viable;"
                     " the sheet exchanges them"
                 )
-    return {role: sheet_cell(path) for role, path in truth.items()}, notes
+    return {role: path_as_cell(path) for role, path in truth.items()}, notes
 
 
 def _are_swapped(case: str, slide_path: Path, viable_mask: Path, whole_mask: Path) -> bool:

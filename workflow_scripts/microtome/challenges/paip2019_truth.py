@@ -8,7 +8,7 @@ from microtome.challenges.downloaded_folders import files_below
 from microtome.challenges.mask_overlap import TIFF_SUFFIXES
 from microtome.challenges.paip2019_sheet import CASE, burden_cells
 from microtome.errors import InputError
-from microtome.io.csv_cells import number
+from microtome.io.csv_cells import parse_number
 
 _VIABLE = re.compile(r"[_-]?viable", re.IGNORECASE)
 
@@ -60,7 +60,7 @@ def _burdens(paths: list[Path], cases: Collection[str]) -> dict[str, float]:
             if case is None:
                 continue
             where = f"{path}, line {line}"
-            burden = 100 * number(ratio, where, of="pixel ratio", high=1)
+            burden = 100 * parse_number(ratio, where, of="pixel ratio", high=1)
             if burdens.setdefault(case, burden) != burden:
                 raise InputError(f"{where}: case {case} has another burden before; remove one")
     return burdens

@@ -5,7 +5,14 @@ from collections.abc import Iterable
 from microtome.challenges.camelyon16_truth import slide_name
 from microtome.challenges.scored_files import SubmissionFiles
 from microtome.errors import InputError, one_line
-from microtome.io.csv_cells import Line, by_key, columns, number, read_lines, whole_number
+from microtome.io.csv_cells import (
+    Line,
+    index_by_key,
+    parse_number,
+    parse_whole_number,
+    read_lines,
+    select_columns,
+)
 from microtome.staging.pn_stages import CLASSES, STAGES
 
 BURDENS = "prediction.csv"
@@ -24,16 +31,18 @@ def read_burdens(source: SubmissionFiles) -> dict[str, float]:
         As all functions here: a cell is wrong, or a name is there twice.
     """
     lines = _lines(source, BURDENS)
-    return by_key(
-        (where, case, number(ratio, where, of="ratio", high=100))
-        for where, (case, ratio) in columns(lines, "wsi_id", "ratio", shown=source.shown(BURDENS))
+    return index_by_key(
+        (where, case, parse_number(ratio, where, of="ratio", high=100))
+        for where, (case, ratio) in select_columns(
+            lines, "wsi_id", "ratio", shown=source.shown(BURDENS)
+        )
     )
 
 
 def read_probabilities(source: SubmissionFiles) -> dict[str, float]:
     """Read ``probabilities.csv`` of CAMELYON16, ``name,probability``, by `slide_name`."""
-    return by_key(
-        (where, slide_name(name), number(text, where, of="probability", high=1))
+    return index_by_key(
+        (where, slide_name(name), parse_number(text, where, of="probability", high=1))
         for where, (name, text) in _headless(source, PROBABILITIES, "name", "probability")
     )
 
@@ -42,9 +51,9 @@ def read_detections(source: SubmissionFiles, name: str) -> list[tuple[float, int
     """Read a slide's table of CAMELYON16, ``confidence,x,y``, x and y in level-0 px."""
     return [
         (
-            number(confidence, where, of="confidence", high=1),
-            whole_number(x, where, of="x"),
-            whole_number(y, where, of="y"),
+            parse_number(confidence, where, of="confidence", high=1),
+            parse_whole_number(x, where, of="x"),
+            parse_whole_number(y, where, of="y"),
         )
         for where, (confidence, x, y) in _headless(source, name, "confidence", "x", "y")
     ]
@@ -59,7 +68,7 @@ def read_patients(source: SubmissionFiles) -> dict[str, str]:
         )
     name = PATIENTS if PATIENTS in tables else tables[0]
     return patient_stages(
-        columns(_lines(source, name), "patient", "stage", shown=source.shown(name))
+        select_columns(_lines(source, name), "patient", "stage", shown=source.shown(name))
     )
 
 
@@ -89,7 +98,7 @@ def patient_stages(lines: Iterable[Line]) -> dict[str, str]:
                 f"{where}: {one_line(stage)!r} is neither a stage ({', '.join(STAGES)}) nor a"
                 f" node's class ({', '.join(CLASSES)})"
             )
-    return by_key(rows)
+    return index_by_key(rows)
 
 
 def _lines(source: SubmissionFiles, name: str) -> list[Line]:

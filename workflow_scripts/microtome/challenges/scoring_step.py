@@ -31,7 +31,7 @@ from microtome.challenges.scores import (
     score_paip2019,
 )
 from microtome.errors import InputError, one_line
-from microtome.io.csv_cells import columns, read_lines
+from microtome.io.csv_cells import read_lines, select_columns
 
 
 def score_submission(challenge: str, *, submission: str | Path, truth: str | Path) -> Scored:
@@ -155,7 +155,7 @@ def _camelyon17(source: SubmissionFiles, folder: Path) -> Scored:
     for path in sorted(folder.glob("*.csv")):
         lines = read_lines(path)
         if lines and {"patient", "stage"} <= {cell.casefold() for cell in lines[0].cells}:
-            of_truth += columns(lines, "patient", "stage", shown=str(path))
+            of_truth += select_columns(lines, "patient", "stage", shown=str(path))
     truth = patient_stages(of_truth)
     if not truth:
         raise InputError(f"{folder}: holds no CSV with patient,stage and rows of patients")

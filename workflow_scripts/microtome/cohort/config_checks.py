@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import relevance
 
 from microtome.cohort.ensemble_checks import check_members
-from microtome.cohort.schema_messages import key_of, words_of
+from microtome.cohort.schema_messages import describe_error, name_key
 from microtome.cohort.sheet_rows import read_rows
 from microtome.errors import InputError
 
@@ -24,7 +24,7 @@ def check_config(config: dict, *, schema: str | Path) -> None:
         One line that names the key.
     """
     _require_finite(config, ())
-    _validate(config, _validator(schema), lambda error: f"config: {key_of(error)}")
+    _validate(config, _validator(schema), lambda error: f"config: {name_key(error)}")
     missing = [name for name in config["run"] if name not in config["models"]]
     if missing:
         known = ", ".join(config["models"])
@@ -160,7 +160,7 @@ def read_sheet(
         _validate(
             values,
             validator,
-            lambda error, line=line: f"slide sheet {path}, line {line}: {key_of(error)}",
+            lambda error, line=line: f"slide sheet {path}, line {line}: {name_key(error)}",
         )
         if values["slide"] in sheet:
             raise InputError(
@@ -221,4 +221,4 @@ def _validate(values: dict, validator: Draft202012Validator, where) -> None:
     if errors:
         # The deepest cause: that says most.
         error = max(errors, key=lambda error: len(error.absolute_path))
-        raise InputError(f"{where(error)}{words_of(error)}")
+        raise InputError(f"{where(error)}{describe_error(error)}")

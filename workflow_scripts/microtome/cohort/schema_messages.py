@@ -5,13 +5,13 @@ import re
 from jsonschema.exceptions import ValidationError
 
 
-def key_of(error: ValidationError) -> str:
+def name_key(error: ValidationError) -> str:
     """The key that is wrong, to begin a line with; nothing for the whole."""
     key = ".".join(str(part) for part in error.absolute_path)
     return f"{key}: " if key else ""
 
 
-def words_of(error: ValidationError) -> str:
+def describe_error(error: ValidationError) -> str:
     """What is wrong with it, and what may stand there."""
     say = _WORDS.get(error.validator)
     return say(error) if say else _first_line(error)

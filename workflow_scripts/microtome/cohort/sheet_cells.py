@@ -32,7 +32,7 @@ def write_cells(path: str | Path, columns: Sequence[str], rows: Iterable[dict]) 
         writer.writerows(rows)
 
 
-def filled(
+def fill_column(
     columns: Sequence[str],
     rows: Iterable[dict[str, str]],
     *,
@@ -76,7 +76,7 @@ def filled(
     return [*columns, *({column} - set(columns))], new_rows
 
 
-def sheet_cell(path: Path) -> str:
+def path_as_cell(path: Path) -> str:
     """A path as the sheet has it, which the workflow reads from the working directory."""
     # Not resolved: a link may be all that has the slide's name.
     whole, here = Path(os.path.abspath(path)), Path.cwd()  # noqa: PTH100

@@ -48,10 +48,10 @@ def read_rows(path: str | Path) -> Iterator[tuple[int, dict]]:
     twice = [name for name, n in Counter(columns).items() if n > 1]
     if twice:
         raise InputError(f"slide sheet {path}: column {twice[0]!r} is there twice")
-    return ((line, _typed(row, f"slide sheet {path}, line {line}")) for line, row in rows)
+    return ((line, _parse_cells(row, f"slide sheet {path}, line {line}")) for line, row in rows)
 
 
-def _typed(row: dict, where: str) -> dict:
+def _parse_cells(row: dict, where: str) -> dict:
     if None in row or any(value is None for value in row.values()):
         raise InputError(f"{where}: has more or fewer cells than the first row has columns")
     values = {column: cell.strip() for column, cell in row.items() if cell.strip()}

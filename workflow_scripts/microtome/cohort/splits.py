@@ -195,7 +195,7 @@ def _deal_out(
     sizes = sorted(groups, reverse=True)
     names = sorted(set(strata.values()))
     counts = np.array([[len(groups[size][name]) for name in names] for size in sizes])
-    quotas = _quotas(_rounded(len(rows) * fractions), sizes, counts.sum(1))
+    quotas = _quotas(_round_sizes(len(rows) * fractions), sizes, counts.sum(1))
     _require_filled(quotas.T @ sizes, fractions, names=part_names, n_patients=len(patients))
     rng = np.random.default_rng(seed)
     part_of = {}
@@ -210,7 +210,7 @@ def _deal_out(
     return {row["slide"]: part_of[_patient(row)] for row in rows}
 
 
-def _rounded(sizes: np.ndarray) -> np.ndarray:
+def _round_sizes(sizes: np.ndarray) -> np.ndarray:
     """Round to whole numbers of the same sum: the largest remainders go up."""
     whole = np.floor(sizes + 1e-9).astype(int)
     up = np.argsort(whole - sizes, kind="stable")[: round(sizes.sum()) - whole.sum()]

@@ -15,12 +15,12 @@ from torch import nn
 
 from microtome.compression.latents import Latents
 from microtome.errors import InputError
-from microtome.io.jpeg import encode
+from microtome.io.jpeg import encode_jpeg
 from microtome.logs import log
 from microtome.networks.devices import autocast, default_device, to_images
 from microtome.networks.reconstruction_loss import ssim
 from microtome.patches.reading import read_patches
-from microtome.patches.regrouping import batches
+from microtome.patches.regrouping import regroup
 from microtome.rasters.bands import bands
 from microtome.rasters.picture_tiff import split_jpeg, write_rgb_pyramid
 from microtome.slides.slide import Slide
@@ -163,7 +163,7 @@ def nearest_quality(size_at: Callable[[int], int], target: int) -> int:
 
 def jpeg_bytes(patches: np.ndarray, *, quality: int) -> int:
     """Bytes of patches as JPEG (4:2:0), the tables that all have in common counted once."""
-    parts = [split_jpeg(encode(patch, quality=quality)) for patch in patches]
+    parts = [split_jpeg(encode_jpeg(patch, quality=quality)) for patch in patches]
     return len(parts[0][0]) + sum(len(picture) for _, picture in parts)
 
 
@@ -211,7 +211,7 @@ def compare(
     chosen = np.unique(np.linspace(0, n - 1, min(n, most_patches)).round().astype(np.int64))
     decoded, originals, compared = Fidelity(), [], []
     grid = latents.grid.subset(chosen)
-    for index, patches in batches(read_patches(slide, grid, threads=threads), batch):
+    for index, patches in regroup(read_patches(slide, grid, threads=threads), batch):
         decoded.add(patches, decode(cae, latents.patches(chosen[index])))
         originals.append(patches)
         compared.append(chosen[index])
@@ -230,7 +230,9 @@ def compare(
     jpeg = Fidelity()
     for first, count in bands(len(pixels), batch):
         part = pixels[first : first + count]
-        copies = np.stack([decode_jpeg(encode(patch, quality=quality), "RGB") for patch in part])
+        copies = np.stack(
+            [decode_jpeg(encode_jpeg(patch, quality=quality), "RGB") for patch in part]
+        )
         jpeg.add(part, copies)
     return {
         "patches": len(pixels),

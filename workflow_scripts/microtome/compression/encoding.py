@@ -23,9 +23,9 @@ from microtome.io.sharded_zarr import CHUNK_KEYS
 from microtome.logs import log
 from microtome.networks.devices import autocast, default_device, to_images
 from microtome.networks.histocae import LATENT_DEPTH
-from microtome.patches.grid import Grid, lattice
+from microtome.patches.grid import Grid, patches_along
 from microtome.patches.reading import read_patches
-from microtome.patches.regrouping import batches
+from microtome.patches.regrouping import regroup
 from microtome.patches.zarr_groups import create_store, write_array, write_columns
 from microtome.slides.slide import Slide
 
@@ -79,7 +79,7 @@ def encode_slide(
     device = default_device()
     encoder = cae.encoder.to(device, memory_format=torch.channels_last).eval()
     n_done = 0
-    for index, pixels in batches(read_patches(slide, grid, threads=threads), batch):
+    for index, pixels in regroup(read_patches(slide, grid, threads=threads), batch):
         images = to_images(pixels).to(device, memory_format=torch.channels_last)
         with torch.inference_mode(), autocast(device):
             latents = encoder(images).float().permute(0, 2, 3, 1).cpu().numpy()
@@ -158,7 +158,7 @@ def write_latents(
     if grid.stride_px != grid.patch_px:
         raise ValueError("patches that overlap or leave gaps have no place in one array")
     side = grid.patch_px * grid.scale
-    columns, rows = (lattice(n, patch_px=side, stride_px=side) for n in size_px)
+    columns, rows = (patches_along(n, patch_px=side, stride_px=side) for n in size_px)
     about = {"width_px": size_px[0], "height_px": size_px[1], "precision": precision}
     offset, length = np.zeros((2, len(grid)), np.int64)
     with atomic(path) as temporary, tempfile.TemporaryFile(dir=temporary.parent) as spool:

@@ -8,10 +8,9 @@ the boundaries, never with the slide's area.
 import numpy as np
 from scipy.spatial import KDTree
 
-from microtome.rasters.bands import ReadRows, band_rows, bands, window
+from microtome.rasters.bands import ReadRows, band_rows, bands, read_window
 from microtome.rasters.label_tiff import Raster
 from microtome.rasters.labels import VIABLE
-from microtome.rasters.masks import resampled_rows
 
 _FAR_PERCENT = 95
 
@@ -38,7 +37,7 @@ def boundary_points(
     height, width = shape
     found = [np.empty((0, 2), np.int32)]
     for first, n in bands(height, n_rows or band_rows(width)):
-        mask, above = window(rows, height, first, n, margin=1)
+        mask, above = read_window(rows, height, first, n, margin=1)
         below = len(mask) - above - n
         padded = np.pad(mask, ((1 - above, 1 - below), (1, 1)))
         centre = padded[1:-1, 1:-1]
@@ -104,10 +103,9 @@ def boundary_metrics(
 
 def _viable_boundary(raster: Raster, grid: Raster) -> np.ndarray:
     """Boundary of the viable tumour of a raster, on another's grid that is no finer."""
-    ratio = grid.spacing_um / raster.spacing_um
-    taken = resampled_rows(raster.rows, raster.shape, grid.shape, ratio=ratio)
+    taken = raster.rows_on(grid.shape, grid.spacing_um)
     # Of so few rows that what is read of a finer raster makes a band of ordinary size.
-    n_rows = band_rows(round(raster.shape[1] * ratio))
+    n_rows = band_rows(round(raster.shape[1] * (grid.spacing_um / raster.spacing_um)))
     return boundary_points(lambda *band: taken(*band) == VIABLE, grid.shape, n_rows=n_rows)
 
 

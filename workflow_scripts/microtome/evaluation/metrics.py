@@ -8,7 +8,6 @@ from microtome.patches.grid import UNKNOWN, label_patches
 from microtome.rasters.bands import band_rows, bands
 from microtome.rasters.label_tiff import Raster
 from microtome.rasters.labels import VIABLE
-from microtome.rasters.masks import resampled_rows
 
 _CLASSES = ("other", "tumour")
 # Figures of the cohort that are means over slides; those of patches are pooled.
@@ -79,8 +78,7 @@ def pixel_confusion(truth: Raster, labels: Raster) -> np.ndarray:
     ndarray of shape (2, 2), int64
     """
     height, width = truth.shape
-    ratio = truth.spacing_um / labels.spacing_um
-    predicted = resampled_rows(labels.rows, labels.shape, truth.shape, ratio=ratio)
+    predicted = labels.rows_on(truth.shape, truth.spacing_um)
     counts = np.zeros((2, 2), np.int64)
     for band in bands(height, band_rows(width)):
         counts += confusion(truth.rows(*band) == VIABLE, predicted(*band) == VIABLE)

@@ -8,7 +8,7 @@ from microtome.heatmaps.codes import NO_DATA
 from microtome.rasters.bands import ReadRows
 from microtome.rasters.label_tiff import open_raster, read_raster
 from microtome.rasters.labels import VIABLE
-from microtome.rasters.masks import resampled, resampled_rows
+from microtome.rasters.resampling import resample
 
 
 class OnMap:
@@ -33,8 +33,7 @@ class OnMap:
         truth: str | Path,
     ) -> None:
         self._tissue, self._truth = (
-            resampled_rows(raster.rows, raster.shape, shape, ratio=spacing_um / raster.spacing_um)
-            for raster in map(open_raster, (tissue, truth))
+            open_raster(path).rows_on(shape, spacing_um) for path in (tissue, truth)
         )
 
     def viable(self, first_row: int, n_rows: int) -> np.ndarray:
@@ -67,6 +66,6 @@ def heatmap_on_tissue(heatmap: str | Path, tissue: str | Path) -> tuple[np.ndarr
     """
     encoded, spacing_um = read_raster(heatmap)
     mask, mask_um = read_raster(tissue)
-    there = resampled(mask, encoded.shape, ratio=spacing_um / mask_um) > 0
+    there = resample(mask, encoded.shape, ratio=spacing_um / mask_um) > 0
     tissue_mm2 = float(np.count_nonzero(mask)) * mask_um**2 * 1e-6
     return np.where(there, encoded, np.uint8(NO_DATA)), spacing_um, tissue_mm2

@@ -7,7 +7,7 @@ from PIL import Image
 
 from microtome.heatmaps.codes import decode
 from microtome.rasters.label_tiff import Raster, open_raster
-from microtome.rasters.masks import resampled
+from microtome.rasters.resampling import resample
 from microtome.tissue.picture_size import picture_step
 
 # Rasters of large slides are much finer than a picture needs.
@@ -26,14 +26,14 @@ def read_panels(
     mask, found = open_raster(tissue), open_raster(heatmap)
     encoded, spacing_um = read_shown(found)
     mask_thin, mask_um = read_shown(mask)
-    on_tissue = resampled(mask_thin, encoded.shape, ratio=spacing_um / mask_um) > 0
+    on_tissue = resample(mask_thin, encoded.shape, ratio=spacing_um / mask_um) > 0
     labels, _ = read_shown(open_raster(tumour))
     shown = None
     if truth:
         raster = open_raster(truth)
         step = max(1, int(spacing_um / raster.spacing_um))
-        coarse = raster.thinned(step)
-        shown = resampled(coarse, labels.shape, ratio=spacing_um / (raster.spacing_um * step))
+        coarse = raster.thin(step)
+        shown = resample(coarse, labels.shape, ratio=spacing_um / (raster.spacing_um * step))
     return spacing_um, {
         "overview": pixels,
         "overview_spacing_um": mask.spacing_um * picture_step(mask.shape),
@@ -47,4 +47,4 @@ def read_panels(
 def read_shown(raster: Raster) -> tuple[np.ndarray, float]:
     """As many pixels of a raster as a picture can show, and their spacing."""
     step = -(-max(raster.shape) // _SHOWN_PX)
-    return raster.thinned(step), raster.spacing_um * step
+    return raster.thin(step), raster.spacing_um * step

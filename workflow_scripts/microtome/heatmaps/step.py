@@ -10,7 +10,6 @@ from microtome.inference.score_store import open_scores
 from microtome.io.atomic import read_json
 from microtome.rasters.bands import ReadRows, band_rows, bands
 from microtome.rasters.label_tiff import open_raster
-from microtome.rasters.masks import resampled_rows
 from microtome.slides.spacing import scale_for
 
 
@@ -88,8 +87,7 @@ def require_covered(
     RuntimeError
         If the grid has a hole: a fault of this program, for grids are made to leave none.
     """
-    mask = open_raster(tissue)
-    rows = resampled_rows(mask.rows, mask.shape, stitcher.shape, ratio=spacing_um / mask.spacing_um)
+    rows = open_raster(tissue).rows_on(stitcher.shape, spacing_um)
     for band in bands(stitcher.shape[0], band_rows(stitcher.shape[1])):
         bare = (rows(*band) != 0) & ~stitcher.covered(*band)
         if bare.any():

@@ -16,7 +16,7 @@ from microtome.networks.compiling import compiled_for
 from microtome.networks.devices import as_input, default_device
 from microtome.patches.grid import Grid
 from microtome.patches.reading import read_patches
-from microtome.patches.regrouping import batches
+from microtome.patches.regrouping import regroup
 from microtome.slides.slide import Slide
 
 _LOG_EVERY = 1000
@@ -96,7 +96,7 @@ def score(
     parts = read_patches(slide, grid, threads=threads, spacings_um=spacings_um)
     waiting: tuple[np.ndarray, list[_Travelling]] | None = None
     n_done = 0
-    for index, pixels in batches(parts, batch):
+    for index, pixels in regroup(parts, batch):
         launched = index, work.launch(torch.from_numpy(pixels).movedim(-1, -3))
         if waiting:
             yield _arrived(slide, grid, *waiting)

@@ -21,7 +21,7 @@ from microtome.networks.devices import as_input, autocast, default_device
 from microtome.networks.histocae import LATENT_PX, PADDED_LATENTS, HistoCAEClassifier
 from microtome.patches.grid import Grid
 from microtome.patches.reading import read_patches
-from microtome.patches.regrouping import batches
+from microtome.patches.regrouping import regroup
 from microtome.slides.slide import Slide
 
 _LOG_EVERY = 1000
@@ -132,7 +132,7 @@ def _scored(
     alone = np.ones(len(grid), bool)
     memory = _Memory(most_px, regions.grid.patch_px, ("region", "regions"), "region_px")
     parts = read_patches(slide, regions.grid, threads=threads)
-    for which, pixels in batches(parts, memory.most):
+    for which, pixels in regroup(parts, memory.most):
         windows = [regions.windows[i] for i in which]
         alone[np.concatenate(windows)] = False
         job = partial(work.regions, pixels, windows, regions.strides)
@@ -140,7 +140,7 @@ def _scored(
     left = np.flatnonzero(alone)
     memory = _Memory(most_px, grid.patch_px, ("patch", "patches"), "patch_px of the model")
     parts = read_patches(slide, grid.subset(left), threads=threads)
-    for which, pixels in batches(parts, memory.most):
+    for which, pixels in regroup(parts, memory.most):
         yield from memory.run(partial(work.windows, pixels, left[which]), len(which))
 
 

@@ -61,7 +61,7 @@ def read_lines(path: Path, *, shown: str | None = None) -> list[Line]:
     return [Line(f"{shown}, line {number}", cells) for number, cells in rows if any(cells)]
 
 
-def columns(lines: list[Line], *names: str, shown: str) -> list[Line]:
+def select_columns(lines: list[Line], *names: str, shown: str) -> list[Line]:
     """Give the cells under a header's names, in the order asked for.
 
     Parameters
@@ -97,7 +97,7 @@ def columns(lines: list[Line], *names: str, shown: str) -> list[Line]:
     return found
 
 
-def number(text: str, where: str, *, of: str, high: float) -> float:
+def parse_number(text: str, where: str, *, of: str, high: float) -> float:
     """Read a number from 0 to `high`, both inclusive, or raise InputError."""
     try:
         value = float(text)
@@ -108,14 +108,14 @@ def number(text: str, where: str, *, of: str, high: float) -> float:
     return value
 
 
-def whole_number(text: str, where: str, *, of: str) -> int:
+def parse_whole_number(text: str, where: str, *, of: str) -> int:
     """Read an integer of at least 0, or raise InputError."""
     if not (text.isascii() and text.isdigit() and len(text) <= 12):
         raise InputError(f"{where}: the {of} {one_line(text)!r} is no whole number of at least 0")
     return int(text)
 
 
-def by_key(rows: Iterable[tuple[str, str, object]]) -> dict:
+def index_by_key(rows: Iterable[tuple[str, str, object]]) -> dict:
     """Gather (where, key, value) by key, or raise InputError for a key that is there twice."""
     found: dict = {}
     for where, key, value in rows:

@@ -8,7 +8,7 @@ import simplejpeg
 SUBSAMPLING = "420"
 
 
-def encode(pixels: np.ndarray, *, quality: int, subsampling: str = SUBSAMPLING) -> bytes:
+def encode_jpeg(pixels: np.ndarray, *, quality: int, subsampling: str = SUBSAMPLING) -> bytes:
     """Make a JPEG of an RGB image.
 
     Parameters
@@ -23,7 +23,7 @@ def encode(pixels: np.ndarray, *, quality: int, subsampling: str = SUBSAMPLING) 
     return simplejpeg.encode_jpeg(pixels, quality, "RGB", subsampling)
 
 
-def decode_into(content: bytes, out: np.ndarray) -> None:
+def decode_jpeg_into(content: bytes, out: np.ndarray) -> None:
     """Decode a JPEG, as libjpeg does by default, into a C-contiguous (height, width, 3), uint8.
 
     Raises

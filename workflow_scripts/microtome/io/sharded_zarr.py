@@ -77,7 +77,7 @@ class ShardWriter:
             if not self._lengths:
                 self._stream.begin(self._folder / f"c.{self._n_shards}.0.0.0")
             room = self._per_shard - len(self._lengths)
-            for content in _joined(chunks[:room]):
+            for content in _join_chunks(chunks[:room]):
                 self._stream.write(content)
             self._lengths += [memoryview(chunk).nbytes for chunk in chunks[:room]]
             chunks = chunks[room:]
@@ -97,7 +97,7 @@ class ShardWriter:
         self._lengths = []
 
 
-def _joined(chunks: Sequence[Chunk]) -> Iterator[np.ndarray]:
+def _join_chunks(chunks: Sequence[Chunk]) -> Iterator[np.ndarray]:
     """Give chunks as few pieces; where they lie one after the other in memory, uncopied."""
     if not isinstance(chunks[0], np.ndarray):
         yield np.frombuffer(b"".join(chunks), np.uint8)

@@ -20,7 +20,7 @@ from zarr.core.array_spec import ArraySpec
 from zarr.core.buffer import Buffer, NDBuffer
 from zarr.registry import get_codec_class, register_codec
 
-from microtome.io.jpeg import SUBSAMPLING, decode_into, encode
+from microtome.io.jpeg import SUBSAMPLING, decode_jpeg_into, encode_jpeg
 
 NAME = "imagecodecs_jpeg"
 
@@ -59,7 +59,7 @@ class JpegCodec(ArrayBytesCodec):
 
     def _decode_sync(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         pixels = np.empty(chunk_spec.shape, np.uint8)
-        decode_into(chunk_bytes.to_bytes(), pixels.reshape(pixels.shape[-3:]))
+        decode_jpeg_into(chunk_bytes.to_bytes(), pixels.reshape(pixels.shape[-3:]))
         return chunk_spec.prototype.nd_buffer.from_numpy_array(pixels)
 
     async def _decode_single(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
@@ -67,7 +67,7 @@ class JpegCodec(ArrayBytesCodec):
 
     def _encode_sync(self, chunk_array: NDBuffer, chunk_spec: ArraySpec) -> Buffer:
         pixels = np.ascontiguousarray(chunk_array.as_numpy_array())
-        content = encode(
+        content = encode_jpeg(
             pixels.reshape(pixels.shape[-3:]),
             quality=90 if self.level is None else self.level,
             subsampling=self.subsampling or SUBSAMPLING,

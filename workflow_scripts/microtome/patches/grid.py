@@ -79,7 +79,7 @@ class Grid:
         return cls(**{k: v if v.ndim else v.item() for k, v in values.items()})
 
 
-def lattice(size_px: int, *, patch_px: float, stride_px: float) -> int:
+def patches_along(size_px: int, *, patch_px: float, stride_px: float) -> int:
     """How many patches, one every `stride_px`, cover `size_px`; the last may hang over the edge."""
     return max(0, int(np.ceil((size_px - patch_px) / stride_px))) + 1
 
@@ -190,7 +190,7 @@ def make_grid(
         If no patch holds tissue.
     """
     window, stride = spec.patch_px * scale, spec.stride_px * scale
-    n_columns, n_rows = (lattice(n, patch_px=window, stride_px=stride) for n in size_px)
+    n_columns, n_rows = (patches_along(n, patch_px=window, stride_px=stride) for n in size_px)
 
     def fractions(mask: tuple[ReadRows, tuple[int, int], float], row: int) -> np.ndarray:
         rows, shape, mask_scale = mask

@@ -8,7 +8,7 @@ import simplejpeg
 from microtome.errors import InputError
 from microtome.logs import log
 from microtome.patches.grid import Grid
-from microtome.patches.tile_plan import View, views_of
+from microtome.patches.tile_plan import View, plan_views
 from microtome.slides.slide import Slide
 
 _BLOCK = 256
@@ -106,10 +106,10 @@ def read_streams(slide: Slide, grid: Grid) -> Iterator[tuple[np.ndarray, list[by
         for i, tile in enumerate(block.tolist(), start=first):
             try:
                 if absent[i]:
-                    stream = _encoded(np.full((side, side, 3), 255, np.uint8))
+                    stream = _encode(np.full((side, side, 3), 255, np.uint8))
                     n_anew += 1
                 elif cut[i]:
-                    stream = _encoded(source.tile(view.level, tile))
+                    stream = _encode(source.tile(view.level, tile))
                     n_anew += 1
                 else:
                     stream = source.stream(view.level, tile)
@@ -124,7 +124,7 @@ def read_streams(slide: Slide, grid: Grid) -> Iterator[tuple[np.ndarray, list[by
     slide.require_unchanged()
 
 
-def _encoded(pixels: np.ndarray) -> bytes:
+def _encode(pixels: np.ndarray) -> bytes:
     return simplejpeg.encode_jpeg(
         np.ascontiguousarray(pixels),
         quality=_EDGE_QUALITY,
@@ -135,7 +135,7 @@ def _encoded(pixels: np.ndarray) -> bytes:
 
 def _whole_tiles(slide: Slide, grid: Grid) -> tuple[View | None, str]:
     """Where each patch's tile is, or what keeps patches from being tiles."""
-    views = views_of(slide, grid, [grid.scale])
+    views = plan_views(slide, grid, [grid.scale])
     if not views:
         return None, "patches do not lie on the tiles' pixels"
     (view,) = views

@@ -6,7 +6,7 @@ import numpy as np
 
 from microtome.patches.grid import Grid
 from microtome.patches.strips import read_strips
-from microtome.patches.tile_plan import views_of
+from microtome.patches.tile_plan import plan_views
 from microtome.patches.tile_reading import read_tiles
 from microtome.slides.slide import Slide
 
@@ -49,7 +49,7 @@ def read_patches(
     if not len(grid):
         return
     scales = [grid.scale, *(slide.scale_for(spacing) for spacing in spacings_um)]
-    views = views_of(slide, grid, scales)
+    views = plan_views(slide, grid, scales)
     if views:
         parts = read_tiles(slide, grid, views, threads=threads)
     else:

@@ -7,7 +7,7 @@ import numpy as np
 from microtome.patches.grid import Grid
 
 
-def regions(grid: Grid, *, side_px: int, repeat_px: int = 1) -> Iterator[np.ndarray]:
+def split_into_regions(grid: Grid, *, side_px: int, repeat_px: int = 1) -> Iterator[np.ndarray]:
     """Divide a grid into squares, each read row by row.
 
     What neighbours share is decoded once within a region and kept no longer than for a row of it,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 
-def batches(
+def regroup(
     parts: Iterable[tuple[np.ndarray, np.ndarray]], size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Regroup (index, pixels) into batches of `size`; the last one holds what is left.

@@ -12,7 +12,7 @@ from zarr.codecs import BytesCodec
 
 from microtome.errors import InputError
 from microtome.io.atomic import atomic
-from microtome.io.jpeg import SUBSAMPLING, decode_into, encode, require_side
+from microtome.io.jpeg import SUBSAMPLING, decode_jpeg_into, encode_jpeg, require_side
 from microtome.io.sharded_zarr import (
     CHUNK_KEYS,
     Chunk,
@@ -101,9 +101,9 @@ def write_patches(
         with ExitStack() as stack:
             pool = stack.enter_context(ThreadPoolExecutor(threads))
             choose: dict[str, Callable[[Block], _Chosen]] = {
-                "raw": partial(_raw, rule=rule),
-                "jpeg": partial(_compressed, rule=rule, quality=jpeg_quality, pool=pool),
-                "pass-through": partial(_passed_through, rule=rule, side=side, pool=pool),
+                "raw": partial(_keep_raw, rule=rule),
+                "jpeg": partial(_keep_compressed, rule=rule, quality=jpeg_quality, pool=pool),
+                "pass-through": partial(_keep_streams, rule=rule, side=side, pool=pool),
             }
             writers = [
                 stack.enter_context(ShardWriter(temporary / name, per_shard=per_shard))
@@ -151,7 +151,7 @@ def _array_names(spacings_um: Sequence[float]) -> list[str]:
     return ["pixels", *(f"pixels_{spacing:g}um" for spacing in spacings_um)]
 
 
-def _raw(block: np.ndarray, *, rule: Callable | None) -> _Chosen:
+def _keep_raw(block: np.ndarray, *, rule: Callable | None) -> _Chosen:
     pixels = block if block.ndim == 5 else block[:, None]
     readable = np.ones(len(pixels), bool)
     kept = rule(pixels[:, 0]) if rule else readable
@@ -159,15 +159,15 @@ def _raw(block: np.ndarray, *, rule: Callable | None) -> _Chosen:
     return readable, kept, [[pixels[i, s] for i in rows] for s in range(pixels.shape[1])]
 
 
-def _compressed(
+def _keep_compressed(
     block: np.ndarray, *, rule: Callable | None, quality: int, pool: ThreadPoolExecutor
 ) -> _Chosen:
-    readable, kept, pixels = _raw(block, rule=rule)
-    chunks = [list(pool.map(partial(encode, quality=quality), images)) for images in pixels]
+    readable, kept, pixels = _keep_raw(block, rule=rule)
+    chunks = [list(pool.map(partial(encode_jpeg, quality=quality), images)) for images in pixels]
     return readable, kept, chunks
 
 
-def _passed_through(
+def _keep_streams(
     streams: list[bytes], *, rule: Callable | None, side: int, pool: ThreadPoolExecutor
 ) -> _Chosen:
     def look(stream: bytes) -> tuple[bool, bool]:
@@ -177,7 +177,7 @@ def _passed_through(
                 require_side(stream, side)
                 return True, True
             pixels = np.empty((1, side, side, 3), np.uint8)
-            decode_into(stream, pixels[0])
+            decode_jpeg_into(stream, pixels[0])
         except ValueError as error:
             log.warning("a patch cannot be decoded and is left out: %s", error)
             return False, False
@@ -250,7 +250,7 @@ class PatchStore:
                 array.read_into(row, image)
                 continue
             try:
-                decode_into(content, image)
+                decode_jpeg_into(content, image)
             except ValueError as error:
                 raise array.damaged(f"patch {row}: {error}") from error
 

@@ -12,7 +12,7 @@ from microtome.patches.store import write_patches
 from microtome.slides.inspection import open_inspected, read_inspected
 
 
-def extract(
+def extract_patches(
     path: str | Path,
     *,
     name: str,

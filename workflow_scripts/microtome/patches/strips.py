@@ -9,7 +9,7 @@ import numpy as np
 from microtome.errors import InputError
 from microtome.logs import log
 from microtome.patches.grid import Grid
-from microtome.patches.reading_order import regions
+from microtome.patches.reading_order import split_into_regions
 from microtome.patches.tile_plan import corners_at
 from microtome.slides.slide import Slide
 
@@ -27,7 +27,7 @@ def read_strips(
 
     Parameters and yields are those of `microtome.patches.reading.read_patches`.
     """
-    parts = regions(grid, side_px=_REGION_PX)
+    parts = split_into_regions(grid, side_px=_REGION_PX)
     strips = (strip for part in parts for strip in _strips(grid, part))
     if threads == 1:
         for strip in strips:

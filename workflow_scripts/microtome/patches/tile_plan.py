@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from microtome.patches.grid import Grid
-from microtome.patches.reading_order import regions
+from microtome.patches.reading_order import split_into_regions
 from microtome.slides.slide import Slide
 from microtome.slides.tiled_source import REDUCTIONS, TiledSource
 
@@ -38,7 +38,7 @@ class View:
     y: np.ndarray
 
 
-def views_of(slide: Slide, grid: Grid, scales: list[float]) -> list[View] | None:
+def plan_views(slide: Slide, grid: Grid, scales: list[float]) -> list[View] | None:
     """Lay co-centred patches of several scales on the slide's tiles.
 
     Parameters
@@ -113,7 +113,7 @@ class Pieces:
         return Pieces(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
 
 
-def blocks_of(
+def plan_blocks(
     source: TiledSource, grid: Grid, views: list[View], *, per_block: int
 ) -> Iterator[tuple[np.ndarray, Pieces]]:
     """Divide the patches of a grid into blocks, in the order in which they are read.
@@ -125,7 +125,7 @@ def blocks_of(
     grid : Grid
         The patches.
     views : list of View
-        From `views_of`.
+        From `plan_views`.
     per_block : int
         Patches of a block.
 
@@ -141,7 +141,7 @@ def blocks_of(
     n_before = 0
     # After the least common multiple of their sides the edges of all tiles fall together.
     repeat_px = int(np.lcm.reduce(sides))
-    for region in regions(grid, side_px=_REGION_PX, repeat_px=repeat_px):
+    for region in split_into_regions(grid, side_px=_REGION_PX, repeat_px=repeat_px):
         block = n_before + np.arange(len(region)) // per_block
         pieces = _pieces_of(source, views, region, block, patch_px=grid.patch_px)
         n_blocks = -(-len(region) // per_block)

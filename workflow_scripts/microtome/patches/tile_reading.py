@@ -14,7 +14,7 @@ from microtome.logs import log
 from microtome.parallel.worker_team import Answer, Claims, Team
 from microtome.patches.grid import Grid
 from microtome.patches.tile_filling import Filler
-from microtome.patches.tile_plan import Pieces, View, blocks_of
+from microtome.patches.tile_plan import Pieces, View, plan_blocks
 from microtome.slides.slide import Slide
 from microtome.slides.tiled_source import TiledSource
 
@@ -43,7 +43,7 @@ def read_tiles(
     grid : Grid
         Its patches.
     views : list of View
-        From `views_of`.
+        From `plan_views`.
     threads : int
         Processes that decode, forked from this one; with 1 it is this one.
 
@@ -57,11 +57,11 @@ def read_tiles(
     """
     shape = (len(views), grid.patch_px, grid.patch_px, 3)
     per_block = max(1, _BLOCK_BYTES // int(np.prod(shape)))
-    plan = partial(blocks_of, slide.source, grid, views, per_block=per_block)
+    plan = partial(plan_blocks, slide.source, grid, views, per_block=per_block)
     alone = threads == 1 or len(grid) <= per_block
     ahead = 0 if alone else _AHEAD
     # Used again and again: fresh memory would cost as much as copying into it.
-    buffers = [_pages((per_block, *shape)) for _ in range(ahead + 2)]
+    buffers = [_allocate_pages((per_block, *shape)) for _ in range(ahead + 2)]
     claims = Claims(len(buffers))
     work = _Work(slide.source, views, plan, buffers, claims, 1 if alone else threads)
     asked: deque[tuple[np.ndarray, np.ndarray]] = deque()
@@ -69,18 +69,18 @@ def read_tiles(
         for n, (which, pieces) in enumerate(plan()):
             number = n % len(buffers)
             block = buffers[number][: len(which)]
-            block[~_covered(slide.source, views, pieces, block)] = _WHITE
+            block[~_find_covered(slide.source, views, pieces, block)] = _WHITE
             _prefetch(slide.source, pieces)
             claims.clear(number)
             team.ask(number)
             asked.append((which, block))
             if len(asked) > ahead:
-                yield _readable(*asked.popleft(), team.answers())
+                yield _drop_unreadable(*asked.popleft(), team.answers())
         while asked:
-            yield _readable(*asked.popleft(), team.answers())
+            yield _drop_unreadable(*asked.popleft(), team.answers())
 
 
-def _pages(shape: tuple[int, ...]) -> np.ndarray:
+def _allocate_pages(shape: tuple[int, ...]) -> np.ndarray:
     """Make room that forked processes share, and that begins with a page, as disks want it."""
     return np.frombuffer(mmap.mmap(-1, int(np.prod(shape))), np.uint8).reshape(shape)
 
@@ -154,7 +154,7 @@ def _runs(pieces: Pieces) -> list[Pieces]:
     return [pieces.part(slice(*edge)) for edge in itertools.pairwise(edges)]
 
 
-def _covered(
+def _find_covered(
     source: TiledSource, views: list[View], pieces: Pieces, block: np.ndarray
 ) -> np.ndarray:
     """Which patches tiles cover altogether, at every spacing; the others begin as white."""
@@ -172,7 +172,7 @@ def _prefetch(source: TiledSource, pieces: Pieces) -> None:
         source.prefetch(level, pieces.tile[pieces.level == level])
 
 
-def _readable(
+def _drop_unreadable(
     which: np.ndarray, block: np.ndarray, answers: list[dict[int, str]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Leave out of a block what could not be read, and say why."""

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from microtome.slides.header_probe import Probed
+from microtome.slides.header_probe import SlideHeader
 
 # What is asked for beyond what was measured: other slides, slower cores, a slow file system.
 _MORE_MB, _TIMES_MB, _STEP_MB = 100, 1.3, 50
@@ -92,7 +92,7 @@ def inspected_extent(info: Mapping) -> Extent:
     )
 
 
-def probed_extent(probed: Probed, *, spacing_um: float | None) -> Extent:
+def probed_extent(probed: SlideHeader, *, spacing_um: float | None) -> Extent:
     """The extent of a slide by its header alone; what it does not say is taken to be large."""
     width_px, height_px = probed.levels[0]
     return Extent(

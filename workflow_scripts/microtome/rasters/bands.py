@@ -32,7 +32,7 @@ def rows_of(array: np.ndarray) -> ReadRows:
     return lambda first, n: array[first : first + n]
 
 
-def window(
+def read_window(
     rows: ReadRows, height: int, first: int, n_rows: int, *, margin: int
 ) -> tuple[np.ndarray, int]:
     """Read a band with up to `margin` more rows above and below, as far as there are any.

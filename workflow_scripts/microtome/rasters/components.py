@@ -59,7 +59,7 @@ def _drop_light(
     last = np.empty(0, np.int64)  # number, among all remembered pieces, at each px of a last row
     n_pieces = 0
     for band in bands(height, n_rows):
-        labels, weight = _weighed(mask.rows(*band) == of, counted and counted(*band))
+        labels, weight = _label_band(mask.rows(*band) == of, counted and counted(*band))
         ends, first, after = _ends(labels, weight, least, n_pieces)
         if found:
             joints.append(_joints(last, first))
@@ -70,7 +70,7 @@ def _drop_light(
         if keep_ends.all() and not ends.has_light:
             continue
         rows = mask.rows(*band)
-        labels, weight = _weighed(rows == of, counted and counted(*band))
+        labels, weight = _label_band(rows == of, counted and counted(*band))
         keep = weight >= least
         keep[ends.label] = keep_ends
         keep[0] = True
@@ -95,7 +95,7 @@ class _Ends:
     has_light: bool
 
 
-def _weighed(band: np.ndarray, counted: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _label_band(band: np.ndarray, counted: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Number the pieces of a band from 1 on, and count the px of each, of no piece first."""
     labels, n = ndimage.label(band)
     taken = labels.ravel() if counted is None else labels[counted]

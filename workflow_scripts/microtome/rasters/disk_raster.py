@@ -79,7 +79,7 @@ class Spool:
         return found
 
 
-def spooled(
+def spool_rows(
     rows: ReadRows,
     shape: tuple[int, ...],
     dtype: DTypeLike,

@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 from microtome.io.atomic import atomic
 from microtome.rasters.bands import ReadRows, band_rows, bands, rows_of
 from microtome.rasters.disk_raster import Spool
+from microtome.rasters.resampling import resample_rows
 
 TILE_PX = 512
 _BAND_PX = 2**21  # of one byte each
@@ -124,6 +125,23 @@ class Raster:
             found[a - first_row : b - first_row] = self._decoded[i][a - top : b - top]
         return found
 
+    def rows_on(self, shape: tuple[int, int], spacing_um: float) -> ReadRows:
+        """Rows of this raster on the pixels of another one of the same slide.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Height and width of the other raster in px.
+        spacing_um : float
+            µm per px of the other raster.
+
+        Returns
+        -------
+        callable
+            ``rows(first_row, n_rows)``: the value under the centre of each pixel.
+        """
+        return resample_rows(self.rows, self.shape, shape, ratio=spacing_um / self.spacing_um)
+
     def region(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
         """Rows `top` to `bottom` and columns `left` to `right`, the last not included; any thread.
 
@@ -133,7 +151,7 @@ class Raster:
         """
         return self.pixels[top:bottom, left:right]
 
-    def thinned(self, step: int) -> np.ndarray:
+    def thin(self, step: int) -> np.ndarray:
         """Every `step`-th pixel of every `step`-th row, for a picture."""
         height, width = self.shape
         found = np.empty((-(-height // step), -(-width // step)), self.pixels.dtype)

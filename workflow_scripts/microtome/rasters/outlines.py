@@ -44,7 +44,9 @@ class Outlines:
     area_px: np.ndarray
 
 
-def outlines(rows: ReadRows, shape: tuple[int, int], *, n_rows: int | None = None) -> Outlines:
+def trace_outlines(
+    rows: ReadRows, shape: tuple[int, int], *, n_rows: int | None = None
+) -> Outlines:
     """Trace the pieces of a mask.
 
     Parameters
@@ -61,19 +63,19 @@ def outlines(rows: ReadRows, shape: tuple[int, int], *, n_rows: int | None = Non
     if not len(x):
         nowhere = np.zeros(1, np.int64)
         return Outlines(np.empty((0, 2)), nowhere, nowhere, np.empty(0, np.int64))
-    edges, edge_of_end = _edges(x, y, is_right)
-    following = _following(edges)
-    ring, order = _in_rings(following)
+    edges, edge_of_end = _join_edges(x, y, is_right)
+    following = _next_edges(edges)
+    ring, order = _find_rings(following)
     ring_of_end = ring[edge_of_end]
-    piece = _pieces(ring_of_end)
+    piece = _find_pieces(ring_of_end)
     points, n_points = _cut_corners(edges, following, order)
     area_px = np.bincount(piece[ring_of_end[::2]], x[1::2] - x[::2]).astype(np.int64)
     # Edges are sorted by x, and components numbered by their first members: of a piece's rings the
     # outer one comes first.
     by_piece = np.argsort(piece, kind="stable")
     n_of_ring = np.bincount(ring[order], n_points, minlength=len(piece)).astype(np.int64)
-    taken, ring_ends = _regrouped(n_of_ring, by_piece)
-    closed, ring_ends = _closed(points[taken], ring_ends)
+    taken, ring_ends = _regroup(n_of_ring, by_piece)
+    closed, ring_ends = _close_rings(points[taken], ring_ends)
     return Outlines(closed, ring_ends, _ends(np.bincount(piece)), area_px)
 
 
@@ -96,7 +98,7 @@ def _run_ends(rows: ReadRows, shape: tuple[int, int], n_rows: int) -> tuple[np.n
     return tuple(np.concatenate(found, axis=1))
 
 
-def _edges(x: np.ndarray, y: np.ndarray, is_right: np.ndarray) -> tuple[_Edges, np.ndarray]:
+def _join_edges(x: np.ndarray, y: np.ndarray, is_right: np.ndarray) -> tuple[_Edges, np.ndarray]:
     """Join the ends of runs that lie under each other, and tell in which edge each end is."""
     order = np.lexsort((y, x))
     x, y, is_right = x[order], y[order], is_right[order]
@@ -108,7 +110,7 @@ def _edges(x: np.ndarray, y: np.ndarray, is_right: np.ndarray) -> tuple[_Edges, 
     return _Edges(x[starts], y[starts], y[stops] + 1, is_right[starts]), edge_of_end
 
 
-def _following(edges: _Edges) -> np.ndarray:
+def _next_edges(edges: _Edges) -> np.ndarray:
     """Which vertical edge follows each: down those at the right of a piece, up those at the left.
 
     Along a line between two rows of pixels, corners from left to right are the two ends of one
@@ -124,7 +126,7 @@ def _following(edges: _Edges) -> np.ndarray:
     return partner[head] % n
 
 
-def _in_rings(following: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _find_rings(following: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The ring of every edge, numbered by their first edges, and the edges ring after ring."""
     n = len(following)
     graph = coo_array((np.ones(n, bool), (np.arange(n), following)), shape=(n, n))
@@ -143,7 +145,7 @@ def _in_rings(following: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return ring, np.lexsort((-steps, ring))
 
 
-def _pieces(ring_of_end: np.ndarray) -> np.ndarray:
+def _find_pieces(ring_of_end: np.ndarray) -> np.ndarray:
     """The piece of every ring: a run of pixels lies between two rings of the same piece."""
     left, right = ring_of_end[::2], ring_of_end[1::2]
     n = int(ring_of_end.max()) + 1
@@ -181,13 +183,13 @@ def _ends(sizes: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
-def _regrouped(sizes: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _regroup(sizes: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Indices that put groups of these sizes in another order, and where the groups end then."""
     ends = _ends(sizes[order])
     shift = _ends(sizes)[:-1][order] - ends[:-1]
     return np.arange(ends[-1]) + np.repeat(shift, sizes[order]), ends
 
 
-def _closed(points: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _close_rings(points: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Repeat the first point of every ring behind its last."""
     return np.insert(points, ends[1:], points[ends[:-1]], axis=0), ends + np.arange(len(ends))

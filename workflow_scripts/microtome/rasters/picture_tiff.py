@@ -8,7 +8,7 @@ import numpy as np
 import tifffile
 
 from microtome.io.atomic import atomic
-from microtome.io.jpeg import encode
+from microtome.io.jpeg import encode_jpeg
 from microtome.rasters.bands import ReadRows, bands
 from microtome.rasters.disk_raster import Spool
 
@@ -99,7 +99,7 @@ def split_jpeg(content: bytes) -> tuple[bytes, bytes]:
 
 
 def _jpeg(pixels: np.ndarray) -> bytes:
-    return encode(pixels, quality=_QUALITY)
+    return encode_jpeg(pixels, quality=_QUALITY)
 
 
 def _tiles(rows: ReadRows, shape: tuple[int, int], below: Spool | None) -> Iterator[bytes]:

@@ -99,7 +99,7 @@ def paint_edges(
         window &= ~inside
 
 
-def inside_rings(points: np.ndarray, rings: Sequence[np.ndarray]) -> np.ndarray:
+def points_in_rings(points: np.ndarray, rings: Sequence[np.ndarray]) -> np.ndarray:
     """Tell which points lie inside rings, by the even-odd rule.
 
     Parameters

@@ -26,7 +26,7 @@ _MPP = re.compile(rb'(?:\bMPP *= *|\bPhysicalSizeX=")([0-9]+(?:\.[0-9]+)?)')
 
 
 @dataclass(frozen=True)
-class Probed:
+class SlideHeader:
     """A slide before anybody opened it.
 
     Attributes
@@ -45,7 +45,7 @@ class Probed:
     is_one_image: bool = False
 
 
-def probe_slide(path: str | Path) -> Probed | None:
+def probe_slide(path: str | Path) -> SlideHeader | None:
     """Look at the header of a slide; nothing is decoded, and no library of slides is loaded.
 
     Parameters
@@ -55,7 +55,7 @@ def probe_slide(path: str | Path) -> Probed | None:
 
     Returns
     -------
-    Probed or None
+    SlideHeader or None
         Of a TIFF the sizes of its pages, of a PNG its size, of any other file, or one that is
         broken, a size that follows from its bytes. None where there is no such file.
     """
@@ -71,17 +71,17 @@ def probe_slide(path: str | Path) -> Probed | None:
     return _from_bytes(n_bytes, is_image=path.suffix.lower() in _IMAGES)
 
 
-def _from_header(file: BinaryIO) -> Probed | None:
+def _from_header(file: BinaryIO) -> SlideHeader | None:
     head = file.read(24)
     if head.startswith(_PNG) and len(head) == 24:
-        return Probed((struct.unpack(">II", head[16:]),), is_one_image=True)
+        return SlideHeader((struct.unpack(">II", head[16:]),), is_one_image=True)
     try:
         return _from_tiff(file, head)
     except (struct.error, KeyError, ValueError, OverflowError):
         return None
 
 
-def _from_tiff(file: BinaryIO, head: bytes) -> Probed | None:
+def _from_tiff(file: BinaryIO, head: bytes) -> SlideHeader | None:
     """Walk through the pages of a TIFF or BigTIFF; what is broken raises one of the above."""
     order = {b"II": "<", b"MM": ">"}[head[:2]]
     is_big = {42: False, 43: True}[struct.unpack(f"{order}H", head[2:4])[0]]
@@ -99,7 +99,7 @@ def _from_tiff(file: BinaryIO, head: bytes) -> Probed | None:
     # Label and macro have another shape.
     levels = [(w, h) for w, h in sizes if abs(w / h / aspect - 1) < _ASPECT_TOLERANCE]
     found = _MPP.search(first.get(_DESCRIPTION, b""))
-    return Probed(
+    return SlideHeader(
         tuple(sorted(levels, reverse=True)),
         spacing_um=(float(found[1]) or None) if found else None,
         # A slide without tiles that has levels is Hamamatsu's, which OpenSlide reads in parts.
@@ -135,11 +135,11 @@ def _long(order: str, value: bytes) -> int:
     return struct.unpack(f"{order}I", value)[0]
 
 
-def _from_bytes(n_bytes: int, *, is_image: bool) -> Probed:
+def _from_bytes(n_bytes: int, *, is_image: bool) -> SlideHeader:
     """A square with as many px as a file of this size may hold."""
     n_px = _PX_PER_BYTE * n_bytes
     side = int((min(n_px, _MOST_PX_OF_AN_IMAGE) if is_image else n_px) ** 0.5)
-    return Probed(((side, side),), is_one_image=is_image)
+    return SlideHeader(((side, side),), is_one_image=is_image)
 
 
 def _bytes_of(path: Path) -> int:

@@ -23,7 +23,7 @@ class TileStates:
     remade: np.ndarray
 
 
-def tile_states(levels: tuple[TileLevel, ...], *, spoils: bool) -> list[TileStates]:
+def classify_tiles(levels: tuple[TileLevel, ...], *, spoils: bool) -> list[TileStates]:
     """Tell which tiles are there.
 
     Parameters

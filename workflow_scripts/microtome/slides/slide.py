@@ -81,7 +81,7 @@ class Slide:
         self.vendor, self.source = _open_source(self.path, name)
         self.levels: list[tuple[int, int]] = list(self.source.levels)
         self.size_px = self.levels[0]
-        self.downsamples = [_rounded(d) for d in self.source.downsamples]
+        self.downsamples = [_round_downsample(d) for d in self.source.downsamples]
         self.spacing_um = self._spacing(spacing_um)
 
     def __enter__(self) -> Self:
@@ -240,7 +240,7 @@ def _power_below(zoom: float) -> int:
     return 2 ** max(0, int(math.log2(zoom)))
 
 
-def _rounded(downsample: float) -> float:
+def _round_downsample(downsample: float) -> float:
     whole = round(downsample)
     return float(whole) if abs(downsample / whole - 1) < _LEVEL_ROUNDING else downsample
 

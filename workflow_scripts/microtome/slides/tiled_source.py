@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from microtome.errors import InputError, one_line
-from microtome.slides.missing_tiles import tile_states
+from microtome.slides.missing_tiles import classify_tiles
 from microtome.slides.tile_decoding import (
     LOSSLESS,
     SOI,
@@ -43,7 +43,7 @@ class TiledSource:
     name : str
         The slide's id, for messages.
     spoils : bool
-        See `tile_states`.
+        See `classify_tiles`.
     """
 
     reduces = True
@@ -52,7 +52,7 @@ class TiledSource:
     def __init__(self, path: Path, tables: TileTables, *, name: str, spoils: bool) -> None:
         self._path, self._name = path, name
         self.tables = tables.levels
-        self.states = tile_states(tables.levels, spoils=spoils)
+        self.states = classify_tiles(tables.levels, spoils=spoils)
         self.levels = [(level.width_px, level.height_px) for level in tables.levels]
         self.spacing_um = tables.spacing_um
         self._file = os.open(path, os.O_RDONLY)

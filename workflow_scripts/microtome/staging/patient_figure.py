@@ -14,7 +14,7 @@ from microtome.figures.style import INK, save_figure
 from microtome.heatmaps.aligned import heatmap_on_tissue
 from microtome.heatmaps.codes import decode
 from microtome.rasters.label_tiff import open_raster
-from microtome.rasters.masks import resampled
+from microtome.rasters.resampling import resample
 from microtome.tissue.picture_size import picture_step
 
 _HEAT = mpl.colormaps["magma"]
@@ -107,7 +107,7 @@ def _node(row: Mapping[str, str], overview: str, tissue: str, heatmap: str) -> _
     pixels = pixels[::step, ::step]
     spacing_um = mask.spacing_um * picture_step(mask.shape) * step
     encoded, heatmap_um, _ = heatmap_on_tissue(heatmap, tissue)
-    probability = resampled(decode(encoded), pixels.shape[:2], ratio=spacing_um / heatmap_um)
+    probability = resample(decode(encoded), pixels.shape[:2], ratio=spacing_um / heatmap_um)
     truth = f" ({row['truth']})" if row["truth"] else ""
     return _Node(f"node {row['node']}\n{row['class']}{truth}", pixels, probability, spacing_um)
 

@@ -20,7 +20,7 @@ from microtome.io.atomic import atomic
 from microtome.io.tables import write_table
 from microtome.rasters.bands import bands
 from microtome.rasters.label_tiff import Raster
-from microtome.rasters.masks import resampled, resampled_rows
+from microtome.rasters.resampling import resample, resample_rows
 from microtome.staging.pn_stages import CLASSES, STAGES
 
 TILE_PX = 512
@@ -102,7 +102,7 @@ def write_mask_png(
     def grey(first: int, n: int) -> np.ndarray:
         return _tumour(mask.rows(first, n), label) * np.uint8(255)
 
-    pixels = resampled_rows(grey, mask.shape, (height, width), ratio=ratio)(0, height)
+    pixels = resample_rows(grey, mask.shape, (height, width), ratio=ratio)(0, height)
     with atomic(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG")
 
@@ -261,8 +261,8 @@ def _tiles(mask: Raster, size_px: tuple[int, int], ratio: float, label: int) -> 
     """Compress the mask tile by tile; beyond the edge of the slide its last px go on."""
     width, height = (-(-side // TILE_PX) * TILE_PX for side in size_px)
     # The rows and columns of the mask under those of the slide.
-    row = resampled(np.arange(mask.shape[0])[:, None], (height, 1), ratio=ratio)[:, 0]
-    column = resampled(np.arange(mask.shape[1])[None], (1, width), ratio=ratio)[0]
+    row = resample(np.arange(mask.shape[0])[:, None], (height, 1), ratio=ratio)[:, 0]
+    column = resample(np.arange(mask.shape[1])[None], (1, width), ratio=ratio)[0]
     of_one_value: dict[int, bytes] = {}
     for top, _ in bands(height, TILE_PX):
         first, last = int(row[top]), int(row[top + TILE_PX - 1])

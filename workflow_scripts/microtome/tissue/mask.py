@@ -12,10 +12,10 @@ from skimage.color import rgb2hsv
 from skimage.filters import threshold_otsu
 
 from microtome.errors import InputError
-from microtome.rasters.bands import ReadRows, band_rows, bands, window
+from microtome.rasters.bands import ReadRows, band_rows, bands, read_window
 from microtome.rasters.components import drop_small
-from microtome.rasters.disk_raster import Spool, spooled
-from microtome.rasters.masks import closed_rows, opened_rows
+from microtome.rasters.disk_raster import Spool, spool_rows
+from microtome.rasters.morphology import closing_rows, opening_rows
 from microtome.tissue.overview import strongest, weakest
 
 # JPEG ringing makes a saturated seam along padding, as wide as the blur of the downsampling.
@@ -90,9 +90,9 @@ def tissue_mask(
         is_tissue = _above_otsu(measured, saturation_bounds)
         if is_tissue is None:
             return Spool(shape, bool, beside=beside)  # of zeros
-        mask_rows = opened_rows(lambda y, n: is_tissue[codes.rows(y, n)], shape, opening_px)
-        mask_rows = closed_rows(mask_rows, shape, closing_px)
-        mask = spooled(mask_rows, shape, bool, beside=beside, n_rows=n_rows)
+        mask_rows = opening_rows(lambda y, n: is_tissue[codes.rows(y, n)], shape, opening_px)
+        mask_rows = closing_rows(mask_rows, shape, closing_px)
+        mask = spool_rows(mask_rows, shape, bool, beside=beside, n_rows=n_rows)
     try:
         drop_small(mask, min_area_um2 / spacing_um**2, n_rows=n_rows)
         drop_small(mask, max_hole_um2 / spacing_um**2, of=False, n_rows=n_rows)
@@ -141,7 +141,7 @@ class _Colours:
             How often each occurs where there is neither padding nor pen.
         """
         margin = _SEAM_PX + (_MEDIAN_PX // 2 if self._smooth else 0)
-        pixels, above = window(rows, height, first, n_rows, margin=margin)
+        pixels, above = read_window(rows, height, first, n_rows, margin=margin)
         black = strongest(pixels) < self._black_below
         if black.any():
             black = ndimage.binary_dilation(black, iterations=_SEAM_PX)

@@ -18,7 +18,7 @@ from microtome.truth.annotations import Region, read_annotation
 MAX_OVERHANG = 0.01
 
 
-class Source(Protocol):
+class TissueSource(Protocol):
     """Where the rows of one tissue come from."""
 
     def rows(self, *, first_row: int, shape: tuple[int, int], scale: float) -> np.ndarray:
@@ -28,14 +28,14 @@ class Source(Protocol):
         """Close files."""
 
 
-class Drawn:
+class OutlineSource:
     """Tissue from the regions of an annotation, in painting order."""
 
     def __init__(self, regions: Sequence[Region]) -> None:
         self._strokes = [(ring_edges(region.rings), not region.hole) for region in regions]
 
     def rows(self, *, first_row: int, shape: tuple[int, int], scale: float) -> np.ndarray:
-        """Paint the rows (see `Source`)."""
+        """Paint the rows (see `TissueSource`)."""
         band = np.zeros(shape, dtype=bool)
         for edges, value in self._strokes:
             paint_edges(band, edges, value=value, first_row=first_row, scale=scale)
@@ -45,14 +45,14 @@ class Drawn:
         """Nothing is open."""
 
 
-class Masked:
+class MaskSource:
     """Tissue from a mask TIFF, read at the centre of each pixel."""
 
     def __init__(self, mask: MaskTiff) -> None:
         self._mask = mask
 
     def rows(self, *, first_row: int, shape: tuple[int, int], scale: float) -> np.ndarray:
-        """Sample the rows (see `Source`)."""
+        """Sample the rows (see `TissueSource`)."""
         return self._mask.sample(_centres(first_row, shape[0], scale), _centres(0, shape[1], scale))
 
     def close(self) -> None:
@@ -80,8 +80,8 @@ class Truth:
 
     slide: str
     slide_size_px: tuple[int, int]
-    viable: Source
-    whole: Source | None
+    viable: TissueSource
+    whole: TissueSource | None
     notes: tuple[str, ...]
 
     def __enter__(self) -> Self:
@@ -185,21 +185,23 @@ def open_truth(
     if annotation is not None and (viable_mask is None or whole_mask is None):
         regions, notes = read_annotation(annotation, classes=classes)
         notes += _overhang_notes(slide, annotation, regions, slide_size_px)
-    viable: Source = Drawn([region for region in regions if region.tissue == "viable"])
+    viable: TissueSource = OutlineSource(
+        [region for region in regions if region.tissue == "viable"]
+    )
     drawn_whole = [region for region in regions if region.tissue == "whole"]
-    whole: Source | None = Drawn(drawn_whole) if drawn_whole else None
+    whole: TissueSource | None = OutlineSource(drawn_whole) if drawn_whole else None
     if viable_mask is not None:
-        viable = Masked(_open_mask(slide, "viable", viable_mask, slide_size_px))
+        viable = MaskSource(_open_mask(slide, "viable", viable_mask, slide_size_px))
     if whole_mask is not None:
         try:
-            whole = Masked(_open_mask(slide, "whole", whole_mask, slide_size_px))
+            whole = MaskSource(_open_mask(slide, "whole", whole_mask, slide_size_px))
         except InputError:
             viable.close()
             raise
     return Truth(slide, slide_size_px, viable, whole, tuple(notes))
 
 
-def truth_labels(viable: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def merge_labels(viable: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Merge a band into uint8: 0 no tumour, 1 whole tumour but not viable, 2 viable tumour."""
     return np.where(viable, np.uint8(2), whole.astype(np.uint8))
 

@@ -9,7 +9,7 @@ from microtome.logs import log
 from microtome.rasters.label_tiff import write_raster
 from microtome.slides.spacing import scale_for
 from microtome.truth.checks import TruthCheck
-from microtome.truth.maps import Drawn, Truth, open_truth, truth_labels
+from microtome.truth.maps import OutlineSource, Truth, merge_labels, open_truth
 
 
 def write_truth(
@@ -62,7 +62,7 @@ def write_truth(
     given = {k: row[k] for k in ("annotation", "viable_mask", "whole_mask") if k in row}
     is_negative = not given  # nothing to read: the sheet says that there is no tumour
     opened = (
-        Truth(name, size_px, Drawn([]), Drawn([]), ())
+        Truth(name, size_px, OutlineSource([]), OutlineSource([]), ())
         if is_negative
         else open_truth(slide=name, slide_size_px=size_px, classes=classes, **given)
     )
@@ -72,7 +72,7 @@ def write_truth(
         def rows(first_row: int, n_rows: int) -> np.ndarray:
             viable, whole = opened.rows(first_row, n_rows, scale)
             check.add(viable, whole)
-            return truth_labels(viable, whole)
+            return merge_labels(viable, whole)
 
         write_raster(truth, rows, shape=opened.shape(scale), spacing_um=info["spacing_um"] * scale)
         if is_negative:

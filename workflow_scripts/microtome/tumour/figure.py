@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from microtome.figures.panels import MAX_SIDE_PX, outline, paled, panel, scale_bar
 from microtome.figures.style import INK, save_figure
-from microtome.rasters.masks import resampled
+from microtome.rasters.resampling import resample
 
 _HEAT = mpl.colormaps["magma"]
 
@@ -45,7 +45,7 @@ def slide_figure(
     overview = overview[::step, ::step]
     shape, shown_um = overview.shape[:2], overview_spacing_um * step
     probability, labels = (
-        resampled(raster, shape, ratio=shown_um / spacing_um) for raster in (probability, labels)
+        resample(raster, shape, ratio=shown_um / spacing_um) for raster in (probability, labels)
     )
     panels = 3 if truth is None else 4
     aspect = shape[0] / shape[1]
@@ -56,7 +56,7 @@ def slide_figure(
     panel(axes[0], overview, "slide")
     if truth is not None:
         panel(axes[1], overview, "truth")
-        outline(axes[1], resampled(truth, shape, ratio=shown_um / spacing_um))
+        outline(axes[1], resample(truth, shape, ratio=shown_um / spacing_um))
     heat = panel(axes[-2], pale, "tumour probability")
     image = heat.imshow(
         probability, cmap=_HEAT, vmin=0, vmax=1, alpha=np.where(np.isnan(probability), 0, 0.75)

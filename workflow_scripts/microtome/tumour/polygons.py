@@ -13,7 +13,7 @@ from microtome.io.atomic import atomic
 from microtome.rasters.bands import ReadRows
 from microtome.rasters.label_tiff import Raster
 from microtome.rasters.labels import VIABLE, WHOLE
-from microtome.rasters.outlines import outlines
+from microtome.rasters.outlines import trace_outlines
 
 # Name of the class, as annotations have it, least label in the map, and colour as in the figures.
 _CLASSES = (
@@ -97,7 +97,7 @@ def mask_polygons(
         min(n, math.ceil(side / scale - 0.5))
         for n, side in zip(shape[::-1], slide_size_px, strict=True)
     )
-    traced = outlines(lambda first, n: rows(first, n)[:, :width], (height, width))
+    traced = trace_outlines(lambda first, n: rows(first, n)[:, :width], (height, width))
     # Rounded before points are dropped: those that stay are the rounded ones.
     points = np.minimum(np.round(traced.points * scale, _DECIMALS), slide_size_px)
     # Douglas-Peucker, ring by ring: rings are at least sqrt(1/2) = 0.707 px apart, so none crosses

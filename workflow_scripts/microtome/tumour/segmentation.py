@@ -10,8 +10,8 @@ import numpy as np
 
 from microtome.rasters.bands import ReadRows, band_rows, bands
 from microtome.rasters.components import drop_small, keep_seeded
-from microtome.rasters.disk_raster import Spool, spooled
-from microtome.rasters.masks import opened_rows
+from microtome.rasters.disk_raster import Spool, spool_rows
+from microtome.rasters.morphology import opening_rows
 
 
 def viable_mask(
@@ -68,12 +68,12 @@ def viable_mask(
     likely = from_on(threshold)
     with ExitStack() as until_opened:
         if low_threshold is not None:
-            joined = spooled(from_on(low_threshold), shape, bool, beside=beside, n_rows=n_rows)
+            joined = spool_rows(from_on(low_threshold), shape, bool, beside=beside, n_rows=n_rows)
             until_opened.enter_context(joined)
             keep_seeded(joined, likely, n_rows=n_rows)
             likely = joined.rows
-        opened = opened_rows(likely, shape, radius_px)
-        mask = spooled(opened, shape, bool, beside=beside, n_rows=n_rows)
+        opened = opening_rows(likely, shape, radius_px)
+        mask = spool_rows(opened, shape, bool, beside=beside, n_rows=n_rows)
     try:
         drop_small(mask, max_hole_um2 / spacing_um**2, of=False, n_rows=n_rows)
         for band in bands(shape[0], n_rows):

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from microtome.heatmaps.codes import decoded
 from microtome.rasters.label_tiff import open_raster, write_raster
-from microtome.rasters.masks import resampled_rows
 from microtome.tumour.burden import burden, tumour_map
 from microtome.tumour.segmentation import viable_mask
 
@@ -28,9 +27,9 @@ def map_tumour(
     dict
         Areas and tumour burden, see `burden`.
     """
-    scores, mask = open_raster(heatmap), open_raster(tissue)
+    scores = open_raster(heatmap)
     shape, spacing_um = scores.shape, scores.spacing_um
-    on_tissue = resampled_rows(mask.rows, mask.shape, shape, ratio=spacing_um / mask.spacing_um)
+    on_tissue = open_raster(tissue).rows_on(shape, spacing_um)
     probability = decoded(scores.rows)
     with viable_mask(
         probability, on_tissue, shape, spacing_um=spacing_um, beside=tumour, **segmentation

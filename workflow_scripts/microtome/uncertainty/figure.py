@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from microtome.figures.panels import MAX_SIDE_PX, outline, paled, panel, scale_bar
 from microtome.figures.style import INK, save_figure
 from microtome.rasters.labels import VIABLE
-from microtome.rasters.masks import resampled
+from microtome.rasters.resampling import resample
 
 _HEAT, _UNSURE = mpl.colormaps["magma"], mpl.colormaps["viridis"]
 _WRONG = np.array([194, 24, 91], np.uint8)
@@ -53,7 +53,7 @@ def uncertainty_figure(
     shape, shown_um = overview.shape[:2], overview_spacing_um * step
 
     def shown(raster: np.ndarray) -> np.ndarray:
-        return resampled(raster, shape, ratio=shown_um / spacing_um)
+        return resample(raster, shape, ratio=shown_um / spacing_um)
 
     probability, labels = shown(probability), shown(labels)
     unknown = np.isnan(probability)

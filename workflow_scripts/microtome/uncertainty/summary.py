@@ -10,7 +10,6 @@ from microtome.io.atomic import read_json
 from microtome.rasters.bands import ReadRows, band_rows, bands
 from microtome.rasters.label_tiff import open_raster
 from microtome.rasters.labels import NONE
-from microtome.rasters.masks import resampled_rows
 
 LARGEST_VARIANCE = 0.25  # of anything in [0, 1]: half of it 0, half 1
 _N_BINS = 2**12
@@ -120,7 +119,6 @@ def summarize(
         `uncertainty_summary` gives.
     """
     labels, mask = open_raster(tumour), open_raster(tissue)
-    ratio = labels.spacing_um / mask.spacing_um
     found: dict = {"slide": slide}
     if of_members:
         burdens = [read_json(path)["burden"] for path in of_members]
@@ -128,7 +126,7 @@ def summarize(
     for kind, path in maps.items():
         summary = uncertainty_summary(
             open_raster(path).rows,
-            resampled_rows(mask.rows, mask.shape, labels.shape, ratio=ratio),
+            mask.rows_on(labels.shape, labels.spacing_um),
             labels.rows,
             labels.shape,
         )
