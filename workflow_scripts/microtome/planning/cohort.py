@@ -1,6 +1,7 @@
 """The slides of a sheet: what each is to each model, and which files are made of it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from microtome.cohort.node_checks import staging_model
 from microtome.patches.grid_spec import split_patch_set
@@ -39,6 +40,11 @@ class Cohort:
     def usable(self) -> list[str]:
         """List the slides of the sheet that no step excluded."""
         return [slide for slide in self._usable() if slide in self.sheet]
+
+    def only_usable(self, slides: Iterable[str]) -> list[str]:
+        """Keep those of some slides that no step excluded; quick where they are few of many."""
+        usable = _as_set(tuple(self._usable()))
+        return [slide for slide in slides if slide in usable]
 
     # One slide
 
@@ -207,3 +213,8 @@ class Cohort:
         """Name a file for each slide that tunes a model; `model` is the one that scored it."""
         scorer = self.models.scorer(model)
         return [pattern.format(model=scorer, slide=slide) for slide in self.for_tuning(model)]
+
+
+@lru_cache(maxsize=1)
+def _as_set(slides: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(slides)

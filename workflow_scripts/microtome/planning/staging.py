@@ -37,8 +37,7 @@ class Staging:
 
     def usable_of(self, patient: str) -> list[str]:
         """List the usable nodes of a patient."""
-        usable = set(self._cohort.usable())
-        return [slide for slide in self.by_patient.get(patient, []) if slide in usable]
+        return self._cohort.only_usable(self.by_patient.get(patient, []))
 
     def of_patient(self, patient: str, pattern: str) -> list[str]:
         """Name a file for each usable node of a patient; `model` is the run that stages it."""
