@@ -10,10 +10,10 @@ from helpers.pictures import grid_of
 from microtome.calibration.chosen_threshold import with_chosen_threshold
 from microtome.calibration.tuning import tune
 from microtome.errors import InputError
-from microtome.heatmaps.step import heatmap_rows, open_stitcher, require_covered
+from microtome.heatmaps.step import stitch_heatmap
 from microtome.inference.score_store import write_scores
 from microtome.io.atomic import write_json
-from microtome.rasters.label_tiff import write_array
+from microtome.rasters.label_tiff import read_raster, write_array
 
 SIDE = 40
 STITCHING = {
@@ -44,6 +44,14 @@ def drawn(seed: int, *, times: float) -> tuple[np.ndarray, np.ndarray]:
     return expit(times * logit(true)), (rng.random((SIDE, SIDE)) < true).astype(int)
 
 
+def stitched(slide: dict, folder, **files) -> tuple[np.ndarray, float]:
+    """The heatmap of a slide as floats, and its spacing."""
+    files = {"inspected": slide["inspected"], "tissue": slide["tissue"], **files}
+    stitch_heatmap(folder / "h.tif", slide["scores"], name=slide["name"], **files, **STITCHING)
+    encoded, spacing_um = read_raster(folder / "h.tif")
+    return encoded.astype(float), spacing_um
+
+
 def test_temperature_of_a_network_that_is_too_sure(tmp_path):
     """Logits twice too large get a temperature of about 2, and calibration gets better by it."""
     slides = [write_slide(tmp_path, f"s{i}", *drawn(i, times=2.0)) for i in range(3)]
@@ -55,16 +63,10 @@ def test_temperature_of_a_network_that_is_too_sure(tmp_path):
     # The heatmap of a model with a temperature holds the calibrated probabilities.
     write_json(tmp_path / "c.json", found)
     slide = slides[0]
-    settings = {"part": "probability", "inspected": slide["inspected"], "name": "s0"}
-    stitcher, spacing_um = open_stitcher(slide["scores"], **settings, **STITCHING)
-    raw = stitcher.rows(0, SIDE)
-    calibrated = heatmap_rows(stitcher, calibration=tmp_path / "c.json")(0, SIDE)
-    expected = expit(logit(np.clip(raw, 1e-9, 1 - 1e-9)) / found["temperature"])
-    np.testing.assert_allclose((calibrated - 1.0) / 254, expected, atol=1 / 500)
+    calibrated, spacing_um = stitched(slide, tmp_path, calibration=tmp_path / "c.json")
+    expected = expit(logit(drawn(0, times=2.0)[0]) / found["temperature"])
+    np.testing.assert_allclose((calibrated - 1) / 254, expected, atol=1 / 500)
     assert spacing_um == 8.0
-    np.testing.assert_array_equal(
-        heatmap_rows(stitcher, calibration=None)(0, SIDE), stitcher.encoded_rows(0, SIDE)
-    )
 
 
 def test_threshold_that_separates(tmp_path):
@@ -109,9 +111,7 @@ def test_both_classes_are_needed(tmp_path, value, numbers):
 def test_tissue_that_no_patch_covers_is_a_fault(tmp_path):
     """Every px of tissue lies in a patch of the grid; a hole stops the program, with its place."""
     slide = write_slide(tmp_path, "s", *drawn(0, times=1.0))
-    settings = {"part": "probability", "inspected": slide["inspected"], "name": "s"}
-    stitcher, _ = open_stitcher(slide["scores"], **settings, **STITCHING)
-    require_covered(stitcher, slide["tissue"], spacing_um=8.0, name="s")
+    stitched(slide, tmp_path)
     places = [(r, c) for r in range(SIDE) for c in range(SIDE) if (r, c) != (7, 11)]
     maps = np.full((len(places), 1, 1), np.nan, np.float32)
     write_scores(
@@ -120,6 +120,5 @@ def test_tissue_that_no_patch_covers_is_a_fault(tmp_path):
         grid_of(places, patch_px=16),
         origin={},
     )
-    stitcher, _ = open_stitcher(tmp_path / "holed", **settings, **STITCHING)
     with pytest.raises(RuntimeError, match=r"slide s: no patch covers .* x=88 µm, y=56 µm"):
-        require_covered(stitcher, slide["tissue"], spacing_um=8.0, name="s")
+        stitched({**slide, "scores": tmp_path / "holed"}, tmp_path)

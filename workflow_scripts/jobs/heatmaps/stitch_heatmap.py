@@ -1,26 +1,18 @@
 """Rule stitch_heatmap: one heatmap from the overlapping patch scores of a slide."""
 
-from microtome.heatmaps.step import heatmap_rows, open_stitcher, require_covered
+from microtome.heatmaps.step import stitch_heatmap
 from microtome.logs import start_log
-from microtome.rasters.label_tiff import write_raster
 
 start_log(snakemake.log[0])
-stitcher, spacing_um = open_stitcher(
+stitch_heatmap(
+    snakemake.output.heatmap,
     snakemake.input.scores,
-    part="probability",
+    tissue=snakemake.input.tissue,
+    name=snakemake.wildcards.slide,
+    calibration=snakemake.input.get("calibration"),
     member=snakemake.params.member,
     inspected=snakemake.input.inspected,
-    name=snakemake.wildcards.slide,
     spacing_um=snakemake.params.spacing_um,
     slide_settings=snakemake.params.slide,
     blending=snakemake.params.blending,
-)
-require_covered(
-    stitcher, snakemake.input.tissue, spacing_um=spacing_um, name=snakemake.wildcards.slide
-)
-write_raster(
-    snakemake.output.heatmap,
-    heatmap_rows(stitcher, calibration=snakemake.input.get("calibration")),
-    shape=stitcher.shape,
-    spacing_um=spacing_um,
 )

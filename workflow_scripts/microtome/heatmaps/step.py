@@ -1,4 +1,4 @@
-"""Stitching, from files to the rows of a map."""
+"""Stitching, from the scores of a slide to a map of it."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from microtome.heatmaps.codes import encode, with_temperature
 from microtome.heatmaps.stitching import Stitcher
 from microtome.inference.score_store import open_scores
 from microtome.io.atomic import read_json
-from microtome.rasters.bands import ReadRows, band_rows, bands
-from microtome.rasters.label_tiff import open_raster
+from microtome.rasters.bands import band_rows, bands
+from microtome.rasters.label_tiff import open_raster, write_raster
 from microtome.slides.spacing import scale_for
 
 
@@ -65,16 +65,66 @@ def open_stitcher(
     return stitcher, info["spacing_um"] * scale
 
 
-def heatmap_rows(stitcher: Stitcher, *, calibration: str | Path | None) -> ReadRows:
-    """What a heatmap holds, calibrated where a temperature is given."""
-    if not calibration:
-        return stitcher.encoded_rows
-    temperature = read_json(calibration)["temperature"]
+def stitch_heatmap(
+    heatmap: str | Path,
+    scores: str | Path,
+    *,
+    tissue: str | Path,
+    name: str,
+    calibration: str | Path | None = None,
+    **stitching: object,
+) -> None:
+    """Write the heatmap of a slide, as codes of `microtome.heatmaps.codes`.
 
-    def rows(first_row: int, n_rows: int) -> np.ndarray:
+    Parameters
+    ----------
+    heatmap : str or Path
+        The TIFF to write.
+    scores, name, **stitching
+        See `open_stitcher`.
+    tissue : str or Path
+        The slide's tissue mask.
+    calibration : str or Path, optional
+        JSON with the temperature of the probabilities.
+
+    Raises
+    ------
+    RuntimeError
+        If no patch lies on some px of tissue: a fault of this program, for grids leave none bare.
+    """
+    stitcher, spacing_um = open_stitcher(scores, part="probability", name=name, **stitching)
+    require_covered(stitcher, tissue, spacing_um=spacing_um, name=name)
+    temperature = read_json(calibration)["temperature"] if calibration else None
+
+    def calibrated(first_row: int, n_rows: int) -> np.ndarray:
         return encode(with_temperature(stitcher.rows(first_row, n_rows), temperature))
 
-    return rows
+    rows = stitcher.encoded_rows if temperature is None else calibrated
+    write_raster(heatmap, rows, shape=stitcher.shape, spacing_um=spacing_um)
+
+
+def stitch_uncertainty(
+    uncertainty: str | Path, scores: str | Path, *, part: str, **stitching: object
+) -> None:
+    """Write one map of a slide from the variances of its patches.
+
+    Parameters
+    ----------
+    uncertainty : str or Path
+        The TIFF to write, float32; NaN where nothing was scored.
+    part : {'aleatoric', 'epistemic'}
+        Which variances.
+    scores, **stitching
+        See `open_stitcher`.
+    """
+    stitcher, spacing_um = open_stitcher(scores, part=part, **stitching)
+    write_raster(
+        uncertainty,
+        stitcher.float_rows,
+        shape=stitcher.shape,
+        spacing_um=spacing_um,
+        dtype=np.float32,
+    )
 
 
 def require_covered(
@@ -85,7 +135,7 @@ def require_covered(
     Raises
     ------
     RuntimeError
-        If the grid has a hole: a fault of this program, for grids are made to leave none.
+        If the grid has a hole.
     """
     rows = open_raster(tissue).rows_on(stitcher.shape, spacing_um)
     for band in bands(stitcher.shape[0], band_rows(stitcher.shape[1])):
