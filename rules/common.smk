@@ -1,6 +1,7 @@
 # What all rules ask: config and sheet, checked, and what is planned for slides and models.
 
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -15,7 +16,7 @@ from microtome.errors import InputError
 from microtome.planning.code_hash import code_hash, code_hash_of_all
 from microtome.planning.cohort import Cohort
 from microtome.planning.models import Models
-from microtome.planning.requests import Requests
+from microtome.planning.requests import Requests, growing
 from microtome.planning.results import Results
 from microtome.planning.staging import Staging
 from microtome.planning.submissions import DemoTruth, Submissions
@@ -94,20 +95,19 @@ def asked(answer, rule):
     return value
 
 
-def growing(first):
-    """Make a resource function: so many MB or minutes, as many more at each retry."""
+def code(script, *names):
+    """Hash of a script and the library behind it: a rule reruns when what it does changes.
 
-    def value(wildcards, attempt):
-        return first * attempt
+    With "model", networks of other kinds than those of the job's model do not count.
+    """
 
-    return value
+    @cache
+    def hashed(model=None):
+        kinds = MODELS.kinds_of_members(model) if model else None
+        return code_hash(SCRIPTS / "jobs" / script, root=SCRIPTS, kinds=kinds)
 
-
-def code(script):
-    """Hash of a script and the library behind it: a rule reruns when what it does changes."""
-    hashed = {"script": SCRIPTS / "jobs" / script, "root": SCRIPTS}
     # In a job a function that gives it: only the hashes of the job's own rules are needed there.
-    return code_hash(**hashed) if IS_DRIVER else planned(code_hash, **hashed)
+    return hashed() if IS_DRIVER and not names else planned(hashed, *names)
 
 
 def report_run():

@@ -33,7 +33,7 @@ rule compress_slide:
         entry=planned(MODELS.entry, "model"),
         batch=config["compression"]["batch"],
         precision=config["compression"]["precision"],
-        code=code("compression/compress_slide.py"),
+        code=code("compression/compress_slide.py", "model"),
     script:
         "../workflow_scripts/jobs/compression/compress_slide.py"
 
@@ -59,7 +59,7 @@ rule reconstruct_slide:
     params:
         entry=planned(MODELS.entry, "model"),
         batch=config["compression"]["batch"],
-        code=code("compression/reconstruct_slide.py"),
+        code=code("compression/reconstruct_slide.py", "model"),
     script:
         "../workflow_scripts/jobs/compression/reconstruct_slide.py"
 
@@ -89,7 +89,7 @@ rule compression_quality:
         entry=planned(MODELS.entry, "model"),
         batch=config["compression"]["batch"],
         compared_patches=config["compression"]["compared_patches"],
-        code=code("compression/compression_quality.py"),
+        code=code("compression/compression_quality.py", "model"),
     script:
         "../workflow_scripts/jobs/compression/compression_quality.py"
 

@@ -30,7 +30,7 @@ rule pretrain_cae:
         entry=planned(MODELS.entry, "model"),
         checkpoint="results/checkpoints/{model}_pretraining_{spacing}um.safetensors",
         data=planned(MODELS.training_settings, "model"),
-        code=code("training/pretrain_cae.py"),
+        code=code("training/pretrain_cae.py", "model"),
     script:
         "../workflow_scripts/jobs/training/pretrain_cae.py"
 
@@ -68,7 +68,7 @@ rule train_classifier:
         entry=planned(MODELS.entry, "model"),
         checkpoint="results/checkpoints/{model}_training.safetensors",
         data=planned(MODELS.training_settings, "model"),
-        code=code("training/train_classifier.py"),
+        code=code("training/train_classifier.py", "model"),
     script:
         "../workflow_scripts/jobs/training/train_classifier.py"
 
@@ -107,7 +107,7 @@ rule train_segmenter:
         entry=planned(MODELS.entry, "model"),
         checkpoint="results/checkpoints/{model}_training.safetensors",
         data=planned(MODELS.training_settings, "model"),
-        code=code("training/train_segmenter.py"),
+        code=code("training/train_segmenter.py", "model"),
     script:
         "../workflow_scripts/jobs/training/train_segmenter.py"
 
@@ -136,7 +136,7 @@ rule fit_colour_baseline:
     params:
         entry=planned(MODELS.entry, "model"),
         data=planned(MODELS.training_settings, "model"),
-        code=code("training/fit_colour_baseline.py"),
+        code=code("training/fit_colour_baseline.py", "model"),
     script:
         "../workflow_scripts/jobs/training/fit_colour_baseline.py"
 

@@ -98,6 +98,12 @@ def test_uncertainty():
     assert [ALL.views(model) for model in ("both", "a")] == [3, 1]
 
 
+def test_kinds_of_members():
+    """Those of an ensemble are the kinds of its networks, not its own."""
+    assert ALL.kinds_of_members("a") == {ALL.kind("a")}
+    assert ALL.kinds_of_members("both") == {ALL.kind("a"), ALL.kind("b")}
+
+
 @pytest.mark.parametrize(("batch", "expected"), [("auto", None), (7, 7)])
 def test_patches_at_a_time(batch, expected):
     """A number, or as the device likes."""

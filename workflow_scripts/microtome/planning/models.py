@@ -65,6 +65,10 @@ class Models:
         """Return name and registry entry of each of the networks behind a model."""
         return {member: self.entry(member) for member in self.members(model)}
 
+    def kinds_of_members(self, model: str) -> set[str]:
+        """Return the kinds of the networks behind a model."""
+        return {self.kind(member) for member in self.members(model)}
+
     def weights(self, model: str) -> str:
         """Name the file of a model's weights: given in its entry, or trained here."""
         return self.entry(model).get("weights") or f"results/models/{model}/weights.safetensors"

@@ -36,6 +36,15 @@ _COMPRESSION = ("compress_slide", "reconstruct_slide", "compression_quality")
 _ON_TISSUE = ("tissue_mask", "patch_grid")
 
 
+def growing(first: int) -> Callable[[object, int], int]:
+    """Make a resource function of a rule: so many MB or minutes, as many more at each retry."""
+
+    def value(wildcards: object, attempt: int) -> int:
+        return first * attempt
+
+    return value
+
+
 class Requests:
     """What the jobs of a rule ask for.
 
@@ -86,8 +95,7 @@ class Requests:
 
     def scoring_gpus(self, model: str) -> int:
         """GPUs of a job that scores a slide; colours are counted without one."""
-        kinds = {self._models.kind(member) for member in self._models.members(model)}
-        return int(kinds != {"colour"})
+        return int(self._models.kinds_of_members(model) != {"colour"})
 
     def training_gpus(self, model: str) -> int:
         """GPUs of a training job."""
