@@ -26,7 +26,8 @@ from microtome.compression.encoding import encode_slide, latent_shape, write_lat
 from microtome.compression.latents import Latents, open_latents
 from microtome.errors import InputError
 from microtome.io.jpeg import encode_jpeg
-from microtome.rasters.picture_tiff import split_jpeg, write_rgb_pyramid
+from microtome.io.jpeg_tables import split_jpeg
+from microtome.rasters.picture_tiff import write_rgb_pyramid
 from microtome.slides.slide import Slide
 
 

@@ -16,13 +16,14 @@ from torch import nn
 from microtome.compression.latents import Latents
 from microtome.errors import InputError
 from microtome.io.jpeg import encode_jpeg
+from microtome.io.jpeg_tables import split_jpeg
 from microtome.logs import log
 from microtome.networks.devices import autocast, default_device, to_images
 from microtome.networks.reconstruction_loss import ssim
 from microtome.patches.reading import read_patches
 from microtome.patches.regrouping import regroup
 from microtome.rasters.bands import bands
-from microtome.rasters.picture_tiff import split_jpeg, write_rgb_pyramid
+from microtome.rasters.picture_tiff import write_rgb_pyramid
 from microtome.slides.slide import Slide
 
 _WHITE = 255

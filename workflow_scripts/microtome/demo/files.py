@@ -10,6 +10,7 @@ import numpy as np
 import tifffile
 
 from microtome.demo.outlines import Outlines
+from microtome.rasters.block_mean import block_mean
 
 SVS_TILE_PX = 256
 # Aperio's usual pyramid at 20x.
@@ -47,7 +48,7 @@ def write_svs(
     height, width = pixels.shape[:2]
     levels = [pixels]
     for coarser, finer in zip(DOWNSAMPLES[1:], DOWNSAMPLES, strict=False):
-        levels.append(_shrink(levels[-1], coarser // finer))
+        levels.append(block_mean(levels[-1], coarser // finer))
     head = f"Aperio Image Library v12.0.0\r\n{width}x{height}"
     tail = f"AppMag = {UNIT_MAGNIFICATION / spacing_um:g}|MPP = {spacing_um:.4f}"
     jpeg = {
@@ -181,24 +182,6 @@ def _write_xml(path: str | Path, root: ElementTree.Element) -> None:
     tree = ElementTree.ElementTree(root)
     ElementTree.indent(tree, "\t")
     tree.write(path, encoding="utf-8", xml_declaration=True)
-
-
-def _shrink(pixels: np.ndarray, times: int) -> np.ndarray:
-    """Mean of squares of `times` px; the last rows and columns that fill no square are dropped."""
-    height, width = (side // times for side in pixels.shape[:2])
-    shrunk = np.empty((height, width, 3), np.uint8)
-    # A band at a time: the sums of a whole slide would not stay in the processor's cache.
-    for top in range(0, height, 64):
-        rows = pixels[top * times : (top + min(64, height - top)) * times, : width * times]
-        # One plane of sums per axis: reducing a view with five axes is far slower.
-        sums = rows[::times].astype(np.uint16)
-        for k in range(1, times):
-            sums += rows[k::times]
-        total = sums[:, ::times].copy()
-        for k in range(1, times):
-            total += sums[:, k::times]
-        shrunk[top : top + len(total)] = (total + times * times // 2) // (times * times)
-    return shrunk
 
 
 def _thumbnail(pixels: np.ndarray) -> np.ndarray:

@@ -1,18 +1,18 @@
-"""Patches that are the slide's own compressed tiles, taken as they are."""
+"""Patches that are compressed tiles of the slide, copied as they are."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import simplejpeg
 
 from microtome.errors import InputError
+from microtome.io.jpeg import encode_jpeg
 from microtome.logs import log
 from microtome.patches.grid import Grid
 from microtome.patches.tile_plan import View, plan_views
 from microtome.slides.slide import Slide
 
 _BLOCK = 256
-# For tiles that hang over the edge: what lies outside is made white, which takes a new JPEG.
+# Of tiles over the edge: what lies outside is made white, so they are encoded again.
 _EDGE_QUALITY = 95
 
 
@@ -24,7 +24,7 @@ def choose_codec(
     Parameters
     ----------
     codec : {'auto', 'raw', 'jpeg', 'pass-through'}
-        What the config asks for; 'auto' is 'pass-through' where that can be, else 'raw'.
+        What the config asks for; 'auto' is 'pass-through' if that is possible, else 'raw'.
     slide : Slide
         Opened slide.
     grid : Grid
@@ -42,7 +42,7 @@ def choose_codec(
     Raises
     ------
     InputError
-        If 'pass-through' is asked for and cannot be.
+        If 'pass-through' is asked for and not possible.
     """
     if codec in ("raw", "jpeg"):
         return codec, "as the config says"
@@ -62,15 +62,15 @@ def choose_codec(
 def read_streams(slide: Slide, grid: Grid) -> Iterator[tuple[np.ndarray, list[bytes]]]:
     """Read the patches of a grid as JPEGs, without decoding them.
 
-    The pixels are those that `read_patches` gives: nothing is lost. A tile over the slide's edge
-    is decoded, made white outside and encoded again, as its padding could be anything.
+    The pixels are those that `read_patches` gives: nothing is lost. Only a tile over the slide's
+    edge is decoded, made white outside and encoded again, since its padding may be anything.
 
     Parameters
     ----------
     slide : Slide
         Opened slide.
     grid : Grid
-        Its patches; `choose_codec` has said that they are tiles.
+        Its patches; they must be tiles, see `choose_codec`.
 
     Yields
     ------
@@ -82,7 +82,7 @@ def read_streams(slide: Slide, grid: Grid) -> Iterator[tuple[np.ndarray, list[by
     Raises
     ------
     InputError
-        If the file has changed meanwhile.
+        If the file has changed since the slide was opened.
     """
     view, obstacle = _whole_tiles(slide, grid)
     if obstacle:
@@ -96,7 +96,7 @@ def read_streams(slide: Slide, grid: Grid) -> Iterator[tuple[np.ndarray, list[by
     tiles = np.where(inside, row * table.columns + column, -1)
     is_absent = ~inside
     is_absent[inside] = source.is_absent(view.level, tiles[inside])
-    # As lists: what is looked up for each patch costs as much as reading it.
+    # As lists: looking a value up in an array takes as long as reading a patch.
     absent, cut = is_absent.tolist(), source.is_cut(view.level, tiles).tolist()
     n_anew = 0
     for first in range(0, len(grid), _BLOCK):
@@ -125,16 +125,11 @@ def read_streams(slide: Slide, grid: Grid) -> Iterator[tuple[np.ndarray, list[by
 
 
 def _encode(pixels: np.ndarray) -> bytes:
-    return simplejpeg.encode_jpeg(
-        np.ascontiguousarray(pixels),
-        quality=_EDGE_QUALITY,
-        colorspace="RGB",
-        colorsubsampling="444",
-    )
+    return encode_jpeg(np.ascontiguousarray(pixels), quality=_EDGE_QUALITY, subsampling="444")
 
 
 def _whole_tiles(slide: Slide, grid: Grid) -> tuple[View | None, str]:
-    """Where each patch's tile is, or what keeps patches from being tiles."""
+    """Find the tile of each patch, or say why patches are not tiles."""
     views = plan_views(slide, grid, [grid.scale])
     if not views:
         return None, "patches do not lie on the tiles' pixels"

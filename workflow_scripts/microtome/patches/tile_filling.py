@@ -1,4 +1,4 @@
-"""Filling patches from tiles, each decoded once."""
+"""Filling patches from tiles, each of which is decoded once."""
 
 import itertools
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ import numpy as np
 
 from microtome.errors import InputError
 from microtome.patches.tile_plan import Pieces, View
-from microtome.slides.tile_decoding import shrunk
+from microtome.rasters.block_mean import block_mean
 from microtome.slides.tiled_source import TiledSource, paste
 
 # (slot, view, left, top): the patch, the spacing, and where the tile's corner lies in it.
@@ -15,7 +15,7 @@ _Target = tuple[int, int, int, int]
 
 
 class Filler:
-    """Fills blocks of patches one after the other, and keeps decoded what later ones need.
+    """Fills blocks of patches one after the other, and keeps decoded tiles that later ones need.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Filler:
         for view in views:
             finest = self._finest.get(view.level, view.reduce)
             self._finest[view.level] = min(view.reduce, finest)
-        # Level and number of tiles that are needed again: their pixels, or why there are none.
+        # Tiles that are needed again, by level and number: pixels, or why they cannot be read.
         self._kept: dict[tuple[int, int], np.ndarray | InputError] = {}
 
     def fill(self, pieces: Pieces, pixels: np.ndarray) -> dict[int, str]:
@@ -40,22 +40,22 @@ class Filler:
         Parameters
         ----------
         pieces : Pieces
-            What to fill them with, all of one block. Of each tile that several blocks share, all
-            pieces come here, blocks in their order.
+            Pieces of tiles, all of one block. If several blocks share a tile, all its pieces must
+            come to this filler, in the order of the blocks.
         pixels : ndarray of shape (n, n_views, patch_px, patch_px, 3), uint8
             The block.
 
         Returns
         -------
         dict of int to str
-            Slots that a tile is missing in, and why.
+            Slots that lack a tile, and why.
         """
         unreadable: dict[int, str] = {}
         for key, again, later, targets in _by_tile(pieces):
             if again:
                 decoded = self._kept.pop(key)
             else:
-                decoded = self._decoded(*key, targets, pixels, keep=later)
+                decoded = self._decode(*key, targets, pixels, keep=later)
             if later:
                 self._kept[key] = decoded
             if isinstance(decoded, InputError):
@@ -64,10 +64,10 @@ class Filler:
                 self._paste(decoded, self._finest[key[0]], targets, pixels)
         return unreadable
 
-    def _decoded(
+    def _decode(
         self, level: int, tile: int, targets: list[_Target], pixels: np.ndarray, *, keep: bool
     ) -> np.ndarray | InputError | None:
-        """Give a tile's pixels, or None where they went straight into their patch."""
+        """Decode a tile; None if it was decoded straight into its patch."""
         source, reduce = self._source, self._finest[level]
         tile_height, tile_width = source.tables[level].tile_shape
         height, width = tile_height // reduce, tile_width // reduce
@@ -90,12 +90,18 @@ class Filler:
         for slot, view, left, top in targets:
             reduce = self._views[view].reduce
             if reduce not in sizes:
-                sizes[reduce] = shrunk(decoded, reduce // finest)
+                sizes[reduce] = block_mean(decoded, reduce // finest)
             paste(pixels[slot, view], sizes[reduce], left, top)
 
 
 def _by_tile(pieces: Pieces) -> Iterator[tuple[tuple[int, int], bool, bool, list[_Target]]]:
-    """Yield of each tile its level and number, if there were and will be more, and its places."""
+    """Group pieces by tile.
+
+    Yields
+    ------
+    level and number of the tile, whether earlier blocks had pieces of it, whether later blocks
+    will, and its places in this block.
+    """
     again, later = pieces.first < pieces.block, pieces.block < pieces.last
     tiles = zip(pieces.level.tolist(), pieces.tile.tolist(), strict=True)
     places = (pieces.slot, pieces.view, pieces.left, pieces.top)

@@ -1,8 +1,6 @@
 """Masks and heatmaps of a slide: tiled pyramidal OME-TIFF, written and read in bands."""
 
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +8,11 @@ import tifffile
 import zarr
 from numpy.typing import DTypeLike
 
-from microtome.io.atomic import atomic
-from microtome.rasters.bands import ReadRows, band_rows, bands, rows_of
-from microtome.rasters.disk_raster import Spool
+from microtome.rasters.bands import ReadRows, bands, rows_of
 from microtome.rasters.resampling import resample_rows
+from microtome.rasters.tiff_pyramid import write_pyramid
 
 TILE_PX = 512
-_BAND_PX = 2**21  # of one byte each
 _KEPT_TILE_ROWS = 2
 
 
@@ -30,9 +26,9 @@ def write_raster(
 ) -> None:
     """Write one channel as a tiled pyramid that QuPath, Bio-Formats and tifffile open.
 
-    The rows are asked for from top to bottom, each once, at most 512 at a time and fewer where
-    they are long, so memory does not grow with the raster's height. Coarser levels keep every
-    second pixel: labels stay labels.
+    The rows are asked for from top to bottom, each once, at most 512 at a time and fewer if they
+    are long, so memory does not grow with the height. Coarser levels keep every second pixel, so
+    labels stay labels.
 
     Parameters
     ----------
@@ -46,36 +42,31 @@ def write_raster(
         µm per px, written to the OME-XML and to the resolution tags.
     dtype : {uint8, float32}
         Of the pixels.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> labels = np.array([[0, 1], [2, 2]], np.uint8)
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "labels.tif"
+    ...     write_raster(path, rows_of(labels), shape=(2, 2), spacing_um=4)
+    ...     raster = open_raster(path)
+    ...     raster.spacing_um, raster.rows(1, 1)
+    (4.0, array([[2, 2]], dtype=uint8))
     """
-    levels = [shape]
-    while max(levels[-1]) > TILE_PX:
-        levels.append(tuple(-(-side // 2) for side in levels[-1]))
-    with (
-        atomic(path) as temporary,
-        ExitStack() as spools,
-        tifffile.TiffWriter(temporary, bigtiff=True, ome=True) as tiff,
-    ):
-        coarser = [spools.enter_context(Spool(size, dtype, beside=path)) for size in levels[1:]]
-        for i, size in enumerate(levels):
-            spacing = spacing_um * shape[1] / size[1] if i else spacing_um
-            below = coarser[i] if i < len(coarser) else None
-            source = coarser[i - 1].rows if i else rows
-            tiff.write(
-                _tiles(source, size, below, dtype),
-                shape=size,
-                dtype=dtype,
-                tile=(TILE_PX, TILE_PX),
-                compression="zlib",
-                photometric="minisblack",
-                resolution=(1e4 / spacing, 1e4 / spacing),
-                resolutionunit="CENTIMETER",
-                maxworkers=1,
-                **(
-                    {"subfiletype": 1}
-                    if i
-                    else {"subifds": len(levels) - 1, "metadata": _ome(path, spacing_um)}
-                ),
-            )
+    write_pyramid(
+        path,
+        rows,
+        shape=shape,
+        spacing_um=spacing_um,
+        dtype=dtype,
+        tile_px=TILE_PX,
+        halve=lambda band: band[::2, ::2],
+        beyond_edge="constant",
+        ome=_describe(path, spacing_um),
+        compression="zlib",
+        photometric="minisblack",
+    )
 
 
 def write_array(path: str | Path, array: np.ndarray, *, spacing_um: float) -> None:
@@ -106,10 +97,10 @@ class Raster:
         return self.pixels.shape
 
     def rows(self, first_row: int, n_rows: int) -> np.ndarray:
-        """Rows as an ndarray of shape (n_rows, width); fewer at the end.
+        """Read rows, ndarray of shape (n_rows, width); fewer at the end.
 
-        The rows of tiles last touched stay decoded: bands that overlap, or are lower than a tile,
-        cost nothing more as long as they are read from the top down.
+        The last two rows of tiles stay decoded, so bands that overlap or are lower than a tile
+        decode each tile once as long as they are read from the top down.
         """
         last_row = min(first_row + n_rows, self.shape[0])
         found = np.empty((last_row - first_row, self.shape[1]), self.pixels.dtype)
@@ -143,7 +134,9 @@ class Raster:
         return resample_rows(self.rows, self.shape, shape, ratio=spacing_um / self.spacing_um)
 
     def region(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
-        """Rows `top` to `bottom` and columns `left` to `right`, the last not included; any thread.
+        """Read rows `top` to `bottom` and columns `left` to `right`, both exclusive.
+
+        Safe to call from several threads.
 
         Returns
         -------
@@ -152,7 +145,7 @@ class Raster:
         return self.pixels[top:bottom, left:right]
 
     def thin(self, step: int) -> np.ndarray:
-        """Every `step`-th pixel of every `step`-th row, for a picture."""
+        """Read every `step`-th pixel of every `step`-th row, for a picture."""
         height, width = self.shape
         found = np.empty((-(-height // step), -(-width // step)), self.pixels.dtype)
         for first, n in bands(len(found), max(1, TILE_PX // step)):
@@ -162,7 +155,7 @@ class Raster:
 
 
 def open_raster(path: str | Path) -> Raster:
-    """Open a raster that `write_raster` wrote."""
+    """Open a raster that `write_raster` wrote; see its example."""
     with tifffile.TiffFile(path) as tiff:
         pixels = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]["Pixels"]
     store = tifffile.imread(path, aszarr=True, level=0)
@@ -170,28 +163,13 @@ def open_raster(path: str | Path) -> Raster:
 
 
 def read_raster(path: str | Path) -> tuple[np.ndarray, float]:
-    """A whole raster, shape (height, width), and its spacing in µm/px: for coarse ones."""
+    """Read a whole raster, shape (height, width), and its spacing in µm/px: for coarse ones."""
     raster = open_raster(path)
     return raster.rows(0, raster.shape[0]), raster.spacing_um
 
 
-def _tiles(
-    rows: ReadRows, shape: tuple[int, int], below: Spool | None, dtype: DTypeLike
-) -> Iterator[np.ndarray]:
-    """Cut bands into tiles, and fill the next coarser level on the way."""
-    height, width = shape
-    part_rows = min(TILE_PX, band_rows(width, band_px=_BAND_PX))
-    for top, n_rows in bands(height, TILE_PX):
-        band = np.empty((n_rows, width), dtype)
-        for first, n in bands(n_rows, part_rows):
-            band[first : first + n] = rows(top + first, n)
-        if below is not None:
-            below.write(top // 2, band[::2, ::2])
-        for left in range(0, width, TILE_PX):
-            yield np.ascontiguousarray(band[:, left : left + TILE_PX])
-
-
-def _ome(path: str | Path, spacing_um: float) -> dict:
+def _describe(path: str | Path, spacing_um: float) -> dict:
+    """OME metadata of a raster."""
     return {
         "axes": "YX",
         "PhysicalSizeX": spacing_um,

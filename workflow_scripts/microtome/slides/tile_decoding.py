@@ -1,4 +1,4 @@
-"""From the compressed bytes of one tile to RGB, with libjpeg-turbo and imagecodecs."""
+"""Decoding the compressed bytes of one tile to RGB, with libjpeg-turbo and imagecodecs."""
 
 import struct
 from collections.abc import Callable
@@ -15,7 +15,7 @@ RGB, YCBCR = 2, 6  # photometric interpretations
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 _ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"  # and then the transform, one byte
 
-# What only undoes a compression: (stream, number of bytes wanted) -> bytes.
+# Lossless decoders by TIFF's number: (stream, number of bytes wanted) -> bytes.
 _BYTES: dict[int, Callable] = {
     1: lambda stream, n: stream[:n],
     5: lambda stream, n: imagecodecs.lzw_decode(stream, out=n),
@@ -33,9 +33,9 @@ class UndecodableError(Exception):
 
 
 def jpeg_header(tables: bytes | None, photometric: int) -> bytes:
-    """What a tile's JPEG stream lacks: how its colours are coded, and the shared tables.
+    """Make the part that a tile's JPEG stream lacks: colour coding, and the shared tables.
 
-    Aperio's streams carry no marker of their colours, and libjpeg would guess YCbCr; TIFF's
+    Aperio's streams have no marker of how colours are coded, and libjpeg would guess YCbCr; TIFF's
     photometric tag knows.
 
     Parameters
@@ -48,7 +48,7 @@ def jpeg_header(tables: bytes | None, photometric: int) -> bytes:
     Returns
     -------
     bytes
-        To stand where the stream has its first two bytes.
+        To replace the first two bytes of the stream.
     """
     adobe = _ADOBE + bytes([photometric == YCBCR])
     tables = tables or b""
@@ -71,7 +71,7 @@ def decode_jpeg(
     shape : tuple of int
         Height and width that it must have.
     out : ndarray, uint8, C-contiguous
-        Room for the result; what is not the JPEG of `shape` never gets more.
+        Memory for the result; a JPEG of another shape never gets more.
     reduce : {1, 2, 4, 8}
         Px of the JPEG per px of the result.
 
@@ -91,13 +91,13 @@ def decode_jpeg(
         simplejpeg.decode_jpeg, stream, min_height=height, min_width=width, buffer=room
     )
     try:
-        # The decoder would choose a scale at which a larger JPEG fits, and show all of it.
+        # For a larger JPEG the decoder would choose a scale at which all of it fits.
         if simplejpeg.decode_jpeg_header(stream)[:2] != shape:
             raise UndecodableError(f"a JPEG of another size than {shape[1]} x {shape[0]} px")
         try:
             return decode()
         except ValueError as error:
-            # Some scanners pad their streams; nothing of the picture is missing then.
+            # Some scanners pad their streams; the picture is complete then.
             if "extraneous bytes" not in str(error):
                 raise
             return decode(strict=False)
@@ -107,8 +107,8 @@ def decode_jpeg(
 
 def decode_jpeg_2000(stream: bytes, shape: tuple[int, int]) -> np.ndarray:
     """Decode a JPEG 2000 codestream of `shape` to RGB; raises UndecodableError."""
-    # Before the decoder believes it: SOC, SIZ, its length and flags, then size, offset, (the same
-    # of its own tiles,) number of components.
+    # Checked before the decoder allocates memory: SOC, SIZ, its length and flags, then size,
+    # offset, (the same of its own tiles,) number of components.
     if len(stream) < 42 or stream[:4] != b"\xff\x4f\xff\x51":
         raise UndecodableError("no JPEG 2000 codestream")
     right, lower, left, top, n_components = struct.unpack(">4I16xH", stream[8:42])
@@ -140,18 +140,3 @@ def decode_lossless(
     if predictor == _HORIZONTAL:
         return np.cumsum(pixels, axis=1, dtype=np.uint8)
     return pixels
-
-
-def shrunk(pixels: np.ndarray, by: int) -> np.ndarray:
-    """Mean of whole squares of `by` x `by` px, rounded: (h, w, 3) uint8 -> (h / by, w / by, 3)."""
-    if by == 1:
-        return pixels
-    # Sums of whole planes: a reduction over five axes is many times slower.
-    sums = np.uint16 if by <= 16 else np.uint32
-    rows = pixels[::by].astype(sums)
-    for k in range(1, by):
-        rows += pixels[k::by]
-    total = rows[:, ::by].copy()
-    for k in range(1, by):
-        total += rows[:, k::by]
-    return ((total + by * by // 2) // (by * by)).astype(np.uint8)

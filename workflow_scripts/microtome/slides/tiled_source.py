@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from microtome.errors import InputError, one_line
+from microtome.rasters.block_mean import block_mean
 from microtome.slides.missing_tiles import classify_tiles
 from microtome.slides.tile_decoding import (
     LOSSLESS,
@@ -17,22 +18,21 @@ from microtome.slides.tile_decoding import (
     decode_jpeg,
     decode_jpeg_2000,
     decode_lossless,
-    shrunk,
 )
 from microtome.slides.tile_tables import TileLevel, TileTables
 
 REDUCTIONS = (8, 4, 2, 1)
-# Two rows of tiles across what `strips` reads side by side.
+# Two rows of tiles across the region that `microtome.patches.strips` reads side by side.
 _CACHE_BYTES = 8 * 2**20
-# A tile cannot need more than its pixels take, and some room for headers.
+# A tile cannot have more bytes than its pixels take, and some for headers.
 _MAX_BYTES_PER_PX, _MAX_EXTRA_BYTES = 6, 2**16
 _WHITE = 255
-# Runs of tiles with less than this between them are fetched as one.
+# Runs of tiles with a gap of less than this between them are fetched as one.
 _GAP_BYTES = 2**16
 
 
 class TiledSource:
-    """The pixels of a slide by its tile tables; safe to use from several threads.
+    """The pixels of a slide, read tile by tile; safe to use from several threads.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class TiledSource:
         return result
 
     def is_absent(self, level: int, tile: int | np.ndarray) -> bool | np.ndarray:
-        """Whether a tile is background: never written, or nothing that it could be made from."""
+        """Whether a tile is background: it was never written and cannot be made from others."""
         states = self.states[level]
         return ~(states.own[tile] | states.remade[tile])
 
@@ -123,15 +123,7 @@ class TiledSource:
         return ((row + 1) * height > table.height_px) | ((column + 1) * width > table.width_px)
 
     def prefetch(self, level: int, tiles: Sequence[int]) -> None:
-        """Tell the system which tiles are read next, so that it fetches runs of them at once.
-
-        Parameters
-        ----------
-        level : int
-            Which level.
-        tiles : sequence of int
-            Their numbers.
-        """
+        """Tell the system which tiles of a level are read next, so that it fetches runs of them."""
         if len(tiles) < 2:
             return
         table = self.tables[level]
@@ -145,19 +137,19 @@ class TiledSource:
             os.posix_fadvise(self._file, start, end - start, os.POSIX_FADV_WILLNEED)
 
     def stream(self, level: int, tile: int) -> bytearray:
-        """The bytes of a tile; of a JPEG tile a whole JPEG, with its tables and colours.
+        """Read the bytes of a tile; for a JPEG tile a whole JPEG file with tables and colours.
 
         Raises
         ------
         InputError
-            If they are not there.
+            If they cannot be read.
         """
         table = self.tables[level]
         count, header = int(table.counts[tile]), len(table.header)
         height, width = table.tile_shape
         if count > height * width * _MAX_BYTES_PER_PX + _MAX_EXTRA_BYTES:
             raise self._error(level, tile, f"{count} bytes are too many for a tile")
-        # A JPEG's own first two bytes make way for the header.
+        # The header replaces the first two bytes of a JPEG.
         skip = len(SOI) if header else 0
         content = bytearray(header - skip + count)
         view = memoryview(content)[header - skip :]
@@ -176,7 +168,7 @@ class TiledSource:
     def tile(
         self, level: int, tile: int, reduce: int = 1, *, out: np.ndarray | None = None
     ) -> np.ndarray:
-        """Decode one tile at 1/`reduce` of its size; what hangs over the level's edge is white.
+        """Decode one tile at 1/`reduce` of its size; what lies beyond the level's edge is white.
 
         Parameters
         ----------
@@ -185,7 +177,7 @@ class TiledSource:
         reduce : {1, 2, 4, 8}
             Px of the level per px of the result.
         out : ndarray, uint8, C-contiguous, optional
-            Room for the result of a JPEG tile that does not hang over the edge.
+            Memory for the result of a JPEG tile that does not hang over the edge.
 
         Returns
         -------
@@ -200,7 +192,7 @@ class TiledSource:
         table = self.tables[level]
         content = self.stream(level, tile)
         inside = self._inside(table, tile) if self.is_cut(level, tile) else table.tile_shape
-        # Half of a reduced px may lie beyond the edge, where a tile holds anything.
+        # A reduced px may lie half beyond the edge, where a tile may hold anything.
         exact = not (inside[0] % reduce or inside[1] % reduce)
         try:
             if table.is_jpeg:
@@ -227,17 +219,17 @@ class TiledSource:
                 pixels = pixels.copy()
             pixels[inside[0] // at_once :] = _WHITE
             pixels[:, inside[1] // at_once :] = _WHITE
-        return shrunk(pixels, reduce // at_once)
+        return block_mean(pixels, reduce // at_once)
 
     def scratch(self, n_bytes: int) -> np.ndarray:
-        """Room for one tile, one for each thread, overwritten by the next."""
+        """Memory for one tile, one per thread, which the next tile overwrites."""
         room = getattr(self._local, "room", None)
         if room is None or room.size < n_bytes:
             room = self._local.room = np.empty(n_bytes, np.uint8)
         return room
 
     def _cached_tile(self, level: int, tile: int, reduce: int) -> np.ndarray | None:
-        """A decoded tile, kept for the neighbours' sake; None where it is absent."""
+        """Decode a tile and keep it, since neighbouring regions need it too; None if absent."""
         if self.is_absent(level, tile):
             return None
         key = (level, tile, reduce)
@@ -272,7 +264,7 @@ class TiledSource:
             height * mean,
             reduce=decoded,
         )
-        return shrunk(pixels, mean)
+        return block_mean(pixels, mean)
 
     @staticmethod
     def _inside(table: TileLevel, tile: int) -> tuple[int, int]:

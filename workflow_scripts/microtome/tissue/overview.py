@@ -1,23 +1,22 @@
-"""A slide at low resolution: read once, in blocks, kept on disk; and its picture."""
+"""A slide at low resolution, read once in blocks and kept on disk; and its picture."""
 
 from pathlib import Path
 
 import numpy as np
-import simplejpeg
 from PIL import Image
 
 from microtome.errors import InputError
 from microtome.io.atomic import atomic
+from microtome.io.jpeg import encode_jpeg
 from microtome.rasters.bands import ReadRows, band_rows, bands
 from microtome.rasters.disk_raster import Spool
 from microtome.slides.slide import Slide
 from microtome.tissue.picture_size import picture_step
 
-# The longer side of the picture.
-# Px of the slide's level that are decoded at a time: about 100 MB while they become RGB.
+# Px of the slide's level that are decoded at a time: about 100 MB during conversion to RGB.
 _BLOCK_PX = 2**21
 _MOST_ROWS, _LEAST_LEVEL_ROWS = 512, 512
-# In brightfield even dense tissue has more light than this in its weakest channel (of 255).
+# In brightfield even dense tissue has more light than this in its weakest channel (0 to 255).
 _DARK, _LEAST_LIT = 60, 0.02
 
 
@@ -33,21 +32,21 @@ def read_overview(
     spacing_um : float
         µm per px asked for.
     beside : str or Path
-        The pixels are kept on disk beside it.
+        The pixels are kept in a temporary file in the folder of this output.
     block_px : int
         Px of the slide's level to read at a time.
 
     Returns
     -------
     pixels : Spool of shape (height, width, 3), uint8
-        RGB; to be closed.
+        RGB; the caller closes it.
     scale : float
         Level-0 px per px.
     """
     scale = slide.scale_for(spacing_um)
     width, height = (int(np.ceil(side / scale)) for side in slide.size_px)
     zoom = scale / slide.downsamples[slide.level_for(scale)]  # px of the level per px
-    # Whole rows of the slide, as long as these are not so few that tiles are decoded many times.
+    # Whole rows of the slide, unless these are so few that tiles would be decoded many times.
     fitting = int(block_px / (width * zoom**2))
     n_rows = min(_MOST_ROWS, max(fitting, int(np.ceil(_LEAST_LEVEL_ROWS / zoom))))
     n_columns = max(1, int(block_px / (n_rows * zoom**2)))
@@ -66,8 +65,8 @@ def read_overview(
 
 
 def require_brightfield(rows: ReadRows, shape: tuple[int, ...], *, name: str) -> None:
-    """Raise InputError where nearly nothing of an overview is lit: fluorescence, not H&E."""
-    # The last row and column may hang over the slide, and are partly white then.
+    """Raise InputError if an overview is nearly all dark: fluorescence, not H&E."""
+    # The last row and column may hang over the slide and be partly white.
     height, width = shape[0] - 1, shape[1] - 1
     n_lit = sum(
         int(np.count_nonzero(weakest(rows(*band)[:, :-1]) >= _DARK))
@@ -82,17 +81,15 @@ def require_brightfield(rows: ReadRows, shape: tuple[int, ...], *, name: str) ->
 
 
 def write_picture(path: str | Path, rows: ReadRows, shape: tuple[int, ...]) -> None:
-    """Write an overview as a JPEG of at most 1536 px on its longer side, the mean of its px."""
+    """Write an overview as a JPEG of at most 1536 px on its longer side, by means of its px."""
     step = picture_step(shape)
     n_rows = max(1, band_rows(shape[1]) // step) * step
     picture = np.empty((-(-shape[0] // step), -(-shape[1] // step), 3), np.uint8)
     for first, n in bands(shape[0], n_rows):
         part = np.asarray(Image.fromarray(rows(first, n)).reduce(step))
         picture[first // step : first // step + len(part)] = part
-    # Pillow would copy the picture first, into four bytes a px.
-    stream = simplejpeg.encode_jpeg(picture, quality=90, colorsubsampling="420")
     with atomic(path) as temporary:
-        temporary.write_bytes(stream)
+        temporary.write_bytes(encode_jpeg(picture, quality=90))
 
 
 def strongest(pixels: np.ndarray) -> np.ndarray:

@@ -1,0 +1,29 @@
+"""JPEG files taken apart: the tables that all of one quality share, and the picture's own part."""
+
+# Markers of JPEG: tables, what follows a picture's header, and the first and the last of a file.
+_DQT, _DHT, _SOF0, _SOS = 0xDB, 0xC4, 0xC0, 0xDA
+_SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
+
+
+def split_jpeg(content: bytes) -> tuple[bytes, bytes]:
+    """Split a baseline JPEG into its tables and what is the picture's own, as TIFF stores them.
+
+    Parameters
+    ----------
+    content : bytes
+        A JPEG file; what it says beyond tables and picture (JFIF) is left out.
+
+    Returns
+    -------
+    tables, picture : bytes
+        The same tables go with every picture of one quality.
+    """
+    parts = {_DQT: b"", _DHT: b"", _SOF0: b""}
+    position = len(_SOI)
+    while (marker := content[position + 1]) != _SOS:
+        end = position + 2 + int.from_bytes(content[position + 2 : position + 4], "big")
+        if marker in parts:
+            parts[marker] += content[position:end]
+        position = end
+    tables = _SOI + parts[_DQT] + parts[_DHT] + _EOI
+    return tables, _SOI + parts[_SOF0] + content[position:]
