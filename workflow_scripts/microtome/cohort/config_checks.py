@@ -1,4 +1,4 @@
-"""Checking config and slide sheet before anything runs: every mistake is one line."""
+"""Checks of config and slide sheet before anything runs; each mistake is one line."""
 
 import math
 from pathlib import Path
@@ -16,7 +16,7 @@ FILE_COLUMNS = ("path", "annotation", "viable_mask", "whole_mask")
 
 
 def check_config(config: dict, *, schema: str | Path) -> None:
-    """Check a config against its schema and for what a schema cannot say.
+    """Check a config against its schema, and for mistakes that a schema cannot describe.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def check_config(config: dict, *, schema: str | Path) -> None:
 
 
 def _check_model(key: str, model: dict) -> None:
-    """What a schema cannot say of an entry of the registry."""
+    """Check a model for mistakes that a schema cannot describe."""
     for part in ("weights", "pretrained"):
         path = model.get(part, "none")
         if path not in ("none", "hub") and not Path(path).exists():
@@ -97,7 +97,7 @@ def _check_thresholds(config: dict) -> None:
 
 
 def check_folds(sheet: dict[str, dict], *, n_folds: int, path: str | Path) -> None:
-    """Check that a sheet says of every slide in which fold of a cross-validation it is.
+    """Check that a sheet has a fold of the cross-validation for each slide, and slides in each.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def check_folds(sheet: dict[str, dict], *, n_folds: int, path: str | Path) -> No
 
 
 def _require_finite(value: object, key: tuple[str, ...]) -> None:
-    """A schema takes .nan and .inf for numbers, and for no smaller than any minimum."""
+    """Refuse .nan and .inf, which a schema takes for numbers above any minimum."""
     if isinstance(value, dict):
         for name, item in value.items():
             _require_finite(item, (*key, str(name)))
@@ -133,7 +133,7 @@ def _require_finite(value: object, key: tuple[str, ...]) -> None:
 def read_sheet(
     path: str | Path, *, schema: str | Path, made_by_workflow: str = ""
 ) -> dict[str, dict]:
-    """Read and check the slide sheet.
+    r"""Read and check the slide sheet.
 
     Parameters
     ----------
@@ -153,6 +153,18 @@ def read_sheet(
     ------
     InputError
         One line that names the row or slide, the column and what to do.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     slide, sheet, schema = (Path(folder) / name for name in ("a.svs", "s.tsv", "s.yaml"))
+    ...     slide.touch()
+    ...     _ = sheet.write_text(f"slide\tpath\tspacing_um\na\t{slide}\t0.5\n")
+    ...     _ = schema.write_text("required: [slide, path]")
+    ...     rows = read_sheet(sheet, schema=schema)
+    >>> list(rows), rows["a"]["spacing_um"]
+    (['a'], 0.5)
     """
     path, validator = Path(path), _validator(schema)
     sheet: dict[str, dict] = {}
@@ -173,7 +185,7 @@ def read_sheet(
 
 
 def _check_splits(sheet: dict[str, dict], path: Path) -> None:
-    """One file, and one patient, may not be in two splits, nor a patient in two folds."""
+    """Refuse a file twice, and a file or patient in two splits or two folds."""
     for column, what, group in (
         ("path", "file", "split"),
         ("patient", "patient", "split"),
@@ -212,13 +224,13 @@ def _check_files(sheet: dict[str, dict], path: Path, made_by_workflow: str) -> N
 
 
 def _validator(schema: str | Path) -> Draft202012Validator:
-    """Read a schema: once for all rows, as that takes longer than to check thousands."""
+    """Read a schema, once for all rows: that takes longer than checking thousands of rows."""
     return Draft202012Validator(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
 
 
 def _validate(values: dict, validator: Draft202012Validator, where) -> None:
     errors = sorted(validator.iter_errors(values), key=relevance)
     if errors:
-        # The deepest cause: that says most.
+        # The deepest cause says most.
         error = max(errors, key=lambda error: len(error.absolute_path))
         raise InputError(f"{where(error)}{describe_error(error)}")

@@ -1,4 +1,4 @@
-"""Checking ensembles and votes: whether their members fit together, and have their folds."""
+"""Checks of ensembles and votes: whether their members fit together and have their folds."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ def check_members(key: str, entry: dict, models: Mapping[str, dict]) -> None:
     Parameters
     ----------
     key : str
-        Where in the config the entry is.
+        Place of the entry in the config, for messages.
     entry : dict
         The entry.
     models : mapping of str to dict
@@ -95,7 +95,7 @@ def check_ensemble_folds(config: Mapping, sheet: Mapping[str, dict], *, path: st
 
 
 def _require_unseen(config: Mapping) -> None:
-    """With cross-validation there is one fold that no member has seen, if they agree on it."""
+    """Require that in a cross-validation all members validate on one fold, if that tunes them."""
     models = config["models"]
     for name in config["run"]:
         entry = models[name]

@@ -1,4 +1,4 @@
-"""The steps that can exclude a slide: a bad one is noted, never fatal, never lost."""
+"""Steps of one slide that may exclude it: a bad slide is recorded and never stops the run."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,22 +16,32 @@ def run_stage(
     outputs: Iterable[str | Path] = (),
     **arguments: object,
 ) -> None:
-    """Do one step for one slide and write how it went.
+    """Do one step for one slide and write its status.
 
-    A slide that an earlier step excluded is passed on as it is. Where `work` raises InputError
-    the slide is excluded with that reason. In both cases the other outputs are left as empty
-    files, which nothing reads: the cohort table leaves the slide out from here on.
+    If an earlier step excluded the slide, nothing is done. If `work` raises InputError, the slide
+    is excluded with that reason. In both cases the other outputs become empty files, which nothing
+    reads, because later steps leave the slide out.
 
     Parameters
     ----------
     work : callable
         ``work(**arguments)`` writes `outputs` and returns what to add to the status.
     status : str or Path
-        JSON to write: ``state`` ('ok' or 'excluded'), ``reason``, and what `work` returned.
+        JSON to write: ``state`` ('ok' or 'excluded'), ``reason`` and all that `work` returned.
     before : iterable of str or Path
         Statuses of the earlier steps.
     outputs : iterable of str or Path
         The files that `work` writes.
+
+    Examples
+    --------
+    >>> from tempfile import NamedTemporaryFile
+    >>> def find_tissue(name: str) -> dict:
+    ...     raise InputError(f"slide {name}: no tissue found")
+    >>> with NamedTemporaryFile(suffix=".json") as file:
+    ...     run_stage(find_tissue, status=file.name, name="a")
+    ...     read_json(file.name)
+    {'state': 'excluded', 'reason': 'slide a: no tissue found'}
     """
     reason = first_reason(before)
     found: dict = {}
@@ -49,5 +59,5 @@ def run_stage(
 
 
 def first_reason(statuses: Iterable[str | Path]) -> str:
-    """Why a slide is excluded, from its statuses in the order of the steps; '' where it is not."""
+    """First reason to exclude a slide, of its statuses in the order of the steps; else ''."""
     return next((s["reason"] for s in map(read_json, statuses) if s["state"] != "ok"), "")

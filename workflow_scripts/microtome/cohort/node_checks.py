@@ -1,4 +1,4 @@
-"""Checking what config and sheet say of lymph nodes."""
+"""Checks of config and sheet for lymph nodes and pN staging."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,12 +7,12 @@ from microtome.errors import InputError
 
 
 def check_nodes(config: Mapping, sheet: Mapping[str, dict], *, path: str | Path) -> None:
-    """Check what pN staging needs, where a sheet has lymph nodes.
+    """Check what pN staging needs, if a sheet has lymph nodes.
 
     Parameters
     ----------
     config : mapping
-        A config that its schema has taken.
+        A config that fits its schema.
     sheet : mapping of str to dict
         Slide id -> row.
     path : str or Path
@@ -21,8 +21,8 @@ def check_nodes(config: Mapping, sheet: Mapping[str, dict], *, path: str | Path)
     Raises
     ------
     InputError
-        One line: a node without a patient or twice, a model that cannot stage, forests that are
-        not there, a submission of stages without nodes.
+        One line: a node without a patient or twice, a model that cannot stage, missing forests,
+        a submission of stages without nodes.
     """
     nodes = {slide: row for slide, row in sheet.items() if "node" in row}
     if not nodes:

@@ -1,4 +1,4 @@
-"""What is wrong with a config or a row of a sheet, in words, from what jsonschema finds."""
+"""Messages for people from jsonschema's errors in a config or a row of a sheet."""
 
 import re
 
@@ -6,13 +6,13 @@ from jsonschema.exceptions import ValidationError
 
 
 def name_key(error: ValidationError) -> str:
-    """The key that is wrong, to begin a line with; nothing for the whole."""
+    """Name the wrong key as the beginning of a message; '' if the error is about all of it."""
     key = ".".join(str(part) for part in error.absolute_path)
     return f"{key}: " if key else ""
 
 
 def describe_error(error: ValidationError) -> str:
-    """What is wrong with it, and what may stand there."""
+    """Say what is wrong and what is allowed."""
     say = _WORDS.get(error.validator)
     return say(error) if say else _first_line(error)
 
@@ -21,7 +21,7 @@ def _first_line(error: ValidationError) -> str:
     return error.message.splitlines()[0]
 
 
-def _unknown_key(error: ValidationError) -> str:
+def _describe_unknown_key(error: ValidationError) -> str:
     known = ", ".join(error.schema.get("properties", {}))
     unknown = re.search(r"\((.*) (?:was|were) unexpected\)", _first_line(error))
     return (
@@ -29,26 +29,26 @@ def _unknown_key(error: ValidationError) -> str:
     )
 
 
-def _missing(error: ValidationError) -> str:
+def _describe_missing_key(error: ValidationError) -> str:
     return _first_line(error).replace("is a required property", "is missing")
 
 
-def _another(error: ValidationError) -> str:
+def _describe_other_value(error: ValidationError) -> str:
     return f"{error.instance!r} should be {error.validator_value}"
 
 
-def _reserved(error: ValidationError) -> str:
+def _describe_reserved_name(error: ValidationError) -> str:
     return f"{error.instance!r} is the name of a table of results; give the model another"
 
 
-def _none_of(error: ValidationError) -> str:
+def _describe_alternatives(error: ValidationError) -> str:
     if not all({"const", "type"} & set(schema) for schema in error.validator_value):
         return _first_line(error)
     return f"{error.instance!r} is not {' or '.join(map(_alternative, error.validator_value))}"
 
 
 def _alternative(schema: dict) -> str:
-    """One of the things that a value may be: a word, or a number from here to there."""
+    """Describe one allowed form of a value: a word, or a number within limits."""
     if "const" in schema:
         return str(schema["const"])
     limits = (("from", "minimum"), ("to", "maximum"))
@@ -56,8 +56,8 @@ def _alternative(schema: dict) -> str:
     return " ".join(["a whole number" if schema["type"] == "integer" else "a number", *found])
 
 
-def _pattern(error: ValidationError) -> str:
-    """Patterns allow letters, digits, _, - and some a dot inside."""
+def _describe_pattern(error: ValidationError) -> str:
+    """Describe a name that does not fit: letters, digits, _, - are allowed, in some also dots."""
     name, pattern = error.instance, error.validator_value
     if "." in pattern and name.startswith("."):
         return f"{name!r} begins with a dot"
@@ -66,10 +66,10 @@ def _pattern(error: ValidationError) -> str:
 
 
 _WORDS = {
-    "additionalProperties": _unknown_key,
-    "required": _missing,
-    "const": _another,
-    "not": _reserved,
-    "oneOf": _none_of,
-    "pattern": _pattern,
+    "additionalProperties": _describe_unknown_key,
+    "required": _describe_missing_key,
+    "const": _describe_other_value,
+    "not": _describe_reserved_name,
+    "oneOf": _describe_alternatives,
+    "pattern": _describe_pattern,
 }

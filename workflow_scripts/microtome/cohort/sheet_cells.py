@@ -1,4 +1,4 @@
-"""Slide sheets as they are written: every cell as text, so that one column can be filled."""
+"""Slide sheets with every cell as text, so that one column can be filled."""
 
 import csv
 import os
@@ -10,14 +10,14 @@ from microtome.io.atomic import atomic
 
 
 def read_cells(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Read a sheet that `microtome.cohort.config_checks.read_sheet` has taken.
+    """Read the cells of a sheet that `microtome.cohort.config_checks.read_sheet` accepts.
 
     Returns
     -------
     columns : list of str
         In the sheet's order.
     rows : list of dict
-        Column -> cell, untouched.
+        Column -> cell, unchanged.
     """
     with Path(path).open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, delimiter="\t", strict=True)
@@ -40,7 +40,7 @@ def fill_column(
     values: Mapping[str, object],
     replace: bool,
 ) -> tuple[list[str], list[dict[str, str]]]:
-    """Fill a column of a sheet, which is added at the end where it is missing.
+    """Fill a column of a sheet; it is added at the end if it is missing.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def fill_column(
     values : mapping
         Slide -> value.
     replace : bool
-        Whether another value that is there already is replaced.
+        Whether another value that is already there is replaced.
 
     Returns
     -------
@@ -62,6 +62,11 @@ def fill_column(
     ------
     InputError
         A cell holds another value and `replace` is False.
+
+    Examples
+    --------
+    >>> fill_column(["slide"], [{"slide": "a"}], column="fold", values={"a": 2}, replace=False)
+    (['slide', 'fold'], [{'slide': 'a', 'fold': '2'}])
     """
     new_rows = []
     for row in rows:
@@ -77,7 +82,7 @@ def fill_column(
 
 
 def path_as_cell(path: Path) -> str:
-    """A path as the sheet has it, which the workflow reads from the working directory."""
-    # Not resolved: a link may be all that has the slide's name.
+    """Write a path as a cell of a sheet: relative if it lies below the working directory."""
+    # Links are not resolved, since perhaps only the link has the slide's name.
     whole, here = Path(os.path.abspath(path)), Path.cwd()  # noqa: PTH100
     return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)

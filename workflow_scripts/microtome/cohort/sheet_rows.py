@@ -1,4 +1,4 @@
-"""Slide sheets and the cohort's table as the workflow reads them: quickly, each job does."""
+"""Quick reading of slide sheets and of the cohort's table, which every job does."""
 
 import csv
 import math
@@ -13,7 +13,7 @@ _NUMBERS = {"fold": int, "burden": float, "spacing_um": float}
 
 
 def read_rows(path: str | Path) -> Iterator[tuple[int, dict]]:
-    """Read the rows of a sheet, without checking what they say.
+    """Read the rows of a sheet, without checking their content.
 
     Parameters
     ----------
@@ -28,8 +28,8 @@ def read_rows(path: str | Path) -> Iterator[tuple[int, dict]]:
     Raises
     ------
     InputError
-        One line: what cannot be read, is no sheet or has no slides, and the line that has cells
-        too many or too few or something else than a number.
+        One line: the file cannot be read, is no sheet or has no slides; or a row has too many or
+        too few cells, or no number where one is needed.
     """
     path = Path(path)
     try:
@@ -68,22 +68,21 @@ def _parse_cells(row: dict, where: str) -> dict:
 
 
 def load_sheet(path: str | Path) -> dict[str, dict]:
-    """Read a sheet that is known to be right, and give what it says.
+    """Read a sheet that `microtome.cohort.config_checks.read_sheet` has accepted.
 
-    It was taken by `microtome.cohort.config_checks.read_sheet`, whose result this is.
-    Nothing is checked again and no file is looked for: of thousands of slides that costs minutes
-    in all, for every job that starts.
+    The result is the same, but nothing is checked and no file is looked for: with thousands of
+    slides the checks of all jobs together would take minutes.
     """
     return {row["slide"]: row for _, row in read_rows(path)}
 
 
 def usable_slides(table: str | Path) -> tuple[str, ...]:
-    """Name the slides that no step excluded, in the table's order.
+    """List the slides that no step excluded, in the table's order.
 
     Parameters
     ----------
     table : str or Path
-        results/cohort.tsv. It is read again only when it has changed.
+        ``results/cohort.tsv``; it is read again only if it has changed.
     """
     found = Path(table).stat()
     return _usable(str(table), found.st_mtime_ns, found.st_size)

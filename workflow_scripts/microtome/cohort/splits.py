@@ -1,8 +1,8 @@
-"""Which slides train, validate and test: by patient, stratified, the same for the same seed.
+"""Splits and folds of slides: by patient, stratified, the same for the same seed.
 
-Sizes come first: patients with most slides are counted out first, each to the part that misses
-most. Which patients these are comes second: linear programming brings every stratum as near to its
-share of every part as those counts allow. Chance decides the rest.
+First the sizes are decided: patients with most slides are counted first, each for the part that
+lacks most slides. Then the patients are chosen: linear programming brings each stratum as near to
+its share of each part as these counts allow. Chance decides the rest.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,26 +17,26 @@ LABELS = ("negative", "itc", "micro", "macro")
 BURDENS = ("low burden", "middle burden", "high burden")
 TRUTH_COLUMNS = {"annotation", "viable_mask", "whole_mask"}
 
-# Of `_spread`. Two or three settle it; the limit is for solvers that round to and fro.
+# Of `_spread`. Two or three suffice; the limit is for solvers whose rounding alternates.
 PASSES = 10
 
-# All strata, each kind from low to high.
+# All strata, each group of them from low to high.
 _RANKS = ("no label", *LABELS, "no burden", *BURDENS, "not annotated", "annotated")
 
 
 def assign_splits(
     rows: Iterable[dict], *, fractions: Sequence[float] = (0.7, 0.2, 0.1), seed: int
 ) -> dict[str, str]:
-    """Deal slides out to training, validation and test.
+    """Divide slides into training, validation and test.
 
-    The slides of a patient stay together. Sizes are the rounded fractions, so 50 slides at 70:20:10
-    give 35, 10 and 5. The HistoCAE paper (Roy et al. 2021) names that ratio for its 36, 8 and 6,
-    which fractions (36, 8, 6) give. With several slides a patient, a size is off by less than the
-    slides of the largest patient.
+    The slides of a patient stay together. Sizes are the rounded fractions: 50 slides at 70:20:10
+    give 35, 10 and 5. The HistoCAE paper (Roy et al. 2021) calls its 36, 8 and 6 by that ratio;
+    fractions (36, 8, 6) give those. With several slides per patient, a size may be off by less
+    than the slides of the largest patient.
 
-    Spread evenly are the labels, if more than half of the slides have one; else the terciles of the
-    burden, likewise; else slides with and without truth. A patient is what the highest of its
-    slides is.
+    If more than half of the slides have a label, labels are spread evenly; else terciles of the
+    burden, if more than half have one; else slides with and without truth. A patient has the
+    highest stratum of its slides.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def assign_splits(
     fractions : sequence of float
         Shares of training, validation and test; they are divided by their sum.
     seed : int
-        Another one gives another split of the same sizes.
+        Another seed gives another split of the same sizes.
 
     Returns
     -------
@@ -56,6 +56,13 @@ def assign_splits(
     ------
     InputError
         The fractions make no sense, or the patients are too few for them.
+
+    Examples
+    --------
+    >>> rows = [{"slide": f"s{i}"} for i in range(10)]
+    >>> parts = list(assign_splits(rows, seed=0).values())
+    >>> [parts.count(name) for name in SPLITS]
+    [7, 2, 1]
     """
     shares = np.asarray(fractions, float)
     if (
@@ -73,19 +80,19 @@ def assign_splits(
 
 
 def assign_folds(rows: Iterable[dict], *, n_folds: int = 5, seed: int) -> dict[str, int]:
-    """Deal slides out to folds of one size, as `assign_splits` does.
+    """Divide slides into folds of one size, by patient and stratified as in `assign_splits`.
 
     In run k of a cross-validation, fold k is the test set, fold ``k % n_folds + 1`` the validation
-    set, and the others train.
+    set, and the others are the training set.
 
     Parameters
     ----------
     rows : iterable of dict
         Rows of the slide sheet as from `read_sheet`, in any order.
     n_folds : int
-        At least 3, so that something is left to train with.
+        At least 3, so that one is left to train with.
     seed : int
-        Another one gives other folds of the same sizes.
+        Another seed gives other folds of the same sizes.
 
     Returns
     -------
@@ -120,7 +127,7 @@ def split_table(rows: Iterable[dict], parts: dict[str, str] | dict[str, int]) ->
     Returns
     -------
     list of dict
-        A row a part, in the order of `SPLITS` or of the folds.
+        One row per part, in the order of `SPLITS` or of the folds.
     """
     patients = _patients(rows)
     strata = _patient_strata(patients)
@@ -139,12 +146,12 @@ def split_table(rows: Iterable[dict], parts: dict[str, str] | dict[str, int]) ->
 
 
 def _patient(row: dict) -> tuple[str, str]:
-    """Tell patients apart; a slide without one is a patient of its own."""
+    """Key of a slide's patient; a slide without patient has a key of its own."""
     return ("patient", row["patient"]) if "patient" in row else ("slide", row["slide"])
 
 
 def _patients(rows: Iterable[dict]) -> dict[tuple[str, str], list[dict]]:
-    """Gather the slides of each patient, in an order that is not the sheet's."""
+    """Gather the slides of each patient, in an order that does not depend on the sheet's."""
     patients: dict[tuple[str, str], list[dict]] = {}
     for row in rows:
         patients.setdefault(_patient(row), []).append(row)
@@ -182,7 +189,7 @@ def _burden_strata(patients: dict[tuple[str, str], list[dict]]) -> dict[tuple[st
 def _deal_out(
     rows: Iterable[dict], fractions: np.ndarray, *, seed: int, part_names: Sequence[str]
 ) -> dict[str, int]:
-    """Slide -> index of its part; see the top of this file."""
+    """Find the index of the part of each slide, as the module's docstring describes."""
     if seed < 0:
         raise InputError(f"the seed {seed} is negative; give 0 or more")
     rows = list(rows)
@@ -219,9 +226,9 @@ def _round_sizes(sizes: np.ndarray) -> np.ndarray:
 
 
 def _quotas(missing: np.ndarray, sizes: Sequence[int], n_patients: np.ndarray) -> np.ndarray:
-    """How many patients of each size a part gets: the next always goes where most is missing.
+    """Number of patients of each size in each part: the next goes to the part that lacks most.
 
-    So a part gets no patient once it is full, and ends less than one patient from its target.
+    So a full part gets no more patients, and each ends less than one patient from its target.
     """
     missing = missing.copy()
     quotas = np.zeros((len(sizes), len(missing)), int)
@@ -240,14 +247,14 @@ def _spread(
     fractions: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """How many patients of each size and stratum a part gets: (sizes, strata, parts).
+    """Number of patients of each size and stratum in each part: (sizes, strata, parts).
 
-    Slides of a stratum in a part are brought as near to their share as the quotas allow, one
-    patient size after the other, until nothing gets nearer.
+    For one patient size after the other, the slides of each stratum and part are brought as near
+    to their share as the quotas allow, until nothing changes.
     """
     shares = np.outer(sizes @ counts, fractions)  # slides
     tables = np.zeros((*counts.shape, len(fractions)), int)
-    # Decides between spreads that are equally even, so that no solver's habit does.
+    # Decides between equally even solutions, which the solver would choose by its own order.
     noise = 1e-3 * rng.random(tables.shape)
     for _ in range(PASSES):
         before = tables.copy()
@@ -262,8 +269,8 @@ def _spread(
 def _nearest(owed: np.ndarray, counts: np.ndarray, quotas: np.ndarray) -> np.ndarray:
     """Find the table of whole numbers nearest to `owed` with the given sums of rows and columns.
 
-    Least squares as a transport problem, whose corners are whole numbers: the k-th patient of a
-    stratum in a part is a variable from 0 to 1 that costs the square it adds.
+    Least squares as a transport problem, whose vertices are whole numbers: the k-th patient of a
+    stratum in a part is a variable from 0 to 1 with the square that it adds as its cost.
     """
     repeats = np.minimum.outer(counts, quotas).ravel()
     cell = np.repeat(np.arange(owed.size), repeats)

@@ -1,4 +1,4 @@
-"""The table of all slides: which can be used, and why the others cannot."""
+"""The table of all slides: which are used, and why the others are excluded."""
 
 from microtome.cohort.exclusion import first_reason
 from microtome.errors import InputError
@@ -7,14 +7,14 @@ from microtome.logs import log
 
 
 def cohort_rows(sheet: dict[str, dict], statuses: dict[str, list[str]]) -> list[dict]:
-    """One row a slide of the sheet, in its order.
+    """Make one row per slide, in the order of the sheet.
 
     Parameters
     ----------
     sheet : dict of str to dict
         Slide id -> its row of the sheet.
     statuses : dict of str to list of str
-        Slide id -> the JSON files of the steps it went through, in their order.
+        Slide id -> the JSON files of its steps, in the order of the steps.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def cohort_rows(sheet: dict[str, dict], statuses: dict[str, list[str]]) -> list[
 
 
 def check_policy(rows: list[dict], bad_slides: str) -> None:
-    """Raise InputError where bad slides stop the run, or none is left.
+    """Raise InputError if bad slides stop the run, or none is left.
 
     Parameters
     ----------

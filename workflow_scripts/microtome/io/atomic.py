@@ -1,4 +1,4 @@
-"""Files that are either whole or absent."""
+"""Files that are either complete or absent."""
 
 import json
 import os
@@ -10,24 +10,33 @@ from pathlib import Path
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Give a temporary name beside `path` and rename it to `path` when the block ends well.
+    """Give a temporary name beside `path` and rename it to `path` if the block ends without error.
 
-    A job that is killed, or a disk that is full, leaves `path` as it was: no reader ever
-    sees half a file. Works for folders (Zarr stores) as for files.
+    A job that is killed, or a full disk, leaves `path` as it was: no reader ever sees half a
+    file. Works for folders (Zarr stores) too.
 
     Parameters
     ----------
     path : str or Path
-        The final name. Its folder is made where it is missing.
+        The final name. Its folder is created if it is missing.
 
     Yields
     ------
     Path
         The name to write to: same folder, same suffix.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     with atomic(Path(folder) / "a.txt") as temporary:
+    ...         _ = temporary.write_text("done")
+    ...     (Path(folder) / "a.txt").read_text()
+    'done'
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # One fixed name per output: what a killed job left is overwritten by the next, not piled up.
+    # A fixed name per output: what a killed job left is overwritten by the next job.
     temporary = path.with_name(f".partial-{path.name}")
     _remove(temporary)
     try:
@@ -39,7 +48,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     except BaseException as error:
         _remove(temporary)
         if isinstance(error, OSError) and error.errno and error.filename is None:
-            error.filename = str(path)  # a full disk does not say which file it was about
+            error.filename = str(path)  # the error of a full disk does not name the file
         raise
 
 
@@ -50,7 +59,16 @@ def write_json(path: str | Path, content: dict) -> None:
 
 
 def read_json(path: str | Path) -> dict:
-    """Read a JSON file."""
+    """Read a JSON file that `write_json` wrote.
+
+    Examples
+    --------
+    >>> from tempfile import NamedTemporaryFile
+    >>> with NamedTemporaryFile(suffix=".json") as file:
+    ...     write_json(file.name, {"spacing_um": 0.5})
+    ...     read_json(file.name)
+    {'spacing_um': 0.5}
+    """
     return json.loads(Path(path).read_text())
 
 
@@ -62,7 +80,7 @@ def _remove(path: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Push the data to the disk, so that a write error shows here and not after the rename."""
+    """Flush data to the disk, so that a write error is raised here and not after the rename."""
     for name in path.rglob("*") if path.is_dir() else [path]:
         if name.is_file():
             with name.open("rb") as file:

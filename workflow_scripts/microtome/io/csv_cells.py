@@ -1,4 +1,4 @@
-"""Cells of a CSV from a stranger: every mistake is one line that names the file and the row."""
+"""Cells of a CSV from outside: each mistake is an error of one line that names file and row."""
 
 import csv
 import math
@@ -12,14 +12,14 @@ MAX_BYTES = 2**26
 
 
 class Line(NamedTuple):
-    """A row that is not blank.
+    """A row of a CSV that is not blank.
 
     Attributes
     ----------
     where : str
         File and line, for messages.
     cells : list of str
-        Without the spaces around.
+        Without spaces at both ends.
     """
 
     where: str
@@ -34,7 +34,7 @@ def read_lines(path: Path, *, shown: str | None = None) -> list[Line]:
     path : Path
         UTF-8, with or without a byte order mark.
     shown : str, optional
-        What messages call the file, where that is not its path.
+        Name of the file in messages; its path if unset.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def read_lines(path: Path, *, shown: str | None = None) -> list[Line]:
     Raises
     ------
     InputError
-        The file is missing, no text, too large, or no CSV.
+        The file is missing, too large, or no CSV.
     """
     shown = shown or str(path)
     if not path.is_file():
@@ -62,16 +62,16 @@ def read_lines(path: Path, *, shown: str | None = None) -> list[Line]:
 
 
 def select_columns(lines: list[Line], *names: str, shown: str) -> list[Line]:
-    """Give the cells under a header's names, in the order asked for.
+    """Select the cells below names in the header, in the order asked for.
 
     Parameters
     ----------
     lines : list of Line
-        With the header first.
+        The first is the header.
     names : str
-        Upper and lower case are the same; other columns are ignored.
+        Case does not matter; other columns are ignored.
     shown : str
-        What messages call the file.
+        Name of the file in messages.
 
     Returns
     -------
@@ -81,7 +81,13 @@ def select_columns(lines: list[Line], *names: str, shown: str) -> list[Line]:
     Raises
     ------
     InputError
-        A column is not there or a row is too short.
+        A column is missing or a row is too short.
+
+    Examples
+    --------
+    >>> lines = [Line("a.csv, line 1", ["X", "id"]), Line("a.csv, line 2", ["3", "b"])]
+    >>> select_columns(lines, "id", "x", shown="a.csv")
+    [Line(where='a.csv, line 2', cells=['b', '3'])]
     """
     header = [cell.casefold() for cell in lines[0].cells] if lines else []
     if missing := [name for name in names if name not in header]:
@@ -116,7 +122,7 @@ def parse_whole_number(text: str, where: str, *, of: str) -> int:
 
 
 def index_by_key(rows: Iterable[tuple[str, str, object]]) -> dict:
-    """Gather (where, key, value) by key, or raise InputError for a key that is there twice."""
+    """Gather values of (where, key, value) by key; raise InputError for a repeated key."""
     found: dict = {}
     for where, key, value in rows:
         if key in found:

@@ -1,4 +1,4 @@
-"""Large files written from beginning to end, at the speed of the disk and beside other work."""
+"""Writing large files from beginning to end in a thread, at the speed of the disk."""
 
 import errno
 import fcntl
@@ -8,12 +8,11 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
-from types import TracebackType
 from typing import Self
 
 import numpy as np
 
-# Whole pages, and so much at a time that a parallel file system is not asked for little things.
+# Whole pages, and enough at once that a parallel file system gets no small requests.
 _PAGE_BYTES = 4096
 _BUFFER_BYTES = 4 * 2**20
 _N_BUFFERS = 2
@@ -22,25 +21,23 @@ _N_BUFFERS = 2
 class StreamWriter:
     """Writes files one after the other in a thread of its own.
 
-    What is written goes past the page cache where the file system allows it (O_DIRECT): copying
-    pixels there and pushing them out again costs as much as a third of decoding them. And what
-    is written is on the disk then, so a node that dies leaves no store that only looks whole.
+    Data bypasses the page cache if the file system allows it (O_DIRECT): copying pixels there and
+    writing them out again takes a third of the time of decoding them. Written data is on the disk,
+    so a node that crashes leaves no store that only looks complete.
     """
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
         self._free: SimpleQueue[mmap.mmap] = SimpleQueue()
         for _ in range(_N_BUFFERS):
-            self._free.put(mmap.mmap(-1, _BUFFER_BYTES))  # begins at a page, as O_DIRECT wants
+            self._free.put(mmap.mmap(-1, _BUFFER_BYTES))  # begins at a page, as O_DIRECT needs
         self._file: int | None = None
         self._under_way: deque[Future] = deque()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._thread.shutdown()
         if self._file is not None:
             os.close(self._file)
@@ -48,11 +45,11 @@ class StreamWriter:
             self.settle()
 
     def begin(self, path: Path) -> None:
-        """Begin a file that is not there yet."""
+        """Begin a file that does not exist yet."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         try:
             self._file = os.open(path, flags | os.O_DIRECT, 0o666)
-        except OSError:  # a file system without it; what else is wrong shows again
+        except OSError:  # a file system without O_DIRECT; any other error is raised again
             path.unlink(missing_ok=True)
             self._file = os.open(path, flags, 0o666)
         self._handed_over = 0
@@ -64,10 +61,9 @@ class StreamWriter:
         return self._handed_over + self._filled
 
     def write(self, data: np.ndarray) -> None:
-        """Add bytes to the file, ndarray of shape (n,), uint8; unchanged until `settle`.
+        """Add bytes to the file, ndarray of shape (n,), uint8; do not change it until `settle`.
 
-        Whole pages of memory go to the disk from where they lie. What begins or ends within a
-        page is copied.
+        Whole pages of memory are written without a copy; other data is copied first.
         """
         address = data.__array_interface__["data"][0]
         if not (self._filled or address % _PAGE_BYTES or len(data) % _PAGE_BYTES):
@@ -93,7 +89,7 @@ class StreamWriter:
         self._file = None
 
     def _hand_over(self, n_bytes: int) -> None:
-        """Have the buffer's first bytes written; say what went wrong with earlier ones."""
+        """Have the buffer's first bytes written; raise errors of earlier writes."""
         while self._under_way and self._under_way[0].done():
             self._under_way.popleft().result()
         work = self._write_out, self._file, self._buffer, n_bytes, self._handed_over
@@ -108,14 +104,14 @@ class StreamWriter:
             self._free.put(buffer)
 
     def settle(self) -> None:
-        """Wait for all that is under way; raise what went wrong with it."""
+        """Wait for all writes; raise their errors."""
         while self._under_way:
             self._under_way.popleft().result()
 
 
 def _write_at(file: int, view: memoryview, offset: int) -> None:
     done = 0
-    # A disk that fills up takes a part first, and says why not more when asked again.
+    # A disk that fills up writes a part first, and raises the error in the next call.
     while done < len(view):
         try:
             done += os.pwrite(file, view[done:], offset + done)
@@ -123,12 +119,12 @@ def _write_at(file: int, view: memoryview, offset: int) -> None:
             flags = fcntl.fcntl(file, fcntl.F_GETFL)
             if error.errno != errno.EINVAL or not flags & os.O_DIRECT:
                 raise
-            # Not aligned as this file system wants it: by way of the page cache.
+            # Not aligned as this file system needs it: write through the page cache.
             fcntl.fcntl(file, fcntl.F_SETFL, flags & ~os.O_DIRECT)
 
 
 def _finish(file: int, n_bytes: int) -> None:
-    """Cut off what fills the last page, and make sure of the rest."""
+    """Cut off the padding of the last page, and flush the rest to the disk."""
     try:
         os.ftruncate(file, n_bytes)
         os.fsync(file)

@@ -1,4 +1,4 @@
-"""Files kept open, so many and no more."""
+"""A limited number of files kept open."""
 
 import os
 import resource
@@ -12,12 +12,12 @@ from weakref import WeakSet
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-# Files a process need not exceed: with far more, whoever closes "all" of them waits for it.
+# More files are not needed, and programs that close all possible file numbers would take long.
 _ENOUGH = 65536
 
 
 class Handle(Generic[V]):
-    """Something open. It closes when the last one to hold it lets go, not under a reader's hands.
+    """Something open, which is closed when nobody holds a reference to the handle any more.
 
     Attributes
     ----------
@@ -36,7 +36,8 @@ class Handle(Generic[V]):
 class Handles(Generic[K, V]):
     """Opens by key, and keeps the most recently used ones open.
 
-    For any number of threads. After a fork the child opens its own; pickled, it travels closed.
+    Safe to use from several threads. After a fork the child opens files anew; a pickled copy has
+    no open files.
 
     Parameters
     ----------
@@ -45,7 +46,14 @@ class Handles(Generic[K, V]):
     close : callable
         Closes it.
     limit : callable
-        How many to keep open; asked once, when the first is opened.
+        Returns how many to keep open; called once, when the first is opened.
+
+    Examples
+    --------
+    >>> opened = Handles(str.upper, lambda value: print("close", value), lambda: 1)
+    >>> opened["a"].value, opened["b"].value
+    close A
+    ('A', 'B')
     """
 
     def __init__(
@@ -67,14 +75,14 @@ class Handles(Generic[K, V]):
             if handle is not None:
                 self._kept.move_to_end(key)
                 return handle
-        # Not under the lock: on a cluster's file system opening is slow, and others can go on.
+        # Without the lock: opening is slow on a cluster's file system, and others can go on.
         opened = Handle(self._open(key), self._close)
         with self._lock:
             self._most = self._most or max(1, self._limit())
             handle = self._kept.setdefault(key, opened)
             self._kept.move_to_end(key)
             oldest = self._kept.popitem(last=False) if len(self._kept) > self._most else None
-        del oldest  # closes, where nobody reads from it just now
+        del oldest  # is closed unless another thread still holds it
         return handle
 
     def _forget(self) -> None:
@@ -87,7 +95,7 @@ _ALL: WeakSet[Handles] = WeakSet()
 
 
 def _after_fork() -> None:
-    # A thread of the parent may have held a lock: nobody is left here to release it.
+    # A thread of the parent may have held a lock, which nobody releases in the child.
     for handles in list(_ALL):
         handles._forget()
 
@@ -96,14 +104,14 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 def descriptor_limit() -> int:
-    """Half of the files this process may have open, once it may have as many as it can get."""
+    """Raise this process's limit of open files as far as possible, and return half of it."""
     soft, hard = (
         _ENOUGH if limit == resource.RLIM_INFINITY else limit
         for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
     )
     wanted = min(hard, _ENOUGH)
     if soft < wanted:
-        with suppress(OSError, ValueError):  # where the kernel allows less than it says
+        with suppress(OSError, ValueError):  # the kernel may allow less than it says
             resource.setrlimit(
                 resource.RLIMIT_NOFILE, (wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
             )

@@ -1,8 +1,8 @@
-"""Sharded Zarr v3 arrays of one chunk a patch, written and read without detours.
+"""Sharded Zarr v3 arrays with one chunk per patch, written and read directly.
 
-A shard is a file: its chunks one after the other, then an index of where each lies (offset and
-length, uint64) with its CRC-32C. zarr-python writes and reads the same files, at a twentieth of
-the speed: it rewrites a shard to add a patch, and reads its index anew for every one.
+A shard is a file: its chunks one after the other, then an index with offset and length of each
+(uint64) and its CRC-32C. zarr-python writes and reads the same files 20 times more slowly: it
+rewrites a shard to add a patch, and reads the index again for every patch.
 """
 
 import json
@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import google_crc32c
@@ -25,7 +24,7 @@ from microtome.io.open_files import Handle, Handles, descriptor_limit
 # The bytes of one chunk, or a C-contiguous array of them, uint8.
 Chunk = bytes | bytearray | np.ndarray
 
-# A shard is one file, of 1365 patches of 256 px: few files, and yet a cohort's spread over many.
+# A shard is one file, of 1365 patches of 256 px: a cohort has few files, and yet many shards.
 _SHARD_BYTES = 256 * 2**20
 _MOST_CHUNKS = 2**14  # of tiny patches; the index is written and read as one
 # All files of an array in one folder, not in a folder for each dimension: c.7.0.0.0
@@ -37,7 +36,13 @@ _INDEX_CODECS = ["bytes", "crc32c"]
 
 
 def chunks_per_shard(chunk_bytes: int, n_chunks: int) -> int:
-    """How many chunks of so many bytes, before compression, make a shard of an array."""
+    """Number of chunks of `chunk_bytes` (before compression) in each shard of an array.
+
+    Examples
+    --------
+    >>> chunks_per_shard(256 * 256 * 3, n_chunks=1_000_000)
+    1365
+    """
     return max(1, min(_SHARD_BYTES // chunk_bytes, _MOST_CHUNKS, n_chunks))
 
 
@@ -47,9 +52,9 @@ class ShardWriter:
     Parameters
     ----------
     folder : Path
-        The array's; made here. Its ``zarr.json`` is somebody else's.
+        The array's folder, which is created here; its ``zarr.json`` is not written here.
     per_shard : int
-        Chunks a shard.
+        Chunks per shard.
     """
 
     def __init__(self, folder: Path, *, per_shard: int) -> None:
@@ -63,15 +68,13 @@ class ShardWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         with self._stream:
             if error is None and self._lengths:
                 self._finish_shard()
 
     def append(self, chunks: Sequence[Chunk]) -> None:
-        """Write chunks as they are, in a thread; unchanged until the next are appended."""
+        """Write chunks as they are, in a thread; do not change them until the next call."""
         self._stream.settle()
         while len(chunks):
             if not self._lengths:
@@ -98,7 +101,7 @@ class ShardWriter:
 
 
 def _join_chunks(chunks: Sequence[Chunk]) -> Iterator[np.ndarray]:
-    """Give chunks as few pieces; where they lie one after the other in memory, uncopied."""
+    """Join chunks to few pieces, without a copy if they lie one after the other in memory."""
     if not isinstance(chunks[0], np.ndarray):
         yield np.frombuffer(b"".join(chunks), np.uint8)
         return
@@ -117,19 +120,19 @@ def _open_file(path: str) -> int:
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
-# One for the process, as its limit of open files is.
+# One for the process, since its limit of open files is for all arrays.
 _FILES: Handles[str, int] = Handles(_open_file, os.close, descriptor_limit)
 
 
 class ShardedArray:
-    """A sharded array of one chunk an element, opened for reading.
+    """A sharded array with one chunk per element, opened for reading.
 
-    For any number of threads, and in processes forked from the one that opened it.
+    Safe to use from several threads, and in processes forked from the one that opened it.
 
     Parameters
     ----------
     folder : Path
-        The array's, in its store's.
+        The array's folder in its store.
 
     Attributes
     ----------
@@ -143,7 +146,7 @@ class ShardedArray:
     InputError
         If it is damaged.
     ValueError, KeyError, TypeError, FileNotFoundError
-        If it is no such array at all.
+        If it is no such array.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -171,7 +174,7 @@ class ShardedArray:
         joined = np.concatenate([np.empty((0, 2), np.uint64), *shards])[: len(self)]
         if self.codec == "bytes" and not np.isin(joined[:, 1], (0, math.prod(rest))).all():
             raise self.damaged("its patches have another size than it says")
-        # 8 bytes a chunk, that is 80 MB for ten million.
+        # 8 bytes per chunk: 80 MB for ten million.
         self._offset, self._length = (
             column.astype(np.uint32 if column.max(initial=0) < 2**32 else np.uint64)
             for column in joined.T
@@ -181,7 +184,7 @@ class ShardedArray:
         return self.shape[0]
 
     def read_bytes(self, i: int) -> bytes:
-        """The bytes of chunk `i` as they are stored; none where nothing was written."""
+        """Read the bytes of chunk `i` as they are stored; none if it was never written."""
         length = int(self._length[i])
         if not length:
             return b""
@@ -204,7 +207,7 @@ class ShardedArray:
             raise self.damaged(f"patch {i} is cut off")
 
     def damaged(self, fault: str) -> InputError:
-        """Make the error for a store that is not as it was written."""
+        """Make the error for a damaged store."""
         store = Path(self._folder).parent
         return InputError(f"{store} is damaged ({fault}); delete it and run again")
 
@@ -216,7 +219,7 @@ class ShardedArray:
             raise self.damaged(f"{path} is not there") from error
 
     def _read_index(self, shard: int) -> np.ndarray:
-        """Offset and length of each chunk of a shard, as uint64; 0 and 0 where there is none."""
+        """Read offset and length of each chunk of a shard, uint64; 0 and 0 if it is missing."""
         handle = self._open(shard)
         size = 16 * self._per_shard + _CRC_BYTES
         start = os.fstat(handle.value).st_size - size
@@ -232,7 +235,7 @@ class ShardedArray:
 
 
 def read_column(folder: Path) -> np.ndarray:
-    """Read a small array of one dimension, stored without shards, in one piece or several.
+    """Read a small array of one dimension, stored without shards, in one chunk or several.
 
     Raises
     ------
@@ -249,7 +252,7 @@ def read_column(folder: Path) -> np.ndarray:
     values = np.full(n, about["fill_value"], dtype.newbyteorder("="))
     file_name = _file_names(about, n_dimensions=1)
     for first in range(0, n, size):
-        # Zarr leaves out a file that would hold nothing but the fill value.
+        # Zarr does not write a file that would hold only the fill value.
         with suppress(FileNotFoundError):
             content = (folder / file_name.format(first // size)).read_bytes()
             piece = np.frombuffer(Zstd().decode(content) if compressors else content, dtype)

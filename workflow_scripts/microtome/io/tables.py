@@ -1,4 +1,4 @@
-"""Tables of results, CSV or TSV."""
+"""Tables of results as CSV or TSV."""
 
 import csv
 import math
@@ -9,7 +9,7 @@ from microtome.io.atomic import atomic
 
 
 def write_table(path: str | Path, rows: Iterable[dict], *, columns: Iterable[str] = ()) -> None:
-    """Write rows as CSV or TSV, by the suffix; NaN and None are empty cells.
+    """Write rows as CSV or TSV, depending on the suffix; NaN and None are empty cells.
 
     Parameters
     ----------
@@ -18,7 +18,15 @@ def write_table(path: str | Path, rows: Iterable[dict], *, columns: Iterable[str
     rows : iterable of dict
         Column -> value.
     columns : iterable of str
-        The columns, where there may be no row; else those of the first row.
+        The columns; if unset those of the first row.
+
+    Examples
+    --------
+    >>> from tempfile import NamedTemporaryFile
+    >>> with NamedTemporaryFile(suffix=".tsv") as file:
+    ...     write_table(file.name, [{"slide": "a", "dice": 2 / 3}, {"slide": "b", "dice": None}])
+    ...     read_table(file.name)
+    [{'slide': 'a', 'dice': '0.666667'}, {'slide': 'b', 'dice': ''}]
     """
     rows = list(rows)
     columns = list(columns) or list(rows[0])

@@ -1,11 +1,19 @@
-"""Tables for people."""
+"""Tables as text for people."""
 
 import math
 from collections.abc import Iterable
 
 
 def markdown_table(rows: Iterable[dict]) -> str:
-    """Rows as a Markdown table, numbers with three digits, columns aligned for a terminal."""
+    """Format rows as a Markdown table, aligned, with three decimals.
+
+    Examples
+    --------
+    >>> print(markdown_table([{"model": "unet", "Dice": 0.81234}]), end="")
+    | model | Dice  |
+    | ----- | ----- |
+    | unet  | 0.812 |
+    """
     rows = list(rows)
     header = list(rows[0])
     cells = [header] + [[_short(row[column]) for column in header] for row in rows]

@@ -1,14 +1,14 @@
 """JPEG as the codec of a Zarr v3 chunk.
 
-The name in the store is ``imagecodecs_jpeg``, the codec of the package imagecodecs: whoever has
-that opens a store of this workflow with plain zarr-python and nothing of ours::
+The name in the store is ``imagecodecs_jpeg``, the codec of the package imagecodecs-zarr, with which
+plain zarr-python opens a store of this workflow::
 
-    pip install imagecodecs-zarr     # Python 3.12 or later; found by zarr of itself
+    pip install imagecodecs-zarr     # Python 3.12 or later; zarr finds it
     zarr.open_group("slide.zarr", mode="r")["pixels"][0]
 
-Without it, ``import microtome.io.zarr_jpeg`` before opening does the same, with simplejpeg. A chunk
-is one complete JPEG file of an RGB image, so any other program needs only the offset and length
-in the shard's index.
+Without it, ``import microtome.io.zarr_jpeg`` before opening does the same by simplejpeg. A chunk is
+one complete JPEG file of an RGB image, so other programs need only the offset and length in the
+shard's index.
 """
 
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ NAME = "imagecodecs_jpeg"
 
 @dataclass(frozen=True)
 class JpegCodec(ArrayBytesCodec):
-    """One RGB image a chunk: the last three dimensions, those before it of length 1.
+    """One RGB image per chunk: its last three dimensions; those before have length 1.
 
     Parameters
     ----------
     level : int, optional
-        Quality; None where the JPEGs came from elsewhere. Needed to encode only.
+        Quality, which only encoding needs; None if the JPEGs come from elsewhere.
     subsampling : str, optional
-        Of chroma: '420', '422', '444'. Needed to encode only.
+        Of chroma, which only encoding needs: '420', '422', '444'.
     """
 
     is_fixed_size = False
@@ -44,11 +44,11 @@ class JpegCodec(ArrayBytesCodec):
 
     @classmethod
     def from_dict(cls, data: dict) -> Self:
-        """Make the codec that a ``zarr.json`` names."""
+        """Make the codec from its entry in a ``zarr.json``."""
         return cls(**data.get("configuration", {}))
 
     def to_dict(self) -> dict:
-        """Name the codec for a ``zarr.json``."""
+        """Make the entry of a ``zarr.json``."""
         given = {"level": self.level, "subsampling": self.subsampling}
         settings = {key: value for key, value in given.items() if value is not None}
         return {"name": NAME, "configuration": settings} if settings else {"name": NAME}
@@ -80,7 +80,7 @@ class JpegCodec(ArrayBytesCodec):
 
 def _register() -> None:
     try:
-        get_codec_class(NAME)  # of imagecodecs-zarr, where that is installed
+        get_codec_class(NAME)  # from imagecodecs-zarr, if that is installed
     except KeyError:
         register_codec(NAME, JpegCodec)
 

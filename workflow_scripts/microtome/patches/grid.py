@@ -1,4 +1,4 @@
-"""The grid of patches of a slide: where they lie, how much tissue and tumour each holds."""
+"""The grid of patches of a slide: their places, and the tissue and tumour in each."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,14 +10,14 @@ from microtome.io.atomic import atomic
 from microtome.patches.grid_spec import GridSpec
 from microtome.rasters.bands import ReadRows, band_rows, bands
 
-# Rounding of the sums below, far under the share of one pixel of a patch of 8192 px.
+# Rounding errors of the sums below: far less than one pixel's share of a patch of 8192 px.
 _ROUNDING = 1e-9
 UNKNOWN = -1
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The patches of one slide that hold tissue.
+    """The patches of one slide that contain tissue.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Grid:
     tissue_fraction : ndarray of shape (n_patches,), float32
         Share of the patch's area that is tissue.
     tumour_fraction : ndarray of shape (n_patches,), float32
-        Share that is viable tumour; NaN where the slide has no annotation.
+        Share that is viable tumour; NaN if the slide has no annotation.
     label : ndarray of shape (n_patches,), int8
         1 tumour, 0 not, -1 unknown.
     scale : float
@@ -61,7 +61,7 @@ class Grid:
         return self.row * (self.stride_px * self.scale)
 
     def subset(self, keep: np.ndarray) -> "Grid":
-        """The patches that `keep` (bool mask or indices) names."""
+        """Select the patches given by `keep`, a bool mask or indices."""
         per_patch = ("row", "column", "tissue_fraction", "tumour_fraction", "label")
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return Grid(**{k: v[keep] if k in per_patch else v for k, v in values.items()})
@@ -80,7 +80,13 @@ class Grid:
 
 
 def patches_along(size_px: int, *, patch_px: float, stride_px: float) -> int:
-    """How many patches, one every `stride_px`, cover `size_px`; the last may hang over the edge."""
+    """Count the patches, one every `stride_px`, that cover `size_px`; the last may hang over.
+
+    Examples
+    --------
+    >>> patches_along(101, patch_px=40, stride_px=30)
+    4
+    """
     return max(0, int(np.ceil((size_px - patch_px) / stride_px))) + 1
 
 
@@ -93,7 +99,7 @@ def window_fractions(
     row: int,
     n_columns: int,
 ) -> np.ndarray:
-    """Share of each window of one row of a lattice that a mask covers, exact for parts of pixels.
+    """Share of each window in one row of a lattice that a mask covers, exact for parts of pixels.
 
     Parameters
     ----------
@@ -102,7 +108,7 @@ def window_fractions(
     shape : tuple of int
         Height and width of the mask in px.
     window, stride : float
-        Side and stride in mask px; what hangs over the mask's edge counts as uncovered.
+        Side and stride in mask px; parts beyond the mask's edge count as uncovered.
     row : int
         The row of the lattice.
 
@@ -145,6 +151,11 @@ def label_patches(
     -------
     ndarray of shape (n_patches,), int8
         1 tumour, 0 not, -1 unknown.
+
+    Examples
+    --------
+    >>> label_patches(np.array([0.1, 0.3, np.nan]), rule="fraction", min_tumour_fraction=0.3)
+    array([ 0,  1, -1], dtype=int8)
     """
     least = min_tumour_fraction - _ROUNDING if rule == "fraction" else _ROUNDING
     label = (tumour_fraction >= least).astype(np.int8)
@@ -164,9 +175,9 @@ def make_grid(
     label_rule: str,
     min_tumour_fraction: float,
 ) -> Grid:
-    """Lay a grid over a slide and keep every patch that holds any tissue.
+    """Lay a grid over a slide and keep each patch that contains any tissue.
 
-    The masks are read a row of the lattice at a time, from the top down.
+    The masks are read from the top down, for one row of patches at a time.
 
     Parameters
     ----------
@@ -182,12 +193,24 @@ def make_grid(
         ``rows(first_row, n_rows)`` of the tissue mask, bool or 0/1, its shape (height, width), and
         level-0 px per px.
     truth : tuple, optional
-        The same of viable tumour.
+        Rows, shape and level-0 px per px of a mask of viable tumour.
 
     Raises
     ------
     InputError
-        If no patch holds tissue.
+        If no patch contains tissue.
+
+    Examples
+    --------
+    A slide of 64 x 32 px with tissue in its left half, its mask at 16 level-0 px per px:
+
+    >>> mask = np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool)
+    >>> tissue = (lambda first, n: mask[first : first + n], mask.shape, 16)
+    >>> spec = GridSpec(spacing_um=1.0, patch_px=16, stride_px=8)
+    >>> grid = make_grid(spec, name="a", size_px=(64, 32), scale=2.0, spacing_um=1.0,
+    ...                  tissue=tissue, truth=None, label_rule="any", min_tumour_fraction=0)
+    >>> grid.x_px, grid.tissue_fraction, grid.label
+    (array([ 0., 16.]), array([1. , 0.5], dtype=float32), array([-1, -1], dtype=int8))
     """
     window, stride = spec.patch_px * scale, spec.stride_px * scale
     n_columns, n_rows = (patches_along(n, patch_px=window, stride_px=stride) for n in size_px)

@@ -1,4 +1,4 @@
-"""The patch grid of a slide, from files to file."""
+"""Step of one slide: make its patch grid from its masks."""
 
 from pathlib import Path
 

@@ -14,10 +14,10 @@ from microtome.slides.slide import Slide
 def read_patches(
     slide: Slide, grid: Grid, *, threads: int = 1, spacings_um: Sequence[float] = ()
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Read the patches of a grid, region by region, row by row: each tile is decoded once.
+    """Read the patches of a grid, region by region, row by row; each tile is decoded once.
 
-    Where patches lie on whole pixels of a level, or of what a decoder makes of it in the DCT
-    domain, they are pieced together from its tiles; else strips of them are resampled.
+    If patches lie on whole pixels of a level, or of its tiles decoded at a fraction of their size,
+    they are pieced together from tiles; else strips of patches are resampled.
 
     Parameters
     ----------
@@ -36,15 +36,14 @@ def read_patches(
     index : ndarray of shape (n,), int64
         Which patches of the grid these are.
     pixels : ndarray of shape (n, patch_px, patch_px, 3), uint8
-        RGB; of shape (n, 1 + len(spacings_um), patch_px, patch_px, 3), the grid's own spacing
-        first, where further spacings are asked for. Valid until the item after
-        the next is asked for.
-        Patches that cannot be decoded are left out, with a warning in the log.
+        RGB; with further spacings of shape (n, 1 + len(spacings_um), patch_px, patch_px, 3), the
+        grid's own spacing first. Valid until the item after the next is asked for. Patches that
+        cannot be decoded are left out, with a warning in the log.
 
     Raises
     ------
     InputError
-        If a spacing is finer than the slide's, or the file has changed meanwhile.
+        If a spacing is finer than the slide's, or the file has changed since it was opened.
     """
     if not len(grid):
         return

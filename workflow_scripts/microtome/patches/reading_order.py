@@ -10,9 +10,9 @@ from microtome.patches.grid import Grid
 def split_into_regions(grid: Grid, *, side_px: int, repeat_px: int = 1) -> Iterator[np.ndarray]:
     """Divide a grid into squares, each read row by row.
 
-    What neighbours share is decoded once within a region and kept no longer than for a row of it,
-    so memory does not grow with the slide. What two regions share, one row or column of tiles in
-    sixty, is decoded twice.
+    Tiles that neighbours share are decoded once within a region and kept for no more than one row
+    of it, so memory does not grow with the slide. Tiles that two regions share, about one row or
+    column in sixty, are decoded twice.
 
     Parameters
     ----------
@@ -21,7 +21,8 @@ def split_into_regions(grid: Grid, *, side_px: int, repeat_px: int = 1) -> Itera
     side_px : int
         Largest side of a square in patch px.
     repeat_px : int
-        Patches and tiles have common edges every so many patch px; regions end there if they can.
+        Patches and tiles have common edges every `repeat_px` patch px; regions end there if they
+        are large enough.
 
     Yields
     ------

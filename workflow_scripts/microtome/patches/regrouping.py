@@ -1,4 +1,4 @@
-"""Regrouping patches that come in parts of any size."""
+"""Batches of one size from patches that come in parts of any size."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,10 +8,16 @@ import numpy as np
 def regroup(
     parts: Iterable[tuple[np.ndarray, np.ndarray]], size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Regroup (index, pixels) into batches of `size`; the last one holds what is left.
+    """Regroup (index, pixels) into batches of `size`; the last one may be smaller.
 
-    Parts are copied before the next is asked for, so they may lie in one place that is used again;
-    a batch is the receiver's own.
+    Parts are copied before the next one is asked for, so the parts may share one buffer. Batches
+    do not share memory.
+
+    Examples
+    --------
+    >>> parts = [(np.arange(3), np.zeros((3, 2, 2, 3))), (np.arange(3, 5), np.ones((2, 2, 2, 3)))]
+    >>> [index.tolist() for index, pixels in regroup(parts, 2)]
+    [[0, 1], [2, 3], [4]]
     """
     n = 0
     for part_index, part in parts:

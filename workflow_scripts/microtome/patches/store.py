@@ -30,11 +30,12 @@ from microtome.patches.white_filter import is_kept
 from microtome.patches.zarr_groups import create_store, write_columns
 
 _LOG_EVERY = 1000
+# What reading something else as a store raises, beside errors of files.
+_NOT_A_STORE = (LookupError, RuntimeError, TypeError, ValueError)
 
-# What `read_patches` and `read_streams` give of several patches: pixels, or a JPEG file of each.
+# Several patches as `read_patches` or `read_streams` gives them: pixels, or a JPEG file of each.
 Block = np.ndarray | list[bytes]
-# Of a block: which patches could be read, which of them are kept, and the chunks of the kept ones
-# for each spacing.
+# For a block: which patches could be read, which are kept, and the kept ones' chunks by spacing.
 _Chosen = tuple[np.ndarray, np.ndarray, list[Sequence[Chunk]]]
 
 
@@ -58,23 +59,23 @@ def write_patches(
     path : str or Path
         The store's folder, ``.zarr``.
     parts : iterable of (index, pixels) or (index, streams)
-        From `read_patches`: which patches of `grid`, and their RGB (n, side, side, 3), or with
-        further spacings (n, 1 + further, side, side, 3), uint8, valid until those after the
-        next are asked for. From `read_streams`, for 'pass-through': which patches, and a JPEG
-        file of each.
+        From `read_patches`: indices of patches in `grid` and their RGB (n, side, side, 3), or with
+        further spacings (n, 1 + further, side, side, 3), uint8, valid until the item after the
+        next is asked for. For 'pass-through' from `read_streams`: indices, and a JPEG file of
+        each patch.
     grid : Grid
         The patches that were to be read.
     origin : dict
-        Where the patches came from; becomes the store's attributes.
+        Attributes of the store: where the patches came from.
     codec : {'raw', 'jpeg', 'pass-through'}
         'raw': pixels as they are. 'jpeg': compressed here. 'pass-through': the slide's own JPEGs.
     jpeg_quality : int
         1 to 100, for 'jpeg'.
     threads : int
-        Threads that compress, or decode what is passed through.
+        Threads that compress, or that decode JPEGs of 'pass-through' for the white filter.
     white_from, max_white_fraction
-        See `is_kept`; the grid's own spacing counts. From 1 on every patch is kept, and what is
-        passed through is never decoded.
+        See `is_kept`, which looks at the grid's own spacing. With a fraction of 1 or more every
+        patch is kept, and JPEGs of 'pass-through' are not decoded.
     spacings_um : sequence of float
         The further spacings in `parts`, in µm per px.
 
@@ -171,7 +172,7 @@ def _keep_streams(
     streams: list[bytes], *, rule: Callable | None, side: int, pool: ThreadPoolExecutor
 ) -> _Chosen:
     def look(stream: bytes) -> tuple[bool, bool]:
-        """Say whether a JPEG can be read, and whether it is kept."""
+        """Tell whether a JPEG can be read, and whether it is kept."""
         try:
             if rule is None:
                 require_side(stream, side)
@@ -183,7 +184,7 @@ def _keep_streams(
             return False, False
         return True, bool(rule(pixels)[0])
 
-    # A header takes so little that threads would only cost.
+    # Reading a header is faster than handing it to a thread.
     looked = pool.map(look, streams) if rule else map(look, streams)
     readable, kept = np.array(list(looked), bool).reshape(-1, 2).T
     return readable, kept, [[streams[i] for i in np.flatnonzero(kept)]]
@@ -191,16 +192,16 @@ def _keep_streams(
 
 @dataclass(frozen=True)
 class PatchStore:
-    """A store of patches, opened for reading.
+    """A store of patches, opened for reading; see `open_patches`.
 
-    For any number of threads, and in processes forked from the one that opened it.
+    Safe to use from several threads, and in processes forked from the one that opened it.
 
     Attributes
     ----------
     path : Path
         Its folder.
     pixels : tuple of ShardedArray
-        One a spacing, the grid's own first; each of shape (n_patches, side, side, 3).
+        One per spacing, the grid's own first; each of shape (n_patches, side, side, 3).
     label : ndarray of shape (n_patches,), int8
         1 tumour, 0 not, -1 unknown.
     attributes : dict
@@ -221,7 +222,7 @@ class PatchStore:
         return self.attributes["slide"]
 
     def identity(self) -> str:
-        """Which store this is: changes when it is written anew."""
+        """A text that identifies the store and changes when it is written again."""
         return f"{self.path} {(self.path / 'zarr.json').stat().st_mtime_ns}"
 
     @property
@@ -230,19 +231,19 @@ class PatchStore:
         return (len(self.pixels), *self.pixels[0].shape[1:])
 
     def read(self, row: int, out: np.ndarray) -> None:
-        """Read one patch straight to where it is wanted.
+        """Read patch number `row` into an array.
 
         Parameters
         ----------
         row : int
-            Which patch.
+            Number of the patch.
         out : ndarray of `shape`, uint8
-            Where to; C-contiguous for each spacing.
+            Overwritten; C-contiguous for each spacing.
 
         Raises
         ------
         InputError
-            If it is not as it was written.
+            If the store is damaged.
         """
         for array, image in zip(self.pixels, out, strict=True):
             content = array.read_bytes(row) if array.codec == JPEG else b""
@@ -267,12 +268,29 @@ def open_patches(
     spacings_um : sequence of float
         Further spacings to read, of those that were stored.
     own : bool
-        Whether to read the patches' own spacing, which comes first.
+        Whether to read the grid's own spacing, which comes first.
 
     Raises
     ------
     InputError
         If it is no such store, lacks a spacing, or is damaged.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> one = np.zeros(1, np.int32)
+    >>> grid = Grid(one, one, one + 1.0, one + 1.0, one + 1, 1.0, 0.5, patch_px=16, stride_px=16)
+    >>> parts = [(one, np.full((1, 16, 16, 3), 200, np.uint8))]
+    >>> settings = {"codec": "raw", "jpeg_quality": 90, "white_from": 256}
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.zarr"
+    ...     n = write_patches(path, parts, grid, origin={"slide": "a"}, threads=1,
+    ...                       max_white_fraction=1, **settings)
+    ...     store = open_patches(path)
+    ...     patch = np.empty(store.shape, np.uint8)
+    ...     store.read(0, patch)
+    >>> len(store), store.slide, patch.shape, patch[0, 0, 0].tolist()
+    (1, 'a', (1, 16, 16, 3), [200, 200, 200])
     """
     path = Path(path)
     try:
@@ -289,13 +307,6 @@ def open_patches(
         shape = (len(label), *pixels[0].shape[1:])
         if any(a.shape != shape or a.codec not in ("bytes", JPEG) for a in pixels):
             raise ValueError(f"{path} holds something else")
-    except (
-        FileNotFoundError,
-        NotADirectoryError,
-        LookupError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except (FileNotFoundError, NotADirectoryError, *_NOT_A_STORE) as error:
         raise InputError(f"{path} is no store of this workflow; delete it and run again") from error
     return PatchStore(path, pixels, label, attributes)

@@ -1,4 +1,4 @@
-"""The patches of a slide, from file to store."""
+"""Step of one slide: write its patches to a store."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +37,7 @@ def extract_patches(
     name : str
         The slide's id.
     slide_path, inspected, grid : str or Path
-        The slide, what `inspect` found of it, and its grid.
+        The slide, the JSON that `inspect` made of it, and its grid.
     threads : int
         Threads that decode and encode.
     slide_settings : dict

@@ -1,4 +1,4 @@
-"""Patches cut from strips: for spacings to resample to, and for slides without tiles to read."""
+"""Patches cut from strips, if they have to be resampled or the slide has no tiles to read."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from microtome.patches.reading_order import split_into_regions
 from microtome.patches.tile_plan import corners_at
 from microtome.slides.slide import Slide
 
-# Neighbours are read as one strip, so that pixels they share are decoded once; so many at most.
+# Neighbours are read as one strip of at most so many, so that shared pixels are decoded once.
 _STRIP_PATCHES = 16
-# So narrow that the tiles of a row are still in the slide's cache when the next row needs them.
+# Narrow enough that tiles of a row are still in the slide's cache when the next row needs them.
 _REGION_PX = 4096
-_AHEAD = 2  # strips that are read for each thread while one is used
+_AHEAD = 2  # strips per thread that are read while one is used
 
 
 def read_strips(
@@ -67,7 +67,7 @@ def _read(
         if len(index) == 1:
             log.warning("%s", error)
             return
-        # One broken tile must not cost its neighbours: read the strip patch by patch.
+        # One broken tile must not affect its neighbours: read the strip patch by patch.
         for i in index:
             yield from _read(slide, grid, scales, np.array([i]))
         return
@@ -75,8 +75,8 @@ def _read(
 
 
 def _strips(grid: Grid, region: np.ndarray) -> Iterator[np.ndarray]:
-    """Runs of patches of one row whose neighbours touch or overlap."""
-    gap = -(-grid.patch_px // grid.stride_px)  # so many columns on, patches no longer overlap
+    """Divide a region into runs of patches in one row that touch or overlap."""
+    gap = -(-grid.patch_px // grid.stride_px)  # patches this many columns apart do not overlap
     row, column = grid.row[region], grid.column[region]
     new = (np.diff(row) != 0) | (np.diff(column) > gap)
     for run in np.split(region, np.flatnonzero(new) + 1):

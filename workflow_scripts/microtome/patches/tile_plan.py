@@ -1,4 +1,4 @@
-"""Which tiles the patches of a grid are pieced together from."""
+"""Planning which tiles the patches of a grid are pieced together from."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from microtome.slides.slide import Slide
 from microtome.slides.tiled_source import REDUCTIONS, TiledSource
 
 _ROUNDING_PX = 1e-6
-# So large that of the tiles only one row or column in sixty belongs to two regions.
+# Large enough that only one row or column of tiles in sixty belongs to two regions.
 _REGION_PX = 16384
 
 
@@ -22,9 +22,9 @@ class View:
     Attributes
     ----------
     place : int
-        Which of the spacings asked for.
+        Index of the spacing, of those asked for.
     level : int
-        Which level.
+        Level of the slide.
     reduce : int
         Level px per patch px: 1, 2, 4 or 8.
     x, y : ndarray of shape (n_patches,), int64
@@ -53,8 +53,8 @@ def plan_views(slide: Slide, grid: Grid, scales: list[float]) -> list[View] | No
     Returns
     -------
     list of View or None
-        None where the slide has no tiles to read, or patches do not lie on whole pixels that a
-        decoder can give: then they have to be resampled.
+        None if the slide has no tiles to read, or patches do not lie on whole pixels that a
+        decoder can give; then they have to be resampled.
     """
     if not isinstance(slide.source, TiledSource):
         return None
@@ -109,7 +109,7 @@ class Pieces:
         return len(self.block)
 
     def part(self, which: slice | np.ndarray) -> "Pieces":
-        """Some of the pieces."""
+        """Select some of the pieces."""
         return Pieces(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
 
 
@@ -134,12 +134,12 @@ def plan_blocks(
     which : ndarray of shape (n,), int64
         The block's patches.
     pieces : Pieces
-        What they are made of. Only blocks of one region share a tile; what two regions have in
-        common counts as two.
+        What they are made of. Only blocks of one region share a tile; a tile in two regions
+        counts as two.
     """
     sides = [side // v.reduce for v in views for side in source.tables[v.level].tile_shape]
     n_before = 0
-    # After the least common multiple of their sides the edges of all tiles fall together.
+    # The edges of all tiles coincide at multiples of the least common multiple of their sides.
     repeat_px = int(np.lcm.reduce(sides))
     for region in split_into_regions(grid, side_px=_REGION_PX, repeat_px=repeat_px):
         block = n_before + np.arange(len(region)) // per_block

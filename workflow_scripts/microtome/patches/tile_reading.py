@@ -18,9 +18,9 @@ from microtome.patches.tile_plan import Pieces, View, plan_blocks
 from microtome.slides.slide import Slide
 from microtome.slides.tiled_source import TiledSource
 
-# Blocks are large enough that asking for one costs nothing, and few are in memory at a time.
+# Blocks are so large that asking for one takes no time, and few are in memory at once.
 _BLOCK_BYTES = 8 * 2**20
-_AHEAD = 2  # blocks that are decoded while one is used
+_AHEAD = 2  # blocks that are decoded while another is used
 # Tiles that a process takes at a time: they lie one after the other in the file.
 _RUN = 4
 _WHITE = 255
@@ -31,10 +31,10 @@ def read_tiles(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Read the patches of a grid from the slide's tiles.
 
-    Threads of one process would wait for its interpreter for a fifth of the time on two cores,
-    and most of it on eight, as decoding a tile takes so little. So these are processes. Each goes
-    through the plan by itself; what it has to be told is which buffer is free. Of a block's tiles
-    they take the next few whenever they are ready; one that several blocks share has an owner.
+    Decoding a tile is so fast that threads of one process would wait for its interpreter, on two
+    cores a fifth of the time and on eight most of it. So processes decode. Each goes through the
+    plan by itself and is only told which buffer is free. Whenever a process is ready it takes the
+    next few tiles of the block; a tile that several blocks share belongs to one process.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def read_tiles(
     views : list of View
         From `plan_views`.
     threads : int
-        Processes that decode, forked from this one; with 1 it is this one.
+        Processes that decode, forked from this one; with 1 this process decodes.
 
     Yields
     ------
@@ -60,7 +60,7 @@ def read_tiles(
     plan = partial(plan_blocks, slide.source, grid, views, per_block=per_block)
     alone = threads == 1 or len(grid) <= per_block
     ahead = 0 if alone else _AHEAD
-    # Used again and again: fresh memory would cost as much as copying into it.
+    # Reused, since allocating new memory takes as long as copying into it.
     buffers = [_allocate_pages((per_block, *shape)) for _ in range(ahead + 2)]
     claims = Claims(len(buffers))
     work = _Work(slide.source, views, plan, buffers, claims, 1 if alone else threads)
@@ -81,12 +81,12 @@ def read_tiles(
 
 
 def _allocate_pages(shape: tuple[int, ...]) -> np.ndarray:
-    """Make room that forked processes share, and that begins with a page, as disks want it."""
+    """Allocate memory that forked processes share and that begins at a page, as disks need."""
     return np.frombuffer(mmap.mmap(-1, int(np.prod(shape))), np.uint8).reshape(shape)
 
 
 class _Alone:
-    """A team of this process."""
+    """A team that consists of this process only."""
 
     def __init__(self, work: "_Work") -> None:
         self._answer = work.join(0)
@@ -95,7 +95,7 @@ class _Alone:
         return self
 
     def __exit__(self, *about: object) -> None:
-        """Nobody has to be sent home."""
+        """Nothing to end: there are no other processes."""
 
     def ask(self, number: int) -> None:
         self._found = self._answer(number)
@@ -106,7 +106,7 @@ class _Alone:
 
 @dataclass(frozen=True)
 class _Work:
-    """What a team of `size` does, and the memory it has in common."""
+    """The work of a team of `size` processes, and the memory they share."""
 
     source: TiledSource
     views: list[View]
@@ -121,8 +121,8 @@ class _Work:
         Returns
         -------
         callable
-            Does its part of the next block, in the buffer it is told; returns which patches
-            cannot be read, and why.
+            Fills its part of the next block, in the buffer of the given number; returns the slots
+            of patches that cannot be read, and why.
         """
         filler = Filler(self.source, self.views)
         blocks = self.plan()
@@ -157,7 +157,7 @@ def _runs(pieces: Pieces) -> list[Pieces]:
 def _find_covered(
     source: TiledSource, views: list[View], pieces: Pieces, block: np.ndarray
 ) -> np.ndarray:
-    """Which patches tiles cover altogether, at every spacing; the others begin as white."""
+    """Find the patches that tiles cover wholly at each spacing; the others are made white."""
     n, n_views, side = block.shape[:3]
     shapes = [[s // v.reduce for s in source.tables[v.level].tile_shape] for v in views]
     height, width = np.array(shapes)[pieces.view].T
@@ -175,7 +175,7 @@ def _prefetch(source: TiledSource, pieces: Pieces) -> None:
 def _drop_unreadable(
     which: np.ndarray, block: np.ndarray, answers: list[dict[int, str]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Leave out of a block what could not be read, and say why."""
+    """Remove the patches from a block that could not be read, and log why."""
     unreadable = {slot: why for answer in answers for slot, why in answer.items()}
     for slot in sorted(unreadable):
         log.warning("%s", unreadable[slot])

@@ -1,9 +1,9 @@
-"""The keep rule: which patches are worth storing."""
+"""The white filter: patches that are mostly white are not stored."""
 
 import numpy as np
 
-# Bytes looked at in one go: few, so that what is made of them stays in the cache, and yet enough
-# that NumPy's own cost of a call does not count. 192 bytes are 64 pixels, and their bits 3 words.
+# Bytes per step: few enough that results stay in the CPU's cache, and enough that the cost of a
+# call of NumPy does not matter. 192 bytes are 64 pixels, whose bits are 3 words.
 _BLOCK = 192 * 2**10
 _HALF_BLOCK = _BLOCK // 2
 _FIRST_OF_THREE = np.packbits(np.tile([True, False, False], _BLOCK // 3), bitorder="little").view(
@@ -13,7 +13,7 @@ _1, _2, _62, _63 = np.array([1, 2, 62, 63], np.uint64)
 
 
 def is_kept(pixels: np.ndarray, *, white_from: int, max_white_fraction: float) -> np.ndarray:
-    """Tell patches that are mostly white, by the rule of HistoCAE's authors.
+    """Tell which patches are not mostly white, by the rule of HistoCAE's authors.
 
     Parameters
     ----------
@@ -27,6 +27,12 @@ def is_kept(pixels: np.ndarray, *, white_from: int, max_white_fraction: float) -
     Returns
     -------
     ndarray of shape (n,), bool
+
+    Examples
+    --------
+    >>> patches = np.stack([np.full((8, 8, 3), grey, np.uint8) for grey in (255, 120)])
+    >>> is_kept(patches, white_from=210, max_white_fraction=0.7)
+    array([False,  True])
     """
     if white_from > 255:
         return np.full(len(pixels), max_white_fraction > 0)
@@ -37,7 +43,7 @@ def is_kept(pixels: np.ndarray, *, white_from: int, max_white_fraction: float) -
 
 
 def _is_mostly_dark(flat: np.ndarray, white_from: int, most: float, scratch: np.ndarray) -> bool:
-    """Say quickly whether so many bytes are dark that a patch is kept, however they lie."""
+    """Test quickly whether so many bytes are dark that a patch is kept wherever they lie."""
     area = len(flat) // 3
     n_dark = 0
     for first in range(0, len(flat), _HALF_BLOCK):

@@ -1,4 +1,4 @@
-"""What the Zarr v3 stores of patches and of scores have in common."""
+"""Zarr v3 stores with values per patch, for patches and for scores."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ _GEOMETRY = ("scale", "spacing_um", "patch_px", "stride_px")
 
 
 def create_store(path: str | Path, grid: Grid, origin: dict) -> zarr.Group:
-    """Make a store whose attributes say where it came from and how its patches lie."""
+    """Create a store whose attributes hold its origin and the geometry of its patches."""
     geometry = {name: getattr(grid, name) for name in _GEOMETRY}
     return zarr.create_group(path, attributes={**origin, **geometry})
 
@@ -33,19 +33,19 @@ def open_store(path: str | Path) -> zarr.Group:
 
 
 def write_columns(group: zarr.Group, grid: Grid) -> None:
-    """Write one value a patch: its place, what it holds, its label."""
+    """Write the columns of a grid: place, tissue, tumour and label of each patch."""
     for name in (*PER_PATCH, "x_px", "y_px"):
         write_array(group, name, getattr(grid, name))
 
 
 def read_grid(group: zarr.Group) -> Grid:
-    """The patches of a store, as `create_store` and `write_columns` noted them."""
+    """Read the grid that `create_store` and `write_columns` wrote."""
     columns = {name: group[name][:] for name in PER_PATCH}
     return Grid(**columns, **{name: group.attrs[name] for name in _GEOMETRY})
 
 
 def write_array(group: zarr.Group, name: str, values: np.ndarray) -> None:
-    """Write a small array as one chunk, that is one file."""
+    """Write a small array as one chunk, which is one file."""
     chunk = tuple(max(1, n) for n in values.shape)
     array = group.create_array(name, shape=values.shape, dtype=values.dtype, chunks=chunk)
     array[:] = values

@@ -10,7 +10,7 @@ import numpy as np
 
 ReadRows = Callable[[int, int], np.ndarray]
 
-# A band has about so many px: little beside the libraries, whatever the width.
+# Px of a band, whatever the width: little memory beside that of the libraries.
 _BAND_PX = 2**18
 _LEAST_ROWS, _MOST_ROWS = 16, 512
 
@@ -22,20 +22,33 @@ def band_rows(width: int, *, band_px: int = _BAND_PX) -> int:
 
 
 def bands(height: int, n_rows: int) -> Iterator[tuple[int, int]]:
-    """First row and number of rows of each band of `n_rows`, the last with what is left."""
+    """First row and number of rows of each band of `n_rows`; the last may have fewer.
+
+    Examples
+    --------
+    >>> list(bands(10, 4))
+    [(0, 4), (4, 4), (8, 2)]
+    """
     for first in range(0, height, n_rows):
         yield first, min(n_rows, height - first)
 
 
 def rows_of(array: np.ndarray) -> ReadRows:
-    """Rows of an array that is in memory."""
+    """Turn an array in memory into a function that gives its rows.
+
+    Examples
+    --------
+    >>> rows_of(np.eye(3))(1, 2)
+    array([[0., 1., 0.],
+           [0., 0., 1.]])
+    """
     return lambda first, n: array[first : first + n]
 
 
 def read_window(
     rows: ReadRows, height: int, first: int, n_rows: int, *, margin: int
 ) -> tuple[np.ndarray, int]:
-    """Read a band with up to `margin` more rows above and below, as far as there are any.
+    """Read a band with up to `margin` more rows above and below, as far as the raster goes.
 
     Returns
     -------
@@ -50,6 +63,6 @@ def read_window(
 
 
 def count_true(rows: ReadRows, shape: tuple[int, int]) -> int:
-    """How many pixels of a raster are not 0."""
+    """Count the pixels of a raster that are not 0."""
     height, width = shape
     return sum(int(np.count_nonzero(rows(*band))) for band in bands(height, band_rows(width)))

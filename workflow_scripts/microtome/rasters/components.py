@@ -1,4 +1,4 @@
-"""Pieces and holes of a mask that is too large for memory."""
+"""Connected components of a mask that is too large for memory: its pieces and holes."""
 
 from dataclasses import dataclass
 
@@ -12,16 +12,16 @@ from microtome.rasters.disk_raster import Spool
 
 
 def drop_small(mask: Spool, min_px: float, *, of: bool = True, n_rows: int | None = None) -> None:
-    """Turn the pieces (4-connected) of fewer than `min_px` pixels into their surroundings.
+    """Remove the small pieces (4-connected) of a mask, or fill its small holes.
 
     Parameters
     ----------
     mask : Spool
         bool; changed in place.
     min_px : float
-        The least area that stays.
+        Pieces or holes of at least this area stay.
     of : bool
-        True for the pieces of the mask, False for its holes, those at its border too.
+        True for the pieces of the mask, False for its holes, also those at its border.
     n_rows : int, optional
         Rows of a band.
     """
@@ -30,14 +30,14 @@ def drop_small(mask: Spool, min_px: float, *, of: bool = True, n_rows: int | Non
 
 
 def keep_seeded(mask: Spool, seeds: ReadRows, *, n_rows: int | None = None) -> None:
-    """Drop the pieces (4-connected) that hold no seed.
+    """Remove the pieces (4-connected) of a mask that contain no seed.
 
     Parameters
     ----------
     mask : Spool
         bool; changed in place.
     seeds : callable
-        Rows of the seeds, bool. Those outside the mask count for nothing.
+        Rows of the seeds, bool. Seeds outside the mask are ignored.
     n_rows : int, optional
         Rows of a band.
     """
@@ -47,9 +47,9 @@ def keep_seeded(mask: Spool, seeds: ReadRows, *, n_rows: int | None = None) -> N
 def _drop_light(
     mask: Spool, least: float, *, of: bool, counted: ReadRows | None, n_rows: int
 ) -> None:
-    """Turn the pieces in which fewer than `least` px are counted, all or those of `counted`.
+    """Remove the pieces with fewer than `least` px; if `counted` is given, only its px count.
 
-    Every band is labelled for itself, twice. A piece that touches neither the first nor the last
+    Each band is labelled on its own, twice. A piece that touches neither the first nor the last
     row of its band is judged there; only the others are remembered, and joined where two bands
     meet.
     """
@@ -80,7 +80,7 @@ def _drop_light(
 
 @dataclass(frozen=True)
 class _Ends:
-    """What is remembered of a band.
+    """What is remembered about a band.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class _Ends:
 
 
 def _label_band(band: np.ndarray, counted: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Number the pieces of a band from 1 on, and count the px of each, of no piece first."""
+    """Number the pieces of a band from 1 on, and count the px of the background and of each."""
     labels, n = ndimage.label(band)
     taken = labels.ravel() if counted is None else labels[counted]
     return labels, np.bincount(taken, minlength=n + 1)
@@ -105,7 +105,10 @@ def _label_band(band: np.ndarray, counted: np.ndarray | None) -> tuple[np.ndarra
 def _ends(
     labels: np.ndarray, weight: np.ndarray, least: float, start: int
 ) -> tuple[_Ends, np.ndarray, np.ndarray]:
-    """The pieces at the ends of a band, numbered from `start`, and where they lie: -1 is none."""
+    """Number the pieces at both ends of a band from `start`; also give the first and last row.
+
+    In these rows each px holds the number of its piece, or -1.
+    """
     outer = labels[[0, -1]]
     label = np.unique(outer)
     label = label[label > 0]
@@ -118,14 +121,14 @@ def _ends(
 
 
 def _joints(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Pairs of pieces that meet where two bands do, each once: shape (2, n)."""
+    """Pairs of pieces that touch between two bands, each pair once: shape (2, n)."""
     pair = np.stack([above, below])[:, (above >= 0) & (below >= 0)]
     pair = pair[:, np.lexsort(pair)]
     return pair[:, np.any(np.diff(pair, axis=1, prepend=-1) != 0, axis=0)]
 
 
 def _heavy_enough(found: list[_Ends], joints: list[np.ndarray], least: float) -> list[np.ndarray]:
-    """For every band, which of the pieces at its ends are part of something heavy enough."""
+    """For each band, which pieces at its ends belong to a whole of at least `least` px."""
     weight = np.concatenate([np.empty(0, np.int64), *(ends.weight for ends in found)])
     above, below = np.concatenate([np.empty((2, 0), np.int64), *joints], axis=1)
     graph = coo_array((np.ones(len(above), bool), (above, below)), shape=(len(weight),) * 2)

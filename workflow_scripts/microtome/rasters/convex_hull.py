@@ -14,12 +14,12 @@ _DIAMOND = np.array([(-0.5, 0), (0.5, 0), (0, -0.5), (0, 0.5)])
 def hull_corners(rows: ReadRows, shape: tuple[int, int]) -> np.ndarray:
     """Corners of the convex hull of a mask.
 
-    Only the first and last pixel of every row and column can matter.
+    Only the first and last pixel of each row and column can be corners.
 
     Returns
     -------
     ndarray of shape (n_corners, 2), float64
-        Row and column; no corners where the mask is empty.
+        Row and column; no corners if the mask is empty.
     """
     height, width = shape
     top, bottom = np.full(width, height), np.full(width, -1)
@@ -49,11 +49,11 @@ def hull_rows(corners: np.ndarray, shape: tuple[int, int]) -> ReadRows:
         return lambda _, n_rows: np.zeros((n_rows, shape[1]), bool)
     column = np.arange(shape[1])
 
-    def drawn(first: int, n_rows: int) -> np.ndarray:
+    def draw(first: int, n_rows: int) -> np.ndarray:
         row = np.arange(first, first + n_rows)[:, None]
         left, right = _cuts(corners, row)
         band = (column > left + 1) & (column < right - 1)
-        # Beside the cuts, where rounding decides, every pixel is asked for itself.
+        # Near the cuts, where rounding decides, each pixel is tested on its own.
         cut = np.hstack([left, right])
         cut[~np.isfinite(cut)] = -9
         near = (np.floor(cut)[..., None] + np.arange(-1, 3)).reshape(n_rows, -1).astype(np.int64)
@@ -62,11 +62,11 @@ def hull_rows(corners: np.ndarray, shape: tuple[int, int]) -> ReadRows:
         band[points[:, 0] - first, points[:, 1]] = points_in_poly(points, corners)
         return band
 
-    return drawn
+    return draw
 
 
 def _cuts(corners: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where rows, shape (n, 1), enter and leave a convex polygon; inf and -inf if they miss it."""
+    """Columns where rows, shape (n, 1), enter and leave a convex polygon; else inf and -inf."""
     (y0, x0), (y1, x1) = corners.T, np.roll(corners, -1, axis=0).T
     crossed = (row >= np.minimum(y0, y1)) & (row <= np.maximum(y0, y1)) & (y0 != y1)
     height = np.where(y0 == y1, 1, y1 - y0)

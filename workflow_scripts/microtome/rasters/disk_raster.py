@@ -1,9 +1,8 @@
-"""Rasters kept on disk for as long as a step works on them."""
+"""Rasters kept in a temporary file for as long as a step works on them."""
 
 import os
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -13,11 +12,11 @@ from microtome.rasters.bands import ReadRows, band_rows, bands
 
 
 class Spool:
-    """Rows of a raster in a file without a name; a context manager, which gives the room back.
+    """A raster in a temporary file without a name; a context manager that deletes the file.
 
-    Read and written by plain calls, never mapped: pages of a mapped file count as memory of the
-    process, and a disk that fills up under them would kill it. The room is taken at once, so a
-    disk that is too small says so at the start.
+    The file is read and written by plain calls, never memory-mapped: mapped pages count as memory
+    of the process, and a full disk would kill it. All space is allocated at once, so a disk that
+    is too small is an error at the start.
 
     Parameters
     ----------
@@ -26,7 +25,17 @@ class Spool:
     dtype : dtype
         Of the pixels.
     beside : str or Path
-        The file that is being made: the rows lie in its folder, and trouble names it.
+        The output that is being made: the temporary file lies in its folder, and errors name it.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Spool((4, 3), np.uint8, beside=Path(folder) / "mask.tif") as spool:
+    ...         spool.write(1, np.full((2, 3), 7))
+    ...         spool.rows(0, 3)
+    array([[0, 0, 0],
+           [7, 7, 7],
+           [7, 7, 7]], dtype=uint8)
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: DTypeLike, *, beside: str | Path) -> None:
@@ -47,13 +56,11 @@ class Spool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Give the room on disk back."""
+        """Delete the file."""
         self._file.close()
 
     def write(self, first_row: int, rows: np.ndarray) -> None:
@@ -87,7 +94,7 @@ def spool_rows(
     beside: str | Path,
     n_rows: int | None = None,
 ) -> Spool:
-    """Put a raster on disk, `n_rows` at a time: what is read more than once and dear to make."""
+    """Copy a raster to disk, `n_rows` at a time, if it is read repeatedly and expensive to make."""
     spool = Spool(shape, dtype, beside=beside)
     try:
         for first, n in bands(shape[0], n_rows or band_rows(shape[1])):

@@ -17,7 +17,7 @@ FOREGROUND = (1, 255)
 
 @contextmanager
 def _damage_named(path: str | Path) -> Iterator[None]:
-    """Turn whatever the TIFF parser and the codecs trip over in a damaged file into one line."""
+    """Turn any error of the TIFF parser or the codecs into one line that names the file."""
     try:
         yield
     except (OSError, MemoryError):  # the machine's trouble, not the file's
@@ -31,14 +31,14 @@ def _damage_named(path: str | Path) -> Iterator[None]:
 class MaskTiff:
     """A mask of 0 and 1, or of 0 and 255, sampled in bands of rows.
 
-    Strips and tiles are decoded once if the bands are read from the top down; what is kept is one
-    row of tiles, thinned to the columns asked for and without the empty ones.
+    Strips and tiles are decoded once if the bands are read from the top down. One row of tiles is
+    kept, without empty tiles and columns that are not asked for.
 
     Parameters
     ----------
     path : str or Path
-        A TIFF with one channel, as strips or tiles, in any compression that imagecodecs reads;
-        of a pyramid the first level counts.
+        A TIFF with one channel, in strips or tiles, in any compression that imagecodecs reads.
+        Only the first level of a pyramid is read.
 
     Attributes
     ----------
@@ -48,8 +48,7 @@ class MaskTiff:
     Raises
     ------
     InputError
-        The file is no such TIFF. Sampling raises it too: for damaged data and for values other
-        than those of a mask.
+        The file is no such TIFF. `sample` raises it too, for damaged data and for other values.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -107,7 +106,7 @@ class MaskTiff:
         self._segment_shape = page.chunks
         self._is_mapped = bool(page.is_memmappable)
         if self._is_mapped:
-            self._map_pixels()  # tells at once if the file is cut short
+            self._map_pixels()  # fails at once if the file is cut short
         elif page.chunks[0] * page.chunks[1] > MAX_SEGMENT_PX:
             raise InputError(
                 f"{self.path}: is compressed in pieces of {page.chunks[1]} x {page.chunks[0]} px, "
@@ -128,9 +127,9 @@ class MaskTiff:
             raise InputError(f"{self.path}: the file ends too early; copy it again") from None
 
     def _tile_row(self, tile_row: int, columns: np.ndarray) -> list[tuple[int, np.ndarray]]:
-        """Decode one row of tiles (one strip), thinned to `columns`; kept for the next band.
+        """Decode the given columns of one row of tiles, or of one strip; keep it for the next band.
 
-        Gives each tile that is not empty with its first index in `columns`.
+        Returns each tile that is not empty, with its first index in `columns`.
         """
         if self._kept is not None:
             kept_row, kept_columns, tiles = self._kept
@@ -152,7 +151,7 @@ class MaskTiff:
         return tiles
 
     def _decode(self, index: int) -> np.ndarray | None:
-        """Decode a strip or tile to (height, width); None, for 0, where the file leaves it out."""
+        """Decode a strip or tile to (height, width); None, meaning 0, if the file lacks it."""
         page = self._page
         file = self._tiff.filehandle
         if page.databytecounts[index] == 0:
@@ -166,7 +165,7 @@ class MaskTiff:
         return None if segment is None else segment[0, :, :, 0]
 
     def _binary(self, pixels: np.ndarray) -> np.ndarray:
-        """Turn stored values into bool and hold them to one foreground value in the whole file."""
+        """Turn stored values into bool; the whole file must have one foreground value."""
         inside = pixels != 0
         if not inside.any():
             return inside

@@ -10,12 +10,12 @@ from microtome.rasters.bands import ReadRows, read_window
 
 
 def opening_rows(rows: ReadRows, shape: tuple[int, int], radius_px: int) -> ReadRows:
-    """Open a bool mask with a disc; what touches the border is taken to go on beyond it."""
+    """Open a bool mask with a disc; at the border the mask counts as going on beyond it."""
     return _beyond_border(ndimage.binary_opening, rows, shape, radius_px)
 
 
 def closing_rows(rows: ReadRows, shape: tuple[int, int], radius_px: int) -> ReadRows:
-    """Close a bool mask with a disc; what touches the border is taken to go on beyond it."""
+    """Close a bool mask with a disc; at the border the mask counts as going on beyond it."""
     return _beyond_border(ndimage.binary_closing, rows, shape, radius_px)
 
 
@@ -24,14 +24,14 @@ def _beyond_border(
 ) -> ReadRows:
     if radius_px == 0:
         return rows
-    margin = 2 * radius_px  # so far a pixel's fate depends on others
+    margin = 2 * radius_px  # a pixel depends on others no further away
     disc = disk(radius_px)
 
-    def changed(first: int, n_rows: int) -> np.ndarray:
+    def apply(first: int, n_rows: int) -> np.ndarray:
         pixels, above = read_window(rows, shape[0], first, n_rows, margin=margin)
         below = len(pixels) - above - n_rows
         beyond = ((margin - above, margin - below), (margin, margin))
         padded = operation(np.pad(pixels, beyond, mode="edge"), disc)
         return padded[margin : margin + n_rows, margin : margin + shape[1]]
 
-    return changed
+    return apply

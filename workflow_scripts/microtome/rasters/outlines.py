@@ -1,6 +1,6 @@
 """The outlines of a mask's pieces, traced from the ends of its runs.
 
-Memory grows with the outline, not with the area: of every row only the places are kept where the
+Memory grows with the outline, not with the area: for each row only the columns are kept where the
 mask begins and ends. Straight sides are joined to one edge, edges are linked corner to corner into
 rings, and rings that bound the same run of pixels belong to the same piece.
 """
@@ -57,6 +57,15 @@ def trace_outlines(
         Height and width in px.
     n_rows : int, optional
         Rows of a band; the outlines do not depend on it.
+
+    Examples
+    --------
+    A single pixel becomes a diamond, since its corners are cut:
+
+    >>> mask = np.array([[False, False], [False, True]])
+    >>> found = trace_outlines(lambda first, n: mask[first : first + n], mask.shape)
+    >>> found.points.tolist(), found.area_px.tolist()
+    ([[1.0, 1.5], [1.5, 1.0], [2.0, 1.5], [1.5, 2.0], [1.0, 1.5]], [1])
     """
     y, x = _run_ends(rows, shape, n_rows or band_rows(shape[1]))
     is_right = np.arange(len(x)) % 2 == 1  # of its run: start, end, start, end ...
@@ -89,7 +98,7 @@ class _Edges(NamedTuple):
 
 
 def _run_ends(rows: ReadRows, shape: tuple[int, int], n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where in its row, left to right, every run starts and ends: y and x, int64."""
+    """Rows and columns (int64) where runs start and end, from left to right in each row."""
     found = [np.empty((2, 0), np.int64)]
     for first, n in bands(shape[0], n_rows):
         padded = np.pad(rows(first, n), ((0, 0), (1, 1)))
@@ -99,7 +108,7 @@ def _run_ends(rows: ReadRows, shape: tuple[int, int], n_rows: int) -> tuple[np.n
 
 
 def _join_edges(x: np.ndarray, y: np.ndarray, is_right: np.ndarray) -> tuple[_Edges, np.ndarray]:
-    """Join the ends of runs that lie under each other, and tell in which edge each end is."""
+    """Join the ends of runs below each other to vertical edges; also give the edge of each end."""
     order = np.lexsort((y, x))
     x, y, is_right = x[order], y[order], is_right[order]
     goes_on = (np.diff(x) == 0) & (np.diff(y) == 1) & (is_right[1:] == is_right[:-1])
@@ -111,11 +120,11 @@ def _join_edges(x: np.ndarray, y: np.ndarray, is_right: np.ndarray) -> tuple[_Ed
 
 
 def _next_edges(edges: _Edges) -> np.ndarray:
-    """Which vertical edge follows each: down those at the right of a piece, up those at the left.
+    """Find the vertical edge that follows each one around its ring.
 
-    Along a line between two rows of pixels, corners from left to right are the two ends of one
-    horizontal edge, then of the next. Where two pixels touch by a corner only, the one on the left
-    is left first, so that the two stay apart.
+    Rings run down the right side of a piece and up its left side. Along a line between two rows
+    of pixels, corners from left to right are the two ends of one horizontal edge, then of the
+    next. If two pixels touch only by a corner, the left one comes first, so the two stay apart.
     """
     n = len(edges.x)
     corner_y = np.concatenate([edges.top, edges.bottom])
@@ -127,13 +136,13 @@ def _next_edges(edges: _Edges) -> np.ndarray:
 
 
 def _find_rings(following: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ring of every edge, numbered by their first edges, and the edges ring after ring."""
+    """Number the ring of each edge, and put the edges in order ring after ring."""
     n = len(following)
     graph = coo_array((np.ones(n, bool), (np.arange(n), following)), shape=(n, n))
     _, ring = connected_components(graph, directed=False)
     first = np.unique(ring, return_index=True)[1]
-    # List ranking by pointer jumping (Wyllie 1979): steps to the end of the ring, which is where
-    # it would come to its first edge again.
+    # List ranking by pointer jumping (Wyllie 1979): count the steps to the last edge of the ring,
+    # which is the one before its first.
     is_first = np.zeros(n, bool)
     is_first[first] = True
     is_last = is_first[following]
@@ -146,7 +155,7 @@ def _find_rings(following: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _find_pieces(ring_of_end: np.ndarray) -> np.ndarray:
-    """The piece of every ring: a run of pixels lies between two rings of the same piece."""
+    """Find the piece of each ring: both ends of a run of pixels belong to the same piece."""
     left, right = ring_of_end[::2], ring_of_end[1::2]
     n = int(ring_of_end.max()) + 1
     graph = coo_array((np.ones(len(left), bool), (left, right)), shape=(n, n))
@@ -157,7 +166,7 @@ def _find_pieces(ring_of_end: np.ndarray) -> np.ndarray:
 def _cut_corners(
     edges: _Edges, following: np.ndarray, order: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points of the edges in `order`, each with the horizontal edge behind it, and their number."""
+    """Points of the edges in `order` and of the horizontal edge after each, and their numbers."""
     x, top, bottom, is_right = edges
     down = np.where(is_right, 1, -1)
     tail, head = np.where(is_right, top, bottom), np.where(is_right, bottom, top)
@@ -172,19 +181,19 @@ def _cut_corners(
         ],
         axis=1,
     )[order]
-    # The middle of a side of one pixel is both its first and its last.
+    # A side of one pixel has one middle, not two.
     keep = np.ones(points.shape[:2], bool)
     keep[:, 1::2] = (points[:, 1::2] != points[:, ::2]).any(axis=2)
     return points[keep], keep.sum(axis=1)
 
 
 def _ends(sizes: np.ndarray) -> np.ndarray:
-    """Where groups of these sizes end, a 0 before."""
+    """Where groups of these sizes end, preceded by 0."""
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
 def _regroup(sizes: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices that put groups of these sizes in another order, and where the groups end then."""
+    """Indices that put groups of these sizes in another order, and where the groups then end."""
     ends = _ends(sizes[order])
     shift = _ends(sizes)[:-1][order] - ends[:-1]
     return np.arange(ends[-1]) + np.repeat(shift, sizes[order]), ends

@@ -29,6 +29,14 @@ def fill_rings(
     -------
     ndarray of shape (n_rows, width_px)
         bool.
+
+    Examples
+    --------
+    >>> square = np.array([[1, 1], [3, 1], [3, 2], [1, 2]])
+    >>> fill_rings([square], first_row=0, n_rows=3, width_px=4, scale=1).astype(int)
+    array([[0, 0, 0, 0],
+           [0, 1, 1, 0],
+           [0, 0, 0, 0]])
     """
     band = np.zeros((n_rows, width_px), dtype=bool)
     paint_edges(band, ring_edges(rings), value=True, first_row=first_row, scale=scale)
@@ -36,7 +44,7 @@ def fill_rings(
 
 
 def ring_edges(rings: Sequence[np.ndarray]) -> np.ndarray:
-    """List the edges of rings for `paint_edges`, to be made once and used for every band.
+    """List the edges of rings, which `paint_edges` needs for each band.
 
     Parameters
     ----------
@@ -60,16 +68,16 @@ def ring_edges(rings: Sequence[np.ndarray]) -> np.ndarray:
 def paint_edges(
     band: np.ndarray, edges: np.ndarray, *, value: bool, first_row: int, scale: float
 ) -> None:
-    """Set the pixels inside closed rings to `value`, in place; a band costs what lies in it.
+    """Set the pixels inside closed rings to `value`, in place; only edges in the band cost time.
 
     Parameters
     ----------
     band : ndarray of shape (n_rows, width)
         bool, the rows of the mask from `first_row` on.
     edges : ndarray of shape (n_edges, 4)
-        Of `ring_edges`.
+        From `ring_edges`.
     value : bool
-        True paints, False takes away.
+        True paints, False erases.
     first_row : int
         Row of the mask at which the band starts.
     scale : float
@@ -105,7 +113,7 @@ def points_in_rings(points: np.ndarray, rings: Sequence[np.ndarray]) -> np.ndarr
     Parameters
     ----------
     points : ndarray of shape (n, 2)
-        x, y. Takes memory for every point with every edge: ask for few points.
+        x, y. Memory grows with points times edges: ask for few points.
     rings : sequence of ndarray of shape (m, 2)
         Corners x, y.
 
@@ -122,7 +130,7 @@ def points_in_rings(points: np.ndarray, rings: Sequence[np.ndarray]) -> np.ndarr
 
 
 def _cuts(edges: np.ndarray, row_y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cut every edge with the rows that cross it: row index and x of each cut.
+    """Cut each edge with the rows that cross it: row index and x of each cut.
 
     An edge takes the rows from its upper end up to but without its lower end, so that a row
     through a corner cuts exactly one of the two edges that pass through it.

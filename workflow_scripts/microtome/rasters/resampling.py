@@ -23,12 +23,12 @@ def resample_rows(
         return rows
     column = _centres(0, shape[1], source_shape[1], ratio)
 
-    def taken(first: int, n_rows: int) -> np.ndarray:
+    def take(first: int, n_rows: int) -> np.ndarray:
         row = _centres(first, n_rows, source_shape[0], ratio)
         found = rows(int(row[0]), int(row[-1] - row[0]) + 1)
         return found[np.ix_(row - row[0], column)]
 
-    return taken
+    return take
 
 
 def resample(labels: np.ndarray, shape: tuple[int, int], *, ratio: float) -> np.ndarray:
@@ -46,6 +46,11 @@ def resample(labels: np.ndarray, shape: tuple[int, int], *, ratio: float) -> np.
     Returns
     -------
     ndarray of `shape`, same dtype
+
+    Examples
+    --------
+    >>> resample(np.array([[1, 2, 3]]), (1, 6), ratio=0.5)
+    array([[1, 1, 2, 2, 3, 3]])
     """
     if ratio == 1 and shape == labels.shape:
         return labels

@@ -1,4 +1,4 @@
-"""How large a slide is, from a few bytes of its file: enough to ask for memory and time."""
+"""The size of a slide from a few bytes of its file: enough to estimate memory and time."""
 
 import math
 import re
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-# Compressed slides have 0.1 to 0.3 bytes a px: rather too many px than too few.
+# Compressed slides have 0.1 to 0.3 bytes per px: a high estimate is safer than a low one.
 _PX_PER_BYTE = 10
-# A header that speaks of more is broken: tiles that were never written take some bytes, too.
+# A header that claims more is broken: even tiles that were never written take some bytes.
 _MOST_PX_PER_BYTE = 1000
 # Pillow refuses larger images, which are read in one piece.
 _MOST_PX_OF_AN_IMAGE = 179_000_000
@@ -27,17 +27,17 @@ _MPP = re.compile(rb'(?:\bMPP *= *|\bPhysicalSizeX=")([0-9]+(?:\.[0-9]+)?)')
 
 @dataclass(frozen=True)
 class SlideHeader:
-    """A slide before anybody opened it.
+    """What the header of a slide's file says.
 
     Attributes
     ----------
     levels : tuple of (int, int)
-        Width and height in px of each level, the largest first; one level where only the size of
-        the file is known.
+        Width and height in px of each level, the largest first; a single level if only the size
+        of the file is known.
     spacing_um : float or None
-        µm per px of the first level, where the header says it plainly.
+        µm per px of the first level, if the header says it plainly.
     is_one_image : bool
-        It is read into memory as one image: it has no tiles.
+        The file has no tiles, so it is read into memory as one image.
     """
 
     levels: tuple[tuple[int, int], ...]
@@ -46,7 +46,7 @@ class SlideHeader:
 
 
 def probe_slide(path: str | Path) -> SlideHeader | None:
-    """Look at the header of a slide; nothing is decoded, and no library of slides is loaded.
+    """Read the header of a slide; nothing is decoded, and no slide library is imported.
 
     Parameters
     ----------
@@ -56,8 +56,17 @@ def probe_slide(path: str | Path) -> SlideHeader | None:
     Returns
     -------
     SlideHeader or None
-        Of a TIFF the sizes of its pages, of a PNG its size, of any other file, or one that is
-        broken, a size that follows from its bytes. None where there is no such file.
+        The sizes of a TIFF's pages, or the size of a PNG. For other and broken files a size that
+        is estimated from the number of bytes. None if there is no such file.
+
+    Examples
+    --------
+    >>> from tempfile import NamedTemporaryFile
+    >>> with NamedTemporaryFile(suffix=".dcm") as file:
+    ...     file.truncate(1_000_000)
+    ...     probe_slide(file.name)
+    1000000
+    SlideHeader(levels=((3162, 3162),), spacing_um=None, is_one_image=False)
     """
     path = Path(path)
     try:
@@ -82,7 +91,7 @@ def _from_header(file: BinaryIO) -> SlideHeader | None:
 
 
 def _from_tiff(file: BinaryIO, head: bytes) -> SlideHeader | None:
-    """Walk through the pages of a TIFF or BigTIFF; what is broken raises one of the above."""
+    """Walk through the pages of a TIFF or BigTIFF; a broken one raises what the caller catches."""
     order = {b"II": "<", b"MM": ">"}[head[:2]]
     is_big = {42: False, 43: True}[struct.unpack(f"{order}H", head[2:4])[0]]
     at = struct.unpack(f"{order}Q", head[8:16])[0] if is_big else _long(order, head[4:8])
@@ -96,13 +105,13 @@ def _from_tiff(file: BinaryIO, head: bytes) -> SlideHeader | None:
     first = max(sized, key=lambda page: page[_WIDTH] * page[_HEIGHT])
     sizes = {(page[_WIDTH], page[_HEIGHT]) for page in sized}
     aspect = first[_WIDTH] / first[_HEIGHT]
-    # Label and macro have another shape.
+    # Label and macro images have another shape.
     levels = [(w, h) for w, h in sizes if abs(w / h / aspect - 1) < _ASPECT_TOLERANCE]
     found = _MPP.search(first.get(_DESCRIPTION, b""))
     return SlideHeader(
         tuple(sorted(levels, reverse=True)),
         spacing_um=(float(found[1]) or None) if found else None,
-        # A slide without tiles that has levels is Hamamatsu's, which OpenSlide reads in parts.
+        # A file without tiles but with levels is from Hamamatsu; OpenSlide reads it in parts.
         is_one_image=_TILE_WIDTH not in first and len(levels) == 1,
     )
 
@@ -110,7 +119,7 @@ def _from_tiff(file: BinaryIO, head: bytes) -> SlideHeader | None:
 def _page(
     file: BinaryIO, at: int, order: str, *, is_big: bool
 ) -> tuple[dict[int, int | bytes], int]:
-    """The tags of a page that matter here, and where the next page is."""
+    """Read the tags of a page that matter here, and the offset of the next page."""
     file.seek(at)
     counted = "Q" if is_big else "H"
     size = struct.calcsize(counted)
@@ -136,14 +145,14 @@ def _long(order: str, value: bytes) -> int:
 
 
 def _from_bytes(n_bytes: int, *, is_image: bool) -> SlideHeader:
-    """A square with as many px as a file of this size may hold."""
+    """Estimate a square slide with as many px as a file of this size may hold."""
     n_px = _PX_PER_BYTE * n_bytes
     side = int((min(n_px, _MOST_PX_OF_AN_IMAGE) if is_image else n_px) ** 0.5)
     return SlideHeader(((side, side),), is_one_image=is_image)
 
 
 def _bytes_of(path: Path) -> int:
-    """Size of a file; of a MIRAX slide with the folder that holds its pixels."""
+    """Size of a file; for a MIRAX slide including the folder that holds its pixels."""
     beside = path.with_suffix("")
     inside = list(beside.iterdir()) if path.suffix.lower() == ".mrxs" and beside.is_dir() else []
     return sum(one.stat().st_size for one in (path, *inside))

@@ -13,7 +13,7 @@ _FORMATS = ("JPEG", "PNG", "BMP", "TIFF")
 
 
 class ImageSource:
-    """The pixels of a plain image; it says no spacing that a microscope would mean.
+    """The pixels of a plain image; its resolution tag, if any, is not a microscope's spacing.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class ImageSource:
     Raises
     ------
     InputError
-        If it is no image of a kind that is read here, is damaged, or is too large.
+        If it is no JPEG, PNG, BMP or TIFF in colour, is damaged, or is too large.
     """
 
     reduces = False
@@ -36,7 +36,7 @@ class ImageSource:
     def __init__(self, path: Path, *, name: str) -> None:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what Pillow merely doubts about a file
+                warnings.simplefilter("ignore")  # Pillow's doubts that are no errors
                 image = Image.open(path, formats=_FORMATS)
             with image:
                 if image.mode not in ("RGB", "RGBA", "P", "PA"):
@@ -58,7 +58,7 @@ class ImageSource:
                 f"slide {name}: {path} is too large for an image in one piece; convert it to a"
                 " tiled TIFF"
             ) from error
-        except Exception as error:  # Pillow's plugins raise anything on a stranger's bytes
+        except Exception as error:  # Pillow's plugins raise anything for broken bytes
             raise InputError(
                 f"slide {name}: {path} cannot be opened as a slide ({one_line(error)})"
             ) from error
@@ -66,18 +66,11 @@ class ImageSource:
         self.levels = [image.size]
 
     def close(self) -> None:
-        """Let go of the pixels."""
+        """Release the pixels."""
         self._pixels = self._pixels[:0]
 
     def read(
-        self,
-        level: int,
-        x: int,
-        y: int,
-        width: int,
-        height: int,
-        *,
-        reduce: int = 1,
+        self, level: int, x: int, y: int, width: int, height: int, *, reduce: int = 1
     ) -> np.ndarray:
         """Read a rectangle, white beyond the edges: ndarray (height, width, 3), uint8."""
         result = np.full((height, width, 3), 255, np.uint8)

@@ -1,4 +1,4 @@
-"""What a slide file is: its levels and spacing, and whether all of it is there."""
+"""Inspection of a slide file: its levels and spacing, and whether it is complete."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from microtome.logs import log
 from microtome.parallel.sandbox import run_isolated
 from microtome.slides.slide import Slide
 
-# Enough for any scan on a slow disk; a broken file must not hold a job for longer.
+# Enough for any scan on a slow disk; a broken file must not block a job for longer.
 _OPENING_S = 120
 _OPENING_MB = 3000
 
@@ -38,6 +38,17 @@ def inspect(*, name: str, row: dict, spacing_tolerance: float, upsample: bool = 
     InputError
         If the slide cannot be opened within two minutes and 3 GB, crashes its reader, is cut off,
         cannot be read anywhere, or no spacing is known.
+
+    Examples
+    --------
+    >>> from tempfile import NamedTemporaryFile
+    >>> import numpy as np
+    >>> with NamedTemporaryFile(suffix=".tif") as file:
+    ...     tifffile.imwrite(file.name, np.zeros((64, 80, 3), np.uint8), tile=(32, 32))
+    ...     row = {"path": file.name, "spacing_um": 0.5}
+    ...     found = inspect(name="a", row=row, spacing_tolerance=0.02)
+    >>> found["width_px"], found["height_px"], found["spacing_um"], found["read_by"]
+    (80, 64, 0.5, 'tile by tile')
     """
     path = Path(row["path"])
     found = run_isolated(
@@ -70,7 +81,7 @@ def _describe(
     spacing_um: float | None,
     **settings: object,
 ) -> dict:
-    # Before OpenSlide sees it, which would only say that it cannot open the file.
+    # Before OpenSlide opens the file: its error would not say that the file is cut off.
     _require_whole_file(path, slide_name)
     with Slide(path, name=slide_name, spacing_um=spacing_um, **settings) as slide:
         _try_reading(slide)
@@ -88,7 +99,7 @@ def _describe(
 
 
 def _try_reading(slide: Slide) -> None:
-    """Read the middle of each level; raise InputError where not one can be read."""
+    """Read the middle of each level; raise InputError if no level can be read."""
     errors = []
     for (width_px, height_px), downsample in zip(slide.levels, slide.downsamples, strict=True):
         corner = (width_px // 2 * downsample, height_px // 2 * downsample)
@@ -101,7 +112,7 @@ def _try_reading(slide: Slide) -> None:
 
 
 def _require_whole_file(path: Path, name: str) -> None:
-    """Find a file whose copy stopped early: its tile table points beyond its end."""
+    """Raise InputError for a file that was not fully copied: its tiles lie beyond its end."""
     try:
         size = path.stat().st_size
         with tifffile.TiffFile(path) as tiff:
@@ -112,7 +123,7 @@ def _require_whole_file(path: Path, name: str) -> None:
                 if count
             ]
     except (OSError, tifffile.TiffFileError, ValueError, IndexError, KeyError):
-        return  # no TIFF, or a dialect only OpenSlide knows: opening it will tell
+        return  # no TIFF, or a dialect that only OpenSlide knows: opening it will tell
     if ends and max(ends) > size:
         raise InputError(
             f"slide {name}: {path} is cut off: it has {size} bytes, its tile table needs"
@@ -141,7 +152,7 @@ def open_inspected(
     upsample: bool = False,
     read_from: str | Path | None = None,
 ) -> Slide:
-    """Open a slide again as `inspect` found it.
+    """Open a slide as `inspect` found it.
 
     Parameters
     ----------

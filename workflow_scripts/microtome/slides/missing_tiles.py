@@ -1,4 +1,4 @@
-"""Tiles that a scanner never wrote, and those of coarser levels that it spoiled thereby."""
+"""Tiles that a scanner never wrote, and tiles of coarser levels that are wrong because of them."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from microtome.slides.tile_tables import TileLevel
 
 @dataclass(frozen=True)
 class TileStates:
-    """What the tiles of a level are, each ndarray of shape (n_tiles,), bool.
+    """Where the pixels of each tile of a level come from; a tile that is neither is background.
 
     Attributes
     ----------
-    own : ndarray
-        They have pixels of their own.
-    remade : ndarray
-        They have to be made from the finer level. What is neither is background.
+    own : ndarray of shape (n_tiles,), bool
+        The tile's pixels are in the file.
+    remade : ndarray of shape (n_tiles,), bool
+        The tile has to be made from the next finer level.
     """
 
     own: np.ndarray
@@ -24,15 +24,16 @@ class TileStates:
 
 
 def classify_tiles(levels: tuple[TileLevel, ...], *, spoils: bool) -> list[TileStates]:
-    """Tell which tiles are there.
+    """Find out where the pixels of each tile come from.
 
     Parameters
     ----------
     levels : tuple of TileLevel
         Finest first.
     spoils : bool
-        Whether a missing tile spoils those above it, as an encoder of Aperio's is known to do:
-        these, and missing ones, are made from the finer level then, as OpenSlide does.
+        Whether the tiles of coarser levels over a missing tile are wrong, as one of Aperio's
+        encoders writes them. Then these tiles, and missing ones, are made from the finer level,
+        as OpenSlide does.
 
     Returns
     -------
@@ -53,7 +54,7 @@ def classify_tiles(levels: tuple[TileLevel, ...], *, spoils: bool) -> list[TileS
 
 
 def _over_any(marked: np.ndarray, finer: TileLevel, coarser: TileLevel) -> np.ndarray:
-    """Which tiles of a level lie over any marked tile of the next finer one."""
+    """Find the tiles of a level that lie over any marked tile of the next finer level."""
     if not marked.any():
         return np.zeros(coarser.rows * coarser.columns, bool)
     sums = np.zeros((finer.rows + 1, finer.columns + 1), np.int64)
@@ -78,7 +79,10 @@ def _over_any(marked: np.ndarray, finer: TileLevel, coarser: TileLevel) -> np.nd
 
 
 def _under(n: int, ratio: float, n_finer: int) -> tuple[np.ndarray, np.ndarray]:
-    """First finer tile under each of `n` tiles that are `ratio` of them wide, and the one after."""
+    """First finer tile under each of `n` coarser ones, and the one after the last.
+
+    A coarser tile is as wide as `ratio` finer ones.
+    """
     edges = np.round(np.arange(n + 1) * ratio, 6)
     first = np.minimum(np.floor(edges[:-1]), n_finer - 1)
     return first.astype(np.int64), np.clip(np.ceil(edges[1:]), first + 1, n_finer).astype(np.int64)

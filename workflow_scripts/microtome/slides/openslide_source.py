@@ -10,7 +10,7 @@ from microtome.errors import InputError, one_line
 
 
 class OpenSlideSource:
-    """The pixels of a slide by OpenSlide; safe to use from several threads.
+    """The pixels of a slide, read by OpenSlide; safe to use from several threads.
 
     Parameters
     ----------
@@ -48,16 +48,9 @@ class OpenSlideSource:
         self._file.close()
 
     def read(
-        self,
-        level: int,
-        x: int,
-        y: int,
-        width: int,
-        height: int,
-        *,
-        reduce: int = 1,
+        self, level: int, x: int, y: int, width: int, height: int, *, reduce: int = 1
     ) -> np.ndarray:
-        """Read a rectangle of one level, in its px; what was not scanned is white.
+        """Read a rectangle of one level, in px of the level; areas not scanned are white.
 
         Returns
         -------
@@ -73,7 +66,7 @@ class OpenSlideSource:
         try:
             region = self._file.read_region(corner, level, (width, height))
         except openslide.OpenSlideError as error:
-            self._open()  # OpenSlide refuses all further reads after an error
+            self._open()  # after an error OpenSlide refuses all further reads
             raise InputError(
                 f"slide {self._name}: {self._path} cannot be read at x={corner[0]}, y={corner[1]},"
                 f" level {level} ({one_line(error)})"
@@ -83,11 +76,8 @@ class OpenSlideSource:
         return np.asarray(white)
 
     def _spacing(self) -> tuple[float, float] | None:
-        properties = self._file.properties
+        names = openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y
         try:
-            return (
-                float(properties[openslide.PROPERTY_NAME_MPP_X]),
-                float(properties[openslide.PROPERTY_NAME_MPP_Y]),
-            )
+            return tuple(float(self._file.properties[name]) for name in names)
         except (KeyError, ValueError):
             return None

@@ -1,12 +1,11 @@
 """Reading whole-slide images: any region, at any spacing, as RGB on white.
 
-One meaning of a region everywhere: its upper left corner in level-0 px, its size in output px,
-and `scale`, the level-0 px per output px that `Slide.scale_for` gives for a spacing in µm/px.
+A region is always given by its upper left corner in level-0 px, its size in output px, and
+`scale`: level-0 px per output px, which `Slide.scale_for` gives for a spacing in µm/px.
 """
 
 import math
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -22,9 +21,9 @@ from microtome.slides.tiled_source import REDUCTIONS, TiledSource
 
 # A level whose width is 4.0003 times smaller than level 0 is a level of downsample 4.
 _LEVEL_ROUNDING = 0.005
-# Larger regions are read in parts of so many source px, whatever the slide's size.
+# Regions of more source px are read in parts, so memory does not depend on the region's size.
 _MAX_SOURCE_PX = 2**22
-# Formats of OpenSlide's whose tiles lie where TIFF says; the others shift, join or pad theirs.
+# OpenSlide's names of formats whose tiles lie where TIFF says; others shift, join or pad tiles.
 _TILED_VENDORS = (None, "aperio", "generic-tiff")
 
 
@@ -40,7 +39,7 @@ class Slide:
     spacing_um : float, optional
         µm per pixel of level 0; overrides what the file says.
     spacing_tolerance, upsample
-        See `microtome.slides.spacing.scale_for`; `spacing_at` says what a spacing really is.
+        See `microtome.slides.spacing.scale_for`; `spacing_at` gives the spacing really read.
 
     Attributes
     ----------
@@ -61,6 +60,17 @@ class Slide:
     ------
     InputError
         If the file cannot be opened, or no spacing is known.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.png"
+    ...     Image.new("RGB", (400, 300), "pink").save(path)
+    ...     with Slide(path, name="a", spacing_um=0.5) as slide:
+    ...         pixels = slide.read(0, 0, 50, 50, scale=slide.scale_for(2.0))
+    >>> slide.size_px, pixels.shape, pixels[0, 0].tolist()
+    ((400, 300), (50, 50, 3), [255, 192, 203])
     """
 
     def __init__(
@@ -87,9 +97,7 @@ class Slide:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -98,11 +106,11 @@ class Slide:
 
     @property
     def about(self) -> str:
-        """The slide and its file, to begin a message with."""
+        """Name of the slide and its file, as messages begin."""
         return f"slide {self.name}: {self.path}"
 
     def require_unchanged(self) -> None:
-        """Raise InputError if the file is gone or another one since it was opened."""
+        """Raise InputError if the file was removed or changed since it was opened."""
         if self._state() != self._opened:
             raise InputError(f"{self.about} has changed while it was read; run again")
 
@@ -114,12 +122,12 @@ class Slide:
         return state.st_size, state.st_mtime_ns, state.st_ino
 
     def level_for(self, scale: float) -> int:
-        """The coarsest level that is fine enough for `scale` level-0 px per output px, or 0."""
+        """The coarsest level that is fine enough for `scale` level-0 px per output px; else 0."""
         fine = [i for i, d in enumerate(self.downsamples) if d <= scale * (1 + _LEVEL_ROUNDING)]
         return fine[-1] if fine else 0
 
     def scale_for(self, spacing_um: float) -> float:
-        """Level-0 px per output px for a spacing in µm/px, by the rule of `scale_for`."""
+        """Level-0 px per output px at a spacing; see `microtome.slides.spacing.scale_for`."""
         return scale_for(
             spacing_um,
             slide_spacing_um=self.spacing_um,
@@ -135,7 +143,7 @@ class Slide:
     def read(
         self, x_px: float, y_px: float, width_px: int, height_px: int, *, scale: float
     ) -> np.ndarray:
-        """Read one region; what lies outside the slide, or was never scanned, is white.
+        """Read one region; areas outside the slide or never scanned are white.
 
         Parameters
         ----------
@@ -150,7 +158,7 @@ class Slide:
         -------
         ndarray of shape (height_px, width_px, 3), uint8
             RGB, antialiased, from the coarsest level that is fine enough: the mean of whole pixels
-            where they line up, else weighted by a triangle.
+            if they line up, else a mean weighted by a triangle.
 
         Raises
         ------
@@ -192,7 +200,7 @@ class Slide:
         downsample = self.downsamples[level]
         left, top = x_px / downsample, y_px / downsample  # in level px
         if all(float(n).is_integer() for n in (left, top, zoom)):
-            # What divides everything is left to the decoder, the rest is a mean of whole pixels.
+            # The decoder reduces by the common divisor; the rest is a mean of whole pixels.
             reduce = self._reduction(math.gcd(int(zoom), int(left), int(top)))
             mean = int(zoom) // reduce
             x, y = int(left) // reduce, int(top) // reduce
@@ -201,8 +209,8 @@ class Slide:
         reduce = self._reduction(_power_below(zoom))
         left, top, zoom = left / reduce, top / reduce, zoom / reduce
         width, height = width_px * zoom, height_px * zoom
-        # Pillow's BOX does not weigh by area where pixels do not line up; BILINEAR is a triangle
-        # and looks one output px beyond the region on each side.
+        # If pixels do not line up, Pillow's BOX does not weight by area. BILINEAR is a triangle,
+        # which looks one output px beyond the region on each side.
         margin = int(np.ceil(zoom)) + 1
         x0, y0 = int(np.floor(left)) - margin, int(np.floor(top)) - margin
         x1, y1 = int(np.ceil(left + width)) + margin, int(np.ceil(top + height)) + margin
@@ -213,7 +221,7 @@ class Slide:
         return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box=box))
 
     def _reduction(self, divisor: int) -> int:
-        """The strongest reduction of the decoder's that divides `divisor`."""
+        """The strongest reduction of the decoder that divides `divisor`."""
         if not self.source.reduces:
             return 1
         return next(reduce for reduce in REDUCTIONS if divisor % reduce == 0)
@@ -246,7 +254,7 @@ def _round_downsample(downsample: float) -> float:
 
 
 def _open_source(path: Path, name: str) -> tuple[str, TiledSource | OpenSlideSource | ImageSource]:
-    """Who made a slide, and what reads it."""
+    """Detect the vendor of a slide, and open what reads it."""
     vendor = openslide.OpenSlide.detect_format(path)
     if vendor in _TILED_VENDORS:
         tables = read_tile_tables(path, name=name)

@@ -1,4 +1,4 @@
-"""From spacings in µm/px to level-0 px."""
+"""From a spacing in µm/px to level-0 px per px."""
 
 from microtome.errors import InputError
 
@@ -20,22 +20,29 @@ def scale_for(
     slide_spacing_um : float
         µm per px of the slide's level 0.
     spacing_tolerance : float
-        Relative difference up to which a whole multiple of the slide's own spacing stands for
-        the spacing asked for (0.499 for 0.5): no resampling then.
+        Relative difference up to which a whole multiple of the slide's own spacing is taken for
+        the spacing asked for (0.499 for 0.5), so that nothing has to be resampled.
     upsample : bool
-        Whether a spacing finer than the slide's own may be had by interpolation.
+        Whether a spacing finer than the slide's own is allowed, by interpolation.
     name : str
         The slide's id, for the message.
 
     Returns
     -------
     float
-        The real spacing is this times `slide_spacing_um`.
+        Level-0 px per px; times `slide_spacing_um` it is the spacing really read.
 
     Raises
     ------
     InputError
         If the spacing is finer than the slide's own and `upsample` is not set.
+
+    Examples
+    --------
+    >>> scale_for(1.0, slide_spacing_um=0.2527, spacing_tolerance=0.02, name="a")
+    4.0
+    >>> scale_for(1.0, slide_spacing_um=0.4, spacing_tolerance=0.02, name="a")
+    2.5
     """
     ratio = spacing_um / slide_spacing_um
     whole = max(1, round(ratio))

@@ -23,7 +23,7 @@ from microtome.slides.tile_decoding import (
     jpeg_header,
 )
 
-# More than any scanner writes; a file that says more is broken, and would cost memory.
+# More than any scanner writes; a file that claims more is broken, and would cost memory.
 _MAX_SIDE_PX = 2**21
 _MAX_TILE_PX = 8192
 _MAX_PAGES = 100
@@ -44,11 +44,11 @@ class TileLevel:
     tile_width_px, tile_height_px : int
         Size of every tile; those at the right and lower edge hang over it.
     offsets, counts : ndarray of shape (n_tiles,), int64
-        Where each tile's bytes are in the file, row by row; a count of 0 is an absent tile.
+        Offset and number of bytes of each tile, row by row; a count of 0 is an absent tile.
     compression, predictor : int
         As TIFF numbers them.
     header : bytes
-        See `jpeg_header`; empty where the level is no JPEG.
+        See `jpeg_header`; empty if the level is not JPEG.
     """
 
     width_px: int
@@ -103,13 +103,23 @@ def read_tile_tables(path: str | Path, *, name: str) -> TileTables | None:
     Returns
     -------
     TileTables or None
-        None where the file is no TIFF, or one that is not read tile by tile here: no RGB of
-        8 bits, or another compression.
+        None if the file is no TIFF, or a TIFF that is not read tile by tile here: not RGB of
+        8 bits, or of another compression.
 
     Raises
     ------
     InputError
-        If it is one, and its tables are cut off or contradict themselves.
+        If the tables are cut off or contradict themselves.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.tif"
+    ...     tifffile.imwrite(path, np.zeros((64, 80, 3), np.uint8), tile=(32, 32))
+    ...     (level,) = read_tile_tables(path, name="a").levels
+    >>> level.width_px, level.height_px, level.rows, level.columns
+    (80, 64, 2, 3)
     """
     try:
         with tifffile.TiffFile(path) as tiff:
@@ -127,11 +137,11 @@ def read_tile_tables(path: str | Path, *, name: str) -> TileTables | None:
     except OSError as error:
         raise InputError(f"slide {name}: {path} cannot be read ({error})") from error
     except Exception:
-        return None  # OpenSlide, or the reader of plain images, gives the reason
+        return None  # OpenSlide or the reader of plain images will give the reason
 
 
 def _is_plain_rgb(page: tifffile.TiffPage) -> bool:
-    """Whether the tiles of a page are read here."""
+    """Whether the tiles of a page can be read here."""
     known = page.compression == JPEG or (
         page.photometric == RGB
         and (page.compression in _JPEG_2000 or page.compression in LOSSLESS)
@@ -150,7 +160,7 @@ def _is_plain_rgb(page: tifffile.TiffPage) -> bool:
 
 
 def _levels_of(pages: list) -> list:
-    """The pages that show all of the slide, finest first: no label, macro or thumbnail."""
+    """Choose the pages that show the whole slide, finest first: no label, macro or thumbnail."""
     first = pages[0]
     chosen = [first]
     for page in pages[1:]:

@@ -1,4 +1,4 @@
-"""Where the tissue is: HSV, Otsu on saturation, morphology, at low resolution.
+"""The tissue mask of a slide: Otsu's threshold of HSV saturation, then morphology.
 
 Generalized framework, section "tissue mask"; its CAMELYON variant turns black background pixels
 white and takes a 7 x 7 median first.
@@ -22,7 +22,7 @@ from microtome.tissue.overview import strongest, weakest
 _SEAM_PX = 2
 _MEDIAN_PX = 7
 _COLOUR_BAND_PX = 2**17
-_N_CODES = 256 * 256  # a pixel's saturation follows from its strongest and weakest channel
+_N_CODES = 256 * 256  # by strongest and weakest channel, which give a pixel's saturation
 
 
 def tissue_mask(
@@ -42,7 +42,7 @@ def tissue_mask(
     beside: str | Path,
     n_rows: int | None = None,
 ) -> Spool:
-    """Tell tissue from glass, padding and pen.
+    """Find tissue, and no glass, padding or pen.
 
     Parameters
     ----------
@@ -54,28 +54,43 @@ def tissue_mask(
     variant : {'plain', 'camelyon'}
         'camelyon' smooths with a 7 x 7 median first.
     black_below : int
-        Pixels whose R, G and B are all below it are padding: white before anything is measured.
+        Pixels with R, G and B below it are padding; they are made white first.
     saturation_bounds : tuple of float
-        Otsu's threshold is held between these two (0 to 1): below the first lies the noise of
-        white glass, above the second even a slide that is all tissue would lose its pale parts.
+        Otsu's threshold is clipped to these bounds (0 to 1). Below the first is the noise of white
+        glass; above the second a slide that is all tissue would lose its pale parts.
     pen_hues : tuple of float
-        Hues (0 to 1) between these are felt pen when they are stronger than `pen_saturation`.
+        Hues (0 to 1) between these two are felt pen if more saturated than `pen_saturation`.
     opening_um, closing_um : float
         Radii of the discs that remove specks and close gaps.
     min_area_um2, max_hole_um2 : float
-        Smaller pieces are dropped, smaller holes are filled.
+        Smaller pieces are removed, smaller holes are filled.
     beside : str or Path
-        The mask is kept on disk beside it.
+        The mask is kept in a temporary file in the folder of this output.
     n_rows : int, optional
         Rows of a band; the mask does not depend on it.
 
     Returns
     -------
     Spool of shape (height, width), bool
-        True on tissue; to be closed.
+        True on tissue; the caller closes it.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> pixels = np.full((90, 90, 3), 245, np.uint8)
+    >>> pixels[30:60, 30:60] = 205, 120, 170
+    >>> settings = {"variant": "plain", "black_below": 30, "saturation_bounds": (0.05, 0.12),
+    ...             "pen_hues": (0.1, 0.64), "pen_saturation": 0.2, "opening_um": 8,
+    ...             "closing_um": 24, "min_area_um2": 20000, "max_hole_um2": 10000}
+    >>> with TemporaryDirectory() as folder, tissue_mask(
+    ...     lambda first, n: pixels[first : first + n], (90, 90), spacing_um=8.0,
+    ...     beside=Path(folder) / "a.tif", **settings
+    ... ) as mask:
+    ...     print(mask.rows(45, 1).sum())
+    30
     """
     opening_px, closing_px = round(opening_um / spacing_um), round(closing_um / spacing_um)
-    # HSV takes thirty times the room of a mask; discs want bands larger than themselves.
+    # HSV takes thirty times the memory of a mask; discs need bands larger than themselves.
     colour_rows = n_rows or band_rows(shape[1], band_px=_COLOUR_BAND_PX)
     n_rows = n_rows or max(band_rows(shape[1]), 4 * (opening_px + closing_px))
     colours = _Colours(
@@ -103,7 +118,7 @@ def tissue_mask(
 
 
 def require_tissue(tissue_px: int, *, name: str) -> None:
-    """Raise InputError where the mask of slide `name` has no pixel of tissue."""
+    """Raise InputError if the mask of slide `name` has no pixel of tissue."""
     if not tissue_px:
         raise InputError(
             f"slide {name}: no tissue found; look at the slide, and at `tissue` in the config"
@@ -112,7 +127,7 @@ def require_tissue(tissue_px: int, *, name: str) -> None:
 
 
 class _Colours:
-    """What the colours of a slide say, as two bytes a pixel."""
+    """The colours of a slide as codes of two bytes per pixel, which give the saturation."""
 
     def __init__(
         self,
@@ -131,14 +146,14 @@ class _Colours:
     def codes(
         self, rows: ReadRows, height: int, first: int, n_rows: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """256 times the strongest channel plus the weakest, 0 for pen, of a band.
+        """Make the codes of a band: 256 times the strongest channel plus the weakest; 0 for pen.
 
         Returns
         -------
         codes : ndarray of shape (n_rows, width), uint16
             See `_saturations`.
         counts : ndarray of shape (65536,), int64
-            How often each occurs where there is neither padding nor pen.
+            How often each code occurs, without padding and pen.
         """
         margin = _SEAM_PX + (_MEDIAN_PX // 2 if self._smooth else 0)
         pixels, above = read_window(rows, height, first, n_rows, margin=margin)
@@ -166,10 +181,10 @@ def _saturations() -> np.ndarray:
 
 
 def _above_otsu(counts: np.ndarray, bounds: tuple[float, float]) -> np.ndarray | None:
-    """Which codes are above Otsu's threshold, held between `bounds`: shape (65536,), bool.
+    """Find the codes above Otsu's threshold, clipped to `bounds`: shape (65536,), bool.
 
-    None where all that was measured is alike. The histogram is the one that `threshold_otsu`
-    makes of an image.
+    None if all pixels have one saturation. The histogram is the one that `threshold_otsu` makes of
+    an image.
     """
     saturation, seen = _saturations(), counts > 0
     measured = saturation[seen]

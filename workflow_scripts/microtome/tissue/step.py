@@ -1,4 +1,4 @@
-"""The tissue mask of a slide, from file to files."""
+"""Step of one slide: write its tissue mask and overview."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def make_tissue(
     name : str
         The slide's id.
     slide_path, inspected : str or Path
-        The slide, and what `inspect` found of it, JSON.
+        The slide, and the JSON that `inspect` made of it.
     mask, overview : str or Path
         The TIFF and the JPEG to write.
     slide_settings, tissue_settings : dict

@@ -22,12 +22,12 @@ ASAP_OUTLINES = {"Polygon", "Spline", "Rectangle"}
 
 @dataclass(frozen=True)
 class Shape:
-    """A shape before it is known what tissue it stands for.
+    """A shape of an annotation file, whose tissue is not known yet.
 
     Attributes
     ----------
     names : tuple of str
-        Names its class can go by; the first that the configuration knows counts.
+        Possible names of its class; the first that the configuration knows counts.
     rings : tuple of ndarray of shape (n, 2)
         float64, level-0 px, x and y: the outer ring, then those cut out of it.
     negative : bool
@@ -40,7 +40,7 @@ class Shape:
 
 
 def read_shapes(path: str | Path) -> tuple[list[Shape], list[str]]:
-    """Read every outline of an annotation file; the format is told by the content.
+    """Read every outline of an annotation file; the content tells the format.
 
     A spline of ASAP is read as the polygon through its points.
 
@@ -54,13 +54,25 @@ def read_shapes(path: str | Path) -> tuple[list[Shape], list[str]]:
     shapes : list of Shape
         In the order of the file.
     notes : list of str
-        What was passed over because it has no area.
+        Shapes that were ignored because they have no area.
 
     Raises
     ------
     InputError
-        The file is none of these formats, is damaged, is too large, declares XML entities or a
-        document type, or holds a coordinate that is not a finite number.
+        The file has another format, is damaged, is too large, declares XML entities or a document
+        type, or holds a coordinate that is not a finite number.
+
+    Examples
+    --------
+    >>> from tempfile import NamedTemporaryFile
+    >>> ring = [[0, 0], [9, 0], [9, 9]]
+    >>> feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]},
+    ...            "properties": {"classification": {"name": "Tumor"}}}
+    >>> with NamedTemporaryFile(suffix=".json") as file:
+    ...     _ = Path(file.name).write_text(json.dumps(feature))
+    ...     shapes, notes = read_shapes(file.name)
+    >>> shapes[0].names, shapes[0].rings[0].tolist(), notes
+    (('Tumor',), [[0.0, 0.0], [9.0, 0.0], [9.0, 9.0]], [])
     """
     if (size := Path(path).stat().st_size) > MAX_BYTES:
         raise InputError(
@@ -123,7 +135,7 @@ def _asap(path: str | Path, root: Element, skipped: Counter[str]) -> Iterator[Sh
 
 
 def _asap_names(annotation: Element, parents: dict[str | None, str | None]) -> tuple[str, ...]:
-    """Give an annotation's group and the groups around that, or its own name if it has no group."""
+    """Names of an annotation's group and the groups around it; its own name if it has no group."""
     names: list[str] = []
     group = annotation.get("PartOfGroup")
     while group and group != "None" and group not in names:
@@ -133,7 +145,7 @@ def _asap_names(annotation: Element, parents: dict[str | None, str | None]) -> t
 
 
 def _attributes(parent: Element, tag: str, *names: str) -> list[list[str]]:
-    """Read numbers as text, with decimal points where a file has commas."""
+    """Read numbers as text; decimal commas become points."""
     return [[e.get(name, "").replace(",", ".") for name in names] for e in parent.iter(tag)]
 
 

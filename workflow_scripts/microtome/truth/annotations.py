@@ -1,4 +1,4 @@
-"""Regions of tumour: what an annotation file's shapes mean and the order of painting them."""
+"""Regions of tumour: the meaning of an annotation file's shapes, and their painting order."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,25 +12,25 @@ from microtome.errors import InputError
 from microtome.rasters.polygon_fill import points_in_rings
 from microtome.truth.annotation_formats import read_shapes
 
-# PAIP 2019 tells its two layers apart by number only.
+# PAIP 2019 distinguishes its two layers by number only.
 PAIP_LAYERS = {"1": "whole", "2": "viable"}
 
-# Whether an outline lies in a hole is asked of this many of its points, so that it costs little.
+# To test quickly whether an outline lies in a hole, only this many of its points are tested.
 PROBES = 100
 
 
 @dataclass(frozen=True)
 class Region:
-    """An area to paint, or with `hole` to take away.
+    """An area to paint, or to erase if it is a hole.
 
     Attributes
     ----------
     rings : tuple of ndarray of shape (n, 2)
-        float64, level-0 px, x and y. Filled by the even-odd rule: a ring in a ring is left out.
+        float64, level-0 px, x and y. Filled by the even-odd rule: a ring in a ring is a hole.
     tissue : {'viable', 'whole'}
         What is painted. Holes are always of viable tissue: the whole tumour has none.
     hole : bool
-        Taken away from the regions painted before.
+        Whether it is erased from the regions painted before.
     """
 
     rings: tuple[np.ndarray, ...]
@@ -54,15 +54,15 @@ def read_annotation(
     path : str or Path
         The annotation file.
     classes : mapping of str to sequence of str
-        Names of classes under 'viable', 'whole' and 'hole'; upper and lower case are the same.
-        A name is a group of ASAP, a classification of QuPath or a layer of ImageScope, whose
-        layers 1 and 2 are whole and viable tumour unless their names say otherwise.
+        Names of classes under 'viable', 'whole' and 'hole'; case does not matter. A name is a
+        group of ASAP, a classification of QuPath or a layer of ImageScope, whose layers 1 and 2
+        are whole and viable tumour unless their names say otherwise.
 
     Returns
     -------
     regions : list of Region
-        In painting order: outlines, then the holes in them, then outlines inside those holes,
-        and so on, whatever the order in the file.
+        In painting order, whatever the order in the file: outlines, then the holes in them, then
+        outlines inside those holes, and so on.
     notes : list of str
         What was ignored, one line each.
 
@@ -70,6 +70,21 @@ def read_annotation(
     ------
     InputError
         The file cannot be read, or none of its shapes has a known class.
+
+    Examples
+    --------
+    >>> from tempfile import NamedTemporaryFile
+    >>> text = '''<ASAP_Annotations><Annotations>
+    ...   <Annotation Type="Polygon" PartOfGroup="metastases"><Coordinates>
+    ...     <Coordinate Order="0" X="1" Y="1"/> <Coordinate Order="1" X="9" Y="1"/>
+    ...     <Coordinate Order="2" X="9" Y="5"/>
+    ...   </Coordinates></Annotation>
+    ... </Annotations></ASAP_Annotations>'''
+    >>> with NamedTemporaryFile(suffix=".xml") as file:
+    ...     _ = Path(file.name).write_text(text)
+    ...     (region,), notes = read_annotation(file.name, classes={"viable": ["metastases"]})
+    >>> region.tissue, region.hole, region.bounds_px
+    ('viable', False, (1.0, 1.0, 9.0, 5.0))
     """
     shapes, notes = read_shapes(path)
     roles = PAIP_LAYERS | {
@@ -80,10 +95,10 @@ def read_annotation(
     degenerate = 0
     for shape in shapes:
         role = next((roles[name] for name in map(_plain, shape.names) if name in roles), None)
-        rings = tuple(ring for ring in shape.rings if len(_opened(ring)) >= 3)
+        rings = tuple(ring for ring in shape.rings if len(_open_ring(ring)) >= 3)
         if role is None:
             unknown[shape.names[0] if shape.names else "(no class)"] += 1
-        elif not shape.rings or len(_opened(shape.rings[0])) < 3:
+        elif not shape.rings or len(_open_ring(shape.rings[0])) < 3:
             degenerate += 1
         elif shape.negative or role == "hole":
             regions.append(Region(rings, "viable", hole=True))
@@ -107,13 +122,13 @@ def _plain(name: str) -> str:
     return name.strip().casefold()
 
 
-def _opened(ring: np.ndarray) -> np.ndarray:
-    """Drop the last point where it repeats the first."""
+def _open_ring(ring: np.ndarray) -> np.ndarray:
+    """Drop the last point if it repeats the first."""
     return ring[:-1] if len(ring) > 1 and np.array_equal(ring[0], ring[-1]) else ring
 
 
 def _painting_order(regions: list[Region]) -> list[Region]:
-    """Sort by the number of holes around a region, outlines before holes; else the order stays."""
+    """Sort regions by the number of holes around them, outlines before holes; stable."""
     holes = [region for region in regions if region.hole]
     if not holes:
         return regions
@@ -121,7 +136,7 @@ def _painting_order(regions: list[Region]) -> list[Region]:
     hole_low_x, hole_low_y, hole_high_x, hole_high_y = np.array(
         [hole.bounds_px for hole in holes]
     ).T
-    # Strictly inside, so that an outline drawn again as a hole does not count as inside it.
+    # Strictly inside, so that an outline that is repeated as a hole does not lie inside it.
     boxed = (
         (low_x[:, None] > hole_low_x)
         & (low_y[:, None] > hole_low_y)

@@ -1,4 +1,4 @@
-"""Checks of a ground truth against known faults of public data sets, while its rows stream by."""
+"""Checks of a ground truth for known faults of public data sets, band by band."""
 
 from dataclasses import dataclass
 
@@ -7,23 +7,23 @@ import numpy as np
 from microtome.errors import InputError
 from microtome.truth.maps import Truth
 
-# Of the viable tumour, the share that may lie outside the whole tumour: the seam of two drawings.
+# Share of the viable tumour that may lie outside the whole tumour: two drawings never fit exactly.
 MAX_OUTSIDE = 0.001
 
-# How far a given burden may be from the one of the masks without a word (in PAIP 2019 eight are).
+# A given burden that differs more from that of the masks is noted (in PAIP 2019 eight do).
 MAX_BURDEN_DIFFERENCE = 0.02
 
 
 @dataclass(frozen=True)
 class TruthSummary:
-    """What the ground truth of a slide amounts to.
+    """Areas and burden of the ground truth of a slide.
 
     Attributes
     ----------
     notes : tuple of str
         What is odd but harmless, one line each.
     viable_px, whole_px : int
-        Areas, in pixels of the mask that was streamed.
+        Areas, in pixels of the bands that were added.
     burden : float or None
         Viable over whole tumour, a fraction; None without a whole tumour.
     """
@@ -35,12 +35,12 @@ class TruthSummary:
 
 
 class TruthCheck:
-    """Counts over the bands of a `Truth`, for the checks that need all of them.
+    """Counts over all bands of a `Truth`, and checks of them.
 
     Parameters
     ----------
     truth : Truth
-        Whose bands are going to be added.
+        Its bands are added one by one.
     """
 
     def __init__(self, truth: Truth) -> None:
@@ -62,7 +62,7 @@ class TruthCheck:
         self._both_px += int(np.count_nonzero(viable & whole))
 
     def result(self, *, given_burden: float | None = None) -> TruthSummary:
-        """Judge the bands added.
+        """Check the bands that were added.
 
         Parameters
         ----------
@@ -72,13 +72,13 @@ class TruthCheck:
         Returns
         -------
         TruthSummary
-            With the notes of the truth first.
+            Its notes begin with those of the truth.
 
         Raises
         ------
         InputError
             Viable tumour lies outside the whole tumour, the two look swapped, or `given_burden`
-            is not a fraction.
+            is not a fraction from 0 to 1.
         """
         slide = self._truth.slide
         notes = list(self._truth.notes)

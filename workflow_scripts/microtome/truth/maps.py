@@ -1,4 +1,4 @@
-"""The ground truth of a slide, in bands of rows: viable tumour and whole tumour."""
+"""The ground truth of a slide, read in bands of rows: viable tumour and whole tumour."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,20 +9,21 @@ from typing import Protocol, Self
 import numpy as np
 
 from microtome.errors import InputError
+from microtome.rasters.labels import VIABLE
 from microtome.rasters.mask_tiff import MaskTiff
 from microtome.rasters.polygon_fill import paint_edges, ring_edges
 from microtome.truth.annotations import Region, read_annotation
 
-# An outline may leave the slide by this share of the slide's side: a hand that slipped.
-# By more, or wholly: the outline of another slide.
+# An outline may reach beyond the slide by this share of its side, as drawing by hand does. If it
+# reaches further or lies wholly outside, it belongs to another slide.
 MAX_OVERHANG = 0.01
 
 
 class TissueSource(Protocol):
-    """Where the rows of one tissue come from."""
+    """Rows of one kind of tissue, from an annotation or a mask."""
 
     def rows(self, *, first_row: int, shape: tuple[int, int], scale: float) -> np.ndarray:
-        """Give rows from `first_row` on as bool of `shape`, all centres on the slide."""
+        """Make rows from `first_row` on, bool of `shape`; all px centres lie on the slide."""
 
     def close(self) -> None:
         """Close files."""
@@ -35,14 +36,14 @@ class OutlineSource:
         self._strokes = [(ring_edges(region.rings), not region.hole) for region in regions]
 
     def rows(self, *, first_row: int, shape: tuple[int, int], scale: float) -> np.ndarray:
-        """Paint the rows (see `TissueSource`)."""
+        """Paint the regions on rows from `first_row` on: bool of `shape`."""
         band = np.zeros(shape, dtype=bool)
         for edges, value in self._strokes:
             paint_edges(band, edges, value=value, first_row=first_row, scale=scale)
         return band
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
 
 class MaskSource:
@@ -52,7 +53,7 @@ class MaskSource:
         self._mask = mask
 
     def rows(self, *, first_row: int, shape: tuple[int, int], scale: float) -> np.ndarray:
-        """Sample the rows (see `TissueSource`)."""
+        """Sample the mask for rows from `first_row` on: bool of `shape`."""
         return self._mask.sample(_centres(first_row, shape[0], scale), _centres(0, shape[1], scale))
 
     def close(self) -> None:
@@ -62,7 +63,7 @@ class MaskSource:
 
 @dataclass(frozen=True)
 class Truth:
-    """The ground truth of a slide; a context manager, since masks stay open.
+    """The ground truth of a slide; a context manager that closes its masks.
 
     Attributes
     ----------
@@ -73,7 +74,7 @@ class Truth:
     viable : Source
         Viable tumour.
     whole : Source or None
-        Whole tumour, where the slide has it.
+        Whole tumour, if the slide has it.
     notes : tuple of str
         What is odd but harmless.
     """
@@ -85,7 +86,7 @@ class Truth:
     notes: tuple[str, ...]
 
     def __enter__(self) -> Self:
-        """Open already."""
+        """Return the truth, which is open already."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -100,15 +101,15 @@ class Truth:
         return self.whole is not None
 
     def shape(self, scale: float) -> tuple[int, int]:
-        """Height and width of the mask with `scale` level-0 px per pixel, rounded up."""
+        """Height and width of a mask of `scale` level-0 px per pixel, rounded up."""
         width, height = self.slide_size_px
         return math.ceil(height / scale), math.ceil(width / scale)
 
     def rows(self, first_row: int, n_rows: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
-        """Give the rows `first_row` to `first_row + n_rows`; fastest from the top down.
+        """Read the rows `first_row` to `first_row + n_rows`; fastest from the top down.
 
-        A pixel is what lies under its centre. One whose centre is beyond the edge of the slide is
-        no tumour.
+        A pixel has the value under its centre. It is no tumour if its centre is beyond the edge
+        of the slide.
 
         Parameters
         ----------
@@ -120,7 +121,7 @@ class Truth:
         Returns
         -------
         viable, whole : ndarray of shape (n_rows, width)
-            bool; `whole` is empty of tumour where it is not known.
+            bool; `whole` is all False if it is not known.
 
         Raises
         ------
@@ -149,7 +150,7 @@ def open_truth(
     whole_mask: str | Path | None = None,
     classes: Mapping[str, Sequence[str]],
 ) -> Truth:
-    """Open the ground truth of a slide; what a mask gives is not taken from the annotation.
+    """Open the ground truth of a slide; masks take precedence over the annotation.
 
     Parameters
     ----------
@@ -172,8 +173,20 @@ def open_truth(
     Raises
     ------
     InputError
-        A file cannot be used, a mask has not the size of the slide, outlines lie outside it, or
+        A file cannot be used, a mask has another size than the slide, outlines lie outside it, or
         nothing tells where viable tumour is.
+
+    Examples
+    --------
+    >>> from tempfile import NamedTemporaryFile
+    >>> import tifffile
+    >>> with NamedTemporaryFile(suffix=".tif") as file:
+    ...     tifffile.imwrite(file.name, np.array([[0, 0, 1], [0, 1, 1]], np.uint8))
+    ...     given = {"viable_mask": file.name, "classes": {}}
+    ...     with open_truth(slide="a", slide_size_px=(3, 2), **given) as truth:
+    ...         viable, whole = truth.rows(0, 2, 1.0)
+    >>> viable.astype(int).tolist(), truth.has_whole
+    ([[0, 0, 1], [0, 1, 1]], False)
     """
     if viable_mask is None and annotation is None:
         raise InputError(
@@ -202,8 +215,14 @@ def open_truth(
 
 
 def merge_labels(viable: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Merge a band into uint8: 0 no tumour, 1 whole tumour but not viable, 2 viable tumour."""
-    return np.where(viable, np.uint8(2), whole.astype(np.uint8))
+    """Merge a band into uint8: 0 no tumour, 1 whole tumour but not viable, 2 viable tumour.
+
+    Examples
+    --------
+    >>> merge_labels(np.array([False, False, True]), np.array([False, True, True]))
+    array([0, 1, 2], dtype=uint8)
+    """
+    return np.where(viable, np.uint8(VIABLE), whole.astype(np.uint8))
 
 
 def _centres(first: int, n: int, scale: float) -> np.ndarray:
@@ -227,7 +246,7 @@ def _open_mask(
 def _overhang_notes(
     slide: str, path: str | Path, regions: Sequence[Region], slide_size_px: tuple[int, int]
 ) -> list[str]:
-    """Refuse outlines that leave the slide by far, note those that leave it a little."""
+    """Refuse outlines that reach far beyond the slide, note those that reach a little beyond."""
     size = np.array(slide_size_px)
     overhanging = 0
     for region in regions:

@@ -1,4 +1,4 @@
-"""The truth map of a slide, from its annotation or masks to one checked raster."""
+"""Step of one slide: turn its annotation or masks into one checked truth map."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def write_truth(
     spacing_um: float,
     classes: dict,
 ) -> dict:
-    """Write the truth map of a slide, with the labels of `microtome.tumour.segmentation`.
+    """Write the truth map of a slide, with the labels of `microtome.rasters.labels`.
 
     Parameters
     ----------
@@ -31,20 +31,20 @@ def write_truth(
     row : dict
         Its row of the slide sheet. A slide of label 'negative' needs no annotation.
     inspected : str or Path
-        What `inspect` found, JSON.
+        JSON that `inspect` made.
     truth : str or Path
         The TIFF to write.
     slide_settings : dict
         The config's section ``slide``.
     spacing_um : float
-        µm per px of the map; a slide that is coarser gets a map of its own spacing.
+        µm per px of the map; if the slide is coarser, the map has the slide's spacing.
     classes : dict
         See `read_annotation`.
 
     Returns
     -------
     dict
-        ``burden`` (None where the whole tumour is not known) and ``notes``.
+        ``burden`` (None if the whole tumour is not known) and ``notes``.
 
     Raises
     ------
