@@ -26,16 +26,17 @@ def mistake_in(config: dict) -> str:
     return line
 
 
-def changed(*path: str, value: object = None, remove: bool = False) -> dict:
-    """Copy config.yaml with one key set or removed."""
+def changed(key: str | tuple[str, ...], value: object = None, *, remove: bool = False) -> dict:
+    """Copy config.yaml with one key, such as a.b or (a, b), set or removed."""
     config = copy.deepcopy(CONFIG)
+    *sections, last = key.split(".") if isinstance(key, str) else key
     section = config
-    for key in path[:-1]:
-        section = section[key]
+    for name in sections:
+        section = section[name]
     if remove:
-        del section[path[-1]]
+        del section[last]
     else:
-        section[path[-1]] = value
+        section[last] = value
     return config
 
 
@@ -60,143 +61,129 @@ SCHEMA = yaml.safe_load(CONFIG_SCHEMA.read_text(encoding="utf-8"))
 )
 def test_unknown_key(section, schema):
     """A key that is not known is named with its place and the known ones, at any depth."""
-    place = section.split(".") if section else []
     known = ", ".join(schema["properties"])
     where = f"{section}: " if section else ""
-    assert mistake_in(changed(*place, "typo", value=1)) == (
+    assert mistake_in(changed(f"{section}.typo".removeprefix("."), 1)) == (
         f"config: {where}unknown key 'typo'; known keys are {known}"
     )
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "line"),
+    ("key", "value", "words"),
     [
-        (("bad_slides",), "skip", "bad_slides: 'skip' is not one of ['exclude', 'stop']"),
+        ("bad_slides", "skip", "'skip' is not one of ['exclude', 'stop']"),
+        ("models.histocae1.head", "big", "'big' is not one of ['light', 'paper']"),
         (
-            ("models", "histocae1", "head"),
-            "big",
-            "models.histocae1.head: 'big' is not one of ['light', 'paper']",
-        ),
-        (
-            ("models", "colour", "kind"),
+            "models.colour.kind",
             "unet",
-            "models.colour.kind: 'unet' is not one of ['histocae', 'mr_histocae', 'classifier',"
-            " 'segmenter', 'ensemble', 'vote', 'colour']",
+            "'unet' is not one of ['histocae', 'mr_histocae', 'classifier', 'segmenter',"
+            " 'ensemble', 'vote', 'colour']",
         ),
-        (("tissue",), None, "tissue: None is not of type 'object'"),
-        (("tissue", "spacing_um"), "8", "tissue.spacing_um: '8' is not of type 'number'"),
+        ("tissue", None, "None is not of type 'object'"),
+        ("tissue.spacing_um", "8", "'8' is not of type 'number'"),
+        ("inference.overlap", 1.0, "1.0 is greater than the maximum of 0.95"),
+        ("patches.stride_px", 0, "0 is less than the minimum of 1"),
+        ("models.colour.patch_px", 100, "100 is not a multiple of 16"),
+        ("models.histocae1.training.learning_rate", "1e-3", "'1e-3' is not of type 'number'"),
+        ("run", [], "[] should be non-empty"),
+        ("segmentation.threshold", "high", "'high' is not a number from 0 to 1 or validation"),
+        ("inference.batch", 0, "0 is not a whole number from 1 or auto"),
+        ("inference.blending", "max", "'max' is not one of ['mean', 'gaussian']"),
+        ("models.unet.inference_patch_px", 100, "100 is not a multiple of 32"),
+        # What no schema can say: settings that are fine alone and not together.
+        ("tissue.pen_hues", [0.5, 0.1], "0.5 is larger than 0.1"),
         (
-            ("inference", "overlap"),
-            1.0,
-            "inference.overlap: 1.0 is greater than the maximum of 0.95",
-        ),
-        (("patches", "stride_px"), 0, "patches.stride_px: 0 is less than the minimum of 1"),
-        (
-            ("models", "colour", "patch_px"),
-            100,
-            "models.colour.patch_px: 100 is not a multiple of 16",
-        ),
-        (
-            ("models", "histocae1", "training", "learning_rate"),
-            "1e-3",
-            "models.histocae1.training.learning_rate: '1e-3' is not of type 'number'",
-        ),
-        (
-            ("score_splits",),
-            ["tests"],
-            "score_splits.0: 'tests' is not one of ['train', 'validation', 'test']",
-        ),
-        (("run",), [], "run: [] should be non-empty"),
-        (
-            ("segmentation", "threshold"),
-            "high",
-            "segmentation.threshold: 'high' is not a number from 0 to 1 or validation",
+            "models.histocae1.reconstruction_loss",
+            {"mse": 0, "ssim": 0.0, "mae": 0},
+            "every part is 0, so there is nothing to learn from; give at least one a weight",
         ),
         (
-            ("inference", "batch"),
-            0,
-            "inference.batch: 0 is not a whole number from 1 or auto",
+            "models.mr_histocae.further_spacings_um",
+            [1.0, 0.25],
+            "0.25 is not coarser than spacing_um 0.5",
         ),
         (
-            ("inference", "blending"),
-            "max",
-            "inference.blending: 'max' is not one of ['mean', 'gaussian']",
+            "models.unet.pretrained",
+            "nowhere.safetensors",
+            "the file nowhere.safetensors does not exist",
+        ),
+        ("compression.model", "colour", "'colour' is no model of kind histocae"),
+        ("compression.model", "nobody", "'nobody' is no model of kind histocae"),
+        (
+            "run",
+            ["colour", "histocae8"],
+            f"there is no model 'histocae8'; models has {', '.join(CONFIG['models'])}",
+        ),
+    ],
+)
+def test_wrong_value(key, value, words):
+    """A value that cannot be is named with its key and what may stand there."""
+    assert mistake_in(changed(key, value)) == f"config: {key}: {words}"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        (
+            "score_splits",
+            ["x"],
+            "score_splits.0: 'x' is not one of ['train', 'validation', 'test']",
         ),
         (
-            ("models", "histocae1", "training", "optimizer"),
+            "demo.artefacts",
+            {"a": "x"},
+            "demo.artefacts.a: 'x' is not one of ['padding', 'pen', 'pale']",
+        ),
+        (
+            "models.histocae1.training.optimizer",
             "sgd",
             "models.histocae1.training.beta1: 0.05 should be left out, for optimizer is sgd",
         ),
         (
-            ("models", "unet", "inference_patch_px"),
-            100,
-            "models.unet.inference_patch_px: 100 is not a multiple of 32",
-        ),
-        (
-            ("models", "histocae1", "test_time_augmentation"),
+            "models.histocae1.test_time_augmentation",
             ["turn"],
             "models.histocae1.test_time_augmentation.0: 'turn' is not one of ['rotate_90',"
             " 'rotate_180', 'rotate_270', 'flip_horizontal', 'flip_vertical']",
         ),
         (
-            ("demo", "artefacts"),
-            {"a": "x"},
-            "demo.artefacts.a: 'x' is not one of ['padding', 'pen', 'pale']",
+            "models.histocae1.gpus",
+            16,
+            "models.histocae1.pretraining.batch: 16 patches are fewer than 2 for each of 16 GPUs",
         ),
     ],
 )
-def test_wrong_value(path, value, line):
-    """A value that cannot be is named with its key and what may stand there."""
-    assert mistake_in(changed(*path, value=value)) == f"config: {line}"
+def test_wrong_value_below_or_beside(key, value, line):
+    """The key that is named is the one at fault, within what was set or beside it."""
+    assert mistake_in(changed(key, value)) == f"config: {line}"
 
 
 @pytest.mark.parametrize(
-    ("path", "line"),
+    "key",
     [
-        (("tissue",), "config: 'tissue' is missing"),
-        (("tissue", "variant"), "config: tissue: 'variant' is missing"),
-        (("models", "histocae1", "kind"), "config: models.histocae1: 'kind' is missing"),
-        (("models", "colour", "kind"), "config: models.colour: 'kind' is missing"),
-        (("models", "histocae1", "seed"), "config: models.histocae1: 'seed' is missing"),
-        (
-            ("models", "histocae1", "reconstruction_loss", "mae"),
-            "config: models.histocae1.reconstruction_loss: 'mae' is missing",
-        ),
+        "tissue",
+        "tissue.variant",
+        "models.histocae1.kind",
+        "models.colour.kind",
+        "models.histocae1.seed",
+        "models.histocae1.reconstruction_loss.mae",
     ],
 )
-def test_missing_key(path, line):
+def test_missing_key(key):
     """A key that is needed is named with its section."""
-    assert mistake_in(changed(*path, remove=True)) == line
+    section, _, name = key.rpartition(".")
+    where = f"{section}: " if section else ""
+    assert mistake_in(changed(key, remove=True)) == f"config: {where}{name!r} is missing"
 
 
-def test_run_names_a_missing_model():
-    """The run may only name models of the registry."""
-    line = mistake_in(changed("run", value=["colour", "histocae8"]))
-    known = ", ".join(CONFIG["models"])
-    assert line == f"config: run: there is no model 'histocae8'; models has {known}"
-
-
-def test_bounds_in_the_wrong_order():
-    """A lower bound above the upper one is refused, equal ones are not."""
-    line = mistake_in(changed("tissue", "pen_hues", value=[0.5, 0.1]))
-    assert line == "config: tissue.pen_hues: 0.5 is larger than 0.1"
-    check_config(changed("tissue", "saturation_bounds", value=[0.1, 0.1]), schema=CONFIG_SCHEMA)
-
-
-def test_a_loss_without_parts():
-    """A model with nothing to learn from is refused before it is trained."""
-    loss = {"mse": 0, "ssim": 0.0, "mae": 0}
-    line = mistake_in(changed("models", "histocae1", "reconstruction_loss", value=loss))
-    assert line == (
-        "config: models.histocae1.reconstruction_loss: every part is 0, so there is nothing to"
-        " learn from; give at least one a weight"
-    )
+def test_bounds_may_be_equal():
+    """Only a lower bound above the upper one is refused."""
+    check_config(changed("tissue.saturation_bounds", [0.1, 0.1]), schema=CONFIG_SCHEMA)
 
 
 def test_weights_that_are_not_there(tmp_path):
     """Weights that a model names must be there before anything runs."""
     weights = tmp_path / "weights.safetensors"
-    config = changed("models", "colour", "weights", value=str(weights))
+    config = changed("models.colour.weights", str(weights))
     assert mistake_in(config) == (
         f"config: models.colour.weights: the file {weights} does not exist"
     )
@@ -207,13 +194,13 @@ def test_weights_that_are_not_there(tmp_path):
 @pytest.mark.parametrize("name", ["a/b", "a b", "ä", ""])
 def test_names_of_models(name):
     """A model's name becomes part of file names."""
-    line = mistake_in(changed("models", name, value=CONFIG["models"]["colour"]))
+    line = mistake_in(changed(("models", name), CONFIG["models"]["colour"]))
     assert line.startswith(f"config: models: {name!r} has characters that are not allowed (")
 
 
 def test_a_dot_in_the_name_of_a_model():
     """A dot is refused, so the line must not list it among what is allowed."""
-    line = mistake_in(changed("models", "a.b", value=CONFIG["models"]["colour"]))
+    line = mistake_in(changed(("models", "a.b"), CONFIG["models"]["colour"]))
     assert line.startswith("config: models: 'a.b' ")
     assert "." not in line.split("(")[1]
 
@@ -221,7 +208,7 @@ def test_a_dot_in_the_name_of_a_model():
 @pytest.mark.parametrize("name", ["table1", "calibration", "uncertainty"])
 def test_a_model_named_like_a_table(name):
     """Its table would lie where another one does."""
-    assert mistake_in(changed("models", name, value=CONFIG["models"]["colour"])) == (
+    assert mistake_in(changed(("models", name), CONFIG["models"]["colour"])) == (
         f"config: models: {name!r} is the name of a table of results; give the model another"
     )
 
@@ -229,7 +216,7 @@ def test_a_model_named_like_a_table(name):
 @pytest.mark.parametrize("low", [0.6, 0.9])
 def test_a_low_threshold_above_the_other(low):
     """Hysteresis grows from the higher threshold down to the lower one."""
-    config = changed("segmentation", "low_threshold", value=low)
+    config = changed("segmentation.low_threshold", low)
     assert mistake_in(config) == (
         f"config: segmentation.low_threshold: {low} is larger than "
         + ("segmentation.threshold 0.7" if low > 0.7 else "models.unet.threshold 0.5")
@@ -239,9 +226,7 @@ def test_a_low_threshold_above_the_other(low):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_number_that_is_none_in_the_config(value):
     """.nan and .inf, which YAML knows, are no spacing."""
-    assert mistake_in(changed("tissue", "spacing_um", value=value)).startswith(
-        "config: tissue.spacing_um: "
-    )
+    assert mistake_in(changed("tissue.spacing_um", value)).startswith("config: tissue.spacing_um: ")
 
 
 COLUMNS = ("slide", "path", "patient", "split", "fold", "annotation", "label", "spacing_um")
@@ -486,72 +471,31 @@ def test_every_column_is_described():
         assert rule.get("description", "").endswith("."), column
 
 
-MR = ("models", "mr_histocae")
-
-
 @pytest.mark.parametrize(
-    ("path", "value", "line"),
+    ("key", "value"),
     [
-        (
-            (*MR, "further_spacings_um"),
-            [1.0, 0.25],
-            "config: models.mr_histocae.further_spacings_um: 0.25 is not coarser than spacing_um"
-            " 0.5",
-        ),
-        (
-            ("models", "histocae1", "gpus"),
-            16,
-            "config: models.histocae1.pretraining.batch: 16 patches are fewer than 2 for each of 16"
-            " GPUs",
-        ),
-        (
-            ("models", "unet", "pretrained"),
-            "nowhere.safetensors",
-            "config: models.unet.pretrained: the file nowhere.safetensors does not exist",
-        ),
-        (
-            ("compression", "model"),
-            "colour",
-            "config: compression.model: 'colour' is no model of kind histocae",
-        ),
-        (
-            ("compression", "model"),
-            "nobody",
-            "config: compression.model: 'nobody' is no model of kind histocae",
-        ),
+        ("models.unet.patch_px", 48),
+        ("models.unet.architecture", "resnet101"),
+        ("models.inception_v3.patch_px", 64),
+        ("models.mr_histocae.task_weights.reconstruction", 0),
+        ("models.mr_histocae.further_spacings_um", []),
+        ("cross_validation.folds", 2),
+        ("models.histocae1.training.schedule", {"kind": "step", "every": 3}),
+        ("models.histocae1.training.schedule", {"kind": "cosine", "every": 3}),
+        ("models.histocae1.training.patience", 0),
+        ("evaluation.boundary_tolerance_um", 0),
     ],
 )
-def test_what_no_schema_can_say_of_a_model(path, value, line):
-    """Settings that are fine alone and not together."""
-    assert mistake_in(changed(*path, value=value)) == line
-
-
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        (("models", "unet", "patch_px"), 48),
-        (("models", "unet", "architecture"), "resnet101"),
-        (("models", "inception_v3", "patch_px"), 64),
-        ((*MR, "task_weights", "reconstruction"), 0),
-        ((*MR, "further_spacings_um"), []),
-        (("cross_validation", "folds"), 2),
-        (("models", "histocae1", "training", "schedule"), {"kind": "step", "every": 3}),
-        (("models", "histocae1", "training", "schedule"), {"kind": "cosine", "every": 3}),
-        (("models", "histocae1", "training", "patience"), 0),
-        (("evaluation", "boundary_tolerance_um"), 0),
-    ],
-)
-def test_more_values_that_cannot_be(path, value):
+def test_more_values_that_cannot_be(key, value):
     """Each is refused by its key."""
-    line = mistake_in(changed(*path, value=value))
-    assert line.startswith(f"config: {'.'.join(path)}")
+    assert mistake_in(changed(key, value)).startswith(f"config: {key}")
 
 
 def test_a_given_model_is_not_cross_validated(tmp_path):
     """Weights from elsewhere belong to no fold."""
     weights = tmp_path / "w.safetensors"
     weights.touch()
-    config = changed("models", "histocae1", "weights", value=str(weights))
+    config = changed("models.histocae1.weights", str(weights))
     config["cross_validation"]["folds"] = 5
     assert mistake_in(config) == (
         "config: cross_validation.folds: models.histocae1 has weights, so it is not trained; take"

@@ -29,39 +29,37 @@ def test_nodes_of_a_patient():
     check_nodes(config(), {"a": NODE, "b": {**NODE, "node": "2"}, "c": other}, path="s")
 
 
-def test_a_node_without_patient():
-    """A node belongs to somebody."""
-    assert mistake(config(), {"a": {"node": "1"}}) == (
-        "slide sheet sheet.tsv: slide a: has a node and no patient; a node is staged with the"
-        " patient's others"
-    )
-
-
-def test_a_node_twice():
-    """One slide a node."""
-    assert mistake(config(), {"a": NODE, "b": NODE}) == (
-        "slide sheet sheet.tsv: patient p: slides a and b are both node 1; one slide a node"
-    )
-
-
 @pytest.mark.parametrize(
-    ("staging", "line"),
+    ("staging", "sheet", "line"),
     [
-        ({"model": "idle"}, "config: staging.model: idle is not in run"),
-        ({"model": "gone"}, "config: staging.model: gone is not in run"),
+        (
+            {},
+            {"a": {"node": "1"}},
+            "slide sheet sheet.tsv: slide a: has a node and no patient; a node is staged with the"
+            " patient's others",
+        ),
+        (
+            {},
+            {"a": NODE, "b": NODE},
+            "slide sheet sheet.tsv: patient p: slides a and b are both node 1; one slide a node",
+        ),
+        ({"model": "idle"}, {"a": NODE}, "config: staging.model: idle is not in run"),
+        ({"model": "gone"}, {"a": NODE}, "config: staging.model: gone is not in run"),
         (
             {"model": "vote"},
+            {"a": NODE},
             "config: staging.model: vote is a vote and has no heatmaps; name another model",
         ),
         (
             {"forests": "gone.safetensors"},
+            {"a": NODE},
             "config: staging.forests: the file gone.safetensors does not exist",
         ),
     ],
 )
-def test_what_cannot_stage(staging, line):
-    """A model that does not run or has no heatmaps, and forests that are not there."""
-    assert mistake(config(**staging), {"a": NODE}) == line
+def test_what_cannot_be_staged(staging, sheet, line):
+    """A node that is nobody's or there twice, a model without heatmaps, forests that are gone."""
+    assert mistake(config(**staging), sheet) == line
 
 
 def test_forests_need_their_json(tmp_path):

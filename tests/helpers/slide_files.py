@@ -5,6 +5,7 @@ from pathlib import Path
 
 import imagecodecs
 import numpy as np
+import openslide
 import tifffile
 from PIL import Image
 
@@ -224,3 +225,15 @@ def write_tiled(
                 **head,
             )
     return path
+
+
+def by_openslide(path: Path, *, margin: int) -> list[np.ndarray]:
+    """All levels as OpenSlide shows them, on white, with a white margin around them."""
+    levels = []
+    with openslide.OpenSlide(path) as slide:
+        for level, (width, height) in enumerate(slide.level_dimensions):
+            picture = slide.read_region((0, 0), level, (width, height))
+            canvas = Image.new("RGB", (width + 2 * margin, height + 2 * margin), "white")
+            canvas.paste(picture, (margin, margin), picture.getchannel("A"))
+            levels.append(np.asarray(canvas))
+    return levels

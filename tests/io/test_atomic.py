@@ -38,23 +38,6 @@ def test_a_file_appears_when_it_is_whole(tmp_path):
     assert names(path.parent) == {"a.json"}
 
 
-@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt, SystemExit, InputError])
-def test_failure_leaves_the_old_file(tmp_path, error):
-    """However the block ends badly, the old file stays and the half one goes."""
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-
-    def write() -> None:
-        with atomic(path) as temporary:
-            temporary.write_text("half")
-            raise error
-
-    with pytest.raises(error):
-        write()
-    assert path.read_text() == "old"
-    assert names(tmp_path) == {"a.txt"}
-
-
 def fill(folder: Path, *files: str) -> None:
     """Make a folder of small files."""
     folder.mkdir()
@@ -75,20 +58,28 @@ def test_a_folder_is_replaced_whole(tmp_path):
     assert names(tmp_path) == {"a.zarr"}
 
 
-def test_failure_leaves_the_old_folder(tmp_path):
-    """A store that could not be written leaves the old one."""
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt, SystemExit, InputError])
+@pytest.mark.parametrize("write", [Path.write_text, fill], ids=["file", "folder"])
+def test_failure_leaves_the_old_output(tmp_path, write, error):
+    """However the block ends badly, the old file or store stays and the half one goes."""
     path = tmp_path / "a.zarr"
-    fill(path, "old")
+    write(path, "old")
+    kept = content_of(path)
 
-    def write() -> None:
+    def fail() -> None:
         with atomic(path) as temporary:
-            fill(temporary, "half")
-            raise OSError("disk full")
+            write(temporary, "half")
+            raise error
 
-    with pytest.raises(OSError, match="disk full"):
-        write()
-    assert names(path) == {"old"}
+    with pytest.raises(error):
+        fail()
+    assert content_of(path) == kept
     assert names(tmp_path) == {"a.zarr"}
+
+
+def content_of(path: Path) -> str | set[str]:
+    """Text of a file, or names of a folder."""
+    return names(path) if path.is_dir() else path.read_text()
 
 
 def test_disk_trouble_names_the_output(tmp_path):
@@ -123,10 +114,11 @@ def test_leftovers_of_a_killed_job_are_overwritten(tmp_path):
 
 
 def test_json_comes_back(tmp_path):
-    """Content is read back, keys in the order given; what is no number is refused."""
+    """Indented text comes back, keys in the order given; what is no number is refused."""
     content = {"b": [1, 2.5, None], "a": {"µm": "x"}}
     write_json(tmp_path / "a.json", content)
     assert read_json(tmp_path / "a.json") == content
+    assert (tmp_path / "a.json").read_text() == json.dumps(content, indent=1) + "\n"
     assert list(read_json(tmp_path / "a.json")) == ["b", "a"]
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"x": float("nan")})
@@ -280,10 +272,3 @@ def test_a_log_starts_anew(tmp_path):
     _, lines = run_with_log(tmp_path, 'log.info("second")')
     assert len(lines) == 1
     assert lines[0].endswith("second")
-
-
-def test_json_is_for_people_too(tmp_path):
-    """Statuses are indented text that ends with a line break."""
-    write_json(tmp_path / "a.json", {"state": "ok"})
-    text = (tmp_path / "a.json").read_text()
-    assert text == json.dumps({"state": "ok"}, indent=1) + "\n"

@@ -1,7 +1,6 @@
 """Pieces of a mask in bands, against labels of the whole array."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from skimage.measure import label
-from skimage.morphology import remove_small_holes, remove_small_objects
 
 from microtome.rasters.bands import rows_of
-from microtome.rasters.components import drop_small, keep_seeded
+from microtome.rasters.components import keep_seeded
 from microtome.rasters.disk_raster import spool_rows
 
 
-def changed(change: Callable, mask: np.ndarray, *arguments: object, **settings: object):
-    """Apply a change to a mask that lies on disk."""
+def kept(mask: np.ndarray, seeds: np.ndarray, *, n_rows: int | None) -> np.ndarray:
+    """Keep the pieces with a seed of a mask that lies on disk."""
     with (
         tempfile.TemporaryDirectory() as folder,
         spool_rows(rows_of(mask), mask.shape, bool, beside=Path(folder) / "a.tif") as spool,
     ):
-        change(spool, *arguments, **settings)
+        keep_seeded(spool, rows_of(seeds), n_rows=n_rows)
         return spool.rows(0, len(mask))
 
 
@@ -44,7 +42,7 @@ MASKS = array_shapes(min_dims=2, max_dims=2, max_side=12).flatmap(lambda s: arra
 def test_seeds_keep_their_pieces(mask, data, n_rows):
     """Exactly the pieces with a seed stay, in bands of any height; seeds outside add nothing."""
     seeds = data.draw(arrays(bool, mask.shape, elements=st.integers(0, 4).map(lambda i: i == 0)))
-    found = changed(keep_seeded, mask, rows_of(seeds), n_rows=n_rows)
+    found = kept(mask, seeds, n_rows=n_rows)
     np.testing.assert_array_equal(found, seeded(mask, seeds))
 
 
@@ -59,15 +57,5 @@ def test_one_seed_keeps_a_piece_of_many_bands(n_rows, seed_row):
     mask[3, 9] = True  # by its corners to the snake's rows 2 and 4
     seeds = np.zeros_like(mask)
     seeds[seed_row, 4] = True
-    found = changed(keep_seeded, mask, rows_of(seeds), n_rows=n_rows)
+    found = kept(mask, seeds, n_rows=n_rows)
     np.testing.assert_array_equal(found, snake)
-
-
-@given(MASKS, st.integers(0, 12), st.sampled_from([1, 2, 3, 5, 12, None]))
-def test_small_pieces_and_holes_against_skimage(mask, least, n_rows):
-    """The pieces or the holes of fewer px go, in bands of any height."""
-    kept = remove_small_objects(mask, max_size=least - 1, connectivity=1)
-    np.testing.assert_array_equal(changed(drop_small, mask, least, n_rows=n_rows), kept)
-    filled = remove_small_holes(mask, max_size=least - 1, connectivity=1)
-    found = changed(drop_small, mask, least, of=False, n_rows=n_rows)
-    np.testing.assert_array_equal(found, filled)

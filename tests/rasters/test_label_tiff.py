@@ -141,17 +141,6 @@ def test_openslide_opens_it(tmp_path):
     np.testing.assert_array_equal(region[..., 0], array[50:250, 100:400])
 
 
-def test_only_rows_asked_for(tmp_path):
-    """An opened raster gives any rows, and fewer at its end."""
-    array = labels(1100, 600)
-    write_array(tmp_path / "a.tif", array, spacing_um=1)
-    raster = open_raster(tmp_path / "a.tif")
-    assert raster.shape == (1100, 600)
-    np.testing.assert_array_equal(raster.rows(500, 40), array[500:540])
-    np.testing.assert_array_equal(raster.rows(1090, 40), array[1090:])
-    np.testing.assert_array_equal(raster.pixels[::7, ::5], array[::7, ::5])
-
-
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 1699), st.integers(1, 1800)), min_size=1, max_size=9))
 def test_rows_in_any_order(tmp_path_factory, asked):

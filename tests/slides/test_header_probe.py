@@ -28,28 +28,13 @@ def test_label_and_macro_are_no_levels(tmp_path):
     assert probe_slide(path) == SlideHeader(((768, 512), (384, 256)))
 
 
-def test_a_broken_spacing_is_none(tmp_path):
-    """A spacing of 0 is one that is not known."""
-    path = write_tiled(
-        tmp_path / "a.ome.tif",
-        texture(200, 200),
-        "none",
-        downsamples=(1,),
-        description=ome_description(200, 200, x_um="0", y_um="0"),
-    )
-    assert probe_slide(path).spacing_um is None
-
-
-def test_ome_says_its_spacing(tmp_path):
-    """PhysicalSizeX is read from the description."""
-    path = write_tiled(
-        tmp_path / "a.ome.tif",
-        texture(200, 200),
-        "none",
-        downsamples=(1,),
-        description=ome_description(200, 200, x_um="0.2528"),
-    )
-    assert probe_slide(path).spacing_um == 0.2528
+@pytest.mark.parametrize(("x_um", "spacing_um"), [("0.2528", 0.2528), ("0", None)])
+def test_ome_says_its_spacing(tmp_path, x_um, spacing_um):
+    """PhysicalSizeX is read from the description; a spacing of 0 is one that is not known."""
+    text = ome_description(200, 200, x_um=x_um, y_um=x_um)
+    options = {"downsamples": (1,), "description": text}
+    path = write_tiled(tmp_path / "a.ome.tif", texture(200, 200), "none", **options)
+    assert probe_slide(path).spacing_um == spacing_um
 
 
 def test_untiled_images_are_one_image(tmp_path):

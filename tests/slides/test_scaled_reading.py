@@ -1,11 +1,10 @@
 """At coarser spacings a slide is its own pixels, averaged; how near, is measured here."""
 
 import numpy as np
-import openslide
 import pytest
 from PIL import Image
 
-from helpers.slide_files import texture, write_tiled
+from helpers.slide_files import by_openslide, texture, write_tiled
 from microtome.slides.slide import Slide
 
 PIXELS = texture(900, 1000)
@@ -24,16 +23,6 @@ LEAST_DB = {
     "real": (80, 52, 36, EQUAL, 55, 34, 56, 56, 38, 55),
 }
 MARGIN = 40
-
-
-def full_resolution(path) -> np.ndarray:
-    """Level 0 as OpenSlide shows it, with a white margin."""
-    with openslide.OpenSlide(path) as slide:
-        width, height = slide.dimensions
-        picture = slide.read_region((0, 0), 0, (width, height))
-    canvas = Image.new("RGB", (width + 2 * MARGIN, height + 2 * MARGIN), "white")
-    canvas.paste(picture, (MARGIN, MARGIN), picture.getchannel("A"))
-    return np.asarray(canvas)
 
 
 def averaged(
@@ -56,7 +45,7 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 
 def measured(path) -> np.ndarray:
     """PSNR of the inner 80 % of a slide of one level, at each of the factors."""
-    canvas = full_resolution(path)
+    canvas = by_openslide(path, margin=MARGIN)[0]
     found = []
     with Slide(path, name="a", spacing_um=0.5) as slide:
         corner = tuple(int(0.1 * side / 16) * 16 for side in slide.size_px)
@@ -95,7 +84,7 @@ def test_edges_mix_with_white_only(tmp_path, storage, most, size):
     path = write_tiled(
         tmp_path / "a.svs", texture(height, width), storage, downsamples=(1,), padding=0
     )
-    canvas = full_resolution(path)
+    canvas = by_openslide(path, margin=MARGIN)[0]
     with Slide(path, name="a") as slide:
         for scale in (1, 2, 3, 4, 6, 8, 16):
             w, h = -(-(width + 10) // scale), -(-(height + 10) // scale)

@@ -124,22 +124,21 @@ def test_spacing_by_resolution(tmp_path, resolution, unit, spacing_um):
 
 @pytest.mark.parametrize(
     ("unit", "value"),
-    [(None, "0.25"), ("µm", "0.25"), ("mm", "2.5e-4"), ("nm", "250"), ("cm", "2.5e-5")],
+    [
+        (None, "0.25"),
+        ("µm", "0.25"),
+        ("mm", "2.5e-4"),
+        ("nm", "250"),
+        ("cm", "2.5e-5"),
+        ("pixel", "1"),
+    ],
 )
 def test_spacing_by_ome(tmp_path, unit, value):
-    """OME says the size of a pixel in a unit, which is µm where it is not named."""
+    """OME says the size of a pixel in a unit, µm if unset; one that is no length is none."""
     text = ome_description(420, 300, x_um=value, y_um=value, unit=unit)
     options = {"description": text, "aperio": False, "subifds": True}
     found = tables(write_tiled(tmp_path / "a.ome.tif", PIXELS, "deflate", **options))
-    assert found.spacing_um == pytest.approx((0.25, 0.25))
-
-
-def test_unknown_unit_of_ome(tmp_path):
-    """A unit that is no length of ours is no spacing."""
-    text = ome_description(420, 300, unit="pixel")
-    options = {"description": text, "aperio": False, "subifds": True}
-    found = tables(write_tiled(tmp_path / "a.ome.tif", PIXELS, "deflate", **options))
-    assert found.spacing_um is None
+    assert found.spacing_um == (None if unit == "pixel" else pytest.approx((0.25, 0.25)))
 
 
 def test_tables_cut_off(tmp_path):

@@ -1,19 +1,23 @@
 """Tiles read straight from the file are the pixels that OpenSlide shows."""
 
 from functools import cache
-from pathlib import Path
 
 import imagecodecs
 import numpy as np
-import openslide
 import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from helpers.pictures import noise, shrunk
-from helpers.slide_files import JPEG_2000_YCBCR, ome_description, texture, tiles_of, write_tiled
+from helpers.slide_files import (
+    JPEG_2000_YCBCR,
+    by_openslide,
+    ome_description,
+    texture,
+    tiles_of,
+    write_tiled,
+)
 from microtome.slides.slide import Slide
 
 PIXELS = texture(300, 420)
@@ -50,18 +54,6 @@ FORMS = {
 }
 
 
-def by_openslide(path: Path) -> list[np.ndarray]:
-    """All levels as OpenSlide shows them, on white, with a white margin around them."""
-    levels = []
-    with openslide.OpenSlide(path) as slide:
-        for level, (width, height) in enumerate(slide.level_dimensions):
-            picture = slide.read_region((0, 0), level, (width, height))
-            canvas = Image.new("RGB", (width + 2 * MARGIN, height + 2 * MARGIN), "white")
-            canvas.paste(picture, (MARGIN, MARGIN), picture.getchannel("A"))
-            levels.append(np.asarray(canvas))
-    return levels
-
-
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """Give a function that writes a form once, opens it, and reads all of it by OpenSlide."""
@@ -73,7 +65,7 @@ def written(tmp_path_factory):
         pixels, storage, options = FORMS[form]
         path = write_tiled(folder / f"{form}.tif".replace(":", ""), pixels, storage, **options)
         opened.append(Slide(path, name="a", spacing_um=0.5))
-        return opened[-1], by_openslide(path)
+        return opened[-1], by_openslide(path, margin=MARGIN)
 
     yield write
     for slide in opened:
@@ -143,7 +135,9 @@ def test_jpeg_2000_in_ycbcr_is_openslides(tmp_path):
     with Slide(path, name="a") as slide:
         assert slide.source.read_by == "by OpenSlide"
         read = slide.read(0, 0, 420, 300, scale=1)
-    np.testing.assert_array_equal(read, by_openslide(path)[0][MARGIN:-MARGIN, MARGIN:-MARGIN])
+    np.testing.assert_array_equal(
+        read, by_openslide(path, margin=MARGIN)[0][MARGIN:-MARGIN, MARGIN:-MARGIN]
+    )
 
 
 @pytest.mark.parametrize("storage", ["zstd", "zstd predictor", "lzw predictor", "deflate", "none"])

@@ -110,12 +110,6 @@ def test_paip_layers(read):
     assert notes == []
 
 
-def test_hole_before_its_outline(read):
-    """A hole that is listed first still cuts the outline around it."""
-    regions, _ = read(aperio(layer(2, (square(2, 3), 1), (square(1, 5), 0))))
-    assert diagonal(regions) == "0101100000"
-
-
 @given(st.permutations(range(4)))
 @settings(max_examples=24)
 def test_nested_in_any_order(tmp_path_factory, order):
@@ -150,25 +144,6 @@ def test_named_layers_of_imagescope(read):
     assert [region.tissue for region in regions] == ["viable"]
     assert len(notes) == 1
     assert "ignored 1 of unknown class 'Lymphocytes'" in notes[0]
-
-
-def test_asap_order_is_a_number(read):
-    """Point 10 comes after point 9, wherever it stands in the file."""
-    points = [(i, i * i) for i in range(11)]
-    rows = [f'<Coordinate Order="{i}" X="{x}" Y="{y}"/>' for i, (x, y) in enumerate(points)]
-    text = asap(
-        '<Annotation Name="a" Type="Polygon" PartOfGroup="Tumor"><Coordinates>'
-        f"{''.join(sorted(rows, reverse=True))}</Coordinates></Annotation>"
-    )
-    regions, _ = read(text)
-    np.testing.assert_array_equal(regions[0].rings[0], points)
-
-
-def test_asap_decimal_commas(read):
-    """12,5 is twelve and a half."""
-    text = asap(drawn([("1,25", "2,5"), ("3", "4"), ("5.5", "6")], "metastases"))
-    regions, _ = read(text)
-    np.testing.assert_array_equal(regions[0].rings[0], [[1.25, 2.5], [3, 4], [5.5, 6]])
 
 
 def test_asap_groups(read):

@@ -71,15 +71,18 @@ def summarise(truth, scale: float = 1, **given):
     return check.result(**given)
 
 
+def open_given(*, size_px: tuple[int, int] = (97, 131), **given):
+    """Open the truth of a slide of the size of `blobs`, unless told otherwise."""
+    return open_truth(slide="s1", slide_size_px=size_px, classes=CLASSES, **given)
+
+
 def open_masks(tmp_path, viable, whole=None, **options):
     """Open a truth of masks given as arrays."""
     masks = {"viable_mask": write(tmp_path / "viable.tif", viable)}
     if whole is not None:
         masks["whole_mask"] = write(tmp_path / "whole.tif", whole)
     height, width = viable.shape
-    return open_truth(
-        slide="s1", slide_size_px=(width, height), classes=CLASSES, **masks, **options
-    )
+    return open_given(**masks, **options, size_px=(width, height))
 
 
 def disc(low: int, high: int, *, size: int = 40) -> np.ndarray:
@@ -99,9 +102,7 @@ def test_mask_is_sampled_at_centres(tmp_path, layout, scale):
     columns = ((np.arange(np.ceil(97 / scale)) + 0.5) * scale).astype(int)
     expected = np.pad(mask, 20)[np.ix_(rows + 20, columns + 20)]  # beyond the edge: no tumour
     for n_rows in (1, 5, 1000):
-        with open_truth(
-            slide="s1", slide_size_px=(97, 131), viable_mask=path, classes=CLASSES
-        ) as truth:
+        with open_given(viable_mask=path) as truth:
             viable, whole = read_all(truth, scale, n_rows)
             assert truth.shape(scale) == expected.shape
         np.testing.assert_array_equal(viable, expected)
@@ -117,9 +118,7 @@ def test_masks_of_other_depths(tmp_path, compression, dtype):
     path = tmp_path / "viable.tif"
     stored = mask.astype(dtype)
     tifffile.imwrite(path, stored, photometric="minisblack", compression=compression, byteorder=">")
-    with open_truth(
-        slide="s1", slide_size_px=(97, 131), viable_mask=path, classes=CLASSES
-    ) as truth:
+    with open_given(viable_mask=path) as truth:
         np.testing.assert_array_equal(read_all(truth, 1, 50)[0], mask)
 
 
@@ -129,12 +128,7 @@ def test_pyramid_counts_as_its_first_level(tmp_path):
     with tifffile.TiffWriter(tmp_path / "viable.tif") as tiff:
         tiff.write(mask.astype(np.uint8), subifds=1, tile=(32, 32), compression="deflate")
         tiff.write(mask[::2, ::2].astype(np.uint8), subfiletype=1, tile=(32, 32))
-    with open_truth(
-        slide="s1",
-        slide_size_px=(97, 131),
-        viable_mask=tmp_path / "viable.tif",
-        classes=CLASSES,
-    ) as truth:
+    with open_given(viable_mask=tmp_path / "viable.tif") as truth:
         np.testing.assert_array_equal(read_all(truth, 1, 50)[0], mask)
 
 
@@ -142,9 +136,7 @@ def test_columns_of_each_scale(tmp_path):
     """Scales read in turn from one truth do not get each other's columns."""
     mask = blobs()
     path = write(tmp_path / "viable.tif", mask, tile=(128, 128), compression="deflate")
-    with open_truth(
-        slide="s1", slide_size_px=(97, 131), viable_mask=path, classes=CLASSES
-    ) as truth:
+    with open_given(viable_mask=path) as truth:
         for scale in (2.0, 2.04, 2.0):
             rows = ((np.arange(4) + 0.5) * scale).astype(int)
             columns = ((np.arange(48) + 0.5) * scale).astype(int)
@@ -165,9 +157,7 @@ def test_tiles_are_decoded_once(tmp_path, monkeypatch):
         return decode(self, index)
 
     monkeypatch.setattr(mask_tiff.MaskTiff, "_decode", count)
-    with open_truth(
-        slide="s1", slide_size_px=(97, 131), viable_mask=path, classes=CLASSES
-    ) as truth:
+    with open_given(viable_mask=path) as truth:
         read_all(truth, 1.5, 3)
     assert decoded == list(range(5 * 7))
 
@@ -176,9 +166,7 @@ def test_tiles_are_decoded_once(tmp_path, monkeypatch):
 def test_memory_is_a_band(tmp_path, layout):
     """Reading a mask of 36 Mpx in bands takes a fraction of its size in memory."""
     path = write(tmp_path / "viable.tif", np.ones((6000, 6000), dtype=bool), **layout)
-    with open_truth(
-        slide="s1", slide_size_px=(6000, 6000), viable_mask=path, classes=CLASSES
-    ) as truth:
+    with open_given(viable_mask=path, size_px=(6000, 6000)) as truth:
         tracemalloc.start()
         assert all(truth.rows(row, 50, 4)[0].all() for row in range(0, 1500, 50))
         _, peak_bytes = tracemalloc.get_traced_memory()
@@ -201,9 +189,7 @@ def test_huge_mask_is_never_loaded(tmp_path):
         tile=(8192, 8192),
         compression="deflate",
     )
-    with open_truth(
-        slide="s1", slide_size_px=(200_000, 200_000), viable_mask=path, classes=CLASSES
-    ) as truth:
+    with open_given(viable_mask=path, size_px=(200_000, 200_000)) as truth:
         assert np.count_nonzero(truth.rows(0, 4, 1)[0]) == 1
         assert not truth.rows(3120, 5, 64.0)[0].any()
 
@@ -219,7 +205,7 @@ def test_annotation_in_bands(tmp_path_factory, n_rows, scale):
         outline(12, 15, "viable"),
         outline(0, 60, "whole"),
     )
-    with open_truth(slide="s1", slide_size_px=(64, 80), annotation=path, classes=CLASSES) as truth:
+    with open_given(annotation=path, size_px=(64, 80)) as truth:
         at_once = read_all(truth, scale, 1000)
         for part, expected in zip(read_all(truth, scale, n_rows), at_once, strict=True):
             np.testing.assert_array_equal(part, expected)
@@ -234,7 +220,7 @@ def test_annotation_by_hand(tmp_path):
         outline(8, 10, "viable"),
         outline(0, 18, "whole"),
     )
-    with open_truth(slide="s1", slide_size_px=(19, 21), annotation=path, classes=CLASSES) as truth:
+    with open_given(annotation=path, size_px=(19, 21)) as truth:
         assert truth.shape(2) == (11, 10)
         assert truth.has_whole
         labels = merge_labels(*truth.rows(0, 11, 2))
@@ -250,9 +236,7 @@ def test_annotation_by_hand(tmp_path):
 def test_centres_beyond_the_slide_are_no_tumour(tmp_path):
     """The last pixel, of which the slide covers less than half, stays empty."""
     path = annotate(tmp_path / "a.json", outline(0, 101, "viable"))
-    with open_truth(
-        slide="s1", slide_size_px=(100, 100), annotation=path, classes=CLASSES
-    ) as truth:
+    with open_given(annotation=path, size_px=(100, 100)) as truth:
         viable, _ = truth.rows(0, 34, 3)
         assert viable.shape == (34, 34)
         assert viable[:33, :33].all()
@@ -270,13 +254,7 @@ def test_masks_win(tmp_path):
     unused = annotate(tmp_path / "b.json", outline(900, 999, "of another slide"))
     with open_masks(tmp_path, disc(10, 20), disc(0, 40), annotation=unused) as truth:
         assert summarise(truth).whole_px == 1600
-    with open_truth(
-        slide="s1",
-        slide_size_px=(40, 40),
-        annotation=path,
-        whole_mask=tmp_path / "whole.tif",
-        classes=CLASSES,
-    ) as truth:
+    with open_given(annotation=path, whole_mask=tmp_path / "whole.tif", size_px=(40, 40)) as truth:
         summary = summarise(truth)
     assert (summary.viable_px, summary.whole_px) == (25, 1600)
 
@@ -308,7 +286,7 @@ def test_empty_truth_is_noted(tmp_path):
     assert summary.burden is None
     assert ["no viable" in summary.notes[0], "no whole" in summary.notes[1]] == [True, True]
     path = annotate(tmp_path / "a.json")
-    with open_truth(slide="s1", slide_size_px=(40, 40), annotation=path, classes=CLASSES) as truth:
+    with open_given(annotation=path, size_px=(40, 40)) as truth:
         summary = summarise(truth)
     assert ["free of tumour" in summary.notes[0], "no viable" in summary.notes[1]] == [True, True]
 
@@ -368,7 +346,7 @@ def test_strange_values(tmp_path, layout, values, message):
     path = tmp_path / "viable.tif"
     tifffile.imwrite(path, mask, **layout)
     with (
-        open_truth(slide="s1", slide_size_px=(97, 131), viable_mask=path, classes=CLASSES) as truth,
+        open_given(viable_mask=path) as truth,
         pytest.raises(InputError, match=message),
     ):
         read_all(truth, 1, 10)
@@ -376,18 +354,17 @@ def test_strange_values(tmp_path, layout, values, message):
 
 def test_files_that_are_no_masks(tmp_path, monkeypatch):
     """Text, colour images and single huge strips are refused with one line."""
-    options = {"slide": "s1", "slide_size_px": (97, 131), "classes": CLASSES}
     path = tmp_path / "viable.tif"
     path.write_text("no TIFF")
     with pytest.raises(InputError, match="is no TIFF or is damaged"):
-        open_truth(viable_mask=path, **options)
+        open_given(viable_mask=path)
     tifffile.imwrite(path, np.zeros((131, 97, 3), dtype=np.uint8), photometric="rgb")
     with pytest.raises(InputError, match="one channel"):
-        open_truth(viable_mask=path, **options)
+        open_given(viable_mask=path)
     write(path, blobs(), rowsperstrip=131, compression="deflate")
     monkeypatch.setattr(mask_tiff, "MAX_SEGMENT_PX", 1000)
     with pytest.raises(InputError, match="write it in tiles"):
-        open_truth(viable_mask=path, **options)
+        open_given(viable_mask=path)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
@@ -399,9 +376,7 @@ def test_truncated_masks(tmp_path, layout):
     for length in {*range(0, len(data), len(data) // 40), 4, 9, 300, len(data) - 1}:
         path.write_bytes(data[:length])
         try:
-            with open_truth(
-                slide="s1", slide_size_px=(97, 131), viable_mask=path, classes=CLASSES
-            ) as truth:
+            with open_given(viable_mask=path) as truth:
                 viable, _ = read_all(truth, 1, 50)
         except InputError:
             continue
@@ -410,14 +385,14 @@ def test_truncated_masks(tmp_path, layout):
 
 def test_annotation_of_another_slide(tmp_path):
     """Outlines wholly or far outside the slide are refused, a small overhang is noted."""
-    options = {"slide": "s1", "slide_size_px": (1000, 2000), "classes": CLASSES}
+    options = {"size_px": (1000, 2000)}
     path = tmp_path / "a.json"
     for low, high in ((1001, 1005), (-5, -1), (900, 1011), (-11, 20)):
         annotate(path, outline(10, 20, "viable"), outline(low, high, "viable"))
         with pytest.raises(InputError, match=r"slide s1: .*annotation of another slide\?"):
-            open_truth(annotation=path, **options)
+            open_given(annotation=path, **options)
     annotate(path, outline(-9, 20, "viable"), outline(900, 1000, "viable"))
-    with open_truth(annotation=path, **options) as truth:
+    with open_given(annotation=path, **options) as truth:
         assert ["1 outlines reach" in note for note in truth.notes] == [True]
         assert summarise(truth).notes == truth.notes
 
@@ -427,14 +402,14 @@ def test_nothing_given(tmp_path):
     whole = write(tmp_path / "whole.tif", disc(0, 10))
     for masks in ({}, {"whole_mask": whole}):
         with pytest.raises(InputError, match="slide s1: nothing tells"):
-            open_truth(slide="s1", slide_size_px=(40, 40), classes=CLASSES, **masks)
+            open_given(**masks, size_px=(40, 40))
 
 
 def test_annotation_and_its_masks_agree(tmp_path):
     """Masks written from an annotation's own rows give the same truth back."""
     path = annotate(tmp_path / "a.json", outline(3, 30, "viable"), outline(2, 35, "whole"))
-    options = {"slide": "s1", "slide_size_px": (40, 40), "classes": CLASSES}
-    with open_truth(annotation=path, **options) as truth:
+    options = {"size_px": (40, 40)}
+    with open_given(annotation=path, **options) as truth:
         drawn = truth.rows(0, 40, 1)
     with open_masks(tmp_path, *drawn) as truth:
         np.testing.assert_array_equal(truth.rows(0, 40, 1), drawn)
