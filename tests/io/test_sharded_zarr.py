@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import pickle
 import resource
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -111,13 +110,6 @@ def test_chunks_of_any_length_come_back(tmp_path_factory, parts, per_shard):
     )
     array = ShardedArray(path)
     assert [array.read_bytes(i) for i in range(len(chunks))] == chunks
-
-
-def test_more_chunks_at_once_than_the_system_takes(tmp_path):
-    """Several thousand chunks in one go are written as any others."""
-    pixels = drawn(3000)
-    store = write_store(tmp_path / "a.zarr", pixels, [0] * 3000)
-    np.testing.assert_array_equal(zarr.open_group(store, mode="r")["pixels"][:], pixels)
 
 
 def test_a_write_that_stops_half_way_goes_on(tmp_path, monkeypatch):
@@ -274,13 +266,6 @@ def test_children_read_too(tmp_path, method):
         child.start()
     np.testing.assert_array_equal(queue.get(timeout=60), expected)
     child.join()
-
-
-def test_stores_travel(tmp_path):
-    """A store is pickled without its files."""
-    store = pickle.loads(pickle.dumps(open_patches(store_of(tmp_path / "a.zarr", 4))))  # noqa: S301
-    assert len(store) == 4
-    assert store.read(0, np.empty(store.shape, np.uint8)) is None
 
 
 @pytest.mark.parametrize("chunk", [3, 7, 10])

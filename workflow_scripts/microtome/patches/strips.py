@@ -1,13 +1,13 @@
 """Patches cut from strips, if they have to be resampled or the slide has no tiles to read."""
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 
 from microtome.errors import InputError
 from microtome.logs import log
+from microtome.parallel.prefetch import mapped
 from microtome.patches.grid import Grid
 from microtome.patches.reading_order import split_into_regions
 from microtome.patches.tile_plan import corners_at
@@ -17,7 +17,6 @@ from microtome.slides.slide import Slide
 _STRIP_PATCHES = 16
 # Narrow enough that tiles of a row are still in the slide's cache when the next row needs them.
 _REGION_PX = 4096
-_AHEAD = 2  # strips per thread that are read while one is used
 
 
 def read_strips(
@@ -25,25 +24,31 @@ def read_strips(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Read the patches of a grid, at one or several scales, row by row.
 
-    Parameters and yields are those of `microtome.patches.reading.read_patches`.
+    Parameters
+    ----------
+    slide, grid, threads
+        See `microtome.patches.reading.read_patches`.
+    scales : list of float
+        Level-0 px per patch px, the grid's own first.
+
+    Yields
+    ------
+    index : ndarray of shape (n,), int64
+        Which patches of the grid these are.
+    pixels : ndarray of shape (n, n_scales, patch_px, patch_px, 3), uint8
+        RGB. Patches that cannot be decoded are left out, with a warning in the log.
     """
-    parts = split_into_regions(grid, side_px=_REGION_PX)
-    strips = (strip for part in parts for strip in _strips(grid, part))
-    if threads == 1:
-        for strip in strips:
-            yield from _read(slide, grid, scales, strip)
-        return
-    executor = ThreadPoolExecutor(threads)
-    try:
-        pending = deque()
-        for strip in strips:
-            pending.append(executor.submit(list, _read(slide, grid, scales, strip)))
-            if len(pending) > _AHEAD * threads:
-                yield from pending.popleft().result()
-        while pending:
-            yield from pending.popleft().result()
-    finally:
-        executor.shutdown(cancel_futures=True)
+    regions = split_into_regions(grid, side_px=_REGION_PX)
+    strips = (strip for region in regions for strip in _strips(grid, region))
+    with closing(
+        mapped(
+            lambda strip: list(_read(slide, grid, scales, strip)),
+            strips,
+            workers=threads if threads > 1 else 0,
+        )
+    ) as results:
+        for parts in results:
+            yield from parts
 
 
 def _read(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 
@@ -17,16 +17,6 @@ from microtome.truth.annotations import Region, read_annotation
 # An outline may reach beyond the slide by this share of its side, as drawing by hand does. If it
 # reaches further or lies wholly outside, it belongs to another slide.
 MAX_OVERHANG = 0.01
-
-
-class TissueSource(Protocol):
-    """Rows of one kind of tissue, from an annotation or a mask."""
-
-    def rows(self, *, first_row: int, shape: tuple[int, int], scale: float) -> np.ndarray:
-        """Make rows from `first_row` on, bool of `shape`; all px centres lie on the slide."""
-
-    def close(self) -> None:
-        """Close files."""
 
 
 class OutlineSource:
@@ -81,8 +71,8 @@ class Truth:
 
     slide: str
     slide_size_px: tuple[int, int]
-    viable: TissueSource
-    whole: TissueSource | None
+    viable: OutlineSource | MaskSource
+    whole: OutlineSource | MaskSource | None
     notes: tuple[str, ...]
 
     def __enter__(self) -> Self:
@@ -198,11 +188,11 @@ def open_truth(
     if annotation is not None and (viable_mask is None or whole_mask is None):
         regions, notes = read_annotation(annotation, classes=classes)
         notes += _overhang_notes(slide, annotation, regions, slide_size_px)
-    viable: TissueSource = OutlineSource(
+    viable: OutlineSource | MaskSource = OutlineSource(
         [region for region in regions if region.tissue == "viable"]
     )
     drawn_whole = [region for region in regions if region.tissue == "whole"]
-    whole: TissueSource | None = OutlineSource(drawn_whole) if drawn_whole else None
+    whole: OutlineSource | MaskSource | None = OutlineSource(drawn_whole) if drawn_whole else None
     if viable_mask is not None:
         viable = MaskSource(_open_mask(slide, "viable", viable_mask, slide_size_px))
     if whole_mask is not None:
