@@ -16,7 +16,7 @@ def check_nodes(config: Mapping, sheet: Mapping[str, dict], *, path: str | Path)
     sheet : mapping of str to dict
         Slide id -> row.
     path : str or Path
-        The sheet, for the message.
+        The sheet, for messages.
 
     Raises
     ------

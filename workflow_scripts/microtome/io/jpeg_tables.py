@@ -1,4 +1,4 @@
-"""JPEG files taken apart: the tables that all of one quality share, and the picture's own part."""
+"""JPEG files split into tables, which files of one quality share, and the picture itself."""
 
 # Markers of JPEG: tables, what follows a picture's header, and the first and the last of a file.
 _DQT, _DHT, _SOF0, _SOS = 0xDB, 0xC4, 0xC0, 0xDA
@@ -6,17 +6,17 @@ _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 
 
 def split_jpeg(content: bytes) -> tuple[bytes, bytes]:
-    """Split a baseline JPEG into its tables and what is the picture's own, as TIFF stores them.
+    """Split a baseline JPEG into its tables and the picture itself, as TIFF stores them.
 
     Parameters
     ----------
     content : bytes
-        A JPEG file; what it says beyond tables and picture (JFIF) is left out.
+        A JPEG file; other parts, such as JFIF, are left out.
 
     Returns
     -------
     tables, picture : bytes
-        The same tables go with every picture of one quality.
+        Tables are the same for all pictures of one quality.
     """
     parts = {_DQT: b"", _DHT: b"", _SOF0: b""}
     position = len(_SOI)

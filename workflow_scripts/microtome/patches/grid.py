@@ -182,9 +182,9 @@ def make_grid(
     Parameters
     ----------
     spec : GridSpec
-        What is asked for.
+        Spacing, patch side and stride.
     name : str
-        The slide's id, for the message.
+        The slide's id, for messages.
     size_px : tuple of int
         Width and height of level 0.
     scale, spacing_um : float

@@ -32,9 +32,9 @@ def write_grid(
     name : str
         The slide's id.
     spec : GridSpec
-        What is asked for.
+        Spacing, patch side and stride.
     inspected, tissue, truth : str or Path
-        What `inspect` found, the tissue mask, and the truth map where there is one.
+        JSON that `inspect` made, the tissue mask, and the truth map if there is one.
     grid : str or Path
         The file to write.
     slide_settings : dict

@@ -29,7 +29,7 @@ def read_patches(
         Threads that decode.
     spacings_um : sequence of float
         Further spacings in µm/px: patches of the same size in px with the same centres, from the
-        same decoding where one level serves them (MR-HistoCAE).
+        same decoding if one level serves them (MR-HistoCAE).
 
     Yields
     ------

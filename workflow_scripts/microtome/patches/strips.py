@@ -13,7 +13,7 @@ from microtome.patches.reading_order import split_into_regions
 from microtome.patches.tile_plan import corners_at
 from microtome.slides.slide import Slide
 
-# Neighbours are read as one strip of at most so many, so that shared pixels are decoded once.
+# Most neighbours that are read as one strip, so that shared pixels are decoded once.
 _STRIP_PATCHES = 16
 # Narrow enough that tiles of a row are still in the slide's cache when the next row needs them.
 _REGION_PX = 4096

@@ -21,9 +21,9 @@ class Spool:
     Parameters
     ----------
     shape : tuple of int
-        Height, width and, where pixels have them, channels.
+        Height, width, and the number of channels if pixels have several.
     dtype : dtype
-        Of the pixels.
+        Type of the pixels.
     beside : str or Path
         The output that is being made: the temporary file lies in its folder, and errors name it.
 

@@ -41,7 +41,7 @@ def write_raster(
     spacing_um : float
         µm per px, written to the OME-XML and to the resolution tags.
     dtype : {uint8, float32}
-        Of the pixels.
+        Type of the pixels.
 
     Examples
     --------

@@ -30,8 +30,8 @@ def write_pyramid(
 ) -> None:
     """Write a raster and its coarser levels, each half as large, down to a level of one tile.
 
-    The rows are asked for from top to bottom, each once, at most `tile_px` at a time and fewer
-    where they are long, so memory does not grow with the height. Coarser levels wait on disk.
+    The rows are asked for from top to bottom, each once, at most `tile_px` at a time and fewer if
+    they are long, so memory does not grow with the height. Coarser levels wait on disk.
 
     Parameters
     ----------
@@ -40,11 +40,11 @@ def write_pyramid(
     rows : callable
         ``rows(first_row, n_rows)`` gives an ndarray of shape (n_rows, *shape[1:]) of `dtype`.
     shape : tuple of int
-        Height and width in px and, where pixels have them, channels.
+        Height and width in px, and the number of channels if pixels have several.
     spacing_um : float
         µm per px, written to the resolution tags in px per cm.
     dtype : dtype
-        Of the pixels.
+        Type of the pixels.
     tile_px : int
         Side of a tile.
     halve : callable

@@ -25,7 +25,7 @@ def scale_for(
     upsample : bool
         Whether a spacing finer than the slide's own is allowed, by interpolation.
     name : str
-        The slide's id, for the message.
+        The slide's id, for messages.
 
     Returns
     -------

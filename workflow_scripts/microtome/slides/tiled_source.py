@@ -83,8 +83,8 @@ class TiledSource:
         x, y, width, height : int
             The rectangle in level px / `reduce`.
         reduce : {1, 2, 4, 8}
-            Level px per px of the result: the mean, taken in the DCT domain where that is how
-            tiles are stored.
+            Level px per px of the result, which is their mean. JPEG tiles are decoded at this
+            fraction of their size, in the DCT domain.
 
         Returns
         -------
@@ -182,7 +182,7 @@ class TiledSource:
         Returns
         -------
         ndarray of shape (tile_height / reduce, tile_width / reduce, 3), uint8
-            A view of `out` where it was used.
+            A view of `out` if that was used.
 
         Raises
         ------
