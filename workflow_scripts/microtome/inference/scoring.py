@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from microtome.errors import InputError
 from microtome.inference.batch_size import fitting_batch
 from microtome.inference.posteriors import posteriors, require_numbers
 from microtome.inference.score_store import PROBABILITY
@@ -14,6 +13,7 @@ from microtome.inference.shared_encoding import score_shared, shares_latents
 from microtome.logs import log
 from microtome.networks.compiling import compiled_for
 from microtome.networks.devices import as_input, default_device
+from microtome.networks.gpu_memory import halve_batch
 from microtome.patches.grid import Grid
 from microtome.patches.reading import read_patches
 from microtome.patches.regrouping import regroup
@@ -155,29 +155,15 @@ class _Work:
                     for part in images.split(self._most)
                 ]
             except torch.OutOfMemoryError as error:
-                self._halve(error)
+                lower = "patch_px, or inference_patch_px, of the model"
+                self._most = halve_batch(self._most, error, lower=lower)
+                self._members = self._plain  # what is compiled fills every batch up again
 
     def _maps(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         with torch.inference_mode():
             return posteriors(
                 self._members, images, augmentations=self._augmentations, side=self._side
             )
-
-    def _halve(self, error: torch.OutOfMemoryError) -> None:
-        if self._most == 1:
-            raise InputError(
-                "a single patch does not fit into the memory of the GPU; lower patch_px, or"
-                " inference_patch_px, of the model"
-            ) from error
-        log.warning(
-            "%d patches do not fit into the memory of the GPU: going on with %d; lower"
-            " inference.batch to be rid of this",
-            self._most,
-            self._most // 2,
-        )
-        self._most //= 2
-        self._members = self._plain  # what is compiled fills every batch up again
-        torch.cuda.empty_cache()
 
 
 class _Travelling:

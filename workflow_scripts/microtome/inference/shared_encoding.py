@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from microtome.errors import InputError
 from microtome.inference.posteriors import require_numbers, tumour_probability
 from microtome.inference.shared_regions import in_whole_px, regions_of
 from microtome.logs import log
 from microtome.networks.batch_norm_folding import folded
 from microtome.networks.compiling import compiled_for
 from microtome.networks.devices import as_input, autocast, default_device
+from microtome.networks.gpu_memory import halve_batch
 from microtome.networks.histocae import LATENT_PX, PADDED_LATENTS, HistoCAEClassifier
 from microtome.patches.grid import Grid
 from microtome.patches.reading import read_patches
@@ -130,7 +130,9 @@ def _scored(
     if work.device.type == "cuda":
         most_px = max(most_px, batch * grid.patch_px**2 if batch else _GPU_PX)
     alone = np.ones(len(grid), bool)
-    memory = _Memory(most_px, regions.grid.patch_px, ("region", "regions"), "region_px")
+    memory = _Memory(
+        most_px, regions.grid.patch_px, one="region", many="regions", lower="region_px"
+    )
     parts = read_patches(slide, regions.grid, threads=threads)
     for which, pixels in regroup(parts, memory.most):
         windows = [regions.windows[i] for i in which]
@@ -138,7 +140,7 @@ def _scored(
         job = partial(work.regions, pixels, windows, regions.strides)
         yield from memory.run(job, len(which))
     left = np.flatnonzero(alone)
-    memory = _Memory(most_px, grid.patch_px, ("patch", "patches"), "patch_px of the model")
+    memory = _Memory(most_px, grid.patch_px, lower="patch_px of the model")
     parts = read_patches(slide, grid.subset(left), threads=threads)
     for which, pixels in regroup(parts, memory.most):
         yield from memory.run(partial(work.windows, pixels, left[which]), len(which))
@@ -147,9 +149,9 @@ def _scored(
 class _Memory:
     """How many images of one size are worked on at a time, and fewer where the GPU asks for it."""
 
-    def __init__(self, most_px: int, side_px: int, words: tuple[str, str], key: str) -> None:
+    def __init__(self, most_px: int, side_px: int, **words: str) -> None:
         self.most = max(1, most_px // side_px**2)
-        (self._one, self._many), self._key = words, key
+        self._words = words  # as `halve_batch` takes them
 
     def run(self, job: _Job, n: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Do the work on n images, in parts."""
@@ -159,25 +161,10 @@ class _Memory:
             try:
                 found = job(part, self.most)
             except torch.OutOfMemoryError as error:
-                self._halve(error)
+                self.most = halve_batch(self.most, error, **self._words)
                 continue
             yield found
             first = part.stop
-
-    def _halve(self, error: torch.OutOfMemoryError) -> None:
-        if self.most == 1:
-            raise InputError(
-                f"a single {self._one} does not fit into the memory of the GPU; lower {self._key}"
-            ) from error
-        log.warning(
-            "%d %s do not fit into the memory of the GPU: going on with %d; lower inference.batch"
-            " to be rid of this",
-            self.most,
-            self._many,
-            self.most // 2,
-        )
-        self.most //= 2
-        torch.cuda.empty_cache()
 
 
 class _Work:

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
-from microtome.errors import InputError
-from microtome.logs import log
 from microtome.networks.devices import autocast
+from microtome.networks.gpu_memory import make_room
 from microtome.training.distributed import share
 
 # (model, images (B, 3, H, W), labels (B,)) -> scalars by name, means over the batch; "loss" is what
@@ -128,18 +127,17 @@ class Step:
         return sums
 
     def _shrink(self, n: int, error: torch.OutOfMemoryError) -> None:
-        # No part of a single patch: batch norm has no variance of one.
-        if share()[1] > 1 or self._n_parts * 4 > n:
-            raise InputError(
-                f"training: {n} patches in {self._n_parts} parts do not fit into the memory of the"
-                " GPU; lower batch, or patch_px, in the model's entry"
-            ) from error
-        self._n_parts *= 2
-        log.warning(
-            "a batch of %d patches does not fit into the memory of the GPU: it is computed in %d"
-            " parts (batch norm sees a part at a time); lower batch to be rid of this",
-            n,
-            self._n_parts,
-        )
         self._optimizer.zero_grad(set_to_none=True)
-        torch.cuda.empty_cache()
+        # No part of a single patch: batch norm has no variance of one.
+        is_least = share()[1] > 1 or self._n_parts * 4 > n
+        make_room(
+            error,
+            retry=f"a batch of {n} patches does not fit into the memory of the GPU: it is computed"
+            f" in {self._n_parts * 2} parts (batch norm sees a part at a time); lower batch to be"
+            " rid of this",
+            refusal=f"training: {n} patches in {self._n_parts} parts do not fit into the memory of"
+            " the GPU; lower batch, or patch_px, in the model's entry"
+            if is_least
+            else "",
+        )
+        self._n_parts *= 2
