@@ -195,15 +195,15 @@ def _run(parts: _Parts, n: int) -> tuple[np.ndarray, float]:
 def _timed_compilations() -> list[float]:
     """Give the list to which the seconds of each compilation are added from now on."""
     seconds: list[float] = []
-    compiled_for = encode_once.compiled_for
+    compile_for = encode_once.compile_for
 
     def timed(network: torch.nn.Module, images: torch.Tensor) -> Callable:
         started = time.perf_counter()
-        found = compiled_for(network, images)
+        found = compile_for(network, images)
         seconds.append(time.perf_counter() - started)
         return found
 
-    encode_once.compiled_for = timed
+    encode_once.compile_for = timed
     return seconds
 
 

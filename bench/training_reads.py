@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import simplejpeg
 
-from microtome.parallel.prefetch import mapped
+from microtome.parallel.prefetch import map_ahead
 from microtome.patches.grid import Grid
 from microtome.patches.store import open_patches, write_patches
 from microtome.training.batches import PatchData, Patches
@@ -108,7 +108,7 @@ def ways(folder: Path, batch: int) -> dict[str, Callable[[np.ndarray, int], None
     def through(load: Callable) -> Callable[[np.ndarray, int], None]:
         def read(order: np.ndarray, workers: int) -> None:
             parts = (order[i : i + batch] for i in range(0, len(order), batch))
-            for _ in mapped(load, parts, workers=workers):
+            for _ in map_ahead(load, parts, workers=workers):
                 pass
 
         return read

@@ -1,4 +1,4 @@
-"""Latents of a slide: every patch once, quantized within half a step, in few files."""
+"""Latents of a slide: every patch once, quantize within half a step, in few files."""
 
 import re
 import tracemalloc
@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from helpers.pictures import break_tile, grid_of, noise, write_slide
-from microtome.compression.encoding import encode_slide, latent_shape, quantized, write_latents
+from microtome.compression.encoding import encode_slide, latent_shape, quantize, write_latents
 from microtome.compression.latents import Latents, open_latents
 from microtome.errors import InputError
 from microtome.networks.histocae import HistoCAE
@@ -202,7 +202,7 @@ close = st.floats(1000, np.float32(1000.01).item(), width=32)
 )
 def test_quantized_within_half_a_step(latents):
     """Whatever the values, none is further off than half a step, but for rounding of floats."""
-    levels, low, step = quantized(latents)
+    levels, low, step = quantize(latents)
     assert (levels.dtype, low.dtype, step.dtype) == (np.uint8, np.float16, np.float16)
     low, step = (a.astype(np.float64)[:, None, None] for a in (low, step))
     found = low + levels * step
@@ -216,7 +216,7 @@ def test_quantized_by_hand():
     latents[0, 0, :, 0] = [-1, 0, 99.4, 254]
     latents[0, 0, :, 1] = 0.25
     with np.errstate(all="raise"):
-        levels, low, step = quantized(latents)
+        levels, low, step = quantize(latents)
     np.testing.assert_array_equal(levels[0, 0, :, 0], [0, 1, 100, 255])
     np.testing.assert_array_equal(levels[0, 0, :, 1], 0)
     np.testing.assert_array_equal(low, [[-1, 0.25]])
@@ -226,7 +226,7 @@ def test_quantized_by_hand():
 def test_steps_are_as_fine_as_half_precision_allows():
     """The levels span the extremes and hardly more: the step is rounded, not doubled."""
     latents = drawn(5, (16, 16, 8))
-    _, _, step = quantized(latents)
+    _, _, step = quantize(latents)
     exact = (latents.max((1, 2)) - latents.min((1, 2))) / 255
     assert (step >= exact).all()
     np.testing.assert_allclose(step, exact, rtol=2**-9)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from compression.test_encoding import PLACES, drawn, write_and_open
 from helpers.pictures import grid_of
-from microtome.compression.encoding import quantized
+from microtome.compression.encoding import quantize
 from microtome.compression.latents import Latents, open_latents
 from microtome.errors import InputError
 from microtome.inference.score_store import write_scores
@@ -50,7 +50,7 @@ def test_levels_come_back_as_what_they_stand_for(tmp_path):
     """In uint8 each patch has its own low and step, and is off by half a step at most."""
     values = VALUES * np.arange(1, len(PLACES) + 1, dtype=np.float32)[:, None, None, None]
     latents = write_and_open(tmp_path / "a.zarr", values, GRID, precision="uint8", size_px=SIZE_PX)
-    levels, low, step = (a.astype(np.float32) for a in quantized(values))
+    levels, low, step = (a.astype(np.float32) for a in quantize(values))
     low, step = low[:, None, None], step[:, None, None]
     found = latents.patches(np.arange(len(PLACES)))
     np.testing.assert_allclose(found, low + levels * step, rtol=1e-6)

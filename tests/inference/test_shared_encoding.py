@@ -12,7 +12,7 @@ from microtome.errors import InputError
 from microtome.inference import shared_encoding as encode_once
 from microtome.inference.scoring import score
 from microtome.inference.shared_encoding import score_shared, shares_latents
-from microtome.networks.batch_norm_folding import folded
+from microtome.networks.batch_norm_folding import fold_batch_norms
 from microtome.networks.histocae import HistoCAEClassifier
 from microtome.patches.grid import Grid, patches_along
 from microtome.slides.slide import Slide
@@ -154,9 +154,9 @@ def test_batch_norms_are_folded(path, model, monkeypatch):
 
     def noting(layers: nn.Sequential) -> nn.Sequential:
         noted.append(layers)
-        return folded(layers)
+        return fold_batch_norms(layers)
 
-    monkeypatch.setattr(encode_once, "folded", noting)
+    monkeypatch.setattr(encode_once, "fold_batch_norms", noting)
     shared(path, model, lattice_of(80))
     assert noted == ([] if torch.cuda.is_available() else [model.encoder])
 

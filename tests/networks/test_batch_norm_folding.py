@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from microtome.networks.batch_norm_folding import folded
+from microtome.networks.batch_norm_folding import fold_batch_norms
 
 
 def settled(layers: nn.Sequential) -> nn.Sequential:
@@ -28,7 +28,7 @@ def test_a_batch_norm_before_a_convolution_by_hand():
     with torch.no_grad():
         for tensor, value in (values | {conv.weight: 10, conv.bias: 3}).items():
             tensor.fill_(value)
-    (found,) = folded(nn.Sequential(norm, conv))
+    (found,) = fold_batch_norms(nn.Sequential(norm, conv))
     assert (found.weight.item(), found.bias.item()) == (30, 23)
 
 
@@ -45,7 +45,7 @@ def test_the_same_function_without_padding(stride):
         )
     )
     images = torch.rand(2, 3, 17, 19)
-    fewer = folded(layers)
+    fewer = fold_batch_norms(layers)
     assert [type(layer) for layer in fewer] == [nn.Conv2d, nn.ReLU, nn.Conv2d, nn.ReLU]
     torch.testing.assert_close(fewer(images), layers(images), rtol=1e-5, atol=1e-6)
 
@@ -56,7 +56,7 @@ def test_only_what_a_convolution_follows_is_folded():
         nn.Sequential(nn.BatchNorm2d(3), nn.MaxPool2d(2), nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
     )
     images = torch.rand(1, 3, 8, 8)
-    fewer = folded(layers)
+    fewer = fold_batch_norms(layers)
     assert [type(layer) for layer in fewer] == [type(layer) for layer in layers]
     assert torch.equal(fewer(images), layers(images))
 
@@ -65,7 +65,7 @@ def test_padding_reaches_one_px():
     """Where the convolution pads, zeros mean another thing: there the result differs."""
     layers = settled(nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3, padding=1)))
     images = torch.rand(1, 3, 8, 8)
-    difference = (folded(layers)(images) - layers(images)).abs().amax(dim=(0, 1))
+    difference = (fold_batch_norms(layers)(images) - layers(images)).abs().amax(dim=(0, 1))
     assert difference[1:-1, 1:-1].max() < 1e-5
     assert difference[0].min() > 1e-3
 
@@ -74,6 +74,6 @@ def test_the_original_is_left_as_it_is():
     """A network that goes on training keeps its layers, weights and mode."""
     layers = settled(nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3))).train()
     before = copy.deepcopy(layers.state_dict())
-    assert not folded(layers).training
+    assert not fold_batch_norms(layers).training
     assert layers.training
     assert all(torch.equal(value, before[key]) for key, value in layers.state_dict().items())

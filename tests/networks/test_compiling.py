@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from microtome.networks.compiling import compiled_for
+from microtome.networks.compiling import compile_for
 
 
 class Counting:
@@ -33,7 +33,7 @@ def test_a_smaller_batch_is_filled_up(monkeypatch, n):
     counting = Counting()
     monkeypatch.setattr(torch, "compile", counting)
     network = nn.Conv2d(3, 2, 3)
-    run = compiled_for(network, torch.zeros(4, 3, 8, 8))
+    run = compile_for(network, torch.zeros(4, 3, 8, 8))
     images = torch.rand(n, 3, 8, 8)
     with torch.inference_mode():
         torch.testing.assert_close(run(images), network(images))
@@ -51,7 +51,7 @@ def test_where_nothing_can_be_compiled_the_network_stays(monkeypatch, caplog):
 
     monkeypatch.setattr(torch, "compile", fails)
     network = nn.Flatten()
-    assert compiled_for(network, torch.zeros(1, 2)) is network
+    assert compile_for(network, torch.zeros(1, 2)) is network
     (record,) = caplog.records
     assert record.getMessage() == (
         "torch.compile fails, going on without: No working C++ compiler found"
@@ -69,7 +69,7 @@ def test_out_of_memory_is_not_hidden(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", fails)
     with pytest.raises(torch.OutOfMemoryError):
-        compiled_for(nn.Flatten(), torch.zeros(1, 2))
+        compile_for(nn.Flatten(), torch.zeros(1, 2))
 
 
 def test_what_is_compiled_gives_the_same(monkeypatch):
@@ -78,7 +78,7 @@ def test_what_is_compiled_gives_the_same(monkeypatch):
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4)).eval()
     images = torch.rand(2, 3, 16, 16)
-    run = compiled_for(network, images)
+    run = compile_for(network, images)
     with torch.inference_mode():
         expected = network(images)
         torch.testing.assert_close(run(images), expected, rtol=0, atol=1e-6)

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import expit
 from torch import nn
 
-from microtome.networks.unet_plus_plus import UNetPlusPlus, averaged, head, node, up
+from microtome.networks.unet_plus_plus import UNetPlusPlus, average_outputs, head, node, up
 
 DEPTHS = (5, 6, 7, 8, 9)
 
@@ -132,7 +132,7 @@ def test_heads_as_they_are_called(model, images):
 @given(arrays(np.float32, (3, 4), elements=st.floats(-30, 30, width=32)))
 def test_average_agrees_with_float64(logits):
     """Probabilities and logarithms are those of the mean of sigmoids, also near 0 and 1."""
-    found = averaged([torch.from_numpy(row).reshape(1, 1, 1, 4) for row in logits])[0, :, 0]
+    found = average_outputs([torch.from_numpy(row).reshape(1, 1, 1, 4) for row in logits])[0, :, 0]
     wide = logits.astype(np.float64)
     expected = np.log([expit(-wide).mean(0), expit(wide).mean(0)])
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-6)
@@ -141,7 +141,7 @@ def test_average_agrees_with_float64(logits):
 def test_average_by_hand():
     """Sigmoids of 0 and log 3 are 1/2 and 3/4; their mean is 5/8."""
     logits = [torch.full((1, 1, 1, 1), value) for value in (0.0, math.log(3))]
-    assert averaged(logits).exp().flatten().tolist() == pytest.approx([3 / 8, 5 / 8])
+    assert average_outputs(logits).exp().flatten().tolist() == pytest.approx([3 / 8, 5 / 8])
 
 
 @pytest.mark.parametrize("truth", [0, 1])
@@ -149,7 +149,7 @@ def test_average_by_hand():
 def test_saturated_heads_have_finite_gradients(value, truth):
     """Where all heads are quite sure and wrong, the gradient is 1 in all; where right, 0."""
     logits = [torch.full((1, 1, 1, 1), value).requires_grad_() for _ in range(4)]
-    loss = nn.functional.cross_entropy(averaged(logits), torch.full((1, 1, 1), truth))
+    loss = nn.functional.cross_entropy(average_outputs(logits), torch.full((1, 1, 1), truth))
     loss.backward()
     wrong = (value > 0) != truth
     assert loss.item() == pytest.approx(1e4 if wrong else 0)
@@ -162,7 +162,7 @@ def test_saturated_heads_have_finite_gradients(value, truth):
 def test_opposite_heads_have_finite_gradients():
     """Heads that contradict each other with all they have give one half, and no NaN."""
     logits = [torch.full((1, 1, 1, 1), v).requires_grad_() for v in (-1e4, 1e4)]
-    found = averaged(logits)
+    found = average_outputs(logits)
     assert found.softmax(1).flatten().tolist() == [0.5, 0.5]
     found[:, 1].sum().backward()
     assert all(x.grad.item() == 0 for x in logits)

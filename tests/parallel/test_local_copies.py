@@ -18,8 +18,8 @@ import pytest
 from helpers.pictures import grid_of, noise, write_slide
 from helpers.slide_files import write_tiled
 from microtome.errors import InputError
-from microtome.parallel.local_copies import on_scratch
-from microtome.parallel.process_start import started_at
+from microtome.parallel.local_copies import copy_to_scratch
+from microtome.parallel.process_facts import started_at
 from microtome.patches.store_step import extract_patches
 from microtome.slides.inspection import inspect, open_inspected
 from microtome.training.batches import Patches
@@ -54,20 +54,20 @@ def left_in(folder: Path) -> list[str]:
 
 def test_without_a_folder_nothing_is_copied(slide):
     """With null slides are read where they are."""
-    with on_scratch(slide, folder=None) as copies:
+    with copy_to_scratch(slide, folder=None) as copies:
         assert copies == {}
 
 
 def test_nothing_to_copy_makes_no_folder(scratch):
     """A job that reads no slides leaves no trace."""
-    with on_scratch({}, folder=str(scratch)) as copies:
+    with copy_to_scratch({}, folder=str(scratch)) as copies:
         assert copies == {}
     assert not scratch.exists()
 
 
 def test_the_copy_is_the_slide_and_goes(slide, scratch):
     """It has the slide's bytes and name, in a folder of this process that others cannot read."""
-    with on_scratch(slide, folder=str(scratch)) as copies:
+    with copy_to_scratch(slide, folder=str(scratch)) as copies:
         copy = Path(copies["a"])
         own = scratch / f"microtome-{HOST}-{os.getpid()}-{started_at(os.getpid())}"
         assert copy.relative_to(own).name == "a.svs"
@@ -86,7 +86,7 @@ def test_slides_of_one_name_do_not_meet(tmp_path, scratch):
         path = tmp_path / name / "scan.tif"
         path.write_bytes(name.encode())
         slides[name] = info_of(path, "tiff")
-    with on_scratch(slides, folder=str(scratch)) as copies:
+    with copy_to_scratch(slides, folder=str(scratch)) as copies:
         assert {name: Path(copy).read_text() for name, copy in copies.items()} == {
             "a": "a",
             "b": "b",
@@ -97,7 +97,7 @@ def test_variables_are_filled_in(slide, scratch, monkeypatch):
     """$NAME and ${NAME} stand for what the node says."""
     monkeypatch.setenv("NODE_DISK", str(scratch))
     for text in ("$NODE_DISK/x", "${NODE_DISK}/x"):
-        with on_scratch(slide, folder=text) as copies:
+        with copy_to_scratch(slide, folder=text) as copies:
             assert Path(copies["a"]).is_relative_to(scratch / "x")
 
 
@@ -110,7 +110,7 @@ def test_an_unset_variable(slide, monkeypatch, value):
     text = rf"^config: scratch_dir: \$NODE_DISK/x: the variable NODE_DISK is not set on {HOST}; "
     with (
         pytest.raises(InputError, match=text),
-        on_scratch(slide, folder="$NODE_DISK/x"),
+        copy_to_scratch(slide, folder="$NODE_DISK/x"),
     ):
         pass
 
@@ -123,7 +123,7 @@ def test_a_folder_that_cannot_be_made(slide, tmp_path):
         rf" cannot be made on {HOST} \(Not a directory\); name one that can be written to, or set"
         r" scratch_dir: null$"
     )
-    with pytest.raises(InputError, match=text), on_scratch(slide, folder=f"{tmp_path}/file/x"):
+    with pytest.raises(InputError, match=text), copy_to_scratch(slide, folder=f"{tmp_path}/file/x"):
         pass
 
 
@@ -133,7 +133,7 @@ def test_too_little_room(slide, scratch, monkeypatch, caplog, share):
     is_copied = share > 1.05
     free = int(slide["a"]["file_bytes"] * share)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**12, 0, free))
-    with on_scratch(slide, folder=str(scratch)) as copies:
+    with copy_to_scratch(slide, folder=str(scratch)) as copies:
         assert bool(copies) is is_copied
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert bool(warnings) is not is_copied
@@ -150,7 +150,7 @@ def test_a_disk_that_becomes_full(slide, scratch, monkeypatch, caplog):
         raise OSError(28, "No space left on device", str(target))
 
     monkeypatch.setattr(shutil, "copyfile", full)
-    with on_scratch(slide, folder=str(scratch)) as copies:
+    with copy_to_scratch(slide, folder=str(scratch)) as copies:
         assert copies == {}
         assert [p.name for p in scratch.rglob("*")] == left_in(scratch)
     assert "became full" in caplog.text
@@ -163,7 +163,10 @@ def test_a_disk_that_breaks_is_an_error(slide, scratch, monkeypatch):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(shutil, "copyfile", broken)
-    with pytest.raises(OSError, match="Input/output error"), on_scratch(slide, folder=str(scratch)):
+    with (
+        pytest.raises(OSError, match="Input/output error"),
+        copy_to_scratch(slide, folder=str(scratch)),
+    ):
         pass
     assert left_in(scratch) == []
 
@@ -185,7 +188,7 @@ def test_a_slide_that_changes_while_it_is_copied(slide, scratch, monkeypatch, ch
 
     monkeypatch.setattr(shutil, "copyfile", copyfile)
     text = rf"^slide a: {slide['a']['path']} has changed while it was copied; run again$"
-    with pytest.raises(InputError, match=text), on_scratch(slide, folder=str(scratch)):
+    with pytest.raises(InputError, match=text), copy_to_scratch(slide, folder=str(scratch)):
         pass
     assert left_in(scratch) == []
 
@@ -195,7 +198,7 @@ def test_a_slide_that_is_gone(slide, scratch):
     Path(slide["a"]["path"]).unlink()
     with (
         pytest.raises(InputError, match=r"^slide a: \S+a\.svs is no longer there \(No such file"),
-        on_scratch(slide, folder=str(scratch)),
+        copy_to_scratch(slide, folder=str(scratch)),
     ):
         pass
 
@@ -208,7 +211,7 @@ def test_mirax_brings_its_folder(tmp_path, scratch, monkeypatch):
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_bytes(name.encode() * 100)
     slides = {"b": info_of(path, "mirax")}
-    with on_scratch(slides, folder=str(scratch)) as copies:
+    with copy_to_scratch(slides, folder=str(scratch)) as copies:
         place = Path(copies["b"]).parent
         found = {str(p.relative_to(place)): p.read_bytes() for p in place.rglob("*") if p.is_file()}
     assert found == {
@@ -217,7 +220,7 @@ def test_mirax_brings_its_folder(tmp_path, scratch, monkeypatch):
         "b/deep/Slidedat.ini": b"b/deep/Slidedat.ini" * 100,
     }
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**12, 0, 100))
-    with on_scratch(slides, folder=str(scratch)) as copies:
+    with copy_to_scratch(slides, folder=str(scratch)) as copies:
         assert copies == {}
 
 
@@ -237,7 +240,7 @@ def test_what_may_be_many_files_stays(tmp_path, scratch, caplog, kind, is_copied
     (tmp_path / file).write_bytes(b"x")
     with (
         caplog.at_level(logging.INFO, logger="microtome"),
-        on_scratch({"a": info_of(tmp_path / file, vendor)}, folder=str(scratch)) as copies,
+        copy_to_scratch({"a": info_of(tmp_path / file, vendor)}, folder=str(scratch)) as copies,
     ):
         assert bool(copies) is is_copied
     assert ("more than one file: it is read where it is" in caplog.text) is not is_copied
@@ -248,7 +251,7 @@ def test_mistakes_name_the_original(slide, scratch):
     text = rf"^slide a: {slide['a']['path']} is odd$"
     with (
         pytest.raises(InputError, match=text),
-        on_scratch(slide, folder=str(scratch)) as copies,
+        copy_to_scratch(slide, folder=str(scratch)) as copies,
     ):
         raise InputError(f"slide a: {copies['a']} is odd")
     assert left_in(scratch) == []
@@ -260,7 +263,7 @@ def test_another_file_than_was_inspected(slide, scratch):
     text = rf"^slide a: {slide['a']['path']} has another size than when it was inspected"
     with (
         pytest.raises(InputError, match=text),
-        on_scratch({"a": info}, folder=str(scratch)) as copies,
+        copy_to_scratch({"a": info}, folder=str(scratch)) as copies,
         open_inspected(info, name="a", spacing_tolerance=0.02, read_from=copies["a"]),
     ):
         pass
@@ -281,7 +284,7 @@ def test_what_killed_jobs_left_is_removed(slide, scratch):
         for name in stays + goes:
             (scratch / name / "0").mkdir(parents=True)
         (scratch / f"microtome-{HOST}-4194398-5").symlink_to(scratch / "mine")
-        with on_scratch(slide, folder=str(scratch)):
+        with copy_to_scratch(slide, folder=str(scratch)):
             pass
         assert left_in(scratch) == sorted([*stays, f"microtome-{HOST}-4194398-5"])
         assert (scratch / "mine" / "0").is_dir()
@@ -303,9 +306,9 @@ def test_a_zombie_is_gone():
 
 STOPPED = """
 import os, sys, time
-from microtome.parallel.local_copies import on_scratch
+from microtome.parallel.local_copies import copy_to_scratch
 info = {"path": sys.argv[1], "vendor": "tiff"}
-with on_scratch({"a": info}, folder=sys.argv[2]) as copies:
+with copy_to_scratch({"a": info}, folder=sys.argv[2]) as copies:
     child = os.fork()
     if not child:
         time.sleep(60)
@@ -360,14 +363,14 @@ def test_after_sigkill_the_next_job_cleans(running, slide, scratch):
     process.wait()
     os.kill(child, signal.SIGKILL)
     assert copy.exists()
-    with on_scratch(slide, folder=str(scratch)):
+    with copy_to_scratch(slide, folder=str(scratch)):
         assert len(left_in(scratch)) == 1
     assert left_in(scratch) == []
 
 
 def test_sigterm_is_as_it_was_afterwards(slide, scratch):
     """The handler is this job's only while it has a folder."""
-    with on_scratch(slide, folder=str(scratch)):
+    with copy_to_scratch(slide, folder=str(scratch)):
         assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
@@ -437,7 +440,7 @@ def test_training_reads_the_copies(tmp_path, slide, scratch):
 
     plain = opened({})
     expected = np.stack([plain[i][0].numpy() for i in range(3)])
-    with on_scratch(slides, folder=str(scratch)) as copies:
+    with copy_to_scratch(slides, folder=str(scratch)) as copies:
         Path(slide["a"]["path"]).rename(tmp_path / "elsewhere.svs")
         copied = opened(copies)
         assert np.array_equal(expected, np.stack([copied[i][0].numpy() for i in range(3)]))

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from microtome.parallel.prefetch import mapped
+from microtome.parallel.prefetch import map_ahead
 
 
 def of_ours() -> list[str]:
@@ -21,8 +21,8 @@ def test_results_in_order(workers):
         time.sleep(0.003 * (i % 3))
         return i * i
 
-    assert list(mapped(slow, range(20), workers=workers)) == [i * i for i in range(20)]
-    assert list(mapped(slow, [], workers=workers)) == []
+    assert list(map_ahead(slow, range(20), workers=workers)) == [i * i for i in range(20)]
+    assert list(map_ahead(slow, [], workers=workers)) == []
     assert not of_ours()
 
 
@@ -30,7 +30,7 @@ def test_results_in_order(workers):
 def test_not_too_far_ahead(workers):
     """However slow the consumer is, so many items are made as there are threads, and one more."""
     made = []
-    results = mapped(made.append, range(100), workers=workers)
+    results = map_ahead(made.append, range(100), workers=workers)
     for taken in range(1, 6):
         next(results)
         time.sleep(0.02)
@@ -41,7 +41,7 @@ def test_not_too_far_ahead(workers):
 def test_it_is_ahead():
     """While one result is used, the next is made."""
     made = threading.Semaphore(0)
-    results = mapped(lambda _: made.release(), range(9), workers=1)
+    results = map_ahead(lambda _: made.release(), range(9), workers=1)
     next(results)
     assert all(made.acquire(timeout=10) for _ in range(3))
     results.close()
@@ -50,7 +50,7 @@ def test_it_is_ahead():
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_errors_come_at_their_place(workers):
     """What fails in a thread fails where its result is asked for, and ends the threads."""
-    results = mapped(lambda i: 10 // (3 - i), range(9), workers=workers)
+    results = map_ahead(lambda i: 10 // (3 - i), range(9), workers=workers)
     assert [next(results) for _ in range(3)] == [3, 5, 10]
     with pytest.raises(ZeroDivisionError):
         next(results)
@@ -60,7 +60,7 @@ def test_errors_come_at_their_place(workers):
 def test_a_consumer_that_stops_early():
     """A loop that is left leaves no thread, and what has not begun is not done."""
     made = []
-    for result in mapped(lambda i: made.append(i) or i, range(1000), workers=3):
+    for result in map_ahead(lambda i: made.append(i) or i, range(1000), workers=3):
         if result == 4:
             break
     assert not of_ours()

@@ -25,7 +25,7 @@ from microtome.inference.step import score_step
 from microtome.networks import registry
 from microtome.parallel import step_client as worker
 from microtome.parallel import step_server as worker_process
-from microtome.parallel.process_start import started_at
+from microtome.parallel.process_facts import started_at
 from microtome.parallel.step_client import run_step
 from microtome.slides import inspection
 

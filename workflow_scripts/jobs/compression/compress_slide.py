@@ -4,7 +4,7 @@ from microtome.compression.encoding import encode_slide, latent_shape, write_lat
 from microtome.logs import start_log
 from microtome.networks.devices import require_gpus, use_threads
 from microtome.networks.registry import load_autoencoder
-from microtome.parallel.local_copies import on_scratch
+from microtome.parallel.local_copies import copy_to_scratch
 from microtome.patches.grid import Grid
 from microtome.slides.inspection import open_inspected, read_inspected
 
@@ -16,7 +16,7 @@ info = read_inspected(snakemake.input.inspected, slide_path=snakemake.input.slid
 grid = Grid.load(snakemake.input.grid)
 cae = load_autoencoder(snakemake.input.cae, name=model, entry=snakemake.params.entry)
 with (
-    on_scratch({name: info}, folder=snakemake.config["scratch_dir"]) as copies,
+    copy_to_scratch({name: info}, folder=snakemake.config["scratch_dir"]) as copies,
     open_inspected(info, name=name, read_from=copies.get(name), **snakemake.params.slide) as slide,
 ):
     write_latents(

@@ -2,7 +2,7 @@
 
 from microtome.logs import start_log
 from microtome.networks.devices import require_gpus
-from microtome.parallel.local_copies import on_scratch
+from microtome.parallel.local_copies import copy_to_scratch
 from microtome.training.launching import launch
 from microtome.training.open_data import data_of_rule, slides_of_rule
 from microtome.training.step import train_step
@@ -10,7 +10,7 @@ from microtome.training.step import train_step
 start_log(snakemake.log[0])
 require_gpus(snakemake.resources.gpu, allow_cpu=snakemake.config["allow_cpu"])
 slides = slides_of_rule(snakemake.input)
-with on_scratch(slides, folder=snakemake.config["scratch_dir"]) as copies:
+with copy_to_scratch(slides, folder=snakemake.config["scratch_dir"]) as copies:
     launch(
         train_step,
         gpus=snakemake.params.entry.get("gpus", 1),

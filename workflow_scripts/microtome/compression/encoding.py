@@ -98,7 +98,7 @@ def encode_slide(
     log.info("%d patches encoded, %d unreadable", n_done, len(grid) - n_done)
 
 
-def quantized(latents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def quantize(latents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Round latents to 256 levels between the extremes of each patch and channel.
 
     Parameters
@@ -151,7 +151,7 @@ def write_latents(
     size_px : tuple of int
         Width and height of the slide's level 0.
     precision : {'float16', 'uint8'}
-        'uint8': see `quantized`; ``low`` and ``step`` lie beside the latents.
+        'uint8': see `quantize`; ``low`` and ``step`` lie beside the latents.
     origin : dict
         Where the latents came from; becomes attributes of the store.
     """
@@ -167,7 +167,7 @@ def write_latents(
         for index, latents in parts:
             if length[index].any() or len(np.unique(index)) != len(index):
                 raise ValueError("a patch was encoded twice")
-            for i, record in zip(index.tolist(), _records(latents, precision), strict=True):
+            for i, record in zip(index.tolist(), _encode_records(latents, precision), strict=True):
                 offset[i] = spool.tell()
                 length[i] = spool.write(record)
         # Now that all are here: shards in an order that does not depend on who was read first.
@@ -210,10 +210,10 @@ def _create_arrays(
         )
 
 
-def _records(latents: np.ndarray, precision: str) -> Iterator[bytes]:
+def _encode_records(latents: np.ndarray, precision: str) -> Iterator[bytes]:
     """For each patch: its low and step where it has them, then its chunk."""
     if precision == "uint8":
-        values, *scales = quantized(latents)
+        values, *scales = quantize(latents)
         heads = np.stack(scales, axis=1)
     else:
         values, heads = latents.astype(_HALF, order="C"), np.empty((len(latents), 0), _HALF)

@@ -10,7 +10,7 @@ import zarr
 
 from microtome.errors import InputError
 from microtome.io.atomic import atomic
-from microtome.parallel.prefetch import mapped
+from microtome.parallel.prefetch import map_ahead
 from microtome.patches.grid import Grid
 from microtome.patches.zarr_groups import create_store, open_store, read_grid, write_columns
 from microtome.rasters.bands import bands
@@ -59,7 +59,7 @@ def write_scores(
                     arrays[name] = _Chunks(group, name, (len(grid), *values.shape[1:]))
                 arrays[name].put(index, values)
 
-        for _ in mapped(put, parts, workers=1):
+        for _ in map_ahead(put, parts, workers=1):
             pass
         for array in arrays.values() or [_Chunks(group, PROBABILITY, (len(grid), 1, 1))]:
             array.flush()

@@ -11,7 +11,7 @@ from microtome.inference.posteriors import posteriors, require_numbers
 from microtome.inference.score_store import PROBABILITY
 from microtome.inference.shared_encoding import score_shared, shares_latents
 from microtome.logs import log
-from microtome.networks.compiling import compiled_for
+from microtome.networks.compiling import compile_for
 from microtome.networks.devices import as_input, default_device
 from microtome.networks.gpu_memory import halve_batch
 from microtome.patches.grid import Grid
@@ -141,7 +141,7 @@ class _Work:
         images = torch.zeros(shape, device=self._device)
         if len(shape) == 4:  # as batches come
             images = images.to(memory_format=torch.channels_last)
-        self._members = {name: compiled_for(m, images) for name, m in self._plain.items()}
+        self._members = {name: compile_for(m, images) for name, m in self._plain.items()}
 
     def launch(self, images: torch.Tensor) -> list["_Travelling"]:
         """Set the networks to work on images, uint8; in parts where the memory asks for it."""

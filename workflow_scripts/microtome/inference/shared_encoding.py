@@ -14,8 +14,8 @@ from torch import nn
 from microtome.inference.posteriors import require_numbers, tumour_probability
 from microtome.inference.shared_regions import in_whole_px, regions_of
 from microtome.logs import log
-from microtome.networks.batch_norm_folding import folded
-from microtome.networks.compiling import compiled_for
+from microtome.networks.batch_norm_folding import fold_batch_norms
+from microtome.networks.compiling import compile_for
 from microtome.networks.devices import as_input, autocast, default_device
 from microtome.networks.gpu_memory import halve_batch
 from microtome.networks.histocae import LATENT_PX, PADDED_LATENTS, HistoCAEClassifier
@@ -177,7 +177,7 @@ class _Work:
         # Padding makes no difference to the latents that count. In float32 rounding makes none
         # either; half the bits of mixed precision would not do for px that are not normalised.
         on_cpu = self.device.type == "cpu"
-        self._encoder = folded(model.encoder) if on_cpu else model.encoder
+        self._encoder = fold_batch_norms(model.encoder) if on_cpu else model.encoder
         self._compiles = compiled
         self._compiled: dict[tuple[int, ...], Callable[[torch.Tensor], torch.Tensor]] = {}
 
@@ -219,5 +219,5 @@ class _Work:
         if shape not in self._compiled:
             example = torch.zeros(shape, device=self.device)
             example = example.to(memory_format=torch.channels_last)
-            self._compiled[shape] = compiled_for(self._encoder, example)
+            self._compiled[shape] = compile_for(self._encoder, example)
         return self._compiled[shape](images)

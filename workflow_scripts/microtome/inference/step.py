@@ -55,7 +55,7 @@ def score_step(
     gpus, allow_cpu
         See `microtome.networks.devices.require_gpus`.
     scratch_dir : str or None
-        See `microtome.parallel.local_copies.on_scratch`.
+        See `microtome.parallel.local_copies.copy_to_scratch`.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def score_step(
     from microtome.inference.score_store import write_scores  # noqa: PLC0415
     from microtome.inference.scoring import score  # noqa: PLC0415
     from microtome.networks.devices import require_gpus, use_threads  # noqa: PLC0415, PyTorch: seconds
-    from microtome.parallel.local_copies import on_scratch  # noqa: PLC0415
+    from microtome.parallel.local_copies import copy_to_scratch  # noqa: PLC0415
     from microtome.patches.grid import Grid  # noqa: PLC0415
     from microtome.slides.inspection import open_inspected, read_inspected  # noqa: PLC0415
 
@@ -76,7 +76,7 @@ def score_step(
     patches = Grid.load(grid)
     networks = _networks(weights, members, compiled=compiled)
     with (
-        on_scratch({name: info}, folder=scratch_dir) as copies,
+        copy_to_scratch({name: info}, folder=scratch_dir) as copies,
         open_inspected(info, name=name, read_from=copies.get(name), **slide_settings) as slide,
     ):
         parts = score(

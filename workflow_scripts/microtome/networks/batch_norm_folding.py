@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 
-def folded(layers: nn.Sequential) -> nn.Sequential:
+def fold_batch_norms(layers: nn.Sequential) -> nn.Sequential:
     """Fold each batch norm that a convolution follows into it, as it acts in prediction.
 
     y = s x + t, then w * y + b, is (w s) * x + (b + sum(w t)). Away from borders the result is the

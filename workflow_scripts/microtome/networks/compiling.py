@@ -8,9 +8,7 @@ from torch import nn
 from microtome.logs import log
 
 
-def compiled_for(
-    network: nn.Module, images: torch.Tensor
-) -> Callable[[torch.Tensor], torch.Tensor]:
+def compile_for(network: nn.Module, images: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
     """Compile a network for batches like `images`.
 
     The first one of a process takes about 20 s on a CPU, a further one 1 to 3 s. Where it cannot

@@ -19,7 +19,7 @@ def conv(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1)
 
 
-def resized(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+def resize(x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """Bilinear interpolation of (B, C, h, w) to (B, C, *size)."""
     return interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
 
@@ -81,7 +81,7 @@ class RefineBlock(nn.Module):
         refined = [path(x) for path, x in zip(self.paths, features, strict=True)]
         if self.fusion:
             fused = [fuse(x) for fuse, x in zip(self.fusion, refined, strict=True)]
-            refined = [resized(x, size) for x in fused]
+            refined = [resize(x, size) for x in fused]
         return self.out(self.pooling(sum(refined[1:], start=refined[0])))
 
 
@@ -126,4 +126,4 @@ class RefineNet(nn.Module):
         x = self.blocks[-1]([features[-1]])
         for block, finer in zip(self.blocks[-2::-1], features[-2::-1], strict=True):
             x = block([finer, x])
-        return resized(self.head(x), images.shape[-2:])
+        return resize(self.head(x), images.shape[-2:])

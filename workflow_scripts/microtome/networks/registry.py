@@ -144,7 +144,7 @@ def load_model(path: str | Path, *, name: str, entry: dict) -> nn.Module:
         If the weights are not those of such an entry.
     """
     model = build_model(entry, pretrained=False)
-    return _filled(model, path, name=name, entry=entry)
+    return _fill(model, path, name=name, entry=entry)
 
 
 def load_members(
@@ -174,10 +174,10 @@ def load_autoencoder(path: str | Path, *, name: str, entry: dict) -> HistoCAE:
         If the weights are not those of such an entry's autoencoder.
     """
     cae = HistoCAE(downsampling=entry["downsampling"])
-    return _filled(cae, path, name=name, entry=entry)
+    return _fill(cae, path, name=name, entry=entry)
 
 
-def _filled(model: nn.Module, path: str | Path, *, name: str, entry: dict) -> nn.Module:
+def _fill(model: nn.Module, path: str | Path, *, name: str, entry: dict) -> nn.Module:
     path = Path(path)
     card_path = path.with_suffix(".json")
     try:

@@ -41,7 +41,7 @@ def head(inputs: int) -> nn.Sequential:
     return nn.Sequential(up(inputs, _HEAD), nn.ReLU(inplace=True), nn.Conv2d(_HEAD, 1, 1))
 
 
-def averaged(logits: Sequence[torch.Tensor]) -> torch.Tensor:
+def average_outputs(logits: Sequence[torch.Tensor]) -> torch.Tensor:
     """Two-class logits whose softmax is the mean of the sigmoids of several logits.
 
     They are the logarithms of the mean probability and of what it lacks to 1, computed without
@@ -99,7 +99,7 @@ class UNetPlusPlus(nn.Module):
                 larger = self.ups[_name(i, j)](levels[i + 1][j - 1])
                 levels[i].append(self.nodes[_name(i, j)](torch.cat([*levels[i], larger], dim=1)))
         outputs = [out(x) for out, x in zip(self.heads, levels[0][1:], strict=True)]
-        return averaged(outputs)
+        return average_outputs(outputs)
 
 
 def _name(i: int, j: int) -> str:

@@ -14,7 +14,7 @@ from types import FrameType
 
 from microtome.errors import InputError
 from microtome.logs import log
-from microtome.parallel.process_start import started_at
+from microtome.parallel.process_facts import started_at
 
 # Vendors, as `inspect` names them, whose slides are one file each.
 _ONE_FILE = {
@@ -34,7 +34,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
-def on_scratch(slides: Mapping[str, dict], *, folder: str | None) -> Iterator[dict[str, str]]:
+def copy_to_scratch(slides: Mapping[str, dict], *, folder: str | None) -> Iterator[dict[str, str]]:
     """Copy slides to a folder of this job alone, which is gone at the end, after SIGTERM too.
 
     What jobs left that were killed on this host is removed first. The host is in the folder's name,
@@ -43,7 +43,7 @@ def on_scratch(slides: Mapping[str, dict], *, folder: str | None) -> Iterator[di
     Parameters
     ----------
     slides : mapping of str to dict
-        Each slide's id, and what `inspect` found it to be.
+        What `inspect` found each slide to be, by its id.
     folder : str or None
         Where the job's folder is made; variables of the environment are filled in. None: nothing
         is copied.
@@ -51,25 +51,33 @@ def on_scratch(slides: Mapping[str, dict], *, folder: str | None) -> Iterator[di
     Yields
     ------
     dict of str to str
-        The path of the copy by the slide's id. A slide that is not in it is read where it is: the
-        log says why.
+        The path of the copy by the slide's id. A slide that is not in it is read where it is, and
+        the log says why.
 
     Raises
     ------
     InputError
         If a variable is not set, the folder cannot be made, or a slide changed while it was copied.
         In what is raised within the block, slides have the names that the user knows.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as place:
+    ...     slide = Path(place) / "scan.tif"
+    ...     _ = slide.write_bytes(b"pixels")
+    ...     info = {"path": str(slide), "vendor": "tiff"}
+    ...     with copy_to_scratch({"a": info}, folder=f"{place}/scratch") as copies:
+    ...         Path(copies["a"]).read_bytes()
+    b'pixels'
     """
     if folder is None or not slides:
         yield {}
         return
-    own = _own_folder(folder)
-    with _removed_at_the_end(own):
-        copies = {}
-        for number, (name, info) in enumerate(slides.items()):
-            copy = _copied(name, info, own / str(number))
-            if copy:
-                copies[name] = str(copy)
+    own = _make_own_folder(folder)
+    with _remove_at_the_end(own):
+        tried = {name: _copy(name, info, own / name) for name, info in slides.items()}
+        copies = {name: str(copy) for name, copy in tried.items() if copy}
         try:
             yield copies
         except InputError as error:
@@ -79,7 +87,7 @@ def on_scratch(slides: Mapping[str, dict], *, folder: str | None) -> Iterator[di
             raise InputError(text) from error
 
 
-def _own_folder(text: str) -> Path:
+def _make_own_folder(text: str) -> Path:
     """Make the folder of this job, once what others left is removed."""
     about, host = f"config: scratch_dir: {text}", platform.node()
     for name in re.findall(r"\$\{?(\w+)\}?", text):
@@ -115,7 +123,7 @@ def _remove_leftovers(parent: Path, host: str, own_name: str) -> None:
 
 
 @contextmanager
-def _removed_at_the_end(folder: Path) -> Iterator[None]:
+def _remove_at_the_end(folder: Path) -> Iterator[None]:
     owner = os.getpid()
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -135,7 +143,7 @@ def _removed_at_the_end(folder: Path) -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
 
 
-def _copied(name: str, info: dict, place: Path) -> Path | None:
+def _copy(name: str, info: dict, place: Path) -> Path | None:
     """Copy a slide into a new folder; None: read it where it is."""
     source = Path(info["path"])
     files = _files_of(source, info["vendor"])
@@ -144,16 +152,10 @@ def _copied(name: str, info: dict, place: Path) -> Path | None:
         return None
     before = _states(files, name)
     n_bytes = sum(size for size, _ in before)
-    free = shutil.disk_usage(place.parent).free
+    folder, free = place.parent, shutil.disk_usage(place.parent).free
     if free < n_bytes * _ROOM:
-        log.warning(
-            "slide %s: %s has %d bytes, but %s has only %d left: it is read where it is",
-            name,
-            source,
-            n_bytes,
-            place.parent,
-            free,
-        )
+        text = "slide %s: %s has %d bytes, but %s has only %d left: it is read where it is"
+        log.warning(text, name, source, n_bytes, folder, free)
         return None
     copies = [place / path.relative_to(source.parent) for path in files]
     try:
@@ -164,7 +166,7 @@ def _copied(name: str, info: dict, place: Path) -> Path | None:
         shutil.rmtree(place, ignore_errors=True)
         if error.errno not in _FULL:
             raise
-        log.warning("slide %s: %s became full: %s is read where it is", name, place.parent, source)
+        log.warning("slide %s: %s became full: %s is read where it is", name, folder, source)
         return None
     sizes = [copy.stat().st_size for copy in copies]
     if _states(files, name) != before or sizes != [size for size, _ in before]:

@@ -9,7 +9,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def mapped(function: Callable[[T], R], items: Iterable[T], *, workers: int) -> Iterator[R]:
+def map_ahead(function: Callable[[T], R], items: Iterable[T], *, workers: int) -> Iterator[R]:
     """Apply a function to items in threads, ahead of whoever takes the results, in order.
 
     Parameters
@@ -27,6 +27,11 @@ def mapped(function: Callable[[T], R], items: Iterable[T], *, workers: int) -> I
     object
         The results in the order of the items. What fails in a thread fails here. No thread is
         left when this ends, or is closed before its end.
+
+    Examples
+    --------
+    >>> list(map_ahead(len, ["a", "bc", ""], workers=2))
+    [1, 2, 0]
     """
     if not workers:
         yield from map(function, items)

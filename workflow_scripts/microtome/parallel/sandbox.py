@@ -3,19 +3,20 @@
 import multiprocessing
 import os
 import resource
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
 from microtome.errors import InputError
+from microtome.parallel.process_facts import describe_end
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_NO_MEMORY = "no memory"
 
 
 def run_isolated(
     work: Callable[..., dict], *, name: str, timeout_s: float, extra_mb: int, **arguments: object
 ) -> dict:
-    """Run `work(**arguments)` in a child process with limits.
+    """Run `work(**arguments)`, which gives what JSON can hold, in a child process with limits.
 
     The libraries that parse slides are written in C, and a broken file can make them crash or
     loop, which no exception tells.
@@ -23,7 +24,7 @@ def run_isolated(
     Parameters
     ----------
     work : callable
-        What to run; returns what JSON can hold.
+        What to run.
     name : str
         What it is about, such as ``slide a: a.svs``, for messages.
     timeout_s : float
@@ -31,15 +32,15 @@ def run_isolated(
     extra_mb : int
         Memory it may take beyond what is in use now.
 
-    Returns
-    -------
-    dict
-        What `work` returned.
-
     Raises
     ------
     InputError
         What `work` raised, or that it crashed, or went over a limit.
+
+    Examples
+    --------
+    >>> run_isolated(lambda x: {"twice": 2 * x}, name="a.svs", timeout_s=60, extra_mb=100, x=4)
+    {'twice': 8}
     """
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
@@ -52,8 +53,7 @@ def run_isolated(
         found, error = receiver.recv()
     except EOFError:
         child.join()
-        code = child.exitcode or 0
-        why = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        why = describe_end(child.exitcode)
         raise InputError(f"{name} cannot be opened: it crashes its reader ({why})") from None
     finally:
         child.kill()
@@ -64,9 +64,6 @@ def run_isolated(
     if error:
         raise InputError(error)
     return found
-
-
-_NO_MEMORY = "no memory"
 
 
 def _child(sender: object, work: Callable[..., dict], extra_mb: int, arguments: dict) -> None:

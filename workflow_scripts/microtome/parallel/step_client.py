@@ -23,7 +23,7 @@ from pathlib import Path
 
 from microtome.errors import InputError
 from microtome.logs import log as messages
-from microtome.parallel.process_start import started_at
+from microtome.parallel.process_facts import started_at
 
 LOOK_EVERY_S = 2
 _START_S = 120  # a busy file system reads Python slowly
@@ -38,8 +38,8 @@ def run_step(step: Callable[..., None], *, log: str, **settings: object) -> None
     Parameters
     ----------
     step : callable
-        A function ``..._step`` of a module of the library. Its module should import what is slow
-        to import only within it.
+        A function ``..._step`` of the library, in which alone its module imports what is slow to
+        import.
     log : str
         The rule's log, which the worker goes on writing.
     **settings
@@ -70,17 +70,14 @@ def run_step(step: Callable[..., None], *, log: str, **settings: object) -> None
 
 
 def _is_ours_alone(folder: Path) -> bool:
-    try:
+    is_ours = False
+    with suppress(OSError):
         found = folder.lstat()
-    except OSError:
-        found = None
-    if found and stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
-        is_open = found.st_mode & 0o077
-    else:
-        is_open = True
-    if is_open:
+        mode = found.st_mode
+        is_ours = stat.S_ISDIR(mode) and found.st_uid == os.getuid() and not mode & 0o077
+    if not is_ours:
         messages.warning("MICROTOME_WORKER: %s is no folder of ours alone: not used", folder)
-    return not is_open
+    return is_ours
 
 
 def _raise_from(answer: dict) -> None:
@@ -102,20 +99,19 @@ def _ask(folder: Path, request: dict) -> dict | None:
     line = json.dumps(request).encode() + b"\n"
     printed = folder / "worker.log"
     for _ in range(_TRIES):
-        connection = _connected(folder)
+        connection = _connect(folder)
         if connection is None:
             return None
         n_before = printed.stat().st_size if printed.exists() else 0
         with connection:
-            found = _exchanged(connection, line)
+            found = _exchange(connection, line)
         if len(found) == 2:
             return json.loads(found[1])
         if found:
             with suppress(OSError):  # the runner may have removed the folder
-                words = printed.read_bytes()[n_before:][-_LAST_WORDS_BYTES:].decode(
-                    errors="replace"
-                )
-                messages.error("the last words of the worker: %s", words.strip() or "none")
+                said = printed.read_bytes()[n_before:][-_LAST_WORDS_BYTES:]
+                words = said.decode(errors="replace").strip()
+                messages.error("the last words of the worker: %s", words or "none")
             raise InputError(
                 f"{Path(request['log']).stem}: the worker ended in the middle of"
                 f" {request['step']}: killed, out of memory, or a library crashed; run again"
@@ -124,7 +120,7 @@ def _ask(folder: Path, request: dict) -> dict | None:
     return None
 
 
-def _exchanged(connection: socket.socket, line: bytes) -> list[bytes]:
+def _exchange(connection: socket.socket, line: bytes) -> list[bytes]:
     """Send a line; the lines that come back, of which the worker owes two."""
     pid = _peer(connection)
     start = started_at(pid)
@@ -146,16 +142,16 @@ def _exchanged(connection: socket.socket, line: bytes) -> list[bytes]:
     return received.split(b"\n")[:-1]
 
 
-def _connected(folder: Path) -> socket.socket | None:
+def _connect(folder: Path) -> socket.socket | None:
     with (folder / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        connection = _reached(folder)
+        connection = _reach(folder)
         if connection:
             return connection
-        process = _started(folder)
+        process = _start_worker(folder)
         end = time.monotonic() + _START_S
         while process.poll() is None and time.monotonic() < end:
-            connection = _reached(folder)
+            connection = _reach(folder)
             if connection:
                 return connection
             time.sleep(0.02)
@@ -164,26 +160,24 @@ def _connected(folder: Path) -> socket.socket | None:
         return None
 
 
-def _reached(folder: Path) -> socket.socket | None:
+def _reach(folder: Path) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX)
     try:
         with socket_address(folder) as address:
             connection.connect(address)
+        is_alive = started_at(_peer(connection)) is not None  # what it forked has the socket still
     except (FileNotFoundError, ConnectionRefusedError):
-        connection.close()
-        return None
-    if started_at(_peer(connection)) is None:  # what it forked has the socket still
-        connection.close()
-        return None
-    return connection
+        is_alive = False
+    if is_alive:
+        return connection
+    connection.close()
+    return None
 
 
 def _peer(connection: socket.socket) -> int:
     """The process that listens at the other end."""
-    pid, _, _ = struct.unpack(
-        "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    )
-    return pid
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return struct.unpack("3i", credentials)[0]
 
 
 @contextmanager
@@ -196,7 +190,7 @@ def socket_address(folder: Path) -> Iterator[str]:
         os.close(number)
 
 
-def _started(folder: Path) -> subprocess.Popen:
+def _start_worker(folder: Path) -> subprocess.Popen:
     with (folder / "worker.log").open("ab") as printed:
         return subprocess.Popen(  # noqa: S603, a list of our own words: no shell
             [sys.executable, "-P", "-X", "faulthandler", "-m", _PROCESS, str(folder)],

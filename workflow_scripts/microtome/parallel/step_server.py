@@ -15,13 +15,14 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 from microtome.errors import InputError
 from microtome.io.atomic import atomic
 from microtome.logs import continue_log
-from microtome.parallel.process_start import started_at
+from microtome.parallel.process_facts import started_at
 from microtome.parallel.step_client import LOOK_EVERY_S, socket_address
 
 
@@ -33,7 +34,7 @@ def serve(folder: Path) -> None:
     """
     with atomic(folder / "pid") as temporary:
         temporary.write_text(str(os.getpid()))
-    runner = _runner(folder)
+    is_wanted = partial(_is_wanted, folder, _read_runner(folder))
     with socket.socket(socket.AF_UNIX) as listener:
         (folder / "socket").unlink(missing_ok=True)
         with socket_address(folder) as address:
@@ -41,16 +42,16 @@ def serve(folder: Path) -> None:
         listener.listen(128)
         listener.settimeout(LOOK_EVERY_S)
         is_sound = True
-        while is_sound and _is_wanted(folder, runner):
+        while is_sound and is_wanted():
             try:
                 connection, _ = listener.accept()
             except TimeoutError:
                 continue
             with connection, suppress(ConnectionError):
-                is_sound = _serve_one(connection, folder, runner)
+                is_sound = _serve_one(connection, is_wanted)
 
 
-def _runner(folder: Path) -> tuple[int, int | None] | None:
+def _read_runner(folder: Path) -> tuple[int, int | None] | None:
     try:
         pid = int((folder / "runner_pid").read_text())
     except (OSError, ValueError):
@@ -67,32 +68,25 @@ def _is_wanted(folder: Path, runner: tuple[int, int | None] | None) -> bool:
     return is_here and is_run
 
 
-def _serve_one(
-    connection: socket.socket, folder: Path, runner: tuple[int, int | None] | None
-) -> bool:
-    """Do one request; False where nothing should be done after it."""
+def _serve_one(connection: socket.socket, is_wanted: Callable[[], bool]) -> bool:
+    """Do one request; False if nothing should be done after it."""
     with connection.makefile("rb") as file:
         line = file.readline()
     if not line.endswith(b"\n"):
         return True  # the client has gone
     connection.sendall(b"begun\n")
     over = threading.Event()
-    watch = threading.Thread(target=_watch, args=(connection, folder, runner, over), daemon=True)
+    watch = threading.Thread(target=_watch, args=(connection, is_wanted, over), daemon=True)
     watch.start()
-    answer = _done(json.loads(line))
+    answer = _do(json.loads(line))
     over.set()
     watch.join()
     connection.sendall(json.dumps(answer).encode() + b"\n")
     return answer["state"] != "failed"
 
 
-def _watch(
-    connection: socket.socket,
-    folder: Path,
-    runner: tuple[int, int | None] | None,
-    over: threading.Event,
-) -> None:
-    """End this process where nobody waits for the answer: somebody else may do the slide by now."""
+def _watch(connection: socket.socket, is_wanted: Callable[[], bool], over: threading.Event) -> None:
+    """End this process if nobody waits for the answer: somebody else may do the slide by now."""
     while not over.wait(LOOK_EVERY_S / 2):
         try:
             has_gone = not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
@@ -100,13 +94,13 @@ def _watch(
             has_gone = False
         except ConnectionError:
             has_gone = True
-        if has_gone or not _is_wanted(folder, runner):
+        if has_gone or not is_wanted():
             os.kill(os.getpid(), signal.SIGTERM)  # removes what is on scratch
             if not over.wait(10):
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _done(request: dict) -> dict:
+def _do(request: dict) -> dict:
     os.chdir(request["cwd"])
     continue_log(request["log"])
     try:

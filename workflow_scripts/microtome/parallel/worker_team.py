@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from microtome.errors import InputError
+from microtome.parallel.process_facts import describe_end
 
 # Asked with a number below 256.
 Answer = Callable[[int], Any]
@@ -26,6 +27,13 @@ class Team:
         How many processes.
     about : str
         What they work on, such as ``slide a: a.svs``, for messages.
+
+    Examples
+    --------
+    >>> with Team(lambda number: lambda question: question * number, 3, about="a.svs") as team:
+    ...     team.ask(5)
+    ...     team.answers()
+    [0, 5, 10]
     """
 
     def __init__(self, join: Callable[[int], Answer], size: int, *, about: str) -> None:
@@ -102,11 +110,9 @@ class Team:
 
     def _lost(self, process: multiprocessing.Process) -> InputError:
         process.join()
-        code = process.exitcode or 0
-        why = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return InputError(
-            f"{self._about}: a process that reads it has ended ({why}); it may have had too little"
-            " memory, or the file crashes its reader"
+            f"{self._about}: a process that reads it has ended ({describe_end(process.exitcode)});"
+            " it may have had too little memory, or the file crashes its reader"
         )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from microtome.logs import log
-from microtome.parallel.local_copies import on_scratch
+from microtome.parallel.local_copies import copy_to_scratch
 from microtome.patches.grid import Grid
 from microtome.patches.pass_through import choose_codec, read_streams
 from microtome.patches.reading import read_patches
@@ -53,7 +53,7 @@ def extract_patches(
     spacings_um : sequence of float
         Further spacings: see `read_patches`.
     scratch_dir : str, optional
-        See `on_scratch`.
+        See `copy_to_scratch`.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def extract_patches(
     patches = Grid.load(grid)
     patches = patches.subset(patches.tissue_fraction > min_tissue_fraction)
     with (
-        on_scratch({name: info}, folder=scratch_dir) as copies,
+        copy_to_scratch({name: info}, folder=scratch_dir) as copies,
         open_inspected(info, name=name, read_from=copies.get(name), **slide_settings) as slide,
     ):
         chosen, why = choose_codec(codec, slide, patches, spacings_um=spacings_um)

@@ -7,7 +7,7 @@ import numpy as np
 
 from microtome.errors import InputError
 from microtome.logs import log
-from microtome.parallel.prefetch import mapped
+from microtome.parallel.prefetch import map_ahead
 from microtome.patches.grid import Grid
 from microtome.patches.reading_order import split_into_regions
 from microtome.patches.tile_plan import corners_at
@@ -41,7 +41,7 @@ def read_strips(
     regions = split_into_regions(grid, side_px=_REGION_PX)
     strips = (strip for region in regions for strip in _strips(grid, region))
     with closing(
-        mapped(
+        map_ahead(
             lambda strip: list(_read(slide, grid, scales, strip)),
             strips,
             workers=threads if threads > 1 else 0,

@@ -163,7 +163,7 @@ def open_inspected(
     spacing_tolerance, upsample
         See `Slide`.
     read_from : str or Path, optional
-        A copy of the file to read instead: see `microtome.parallel.local_copies.on_scratch`.
+        A copy of the file to read instead: see `microtome.parallel.local_copies.copy_to_scratch`.
 
     Raises
     ------

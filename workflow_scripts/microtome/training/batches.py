@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from microtome.errors import InputError
-from microtome.parallel.prefetch import mapped
+from microtome.parallel.prefetch import map_ahead
 from microtome.patches.store import open_patches
 from microtome.training.random_placement import Move, Moves
 from microtome.training.sources import Source, Truth
@@ -206,7 +206,7 @@ class Patches:
             slice(first + number, min(first + batch, last), of) for first in range(0, last, batch)
         )
         parts = (tuple(None if each is None else each[c] for each in plan) for c in chosen)
-        return mapped(self._load, parts, workers=self._workers)
+        return map_ahead(self._load, parts, workers=self._workers)
 
     def _places(self, index: np.ndarray) -> Iterator[tuple[int, int]]:
         """The number of each patch's source, and the patch's row there."""

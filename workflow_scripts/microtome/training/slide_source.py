@@ -46,7 +46,7 @@ class SlideData(Patches):
     truths, moves
         See `Patches`.
     copies : mapping of str to str
-        Files to read instead, by the slide's id: see `microtome.parallel.local_copies.on_scratch`.
+        Files to read instead, by the slide's id: what `copy_to_scratch` gives.
     """
 
     def __init__(
