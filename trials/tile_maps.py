@@ -10,7 +10,7 @@ from torch import nn
 from microtome.calibration.pixel_counts import count_pixels
 from microtome.calibration.temperature import expected_calibration_error
 from microtome.evaluation.metrics import overlap_metrics, pixel_confusion
-from microtome.heatmaps.codes import decoded
+from microtome.heatmaps.codes import decode
 from microtome.heatmaps.step import open_stitcher
 from microtome.heatmaps.stitching import Stitcher
 from microtome.inference.score_store import write_scores
@@ -116,7 +116,7 @@ def _compared(
         folder / f"{title}_{kind}.tif" for kind in ("probability", "tumour", "epistemic")
     )
     write_raster(heatmap, probability.encoded_rows, shape=shape, spacing_um=SPACING_UM)
-    found = decoded(open_raster(heatmap).rows)(0, shape[0])
+    found = decode(open_raster(heatmap).rows(0, shape[0]))
     write_array(tumour, np.where(found >= THRESHOLD, VIABLE, NONE), spacing_um=SPACING_UM)
     epistemic = None
     if variance:

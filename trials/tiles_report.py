@@ -14,7 +14,7 @@ from microtome.calibration.pixel_counts import (
     error_detection_rows,
 )
 from microtome.evaluation.metrics import confusion, overlap_metrics
-from microtome.figures.panels import panel
+from microtome.figures.panels import draw_panel
 from microtome.figures.style import INK, save_figure
 from microtome.io.atomic import atomic
 from microtome.io.tables import write_table
@@ -140,14 +140,14 @@ def _picture(path: Path, tiles: Sequence[Tile], found: dict[str, dict[str, Maps]
     errors = {row["slide"]: row["auroc_epistemic"] for row in error_rows(found)}
     for (top, middle, bottom), tile in zip(axes.T, tiles, strict=False):
         maps, pixels = found[tile.name][ALL], tile.pixels()
-        panel(top, pixels, f"{tile.name}\n{tile.mask.mean():.0%} tumour")
-        panel(
+        draw_panel(top, pixels, f"{tile.name}\n{tile.mask.mean():.0%} tumour")
+        draw_panel(
             middle,
             pixels,
             f"Dice {_number(maps.figures['dice'])}  AUC {_number(maps.figures['auc'])}",
         )
         heat = middle.imshow(maps.probability, cmap=_HEAT, vmin=0, vmax=1)
-        panel(bottom, pixels, f"AUROC of errors {_number(errors[tile.name])}")
+        draw_panel(bottom, pixels, f"AUROC of errors {_number(errors[tile.name])}")
         unsure = bottom.imshow(np.sqrt(maps.epistemic), cmap=_UNSURE, vmin=0, vmax=_LARGEST_SD)
         for axis, colour in zip((top, middle, bottom), _OUTLINES, strict=True):
             axis.contour(tile.mask, levels=[0.5], colors=[colour], linewidths=1.2)

@@ -14,7 +14,7 @@ from microtome.calibration.temperature import (
     negative_log_likelihood,
     reliability_table,
 )
-from microtome.heatmaps.codes import encode, with_temperature
+from microtome.heatmaps.codes import apply_temperature, encode
 from microtome.rasters.bands import rows_of
 
 
@@ -114,7 +114,7 @@ def test_brier_and_likelihood_against_sklearn():
     assert brier(counts) == pytest.approx(brier_score_loss(truth, probability))
     clipped = np.clip(probability, 1 / 508, 1 - 1 / 508)
     assert negative_log_likelihood(counts) == pytest.approx(log_loss(truth, clipped))
-    scaled = with_temperature(clipped, 3.0)
+    scaled = apply_temperature(clipped, 3.0)
     assert negative_log_likelihood(counts, 3.0) == pytest.approx(log_loss(truth, scaled))
 
 
@@ -160,12 +160,12 @@ def test_temperature_needs_both_classes():
 def test_applying_a_temperature():
     """Logits are divided; NaN, 0 and 1 stay; the dtype stays."""
     probability = np.array([0, 0.2, 0.5, 0.9, 1, np.nan], np.float32)
-    found = with_temperature(probability, 2.0)
+    found = apply_temperature(probability, 2.0)
     expected = [0, expit(logit(0.2) / 2), 0.5, expit(logit(0.9) / 2), 1, np.nan]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert found.dtype == np.float32
-    assert with_temperature(probability.astype(np.float64), 2.0).dtype == np.float64
-    np.testing.assert_allclose(with_temperature(found, 0.5), probability, rtol=1e-5)
+    assert apply_temperature(probability.astype(np.float64), 2.0).dtype == np.float64
+    np.testing.assert_allclose(apply_temperature(found, 0.5), probability, rtol=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit, logit
 
 from helpers.pictures import grid_of
-from microtome.calibration.chosen_threshold import with_chosen_threshold
+from microtome.calibration.chosen_threshold import set_chosen_threshold
 from microtome.calibration.tuning import tune
 from microtome.errors import InputError
 from microtome.heatmaps.step import stitch_heatmap
@@ -80,11 +80,11 @@ def test_threshold_that_separates(tmp_path):
     assert found["temperature"] is None
     write_json(tmp_path / "c.json", found)
     settings = {"threshold": "validation", "opening_um": 32}
-    assert with_chosen_threshold(settings, tmp_path / "c.json") == {
+    assert set_chosen_threshold(settings, tmp_path / "c.json") == {
         "threshold": found["threshold"],
         "opening_um": 32,
     }
-    assert with_chosen_threshold({"threshold": 0.7}, None) == {"threshold": 0.7}
+    assert set_chosen_threshold({"threshold": 0.7}, None) == {"threshold": 0.7}
 
 
 def test_glass_does_not_count(tmp_path):

@@ -25,6 +25,11 @@ def singles(labels) -> list[dict]:
     return [{"slide": f"s{i}", "label": label} for i, label in enumerate(labels)]
 
 
+def unlabelled(n: int) -> list[dict]:
+    """Make slides of which no more is known."""
+    return [{"slide": f"s{i}"} for i in range(n)]
+
+
 @st.composite
 def cohorts(draw, *, most_slides: int = 5) -> list[dict]:
     """Draw the rows of 12 to 40 patients with labels."""
@@ -53,26 +58,27 @@ def columns(table: list[dict], *names: str) -> list[list]:
     return [[row[name] for row in table] for name in names]
 
 
-def test_sizes_are_the_rounded_fractions():
-    """50 slides at 70:20:10 are 35, 10 and 5; the paper's 36, 8 and 6 can be asked for."""
-    rows = [{"slide": f"s{i}"} for i in range(50)]
-    assert sizes(assign_splits(rows, seed=3)) == {"train": 35, "validation": 10, "test": 5}
-    paper = assign_splits(rows, fractions=(36, 8, 6), seed=3)
-    assert sizes(paper) == {"train": 36, "validation": 8, "test": 6}
+@pytest.mark.parametrize(
+    ("n", "fractions", "expected"),
+    [
+        (50, (0.7, 0.2, 0.1), (35, 10, 5)),
+        (50, (36, 8, 6), (36, 8, 6)),  # as the paper calls 70:20:10
+        (13, (7, 2, 1), (9, 3, 1)),  # of 9.1, 2.6 and 1.3 the largest remainder goes up
+        (4, (3, 1, 0), (3, 1, 0)),
+    ],
+)
+def test_sizes_are_the_rounded_fractions(n, fractions, expected):
+    """Shares of any sum, none too; the largest remainders round up."""
+    found = sizes(assign_splits(unlabelled(n), fractions=fractions, seed=3))
+    assert tuple(found[name] for name in SPLITS) == expected
 
 
-def test_largest_remainders_round_up():
-    """Of 13 slides 9.1, 2.6 and 1.3 are wanted: 9, 3 and 1."""
-    rows = [{"slide": f"s{i}"} for i in range(13)]
-    assert sizes(assign_splits(rows, seed=0)) == {"train": 9, "validation": 3, "test": 1}
-
-
-def test_folds_are_of_one_size():
+@pytest.mark.parametrize(("n", "expected"), [(50, [10] * 5), (52, [10, 10, 10, 11, 11])])
+def test_folds_are_of_one_size(n, expected):
     """50 slides give five folds of 10, 52 slides two of 11."""
-    for n, expected in ((50, [10] * 5), (52, [10, 10, 10, 11, 11])):
-        folds = sizes(assign_folds([{"slide": f"s{i}"} for i in range(n)], seed=1))
-        assert sorted(folds) == [1, 2, 3, 4, 5]
-        assert sorted(folds.values()) == expected
+    folds = sizes(assign_folds(unlabelled(n), seed=1))
+    assert sorted(folds) == [1, 2, 3, 4, 5]
+    assert sorted(folds.values()) == expected
 
 
 @settings(max_examples=60)
@@ -169,13 +175,8 @@ def test_the_seed_decides():
 
 def test_every_slide_can_be_tested():
     """Which patient goes where is chance: over seeds, all of them get into the test set."""
-    rows = singles(LABELS * 5)
-    tested = {
-        slide
-        for seed in range(60)
-        for slide, part in assign_splits(rows, seed=seed).items()
-        if part == "test"
-    }
+    found = [assign_splits(singles(LABELS * 5), seed=seed) for seed in range(60)]
+    tested = {slide for parts in found for slide, part in parts.items() if part == "test"}
     assert len(tested) == 20
 
 
@@ -191,42 +192,46 @@ def strata(rows: list[dict]) -> dict[str, int]:
     return {name: n for name, n in row.items() if name not in ("part", "slides", "patients")}
 
 
-def test_a_patient_has_the_highest_label_of_its_slides():
-    """A patient with a negative, a macro and an unknown slide counts as macro, with all three."""
-    rows = [
-        {"slide": "a1", "patient": "a", "label": "negative"},
-        {"slide": "a2", "patient": "a", "label": "macro"},
-        {"slide": "a3", "patient": "a"},
-        {"slide": "b", "label": "itc"},
-        {"slide": "c"},
-    ]
-    assert strata(rows) == {"no label": 1, "itc": 1, "macro": 3}
-
-
-def test_burdens_are_parted_at_their_terciles():
-    """Of patients with burdens 0.1 to 0.6, two each are low, middle and high."""
-    rows = [{"slide": f"s{i}", "burden": i / 10, "annotation": "x"} for i in range(1, 7)]
-    rows.append({"slide": "low too", "patient": "p", "burden": 0.05})
-    rows.append({"slide": "but high", "patient": "p", "burden": 0.9})
-    rows.append({"slide": "s9"})
+STRATA = {
+    "a patient has the highest label of its slides": (
+        [
+            {"slide": "a1", "patient": "a", "label": "negative"},
+            {"slide": "a2", "patient": "a", "label": "macro"},
+            {"slide": "a3", "patient": "a"},
+            {"slide": "b", "label": "itc"},
+            {"slide": "c"},
+        ],
+        {"no label": 1, "itc": 1, "macro": 3},
+    ),
     # Of 0.1 ... 0.6 and 0.9 the terciles are 0.3 and 0.5.
-    assert strata(rows) == {
-        "no burden": 1,
-        "low burden": 3,
-        "middle burden": 2,
-        "high burden": 3,
-    }
+    "burdens are parted at the terciles of patients": (
+        [
+            *({"slide": f"s{i}", "burden": i / 10, "annotation": "x"} for i in range(1, 7)),
+            {"slide": "low too", "patient": "p", "burden": 0.05},
+            {"slide": "but high", "patient": "p", "burden": 0.9},
+            {"slide": "s9"},
+        ],
+        {"no burden": 1, "low burden": 3, "middle burden": 2, "high burden": 3},
+    ),
+    # 'negative' is a truth.
+    "labels and burdens of half the slides are not enough": (
+        [
+            {"slide": "a", "label": "negative", "burden": 0.0},
+            {"slide": "b", "label": "macro", "burden": 0.5},
+            {"slide": "c", "viable_mask": "c.tif"},
+            {"slide": "d"},
+        ],
+        {"not annotated": 2, "annotated": 2},
+    ),
+}
 
 
-def test_labels_and_burdens_of_half_the_slides_are_not_enough():
-    """Then slides with and without truth are told apart; 'negative' is a truth."""
-    rows = [
-        {"slide": "a", "label": "negative", "burden": 0.0},
-        {"slide": "b", "label": "macro", "burden": 0.5},
-        {"slide": "c", "viable_mask": "c.tif"},
-        {"slide": "d"},
-    ]
-    assert strata(rows) == {"not annotated": 2, "annotated": 2}
+@pytest.mark.parametrize(("rows", "expected"), STRATA.values(), ids=STRATA)
+def test_strata(rows, expected):
+    """Labels, else burdens, else whether there is a truth: each slide in its patient's stratum."""
+    (found,) = split_table(rows, {row["slide"]: "train" for row in rows})
+    counts = {"part": "train", "slides": len(rows), "patients": found["patients"]}
+    assert found == {**counts, **expected}
 
 
 def test_the_table_counts_slides_patients_and_strata():
@@ -258,25 +263,21 @@ def test_too_few_patients():
     assert set(assign_folds(rows, n_folds=4, seed=0).values()) == {1, 2, 3, 4}
 
 
-def test_a_share_of_zero_is_no_part():
-    """A split without a test set can be asked for."""
-    found = sizes(assign_splits(singles(LABELS), fractions=(3, 1, 0), seed=0))
-    assert found == {"train": 3, "validation": 1}
-
-
-@pytest.mark.parametrize("fractions", [(0, 0, 0), (-1, 1, 1), (1, 1), (float("nan"), 1, 1)])
-def test_fractions_that_make_no_sense(fractions):
-    """Shares are three, none negative and not all zero."""
-    with pytest.raises(InputError, match=r"^the split .* is none: give shares of training"):
-        assign_splits(singles(LABELS), fractions=fractions, seed=0)
-
-
-def test_folds_and_seeds_that_make_no_sense():
-    """Two folds leave nothing to train with; a seed is not negative."""
-    with pytest.raises(InputError, match=r"^2 folds are too few"):
-        assign_folds(singles(LABELS), n_folds=2, seed=0)
-    with pytest.raises(InputError, match=r"^the seed -1 is negative"):
-        assign_splits(singles(LABELS * 5), seed=-1)
+@pytest.mark.parametrize(
+    ("assign", "options", "line"),
+    [
+        *(
+            (assign_splits, {"fractions": shares}, r"the split .* is none: give shares of training")
+            for shares in ((0, 0, 0), (-1, 1, 1), (1, 1), (float("nan"), 1, 1))
+        ),
+        (assign_splits, {"seed": -1}, "the seed -1 is negative"),
+        (assign_folds, {"n_folds": 2}, "2 folds are too few"),
+    ],
+)
+def test_what_makes_no_sense(assign, options, line):
+    """Shares are three, none negative and not all zero; two folds leave none to train with."""
+    with pytest.raises(InputError, match=f"^{line}"):
+        assign(singles(LABELS * 5), **{"seed": 0, **options})
 
 
 def test_a_sheet_comes_back_as_it_was(tmp_path):
@@ -288,47 +289,28 @@ def test_a_sheet_comes_back_as_it_was(tmp_path):
     assert sheet.read_bytes() == text.encode()
 
 
-def test_a_column_is_filled_where_it_is_or_at_the_end():
-    """A column that is there stays in its place, a new one comes last."""
-    rows = [{"split": "", "slide": "a "}]
-    values = {"a": "test"}
-    assert fill_column(["split", "slide"], rows, column="split", values=values, replace=False) == (
-        ["split", "slide"],
-        [{"split": "test", "slide": "a "}],
-    )
-    assert fill_column(
-        ["slide"], [{"slide": "a"}], column="fold", values={"a": 2}, replace=False
-    ) == (
-        ["slide", "fold"],
-        [{"slide": "a", "fold": "2"}],
-    )
+def test_a_column_is_filled():
+    """It stays in its place or comes last; a value that is there is replaced only when told."""
 
+    def fill(cell: str, *, replace: bool = False) -> tuple:
+        rows = [{"fold": cell, "slide": "a "}]
+        return fill_column(["fold", "slide"], rows, column="fold", values={"a": 3}, replace=replace)
 
-def test_other_values_are_replaced_only_when_told():
-    """A value that is there already may be repeated, not changed."""
-    rows = [{"slide": "a", "fold": " 2"}]
-    fill = {"column": "fold", "values": {"a": 3}}
+    filled = ["fold", "slide"], [{"fold": "3", "slide": "a "}]
+    assert fill("") == fill(" 3") == fill(" 2", replace=True) == filled
     with pytest.raises(InputError) as caught:
-        fill_column(["slide", "fold"], rows, replace=False, **fill)
+        fill(" 2")
     assert str(caught.value) == (
         "slide a has the fold 2 already and would get 3; --force replaces what is there"
     )
-    assert fill_column(["slide", "fold"], rows, replace=True, **fill)[1] == [
-        {"slide": "a", "fold": "3"}
-    ]
-    same = fill_column(["slide", "fold"], rows, column="fold", values={"a": 2}, replace=False)
-    assert same[1] == [{"slide": "a", "fold": "2"}]
+    found = fill_column(["slide"], [{"slide": "a"}], column="fold", values={"a": 2}, replace=False)
+    assert found == (["slide", "fold"], [{"slide": "a", "fold": "2"}])
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """Run the command in a folder."""
-    return subprocess.run(
-        [sys.executable, COMMAND, *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def run(sheet: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run the command on a sheet."""
+    command = [sys.executable, COMMAND, sheet.name, *arguments]
+    return subprocess.run(command, cwd=sheet.parent, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -346,7 +328,7 @@ def sheet(tmp_path) -> Path:
 def test_the_command_fills_splits(sheet):
     """70:20:10 unless told otherwise, shown as a table; once more it changes nothing."""
     before = sheet.read_text().splitlines()
-    done = run(sheet.parent, sheet.name)
+    done = run(sheet)
     assert done.returncode == 0, done.stderr
     after = sheet.read_text().splitlines()
     assert [line.rpartition("\t")[0] for line in after] == before
@@ -359,27 +341,27 @@ def test_the_command_fills_splits(sheet):
     header, _, train, *_ = done.stdout.splitlines()
     assert header.replace(" ", "") == "|part|slides|patients|negative|macro|"
     assert train.split()[1:6:2] == ["train", "14", "7"]
-    assert run(sheet.parent, sheet.name, "--seed", "0").returncode == 0
+    assert run(sheet, "--seed", "0").returncode == 0
     assert sheet.read_text().splitlines() == after
 
 
 def test_the_command_fills_folds_and_replaces_only_by_force(sheet):
     """Another seed is refused in one line that changes nothing, unless forced."""
-    assert run(sheet.parent, sheet.name, "--folds", "5").returncode == 0
+    assert run(sheet, "--folds", "5").returncode == 0
     first = sheet.read_text()
     assert first.splitlines()[0].endswith("\tfold")
-    refused = run(sheet.parent, sheet.name, "--folds", "5", "--seed", "7")
+    refused = run(sheet, "--folds", "5", "--seed", "7")
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
     assert "--force replaces" in refused.stderr
     assert sheet.read_text() == first
-    assert run(sheet.parent, sheet.name, "--folds", "5", "--seed", "7", "--force").returncode == 0
+    assert run(sheet, "--folds", "5", "--seed", "7", "--force").returncode == 0
     assert sheet.read_text() != first
 
 
 def test_the_command_checks_the_sheet(sheet):
     """A mistake in the sheet is the line that the workflow would say."""
     sheet.write_text(sheet.read_text().replace("3.svs", "4.svs"))
-    done = run(sheet.parent, sheet.name)
+    done = run(sheet)
     assert done.returncode == 1
     assert "slides s3 and s4 are the same file" in done.stderr

@@ -273,7 +273,7 @@ def test_covered_is_where_patches_lie(*, stride, scale, n_rows, seed):
     expected = ~np.isnan(stitcher.rows(0, stitcher.shape[0]))
     centres = [(np.arange(n) + 0.5) * scale for n in stitcher.shape]
     outside = (centres[0] >= size_px[1])[:, None] | (centres[1] >= size_px[0])
-    found = in_bands(blank.covered, stitcher.shape[0], n_rows)
+    found = in_bands(blank.is_covered, stitcher.shape[0], n_rows)
     np.testing.assert_array_equal(found, expected | outside)
 
 
@@ -284,7 +284,7 @@ def test_a_full_grid_covers_the_slide():
         grid = grid_of(places, patch_px=8, stride_px=6)
         maps = np.ones((len(grid), 1, 1))
         stitcher = Stitcher(grid, maps, size_px=(size, size), scale=2.6)
-        assert stitcher.covered(0, stitcher.shape[0]).all()
+        assert stitcher.is_covered(0, stitcher.shape[0]).all()
 
 
 def test_encoding_by_hand():

@@ -125,6 +125,22 @@ def test_resampling(source, shape, ratio, n_rows):
     np.testing.assert_array_equal(found, resample(labels, shape, ratio=ratio))
 
 
+@pytest.mark.parametrize(
+    ("labels", "ratio", "expected"),
+    [
+        ([[1, 2], [3, 4]], 0.5, [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]),
+        ([[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]], 2.0, [[1, 2], [3, 4]]),
+        ([[1, 2, 3]], 0.9, [[1, 2, 3, 3]]),
+    ],
+    ids=["finer", "coarser", "beyond the edge the last again"],
+)
+def test_resampling_by_hand(labels, ratio, expected):
+    """Each px takes the label at its centre, right of a common corner."""
+    found = resample(np.array(labels, np.uint8), np.shape(expected), ratio=ratio)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_counting():
     """All that is not 0 counts once."""
     mask = np.random.default_rng(0).random((1300, 40)) < 0.3
@@ -134,9 +150,10 @@ def test_counting():
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("shape", [(30, 7), (30, 7, 3), (30, 0)])
 def test_spooled_rows_come_back(tmp_path, dtype, shape):
-    """Rows written in any order are read back in any other; nothing is left on disk."""
+    """Zeros at first; rows written in any order are read back in any other; no file is left."""
     array = np.random.default_rng(0).integers(0, 2, shape).astype(dtype)
     with Spool(shape, dtype, beside=tmp_path / "new" / "a.tif") as spool:
+        assert not spool.rows(0, 30).any()
         for first in (20, 0, 10):
             spool.write(first, array[first : first + 10])
         for first, n in ((0, 30), (5, 11), (29, 1), (25, 99)):
@@ -144,12 +161,6 @@ def test_spooled_rows_come_back(tmp_path, dtype, shape):
             assert found.dtype == dtype
             np.testing.assert_array_equal(found, array[first : first + n])
         assert not list((tmp_path / "new").iterdir())
-
-
-def test_a_new_spool_holds_zeros(tmp_path):
-    """What was never written is 0."""
-    with Spool((5, 5), bool, beside=tmp_path / "a.tif") as spool:
-        assert not spool.rows(0, 5).any()
 
 
 def test_a_full_disk_names_the_output(tmp_path, monkeypatch):

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microtome.rasters.label_tiff import open_raster, read_raster, write_array, write_raster
-from microtome.rasters.resampling import resample
 
 
 def labels(height: int, width: int, *, seed: int = 0) -> np.ndarray:
@@ -27,71 +26,47 @@ def ome_pixels(path) -> Element:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 700), (512, 512), (513, 512), (1100, 1500)])
-def test_round_trip(tmp_path, shape):
-    """Rasters of any size come back px by px, with their spacing."""
+@pytest.mark.parametrize("spacing_um", [0.05, 8.25, 1 / 3])
+def test_round_trip(tmp_path, shape, spacing_um):
+    """Rasters of any size come back px by px, with their spacing; a bool mask as 0 and 1."""
+    for array in (labels(*shape), labels(*shape) == 2):
+        write_array(tmp_path / "a.tif", array, spacing_um=spacing_um)
+        found, found_um = read_raster(tmp_path / "a.tif")
+        assert found.dtype == np.uint8
+        np.testing.assert_array_equal(found, array)
+        assert found_um == pytest.approx(spacing_um, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((1300, 600), [512, 512, 276]), ((600, 30_000), [64] * 9 + [24])]
+)
+def test_rows_are_asked_for_once_from_top_to_bottom(tmp_path, shape, expected):
+    """Memory does not grow with height: bands of 512 rows or, of long rows, fewer, each once."""
     array = labels(*shape)
-    write_array(tmp_path / "a.tif", array, spacing_um=8.25)
-    found, spacing_um = read_raster(tmp_path / "a.tif")
-    np.testing.assert_array_equal(found, array)
-    assert spacing_um == 8.25
-
-
-@settings(max_examples=15)
-@given(st.integers(1, 80), st.integers(1, 80), st.floats(0.05, 100), st.integers(0, 9))
-def test_round_trip_of_any_size_and_spacing(tmp_path_factory, height, width, spacing_um, seed):
-    """Whatever the size, values and spacing are given back exactly."""
-    path = tmp_path_factory.mktemp("rasters") / "a.tif"
-    array = labels(height, width, seed=seed)
-    write_array(path, array, spacing_um=spacing_um)
-    found, found_um = read_raster(path)
-    np.testing.assert_array_equal(found, array)
-    assert found_um == pytest.approx(spacing_um, rel=1e-12)
-
-
-def test_bool_masks_are_0_and_1(tmp_path):
-    """A mask is written as 0 and 1."""
-    mask = labels(30, 40) == 2
-    write_array(tmp_path / "a.tif", mask, spacing_um=1)
-    found, _ = read_raster(tmp_path / "a.tif")
-    assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, mask)
-
-
-def test_rows_are_asked_for_once_from_top_to_bottom(tmp_path):
-    """Memory does not grow with height: bands of 512 rows, in order, each once."""
-    array = labels(1300, 600)
     asked = []
 
     def rows(first: int, n: int) -> np.ndarray:
-        asked.append((first, n))
+        assert first == sum(asked)
+        asked.append(n)
         return array[first : first + n]
 
-    write_raster(tmp_path / "a.tif", rows, shape=array.shape, spacing_um=1)
-    assert asked == [(0, 512), (512, 512), (1024, 276)]
+    write_raster(tmp_path / "a.tif", rows, shape=shape, spacing_um=1)
+    assert asked == expected
     np.testing.assert_array_equal(read_raster(tmp_path / "a.tif")[0], array)
 
 
-def test_coarser_levels_are_every_second_pixel(tmp_path):
+@pytest.mark.parametrize(
+    ("shape", "n_levels"), [((1301, 2050), 4), ((512, 512), 1), ((513, 100), 2)]
+)
+def test_coarser_levels_are_every_second_pixel(tmp_path, shape, n_levels):
     """Levels halve until one tile holds the raster; labels stay labels."""
-    array = labels(1301, 2050)
+    array = labels(*shape)
     write_array(tmp_path / "a.tif", array, spacing_um=2)
     with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
         levels = tiff.series[0].levels
-        assert [level.shape for level in levels] == [
-            (1301, 2050),
-            (651, 1025),
-            (326, 513),
-            (163, 257),
-        ]
+        assert len(levels) == n_levels
         for i, level in enumerate(levels):
             np.testing.assert_array_equal(level.asarray(), array[:: 2**i, :: 2**i])
-
-
-def test_small_rasters_have_one_level(tmp_path):
-    """A raster that one tile holds is no pyramid."""
-    write_array(tmp_path / "a.tif", labels(512, 512), spacing_um=2)
-    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
-        assert len(tiff.series[0].levels) == 1
 
 
 def test_spacing_is_in_ome_xml_and_in_the_tags(tmp_path):
@@ -163,21 +138,6 @@ def test_thinned(tmp_path, step):
     np.testing.assert_array_equal(raster.thin(step), array[::step, ::step])
 
 
-def test_long_rows_are_asked_for_a_few_at_a_time(tmp_path):
-    """Where rows are long a band has fewer of them, and the file is the same."""
-    asked = []
-
-    def rows(first: int, n: int) -> np.ndarray:
-        asked.append(n)
-        return np.full((n, 30_000), first % 251, np.uint8)
-
-    write_raster(tmp_path / "a.tif", rows, shape=(600, 30_000), spacing_um=1)
-    assert asked == [64] * 8 + [64, 24]
-    found = open_raster(tmp_path / "a.tif").pixels[:, ::9999]
-    np.testing.assert_array_equal(found[:, 0], np.arange(600) // 64 * 64 % 251)
-    assert (found == found[:, :1]).all()
-
-
 def test_failure_leaves_the_old_raster_and_nothing_else(tmp_path):
     """Rows that fail half way leave the file as it was, and no temporary one."""
     array = labels(600, 600)
@@ -192,20 +152,3 @@ def test_failure_leaves_the_old_raster_and_nothing_else(tmp_path):
         write_raster(tmp_path / "a.tif", failing, shape=(600, 600), spacing_um=1)
     np.testing.assert_array_equal(read_raster(tmp_path / "a.tif")[0], array)
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
-
-
-def test_resampled_takes_the_label_at_the_centre():
-    """Twice finer repeats each label; twice coarser takes the px right of the common corner."""
-    array = np.array([[1, 2], [3, 4]], np.uint8)
-    finer = resample(array, (4, 4), ratio=0.5)
-    np.testing.assert_array_equal(finer, np.kron(array, np.ones((2, 2), np.uint8)))
-    coarser = resample(finer, (2, 2), ratio=2.0)
-    np.testing.assert_array_equal(coarser, array)
-    assert coarser.dtype == np.uint8
-
-
-def test_resampled_beyond_the_edge_repeats_the_last():
-    """A result that reaches a part of a px further has the last label there."""
-    np.testing.assert_array_equal(
-        resample(np.array([[1, 2, 3]]), (1, 4), ratio=0.9), [[1, 2, 3, 3]]
-    )

@@ -33,29 +33,32 @@ def polygons_of(found: Outlines) -> np.ndarray:
     return shapely.from_ragged_array(shapely.GeometryType.POLYGON, found.points, offsets)
 
 
-def test_one_px_by_hand():
-    """A px is a diamond, up its left side first, clockwise on the screen, and closed."""
-    (ring,) = rings_of(traced(".. .#"))
-    assert ring == [(1, 1.5), (1.5, 1), (2, 1.5), (1.5, 2), (1, 1.5)]
-
-
-def test_a_rectangle_by_hand():
-    """Two points a side, half a px from its corners."""
-    found = traced("### ###")
-    (ring,) = rings_of(found)
-    assert ring == [
-        *[(0, 1.5), (0, 0.5), (0.5, 0), (2.5, 0)],
-        *[(3, 0.5), (3, 1.5), (2.5, 2), (0.5, 2), (0, 1.5)],
-    ]
-    assert found.area_px.tolist() == [6]
-
-
-def test_a_hole_runs_the_other_way():
-    """The hole of a frame is its second ring, and counterclockwise on the screen."""
-    found = traced("### #.# ###")
-    assert found.piece_ends.tolist() == [0, 2]
-    assert found.area_px.tolist() == [8]
-    assert rings_of(found)[1] == [(1, 1.5), (1.5, 2), (2, 1.5), (1.5, 1), (1, 1.5)]
+@pytest.mark.parametrize(
+    ("picture", "area_px", "rings"),
+    [
+        (".. .#", 1, [[(1, 1.5), (1.5, 1), (2, 1.5), (1.5, 2)]]),
+        (
+            "### ###",
+            6,
+            [[(0, 1.5), (0, 0.5), (0.5, 0), (2.5, 0), (3, 0.5), (3, 1.5), (2.5, 2), (0.5, 2)]],
+        ),
+        (
+            "### #.# ###",
+            8,
+            [
+                [(0, 2.5), (0, 0.5), (0.5, 0), (2.5, 0), (3, 0.5), (3, 2.5), (2.5, 3), (0.5, 3)],
+                [(1, 1.5), (1.5, 2), (2, 1.5), (1.5, 1)],
+            ],
+        ),
+    ],
+    ids=["a px is a diamond", "two points a side", "a hole runs the other way"],
+)
+def test_a_piece_by_hand(picture, area_px, rings):
+    """Up the left side first, clockwise on the screen, half a px from corners, and closed."""
+    found = traced(picture)
+    assert found.area_px.tolist() == [area_px]
+    assert found.piece_ends.tolist() == [0, len(rings)]
+    assert rings_of(found) == [[*ring, ring[0]] for ring in rings]
 
 
 def test_px_that_touch_by_a_corner_are_apart():

@@ -13,7 +13,7 @@ from skimage.measure import label, regionprops
 
 from helpers.simulated_heatmaps import CATEGORIES, simulated_cohort, simulated_heatmap
 from microtome.errors import InputError
-from microtome.heatmaps.codes import at_least, decode, encode
+from microtome.heatmaps.codes import decode, encode, is_at_least
 from microtome.staging.features import FEATURES, STATISTICS, slide_features
 
 NAMES = [
@@ -130,16 +130,16 @@ def test_names():
 def test_where_thresholds_lie():
     """0.9 lies between the codes 229 and 230, 0.5 is code 128; no threshold takes unscored px."""
     codes = np.arange(256, dtype=np.uint8)
-    assert at_least(codes, 0.9).nonzero()[0].tolist() == list(range(230, 256))
-    assert at_least(codes, 0.5).nonzero()[0].tolist() == list(range(128, 256))
-    assert at_least(codes, 0.0).nonzero()[0].tolist() == list(range(1, 256))
-    assert not at_least(codes, 1.01).any()
+    assert is_at_least(codes, 0.9).nonzero()[0].tolist() == list(range(230, 256))
+    assert is_at_least(codes, 0.5).nonzero()[0].tolist() == list(range(128, 256))
+    assert is_at_least(codes, 0.0).nonzero()[0].tolist() == list(range(1, 256))
+    assert not is_at_least(codes, 1.01).any()
 
 
 @given(st.integers(0, 254), st.sampled_from([float, np.float64]))
 def test_threshold_is_inclusive(k, kind):
     """A px of just the threshold is taken, whatever the kind of float; the next lower is not."""
-    found = at_least(np.array([[k, k + 1]], np.uint8), kind(k / 254))
+    found = is_at_least(np.array([[k, k + 1]], np.uint8), kind(k / 254))
     assert found.tolist() == [[False, True]]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from microtome.challenges.camelyon16_lesions import lesions_of
-from microtome.heatmaps.aligned import heatmap_on_tissue
+from microtome.heatmaps.aligned import read_heatmap
 from microtome.io.atomic import read_json, write_json
 from microtome.rasters.label_tiff import write_array
 from microtome.staging.feature_step import COLUMNS, feature_rows, node_features
@@ -32,7 +32,7 @@ def files(tmp_path):
 
 def test_what_is_said_of_glass_does_not_count(files):
     """One block lies beside the tissue; 400 px of 256 µm² are 0.1024 mm²."""
-    encoded, spacing_um, tissue_mm2 = heatmap_on_tissue(files / "heatmap.tif", files / "tissue.tif")
+    encoded, spacing_um, tissue_mm2 = read_heatmap(files / "heatmap.tif", files / "tissue.tif")
     assert np.count_nonzero(encoded == 255) == 40
     assert np.count_nonzero(encoded[:, 40:]) == 0
     assert (spacing_um, tissue_mm2) == (8.0, pytest.approx(0.1024))

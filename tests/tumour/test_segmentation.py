@@ -15,9 +15,8 @@ from helpers import whole_arrays
 from helpers.whole_arrays import in_bands
 from microtome.rasters.bands import rows_of
 from microtome.rasters.labels import NONE, VIABLE, WHOLE
-from microtome.tumour.burden import burden as burden_of_rows
-from microtome.tumour.burden import tumour_map
-from microtome.tumour.segmentation import viable_mask
+from microtome.tumour.burden import label_tumour, measure_burden
+from microtome.tumour.segmentation import segment_viable
 
 PLAIN = {
     "spacing_um": 1.0,
@@ -29,24 +28,33 @@ PLAIN = {
 
 
 def found(probability: np.ndarray, *, tissue: np.ndarray | None = None, **changes: object):
-    """Segment a probability map, all of it tissue if not told otherwise."""
+    """Segment a probability map, all of it tissue if unset."""
     tissue = np.ones(probability.shape, bool) if tissue is None else tissue
     asked = {**PLAIN, **changes}
     with tempfile.TemporaryDirectory() as folder:
         asked["beside"] = Path(folder) / "a.tif"
-        with viable_mask(rows_of(probability), rows_of(tissue), tissue.shape, **asked) as mask:
+        with segment_viable(rows_of(probability), rows_of(tissue), tissue.shape, **asked) as mask:
             return mask.rows(0, len(tissue))
 
 
-def labelled(viable: np.ndarray, tissue: np.ndarray, *, n_rows: int = 512) -> np.ndarray:
-    """Label whole and viable tumour."""
-    rows = tumour_map(rows_of(viable), rows_of(tissue), viable.shape)
+def filled(shape: tuple[int, int], *boxes: tuple[slice, slice], value: float = 1) -> np.ndarray:
+    """Draw boxes of a value on zeros."""
+    array = np.zeros(shape)
+    for box in boxes:
+        array[box] = value
+    return array
+
+
+def labelled(viable: np.ndarray, tissue: np.ndarray | None = None, *, n_rows: int = 512):
+    """Label whole and viable tumour, all of it tissue if unset."""
+    tissue = np.ones(viable.shape, bool) if tissue is None else tissue
+    rows = label_tumour(rows_of(viable), rows_of(tissue), viable.shape)
     return in_bands(rows, len(viable), n_rows)
 
 
 def burden(labels: np.ndarray, *, spacing_um: float) -> dict:
     """Measure a tumour map."""
-    return burden_of_rows(rows_of(labels), labels.shape, spacing_um=spacing_um)
+    return measure_burden(rows_of(labels), labels.shape, spacing_um=spacing_um)
 
 
 def test_threshold_counts_from_its_value_on():
@@ -90,9 +98,7 @@ def test_hysteresis_against_skimage(*, shape, n_rows, low, seed):
 
 def test_hysteresis_comes_before_the_opening():
     """A seed too thin to last still keeps its piece; a bridge to a seed counts before it goes."""
-    probability = np.zeros((20, 40))
-    probability[5:14, 5:14] = 0.5
-    probability[9, 14:30] = 0.5
+    probability = filled((20, 40), np.s_[5:14, 5:14], np.s_[9, 14:30], value=0.5)
     probability[9, 30] = 0.9
     mask = found(probability, threshold=0.9, low_threshold=0.5, opening_um=2)
     assert mask[7:12, 7:12].all()
@@ -100,32 +106,25 @@ def test_hysteresis_comes_before_the_opening():
     assert not found(probability, threshold=0.9, opening_um=2).any()
 
 
-def test_without_a_low_threshold_nothing_changes():
+@pytest.mark.parametrize("low", [None, 0.6])
+def test_without_a_low_threshold_nothing_changes(low):
     """None is the threshold alone, and so is a low threshold of the same value."""
     probability = np.random.default_rng(0).random((30, 30))
-    alone = found(probability, threshold=0.6)
-    np.testing.assert_array_equal(alone, probability >= 0.6)
-    for low in (None, 0.6):
-        same = found(probability, threshold=0.6, low_threshold=low)
-        np.testing.assert_array_equal(same, alone)
+    mask = found(probability, threshold=0.6, low_threshold=low)
+    np.testing.assert_array_equal(mask, probability >= 0.6)
 
 
 def test_opening_removes_what_is_thin():
     """A line of 3 px goes with a disc of radius 2, a square of 9 px keeps all but its corners."""
-    probability = np.zeros((30, 40))
-    probability[2:5, 2:38] = 1
-    probability[12:21, 10:19] = 1
-    mask = found(probability, opening_um=2)
-    assert not mask[:8].any()
-    assert mask[12:21, 10:19].sum() >= 81 - 4 * 3
-    assert mask.sum() == mask[12:21, 10:19].sum()
+    square = np.s_[12:21, 10:19]
+    mask = found(filled((30, 40), np.s_[2:5, 2:38], square), opening_um=2)
+    assert mask[square].sum() >= 81 - 4 * 3
+    assert mask.sum() == mask[square].sum()
 
 
 def test_opening_is_in_um():
     """At 2 µm/px the radius of 4 µm is 2 px: 4 px wide goes, 5 px wide stays."""
-    probability = np.zeros((40, 60))
-    probability[5:9, 5:55] = 1
-    probability[20:25, 5:55] = 1
+    probability = filled((40, 60), np.s_[5:9, 5:55], np.s_[20:25, 5:55])
     mask = found(probability, opening_um=4, spacing_um=2.0)
     assert not mask[:15].any()
     assert mask[20:25, 8:52].all()
@@ -133,85 +132,56 @@ def test_opening_is_in_um():
 
 def test_opening_spares_tumour_at_the_border():
     """Tumour that the slide's border cuts is not thin there."""
-    probability = np.zeros((30, 30))
-    probability[:3, 5:25] = 1
-    probability[:, :3] = 1
-    mask = found(probability, opening_um=3)
+    mask = found(filled((30, 30), np.s_[:3, 5:25], np.s_[:, :3]), opening_um=3)
     assert mask[:3, 10:20].all()
     assert mask[10:20, :3].all()
 
 
-def test_holes_smaller_than_the_limit_are_filled():
-    """With a limit of 20 µm² a hole of 4 x 4 µm is filled, one of 5 x 4 µm stays."""
-    probability = np.ones((30, 30))
-    probability[5:9, 5:9] = 0
-    probability[15:20, 15:19] = 0
-    mask = found(probability, max_hole_um2=20)
-    assert mask[5:9, 5:9].all()
-    assert not mask[15:20, 15:19].any()
-    assert mask.sum() == 900 - 20
-    # At 0.5 µm/px they have 4 and 5 µm².
-    assert found(probability, max_hole_um2=5, spacing_um=0.5).sum() == 900 - 20
+SMALL, LARGE = np.s_[5:9, 5:9], np.s_[15:20, 15:19]
 
 
-def test_pieces_smaller_than_the_limit_are_dropped():
-    """With a limit of 20 µm² a piece of 4 x 4 µm goes, one of 5 x 4 µm stays."""
-    probability = np.zeros((30, 30))
-    probability[5:9, 5:9] = 1
-    probability[15:20, 15:19] = 1
-    mask = found(probability, min_area_um2=20)
-    assert mask.sum() == 20
-    assert mask[15:20, 15:19].all()
+@pytest.mark.parametrize(("limit_um2", "spacing_um"), [(20, 1.0), (5, 0.5)])
+def test_holes_and_pieces_smaller_than_the_limit(limit_um2, spacing_um):
+    """With a limit of 20 µm² a hole or piece of 4 x 4 µm goes, one of 5 x 4 µm stays."""
+    pieces, kept = filled((30, 30), SMALL, LARGE), filled((30, 30), LARGE)
+    mask = found(1 - pieces, max_hole_um2=limit_um2, spacing_um=spacing_um)
+    np.testing.assert_array_equal(mask, 1 - kept)
+    mask = found(pieces, min_area_um2=limit_um2, spacing_um=spacing_um)
+    np.testing.assert_array_equal(mask, kept)
 
 
 def test_viable_tumour_lies_in_the_tissue():
     """Filled holes and scored glass are no tumour where there is no tissue."""
-    probability = np.ones((20, 20))
-    probability[8:10, 8:10] = 0
-    tissue = np.ones((20, 20), bool)
-    tissue[9:] = False
-    mask = found(probability, tissue=tissue, max_hole_um2=10)
+    tissue = filled((20, 20), np.s_[:9]) > 0
+    mask = found(1 - filled((20, 20), np.s_[8:10, 8:10]), tissue=tissue, max_hole_um2=10)
     np.testing.assert_array_equal(mask, tissue)
 
 
 def test_hull_of_a_square_ring_by_hand():
     """Four squares at the corners of 20 x 20 px: the hull is the whole square."""
-    viable = np.zeros((40, 40), bool)
-    for y in (10, 25):
-        for x in (10, 25):
-            viable[y : y + 5, x : x + 5] = True
-    labels = labelled(viable, np.ones((40, 40), bool))
-    assert (labels == VIABLE).sum() == 100
-    assert (labels[10:30, 10:30] != NONE).all()
-    assert (labels != NONE).sum() == 400
-    assert burden(labels, spacing_um=8.0) == {
-        "viable_mm2": pytest.approx(100 * 64e-6),
-        "whole_mm2": pytest.approx(400 * 64e-6),
-        "burden": 0.25,
-    }
+    corners = [np.s_[y : y + 5, x : x + 5] for y in (10, 25) for x in (10, 25)]
+    labels = labelled(filled((40, 40), *corners))
+    np.testing.assert_array_equal(labels != NONE, filled((40, 40), np.s_[10:30, 10:30]))
+    np.testing.assert_array_equal(labels == VIABLE, filled((40, 40), *corners))
+    areas = burden(labels, spacing_um=8.0)
+    assert (areas["viable_mm2"], areas["whole_mm2"]) == pytest.approx((100 * 64e-6, 400 * 64e-6))
+    assert areas["burden"] == 0.25
 
 
 def test_hull_of_a_triangle_by_hand():
     """The hull of an L of 20 px arms is their triangle; what lies opposite is outside."""
-    viable = np.zeros((30, 30), bool)
-    viable[5:25, 5] = True
-    viable[24, 5:25] = True
-    labels = labelled(viable, np.ones((30, 30), bool))
+    labels = labelled(filled((30, 30), np.s_[5:25, 5], np.s_[24, 5:25]))
     rows, columns = np.indices((30, 30))
     inside = (columns >= 5) & (rows <= 24) & (columns - 5 < rows - 4)
     # The slanted edge runs through px centres, from whose corners the hull is drawn.
     assert abs(int((labels != NONE).sum()) - int(inside.sum())) <= 20
-    assert labels[20, 8] == WHOLE
-    assert labels[6, 20] == NONE
+    assert (labels[20, 8], labels[6, 20]) == (WHOLE, NONE)
 
 
 def test_whole_tumour_is_hull_and_tissue():
     """Glass inside the hull is no tumour; the burden is of the rest."""
-    viable = np.zeros((20, 40), bool)
-    viable[5:15, 5:10] = viable[5:15, 30:35] = True
-    tissue = np.ones((20, 40), bool)
-    tissue[:, 15:25] = False
-    labels = labelled(viable, tissue)
+    viable = filled((20, 40), np.s_[5:15, 5:10], np.s_[5:15, 30:35])
+    labels = labelled(viable, 1 - filled((20, 40), np.s_[:, 15:25]))
     assert not labels[:, 15:25].any()
     assert (labels == VIABLE).sum() == 100
     assert (labels != NONE).sum() == 10 * 20
@@ -220,17 +190,15 @@ def test_whole_tumour_is_hull_and_tissue():
 
 def test_no_tumour_is_a_burden_of_zero():
     """Without viable tumour there is no whole tumour, and the burden is 0."""
-    labels = labelled(np.zeros((9, 9), bool), np.ones((9, 9), bool))
+    labels = labelled(np.zeros((9, 9), bool))
     assert burden(labels, spacing_um=1) == {"viable_mm2": 0.0, "whole_mm2": 0.0, "burden": 0.0}
 
 
 @pytest.mark.parametrize("places", [[(4, 4)], [(4, 4), (4, 5)], [(2, 2), (3, 3), (4, 4)]])
 def test_a_hull_of_few_px(places):
     """One px, two, and three on a line have a hull: at least themselves."""
-    viable = np.zeros((9, 9), bool)
-    viable[tuple(zip(*places, strict=True))] = True
-    labels = labelled(viable, np.ones((9, 9), bool))
-    np.testing.assert_array_equal(labels == VIABLE, viable)
+    viable = filled((9, 9), *places)
+    np.testing.assert_array_equal(labelled(viable) == VIABLE, viable)
 
 
 MASKS = arrays(bool, st.tuples(st.integers(1, 14), st.integers(1, 14)))
@@ -265,12 +233,7 @@ def test_bands_of_any_height_give_the_maps_of_the_whole(
     probability = ndimage.uniform_filter(rng.random(shape), 3).astype(np.float32)
     probability[rng.random(shape) < 0.1] = np.nan
     tissue = rng.random(shape) < density
-    asked = {
-        **PLAIN,
-        "opening_um": opening_um,
-        "max_hole_um2": areas[0],
-        "min_area_um2": areas[1],
-    }
+    asked = {**PLAIN, "opening_um": opening_um, "max_hole_um2": areas[0], "min_area_um2": areas[1]}
     viable = found(probability, tissue=tissue, n_rows=n_rows, **asked)
     np.testing.assert_array_equal(viable, whole_arrays.viable(probability, tissue, **asked))
     np.testing.assert_array_equal(

@@ -1,11 +1,11 @@
 """Rule count_pixels: how often a heatmap is right at each probability, and where it is unsure."""
 
-from microtome.calibration.chosen_threshold import with_chosen_threshold
+from microtome.calibration.chosen_threshold import set_chosen_threshold
 from microtome.calibration.pixel_counts import count_pixels, save_counts
 from microtome.logs import start_log
 
 start_log(snakemake.log[0])
-chosen = with_chosen_threshold(snakemake.params.segmentation, snakemake.input.get("calibration"))
+chosen = set_chosen_threshold(snakemake.params.segmentation, snakemake.input.get("calibration"))
 save_counts(
     snakemake.output.counts,
     count_pixels(

@@ -1,10 +1,10 @@
 """Rule slide_figure: slide, truth, heatmap and tumour map side by side."""
 
 from microtome.logs import start_log
-from microtome.tumour.figure_step import draw_slide
+from microtome.tumour.figure import draw_slide_figure
 
 start_log(snakemake.log[0])
-draw_slide(
+draw_slide_figure(
     snakemake.output.figure,
     name=snakemake.wildcards.slide,
     model=snakemake.wildcards.model,

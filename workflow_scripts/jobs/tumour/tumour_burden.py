@@ -1,6 +1,6 @@
 """Rule tumour_burden: viable tumour, whole tumour by the convex hull, and the viable share."""
 
-from microtome.calibration.chosen_threshold import with_chosen_threshold
+from microtome.calibration.chosen_threshold import set_chosen_threshold
 from microtome.io.atomic import write_json
 from microtome.logs import start_log
 from microtome.patches.zarr_groups import open_store
@@ -11,7 +11,7 @@ found = map_tumour(
     snakemake.output.tumour,
     heatmap=snakemake.input.heatmap,
     tissue=snakemake.input.tissue,
-    segmentation=with_chosen_threshold(
+    segmentation=set_chosen_threshold(
         snakemake.params.segmentation, snakemake.input.get("calibration")
     ),
 )

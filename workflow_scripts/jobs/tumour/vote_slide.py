@@ -2,12 +2,12 @@
 
 from microtome.io.atomic import write_json
 from microtome.logs import start_log
-from microtome.tumour.voting import vote_step
+from microtome.tumour.voting import vote_on_slide
 
 start_log(snakemake.log[0])
 write_json(
     snakemake.output.vote,
-    vote_step(
+    vote_on_slide(
         slide=snakemake.wildcards.slide,
         scores=dict(zip(snakemake.params.members, snakemake.input.scores, strict=True)),
         truth=snakemake.input.get("truth"),

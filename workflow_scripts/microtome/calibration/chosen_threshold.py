@@ -5,8 +5,8 @@ from pathlib import Path
 from microtome.io.atomic import read_json
 
 
-def with_chosen_threshold(segmentation: dict, calibration: str | Path | None) -> dict:
-    """The settings of a segmentation with the threshold that validation slides chose.
+def set_chosen_threshold(segmentation: dict, calibration: str | Path | None) -> dict:
+    """Put the threshold that validation slides chose into the settings of a segmentation.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from microtome.calibration.temperature import (
     expected_calibration_error,
     negative_log_likelihood,
 )
-from microtome.heatmaps.aligned import OnMap
+from microtome.heatmaps.aligned import erase_glass, open_viable
 from microtome.heatmaps.codes import NO_DATA, decode
 from microtome.io.atomic import atomic
 from microtome.rasters.label_tiff import open_raster
@@ -48,12 +48,13 @@ def count_pixels(
         called wrong are those of large variance.
     """
     opened = open_raster(heatmap)
-    on = OnMap(opened.shape, opened.spacing_um, tissue=tissue, truth=truth)
-    encoded = on.tissue_of(opened.rows)
-    found = {_CODES: count_codes(encoded, on.viable, opened.shape)}
+    pixels = {"shape": opened.shape, "spacing_um": opened.spacing_um}
+    encoded = erase_glass(opened.rows, tissue, **pixels)
+    viable = open_viable(truth, **pixels)
+    found = {_CODES: count_codes(encoded, viable, opened.shape)}
 
     def wrong(first: int, n: int) -> np.ndarray:
-        return (np.nan_to_num(decode(encoded(first, n))) >= threshold) != on.viable(first, n)
+        return (np.nan_to_num(decode(encoded(first, n))) >= threshold) != viable(first, n)
 
     for kind, path in uncertainty.items():
         variance = open_raster(path)

@@ -121,7 +121,7 @@ def negative_log_likelihood(counts: np.ndarray, temperature: float = 1.0) -> flo
     counts : ndarray of shape (255, 2), int
         From `count_codes`.
     temperature : float
-        See `with_temperature`; applied after clipping.
+        See `apply_temperature`; applied after clipping.
     """
     scaled = _LOGIT / temperature
     return _mean(np.logaddexp(0, np.stack([scaled, -scaled], axis=1)), counts)

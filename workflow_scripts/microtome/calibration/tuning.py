@@ -11,8 +11,8 @@ from microtome.calibration.temperature import (
     fit_temperature,
 )
 from microtome.errors import InputError
-from microtome.heatmaps.aligned import OnMap
-from microtome.heatmaps.codes import with_temperature
+from microtome.heatmaps.aligned import erase_glass, open_viable
+from microtome.heatmaps.codes import apply_temperature
 from microtome.heatmaps.step import open_stitcher
 
 
@@ -79,14 +79,15 @@ def _counts_of(slide: Mapping, **stitching: object) -> np.ndarray:
         name=slide["name"],
         **stitching,
     )
-    on = OnMap(stitcher.shape, spacing_um, tissue=slide["tissue"], truth=slide["truth"])
-    return count_codes(on.tissue_of(stitcher.encoded_rows), on.viable, stitcher.shape)
+    pixels = {"shape": stitcher.shape, "spacing_um": spacing_um}
+    encoded = erase_glass(stitcher.encoded_rows, slide["tissue"], **pixels)
+    return count_codes(encoded, open_viable(slide["truth"], **pixels), stitcher.shape)
 
 
 def _at_temperature(counts: np.ndarray, temperature: float) -> np.ndarray:
     """Move the counts of each code to the code that its probability has at a temperature."""
     steps = len(counts) - 1
-    code = np.rint(with_temperature(np.arange(len(counts)) / steps, temperature) * steps)
+    code = np.rint(apply_temperature(np.arange(len(counts)) / steps, temperature) * steps)
     found = np.zeros_like(counts)
     np.add.at(found, code.astype(np.int64), counts)
     return found

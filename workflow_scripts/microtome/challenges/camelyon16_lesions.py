@@ -7,8 +7,8 @@ from scipy.spatial import KDTree
 from skimage.measure import label
 from skimage.morphology import local_maxima
 
-from microtome.heatmaps.aligned import heatmap_on_tissue
-from microtome.heatmaps.codes import NO_DATA, at_least, decode
+from microtome.heatmaps.aligned import read_heatmap
+from microtome.heatmaps.codes import NO_DATA, decode, is_at_least
 from microtome.io.atomic import read_json
 
 LESION = np.dtype([("confidence", np.float64), ("x_px", np.int64), ("y_px", np.int64)])
@@ -47,7 +47,7 @@ def find_lesions(
         ``confidence`` (probability), ``x_px`` and ``y_px`` (the level-0 px at the centre of the
         heatmap's px); by falling confidence, then y, then x.
     """
-    peak = _peaks(np.where(at_least(heatmap, threshold), heatmap, NO_DATA))
+    peak = _peaks(np.where(is_at_least(heatmap, threshold), heatmap, NO_DATA))
     code = heatmap[peak[:, 0], peak[:, 1]]
     order = np.lexsort((peak[:, 1], peak[:, 0], 255 - code))
     order = order[_apart(peak[order], min_distance_um / spacing_um)]
@@ -111,7 +111,7 @@ def lesions_of(
     ndarray of shape (n,)
         `microtome.challenges.camelyon16_lesions.LESION`, in level-0 px, all of them on the slide.
     """
-    encoded, spacing_um, _ = heatmap_on_tissue(heatmap, tissue)
+    encoded, spacing_um, _ = read_heatmap(heatmap, tissue)
     slide = read_json(inspected)
     found = find_lesions(
         encoded,

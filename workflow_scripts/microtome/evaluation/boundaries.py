@@ -78,7 +78,7 @@ def boundary_metrics(
     Parameters
     ----------
     truth, labels : Raster
-        Truth map and tumour map, with the labels of `microtome.tumour.segmentation`.
+        Truth map and tumour map, with the labels of `microtome.rasters.labels`.
     tolerance_um : float
         Distance up to which a boundary pixel counts as found, rounded to whole pixels as every
         length of the workflow is: slides of slightly different spacing are measured alike.

@@ -69,7 +69,7 @@ def pixel_confusion(truth: Raster, labels: Raster) -> np.ndarray:
     Parameters
     ----------
     truth : Raster
-        Truth map with the labels of `microtome.tumour.segmentation`.
+        Truth map with the labels of `microtome.rasters.labels`.
     labels : Raster
         Tumour map.
 

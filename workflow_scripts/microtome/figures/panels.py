@@ -11,12 +11,18 @@ _VIABLE, _WHOLE = "#c2185b", "#f9a825"
 _SCALE_BARS_MM = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 
 
-def paled(pixels: np.ndarray) -> np.ndarray:
-    """A slide as the ground for a map: RGB uint8, nearer to white."""
+def lighten(pixels: np.ndarray) -> np.ndarray:
+    """Bring a picture, RGB uint8, nearer to white, as the ground for a map.
+
+    Examples
+    --------
+    >>> lighten(np.array([[[0, 100, 255]]], np.uint8))
+    array([[[140, 185, 255]]], dtype=uint8)
+    """
     return (255 - (255 - pixels.astype(np.float32)) * 0.45).astype(np.uint8)
 
 
-def panel(axes: Axes, pixels: np.ndarray, title: str) -> Axes:
+def draw_panel(axes: Axes, pixels: np.ndarray, title: str) -> Axes:
     """Show a picture without ticks, titled."""
     axes.imshow(pixels)
     axes.set_title(title, fontsize=10, color=INK, loc="left")
@@ -26,7 +32,7 @@ def panel(axes: Axes, pixels: np.ndarray, title: str) -> Axes:
     return axes
 
 
-def outline(axes: Axes, labels: np.ndarray, *, fill: bool = False) -> None:
+def draw_outlines(axes: Axes, labels: np.ndarray, *, fill: bool = False) -> None:
     """Draw around whole and viable tumour of a tumour map, (h, w)."""
     for mask, colour in ((labels != NONE, _WHOLE), (labels == VIABLE, _VIABLE)):
         if mask.any():
@@ -38,7 +44,7 @@ def outline(axes: Axes, labels: np.ndarray, *, fill: bool = False) -> None:
     axes.set(xlim=(-0.5, labels.shape[1] - 0.5), ylim=(labels.shape[0] - 0.5, -0.5))
 
 
-def scale_bar(axes: Axes, shape: tuple[int, int], spacing_um: float) -> None:
+def draw_scale_bar(axes: Axes, shape: tuple[int, int], spacing_um: float) -> None:
     """Draw a bar of a round length into the lower right corner."""
     width_mm = shape[1] * spacing_um / 1000
     length_mm = max((mm for mm in _SCALE_BARS_MM if mm < width_mm / 3), default=_SCALE_BARS_MM[0])

@@ -1,4 +1,4 @@
-"""Tissue and truth of a slide on the px of one of its maps."""
+"""Tissue and truth of a slide on the px of its heatmap."""
 
 from pathlib import Path
 
@@ -11,61 +11,47 @@ from microtome.rasters.labels import VIABLE
 from microtome.rasters.resampling import resample
 
 
-class OnMap:
-    """What lies under the centres of the px of a map.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        The map's height and width.
-    spacing_um : float
-        Its µm per px.
-    tissue, truth : str or Path
-        The slide's tissue mask and truth map.
-    """
-
-    def __init__(
-        self,
-        shape: tuple[int, int],
-        spacing_um: float,
-        *,
-        tissue: str | Path,
-        truth: str | Path,
-    ) -> None:
-        self._tissue, self._truth = (
-            open_raster(path).rows_on(shape, spacing_um) for path in (tissue, truth)
-        )
-
-    def viable(self, first_row: int, n_rows: int) -> np.ndarray:
-        """Viable tumour, (n_rows, width), bool."""
-        return self._truth(first_row, n_rows) == VIABLE
-
-    def tissue_of(self, encoded: ReadRows) -> ReadRows:
-        """Rows of a heatmap, as if nothing but tissue had been scored."""
-        return lambda first, n: np.where(
-            self._tissue(first, n) != 0, encoded(first, n), np.uint8(NO_DATA)
-        )
+def erase_glass(
+    encoded: ReadRows, tissue: str | Path, *, shape: tuple[int, int], spacing_um: float
+) -> ReadRows:
+    """Give the rows of a heatmap of `shape` and `spacing_um` with no score outside the tissue."""
+    mask = open_raster(tissue).rows_on(shape, spacing_um)
+    return lambda first, n: np.where(mask(first, n) != 0, encoded(first, n), np.uint8(NO_DATA))
 
 
-def heatmap_on_tissue(heatmap: str | Path, tissue: str | Path) -> tuple[np.ndarray, float, float]:
-    """Read a heatmap. Patches reach beyond the tissue; what they say of glass does not count.
+def open_viable(truth: str | Path, *, shape: tuple[int, int], spacing_um: float) -> ReadRows:
+    """Open a truth map as rows of bool, viable tumour or not, on a map of `shape`."""
+    labels = open_raster(truth).rows_on(shape, spacing_um)
+    return lambda first, n: labels(first, n) == VIABLE
 
-    Parameters
-    ----------
-    heatmap, tissue : str or Path
-        Heatmap and tissue mask.
+
+def read_heatmap(heatmap: str | Path, tissue: str | Path) -> tuple[np.ndarray, float, float]:
+    """Read a whole heatmap with no score outside the tissue.
+
+    Patches reach beyond the tissue; what they say of glass does not count.
 
     Returns
     -------
-    encoded : ndarray of shape (height, width)
-        uint8 as in the file, as if nothing but tissue had been scored.
+    encoded : ndarray of shape (height, width), uint8
+        Codes of `microtome.heatmaps.codes`.
     spacing_um : float
-        Its µm per px.
+        µm per px of the heatmap.
     tissue_mm2 : float
-        Area of the tissue.
+        Area of the tissue mask.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from microtome.rasters.label_tiff import write_array
+    >>> with TemporaryDirectory() as folder:
+    ...     heatmap, tissue = Path(folder) / "heatmap.tif", Path(folder) / "tissue.tif"
+    ...     write_array(heatmap, np.array([[1, 128, 255]]), spacing_um=1000)
+    ...     write_array(tissue, np.array([[1, 1, 0]]), spacing_um=1000)
+    ...     read_heatmap(heatmap, tissue)
+    (array([[  1, 128,   0]], dtype=uint8), 1000.0, 2.0)
     """
     encoded, spacing_um = read_raster(heatmap)
     mask, mask_um = read_raster(tissue)
-    there = resample(mask, encoded.shape, ratio=spacing_um / mask_um) > 0
+    is_tissue = resample(mask, encoded.shape, ratio=spacing_um / mask_um) > 0
     tissue_mm2 = float(np.count_nonzero(mask)) * mask_um**2 * 1e-6
-    return np.where(there, encoded, np.uint8(NO_DATA)), spacing_um, tissue_mm2
+    return np.where(is_tissue, encoded, np.uint8(NO_DATA)), spacing_um, tissue_mm2

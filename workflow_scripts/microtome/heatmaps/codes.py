@@ -1,17 +1,30 @@
-"""The code of a heatmap px: 0 where nothing was scored, else 1 + 254 * probability."""
+"""The code of a heatmap px: 0 where nothing was scored, else 1 + 254 * probability, rounded."""
 
 import numpy as np
 from scipy.special import expit, logit
 
-from microtome.rasters.bands import ReadRows
-
-# A heatmap pixel holds 0 where nothing was scored, else 1 + 254 * probability, rounded.
 NO_DATA = 0
 _STEPS = 254
 
 
 def encode(probability: np.ndarray) -> np.ndarray:
-    """Probabilities in [0, 1], NaN where unknown -> uint8, 0 where unknown."""
+    """Turn probabilities into codes.
+
+    Parameters
+    ----------
+    probability : ndarray, float
+        In [0, 1]; NaN where nothing was scored.
+
+    Returns
+    -------
+    ndarray, uint8
+        Of the same shape.
+
+    Examples
+    --------
+    >>> encode(np.array([np.nan, 0, 0.5, 1]))
+    array([  0,   1, 128, 255], dtype=uint8)
+    """
     known = ~np.isnan(probability)
     return np.where(known, np.rint(np.where(known, probability, 0) * _STEPS) + 1, NO_DATA).astype(
         np.uint8
@@ -19,16 +32,17 @@ def encode(probability: np.ndarray) -> np.ndarray:
 
 
 def decode(pixels: np.ndarray) -> np.ndarray:
-    """The inverse of `encode`, to 1/508: uint8 -> float32, NaN where nothing was scored."""
+    """Turn codes, uint8, into probabilities, float32, to 1/508; NaN where nothing was scored.
+
+    Examples
+    --------
+    >>> decode(np.array([0, 1, 128, 255], np.uint8))
+    array([nan, 0. , 0.5, 1. ], dtype=float32)
+    """
     return np.where(pixels == NO_DATA, np.float32(np.nan), (pixels.astype(np.float32) - 1) / _STEPS)
 
 
-def decoded(rows: ReadRows) -> ReadRows:
-    """The probabilities that the rows of a heatmap stand for."""
-    return lambda first, n: decode(rows(first, n))
-
-
-def with_temperature(probability: np.ndarray, temperature: float) -> np.ndarray:
+def apply_temperature(probability: np.ndarray, temperature: float) -> np.ndarray:
     """Divide the logits of probabilities by a temperature.
 
     Parameters
@@ -42,19 +56,23 @@ def with_temperature(probability: np.ndarray, temperature: float) -> np.ndarray:
     -------
     ndarray
         Of the same shape and dtype.
+
+    Examples
+    --------
+    >>> apply_temperature(np.array([0.1, 0.5, 0.9]), 2.0)
+    array([0.25, 0.5 , 0.75])
     """
     probability = np.asarray(probability)
     return expit(logit(probability) / probability.dtype.type(temperature))
 
 
-def at_least(heatmap: np.ndarray, threshold: float) -> np.ndarray:
+def is_at_least(heatmap: np.ndarray, threshold: float) -> np.ndarray:
     """Find the px of a probability of `threshold` or more.
 
     Parameters
     ----------
     heatmap : ndarray, uint8
-        0 where nothing was scored, else 1 + 254 * probability, see
-        `microtome.heatmaps.codes.encode`.
+        Codes.
     threshold : float
         Compared with what a code stands for, as segmentation does: 0.5 is code 128 and on; 0.9
         lies between the codes 229 (0.898) and 230 (0.902), so rounding decides nothing there.

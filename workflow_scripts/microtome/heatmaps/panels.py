@@ -1,4 +1,4 @@
-"""What the figures of a slide have in common: its maps, no finer than a picture can show."""
+"""The maps of a slide for its figures, no finer than a picture can show."""
 
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from microtome.rasters.label_tiff import Raster, open_raster
 from microtome.rasters.resampling import resample
 from microtome.tissue.picture_size import picture_step
 
-# Rasters of large slides are much finer than a picture needs.
 _SHOWN_PX = 2048
 
 
@@ -21,30 +20,38 @@ def read_panels(
     tumour: str | Path,
     truth: str | Path | None,
 ) -> tuple[float, dict]:
-    """What both figures show, and the spacing of its maps."""
-    pixels = np.asarray(Image.open(overview))
-    mask, found = open_raster(tissue), open_raster(heatmap)
-    encoded, spacing_um = read_shown(found)
-    mask_thin, mask_um = read_shown(mask)
-    on_tissue = resample(mask_thin, encoded.shape, ratio=spacing_um / mask_um) > 0
-    labels, _ = read_shown(open_raster(tumour))
-    shown = None
+    """Read what the figures of a slide show.
+
+    Returns
+    -------
+    spacing_um : float
+        µm per px of the maps.
+    panels : dict
+        ``overview``, the picture of the slide, and ``overview_spacing_um``; on px of the same
+        size ``probability`` (NaN outside the tissue), ``labels`` of the tumour map and ``truth``
+        (None where it is not known).
+    """
+    mask = open_raster(tissue)
+    encoded, spacing_um = read_thinned(open_raster(heatmap))
+    thin_mask, mask_um = read_thinned(mask)
+    is_tissue = resample(thin_mask, encoded.shape, ratio=spacing_um / mask_um) > 0
+    labels, _ = read_thinned(open_raster(tumour))
+    true_labels = None
     if truth:
         raster = open_raster(truth)
         step = max(1, int(spacing_um / raster.spacing_um))
-        coarse = raster.thin(step)
-        shown = resample(coarse, labels.shape, ratio=spacing_um / (raster.spacing_um * step))
+        ratio = spacing_um / (raster.spacing_um * step)
+        true_labels = resample(raster.thin(step), labels.shape, ratio=ratio)
     return spacing_um, {
-        "overview": pixels,
+        "overview": np.asarray(Image.open(overview)),
         "overview_spacing_um": mask.spacing_um * picture_step(mask.shape),
-        # Patches reach beyond the tissue; what they say of glass is of no interest.
-        "probability": np.where(on_tissue, decode(encoded), np.nan),
+        "probability": np.where(is_tissue, decode(encoded), np.nan),
         "labels": labels,
-        "truth": shown,
+        "truth": true_labels,
     }
 
 
-def read_shown(raster: Raster) -> tuple[np.ndarray, float]:
-    """As many pixels of a raster as a picture can show, and their spacing."""
+def read_thinned(raster: Raster) -> tuple[np.ndarray, float]:
+    """Read as many pixels of a raster as a picture can show, and give their spacing in µm."""
     step = -(-max(raster.shape) // _SHOWN_PX)
     return raster.thin(step), raster.spacing_um * step

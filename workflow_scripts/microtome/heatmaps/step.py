@@ -1,10 +1,10 @@
-"""Stitching, from the scores of a slide to a map of it."""
+"""From the scores of a slide to a map of it."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from microtome.heatmaps.codes import encode, with_temperature
 from microtome.heatmaps.stitching import Stitcher
 from microtome.inference.score_store import open_scores
 from microtome.io.atomic import read_json
@@ -29,21 +29,21 @@ def open_stitcher(
     Parameters
     ----------
     scores : str or Path
-        Their store.
+        The store that `microtome.inference.score_store.write_scores` wrote.
     part : {'probability', 'aleatoric', 'epistemic'}
-        Which maps.
+        What to stitch.
     member : str, optional
-        Of one member of the ensemble.
+        A member of the ensemble; if unset, all together.
     inspected : str or Path
-        What `inspect` found of the slide, JSON.
+        JSON about the slide from `inspect`.
     name : str
         The slide's id.
     spacing_um : float
         µm per px of the map.
     slide_settings : dict
         The config's section ``slide``.
-    blending : str
-        See `Stitcher`.
+    blending : {'mean', 'gaussian'}
+        How overlapping patches are weighed.
 
     Returns
     -------
@@ -74,14 +74,14 @@ def stitch_heatmap(
     calibration: str | Path | None = None,
     **stitching: object,
 ) -> None:
-    """Write the heatmap of a slide, as codes of `microtome.heatmaps.codes`.
+    """Write the heatmap of a slide as codes of `microtome.heatmaps.codes`.
 
     Parameters
     ----------
     heatmap : str or Path
         The TIFF to write.
     scores, name, **stitching
-        See `open_stitcher`.
+        Passed to `open_stitcher`.
     tissue : str or Path
         The slide's tissue mask.
     calibration : str or Path, optional
@@ -95,18 +95,14 @@ def stitch_heatmap(
     stitcher, spacing_um = open_stitcher(scores, part="probability", name=name, **stitching)
     require_covered(stitcher, tissue, spacing_um=spacing_um, name=name)
     temperature = read_json(calibration)["temperature"] if calibration else None
-
-    def calibrated(first_row: int, n_rows: int) -> np.ndarray:
-        return encode(with_temperature(stitcher.rows(first_row, n_rows), temperature))
-
-    rows = stitcher.encoded_rows if temperature is None else calibrated
+    rows = partial(stitcher.encoded_rows, temperature=temperature)
     write_raster(heatmap, rows, shape=stitcher.shape, spacing_um=spacing_um)
 
 
 def stitch_uncertainty(
     uncertainty: str | Path, scores: str | Path, *, part: str, **stitching: object
 ) -> None:
-    """Write one map of a slide from the variances of its patches.
+    """Write the variances of a slide's patches as one map.
 
     Parameters
     ----------
@@ -115,31 +111,20 @@ def stitch_uncertainty(
     part : {'aleatoric', 'epistemic'}
         Which variances.
     scores, **stitching
-        See `open_stitcher`.
+        Passed to `open_stitcher`.
     """
     stitcher, spacing_um = open_stitcher(scores, part=part, **stitching)
-    write_raster(
-        uncertainty,
-        stitcher.float_rows,
-        shape=stitcher.shape,
-        spacing_um=spacing_um,
-        dtype=np.float32,
-    )
+    rows, shape = stitcher.float_rows, stitcher.shape
+    write_raster(uncertainty, rows, shape=shape, spacing_um=spacing_um, dtype=np.float32)
 
 
 def require_covered(
     stitcher: Stitcher, tissue: str | Path, *, spacing_um: float, name: str
 ) -> None:
-    """Make sure that a patch lies on every px of tissue.
-
-    Raises
-    ------
-    RuntimeError
-        If the grid has a hole.
-    """
+    """Raise RuntimeError if no patch of the grid lies on some px of tissue."""
     rows = open_raster(tissue).rows_on(stitcher.shape, spacing_um)
     for band in bands(stitcher.shape[0], band_rows(stitcher.shape[1])):
-        bare = (rows(*band) != 0) & ~stitcher.covered(*band)
+        bare = (rows(*band) != 0) & ~stitcher.is_covered(*band)
         if bare.any():
             row, column = np.argwhere(bare)[0]
             raise RuntimeError(

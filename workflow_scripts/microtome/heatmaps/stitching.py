@@ -3,7 +3,7 @@
 import numpy as np
 import zarr
 
-from microtome.heatmaps.codes import encode
+from microtome.heatmaps.codes import apply_temperature, encode
 from microtome.patches.grid import Grid
 from microtome.rasters.bands import band_rows, bands
 
@@ -31,6 +31,16 @@ class Stitcher:
     blending : {'mean', 'gaussian'}
         All px of a patch count alike (generalized framework, "inference pipeline"), or those at
         its border less: a Gaussian about its centre, sigma an eighth of its side.
+
+    Examples
+    --------
+    Two patches of 4 px that overlap by 2:
+
+    >>> place, share = np.array([0, 1]), np.ones(2)
+    >>> grid = Grid(place * 0, place, share, share, place, 1.0, 0.5, patch_px=4, stride_px=2)
+    >>> maps = np.array([0.2, 0.8]).reshape(2, 1, 1)
+    >>> Stitcher(grid, maps, size_px=(6, 4), scale=1.0).rows(0, 1)
+    array([[0.2, 0.2, 0.5, 0.5, 0.8, 0.8]])
     """
 
     def __init__(
@@ -46,33 +56,38 @@ class Stitcher:
         # Px whose centres lie on the slide.
         self._inside = tuple(int(np.ceil(side / scale - 0.5 - 1e-6)) for side in size_px[::-1])
         self._maps = maps
-        self._together = maps.chunks[0] if isinstance(maps, zarr.Array) else max(1, maps.shape[0])
+        self._per_chunk = maps.chunks[0] if isinstance(maps, zarr.Array) else max(1, maps.shape[0])
         self._is_gaussian = blending == "gaussian"
-        side = grid.patch_px * grid.scale / scale
+        self._side = grid.patch_px * grid.scale / scale
+        self._y, self._x = grid.y_px / scale, grid.x_px / scale
         # A heatmap pixel belongs to a patch when its centre lies inside.
-        self._top, self._bottom = _span(grid.y_px / scale, side)
-        self._left, self._right = _span(grid.x_px / scale, side)
-        self._y, self._x, self._side = grid.y_px / scale, grid.x_px / scale, side
+        self._top, self._bottom = _find_span(self._y, self._side)
+        self._left, self._right = _find_span(self._x, self._side)
 
-    def encoded_rows(self, first_row: int, n_rows: int) -> np.ndarray:
-        """What a heatmap holds, see `encode`: ndarray of shape (n_rows, width), uint8."""
+    def encoded_rows(
+        self, first_row: int, n_rows: int, *, temperature: float | None = None
+    ) -> np.ndarray:
+        """Stitch probabilities, (n_rows, width), into the codes of a heatmap, uint8."""
         found = np.empty((n_rows, self.shape[1]), np.uint8)
         # A patch is decoded anew in each band that it touches: not many, of half its height.
         height = max(band_rows(self.shape[1], band_px=_SUM_BAND_PX), int(self._side / 2))
         for first, n in bands(n_rows, height):
-            found[first : first + n] = encode(self.rows(first_row + first, n))
+            mean = self.rows(first_row + first, n)
+            if temperature is not None:
+                mean = apply_temperature(mean, temperature)
+            found[first : first + n] = encode(mean)
         return found
 
     def float_rows(self, first_row: int, n_rows: int) -> np.ndarray:
-        """The same of values that are no probabilities: (n_rows, width), float32."""
+        """Stitch values that are no probabilities: (n_rows, width), float32."""
         return self.rows(first_row, n_rows).astype(np.float32)
 
-    def covered(self, first_row: int, n_rows: int) -> np.ndarray:
-        """Where patches of the grid lie, scored or not, and no slide: (n_rows, width), bool."""
+    def is_covered(self, first_row: int, n_rows: int) -> np.ndarray:
+        """Find px with a patch, scored or not, or beyond the slide: (n_rows, width), bool."""
         width = self.shape[1]
         # The corners of rectangles, summed along both axes.
         steps = np.zeros((n_rows + 1, width + 1), np.int64)
-        touched = self._touched(first_row, n_rows)
+        touched = self._find_touched(first_row, n_rows)
         top = np.maximum(self._top[touched] - first_row, 0)
         bottom = np.minimum(self._bottom[touched] - first_row, n_rows)
         left = np.clip(self._left[touched], 0, width)
@@ -92,9 +107,9 @@ class Stitcher:
     def rows(self, first_row: int, n_rows: int) -> np.ndarray:
         """Weighted mean, ndarray of shape (n_rows, width), float64; NaN where no patch lies."""
         total, weights = np.zeros((2, n_rows, self.shape[1]))
-        touched = self._touched(first_row, n_rows)
+        touched = self._find_touched(first_row, n_rows)
         # Neighbours in the grid are neighbours in the store, whose chunks are decoded whole.
-        chunk = touched // self._together
+        chunk = touched // self._per_chunk
         for number in np.unique(chunk):
             chosen = touched[chunk == number]
             maps = self._maps[int(chosen[0]) : int(chosen[-1]) + 1]
@@ -105,7 +120,7 @@ class Stitcher:
         with np.errstate(invalid="ignore"):
             return total / weights
 
-    def _touched(self, first_row: int, n_rows: int) -> np.ndarray:
+    def _find_touched(self, first_row: int, n_rows: int) -> np.ndarray:
         return np.flatnonzero((self._bottom > first_row) & (self._top < first_row + n_rows))
 
     def _add(
@@ -123,35 +138,26 @@ class Stitcher:
         at = np.s_[top - first_row : bottom - first_row, left:right]
         values = patch
         if patch.size > 1:
-            # Where a heatmap pixel's centre falls in the patch's own map.
-            i = _inside(rows, self._y[k], self._side, patch.shape[0])
-            j = _inside(columns, self._x[k], self._side, patch.shape[1])
-            values = patch[_steps(i)][:, _steps(j)]
+            values = patch[_find_places(rows, self._y[k], self._side, patch.shape[0])]
+            values = values[:, _find_places(columns, self._x[k], self._side, patch.shape[1])]
         if not self._is_gaussian:
             total[at] += values
             weights[at] += 1
             return
         weight = np.outer(
-            _bell(rows, self._y[k], self._side), _bell(columns, self._x[k], self._side)
+            _weigh(rows, self._y[k], self._side), _weigh(columns, self._x[k], self._side)
         )
         total[at] += weight * values
         weights[at] += weight
 
 
-def _bell(pixel: np.ndarray, start: float, side: float) -> np.ndarray:
+def _weigh(pixel: np.ndarray, start: float, side: float) -> np.ndarray:
     """A Gaussian about the middle of a patch, never quite 0: a px may have no other patch."""
     offset = (pixel + 0.5 - start) / side - 0.5
     return np.exp(-(offset**2) / (2 * _SIGMA**2))
 
 
-def _steps(places: np.ndarray) -> np.ndarray | slice:
-    """Places one after the other as a slice, which copies nothing."""
-    if len(places) and (np.diff(places) == 1).all():
-        return slice(int(places[0]), int(places[-1]) + 1)
-    return places
-
-
-def _span(start: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray]:
+def _find_span(start: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray]:
     """First pixel and the pixel after the last whose centres lie in [start, start + side)."""
     # Rounded first: 63.99999 of a fractional scale is meant to be 64.
     first = np.ceil(np.round(start - 0.5, 6)).astype(np.int64)
@@ -159,5 +165,10 @@ def _span(start: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray]:
     return first, after
 
 
-def _inside(pixel: np.ndarray, start: float, side: float, n: int) -> np.ndarray:
-    return np.clip(((pixel + 0.5 - start) * n / side).astype(np.int64), 0, n - 1)
+def _find_places(pixel: np.ndarray, start: float, side: float, n: int) -> np.ndarray | slice:
+    """Where the centres of pixels fall in a patch's own map of `n`."""
+    places = np.clip(((pixel + 0.5 - start) * n / side).astype(np.int64), 0, n - 1)
+    # Places one after the other are a slice, which copies nothing.
+    if len(places) and (np.diff(places) == 1).all():
+        return slice(int(places[0]), int(places[-1]) + 1)
+    return places

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from microtome.heatmaps.aligned import heatmap_on_tissue
+from microtome.heatmaps.aligned import read_heatmap
 from microtome.io.atomic import read_json
 from microtome.staging.features import FEATURES, slide_features
 from microtome.staging.size_rule import largest_lesion_um
@@ -29,7 +29,7 @@ def node_features(
     dict of str to float
         ``largest_lesion_um``, `microtome.staging.features.FEATURES`.
     """
-    encoded, spacing_um, tissue_mm2 = heatmap_on_tissue(heatmap, tissue)
+    encoded, spacing_um, tissue_mm2 = read_heatmap(heatmap, tissue)
     size = {"spacing_um": spacing_um, "threshold": threshold, "merge_um": merge_um}
     return {
         LARGEST: largest_lesion_um(encoded, **size),

@@ -7,7 +7,7 @@ from scipy import ndimage, stats
 from skimage.measure import label, regionprops_table
 
 from microtome.errors import InputError
-from microtome.heatmaps.codes import at_least, decode
+from microtome.heatmaps.codes import decode, is_at_least
 from microtome.rasters.bands import count_true, rows_of
 from microtome.rasters.convex_hull import hull_corners, hull_rows
 
@@ -87,7 +87,7 @@ def slide_features(
     InputError
         There is tumour, and the area of tissue is not above 0.
     """
-    sure = at_least(heatmap, 0.9)
+    sure = is_at_least(heatmap, 0.9)
     labels = label(sure, connectivity=_CORNERS)
     found = _measured(labels, _PROPERTIES, also=(hull_px,))
     found["solidity"] = found["area"] / found["hull_px"]
@@ -95,7 +95,7 @@ def slide_features(
     found["eccentricity"][found["eccentricity"] < _ROUND] = 0
     n_px = int(np.count_nonzero(sure))
     features = {"largest_major_axis_um_90": _longest(found) * spacing_um}
-    likely = _largest(label(at_least(heatmap, 0.5), connectivity=_CORNERS))
+    likely = _largest(label(is_at_least(heatmap, 0.5), connectivity=_CORNERS))
     largest = _measured(likely, (_AXIS, "area"))
     features["largest_major_axis_um_50"] = _longest(largest) * spacing_um
     features["largest_area_um2_50"] = float(largest["area"].max(initial=0)) * spacing_um**2

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from microtome.figures.panels import paled, panel, scale_bar
+from microtome.figures.panels import draw_panel, draw_scale_bar, lighten
 from microtome.figures.style import INK, save_figure
-from microtome.heatmaps.aligned import heatmap_on_tissue
+from microtome.heatmaps.aligned import read_heatmap
 from microtome.heatmaps.codes import decode
 from microtome.rasters.label_tiff import open_raster
 from microtome.rasters.resampling import resample
@@ -81,8 +81,8 @@ def draw_patient(
         widths.append(max(1e-3, _WIDTH_IN / inches - sum(widths)))
         panels = part.subplots(2, len(widths), width_ratios=widths, squeeze=False)
         for column, node in enumerate(band):
-            above = panel(panels[0, column], node.pixels, node.title)
-            below = panel(panels[1, column], paled(node.pixels), "")
+            above = draw_panel(panels[0, column], node.pixels, node.title)
+            below = draw_panel(panels[1, column], lighten(node.pixels), "")
             below.imshow(
                 node.probability,
                 cmap=_HEAT,
@@ -94,7 +94,7 @@ def draw_patient(
             above.set_anchor("S")
             below.set_anchor("N")
         last = band[-1]
-        scale_bar(panels[0, len(band) - 1], last.pixels.shape[:2], last.spacing_um)
+        draw_scale_bar(panels[0, len(band) - 1], last.pixels.shape[:2], last.spacing_um)
         for axis in panels[:, -1]:
             axis.set_axis_off()
     save_figure(figure, path)
@@ -106,7 +106,7 @@ def _node(row: Mapping[str, str], overview: str, tissue: str, heatmap: str) -> _
     step = max(1, -(-pixels.shape[1] * _COLUMNS // _WIDTH_PX) // 2)
     pixels = pixels[::step, ::step]
     spacing_um = mask.spacing_um * picture_step(mask.shape) * step
-    encoded, heatmap_um, _ = heatmap_on_tissue(heatmap, tissue)
+    encoded, heatmap_um, _ = read_heatmap(heatmap, tissue)
     probability = resample(decode(encoded), pixels.shape[:2], ratio=spacing_um / heatmap_um)
     truth = f" ({row['truth']})" if row["truth"] else ""
     return _Node(f"node {row['node']}\n{row['class']}{truth}", pixels, probability, spacing_um)

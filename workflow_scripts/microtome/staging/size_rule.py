@@ -6,7 +6,7 @@ from scipy.spatial.distance import pdist
 from skimage.measure import label
 
 from microtome.errors import InputError
-from microtome.heatmaps.codes import at_least
+from microtome.heatmaps.codes import is_at_least
 from microtome.rasters.bands import rows_of
 from microtome.rasters.convex_hull import hull_corners
 
@@ -42,7 +42,7 @@ def largest_lesion_um(
         measures it: one px is one px long, n px in a row or a column are n px long. 0 where there
         is no tumour.
     """
-    tumour = _cropped(at_least(heatmap, threshold))
+    tumour = _cropped(is_at_least(heatmap, threshold))
     if not tumour.size:
         return 0.0
     # What joins two px lies between them, so nothing is lost by the crop.

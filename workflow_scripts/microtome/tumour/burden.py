@@ -11,7 +11,7 @@ from microtome.rasters.convex_hull import hull_corners, hull_rows
 from microtome.rasters.labels import VIABLE, WHOLE
 
 
-def tumour_map(viable: ReadRows, tissue: ReadRows, shape: tuple[int, int]) -> ReadRows:
+def label_tumour(viable: ReadRows, tissue: ReadRows, shape: tuple[int, int]) -> ReadRows:
     """Label every pixel 0 no tumour, 1 whole tumour but not viable, 2 viable tumour.
 
     Parameters
@@ -26,6 +26,16 @@ def tumour_map(viable: ReadRows, tissue: ReadRows, shape: tuple[int, int]) -> Re
     callable
         Rows of the map, uint8. Viable tumour is clipped to the whole tumour, so the burden is in
         [0, 1] by construction.
+
+    Examples
+    --------
+    >>> from microtome.rasters.bands import rows_of
+    >>> viable, tissue = np.array([[0, 1, 0, 1]]), np.ones((1, 4))
+    >>> labels = label_tumour(rows_of(viable), rows_of(tissue), (1, 4))
+    >>> labels(0, 1)
+    array([[0, 2, 1, 2]], dtype=uint8)
+    >>> round(measure_burden(labels, (1, 4), spacing_um=8)["burden"], 3)
+    0.667
     """
     hull = hull_rows(hull_corners(viable, shape), shape)
 
@@ -36,8 +46,10 @@ def tumour_map(viable: ReadRows, tissue: ReadRows, shape: tuple[int, int]) -> Re
     return labels
 
 
-def burden(labels: ReadRows, shape: tuple[int, int], *, spacing_um: float) -> dict[str, float]:
-    """Areas and tumour burden of a tumour map.
+def measure_burden(
+    labels: ReadRows, shape: tuple[int, int], *, spacing_um: float
+) -> dict[str, float]:
+    """Measure areas and tumour burden of a tumour map.
 
     Returns
     -------

@@ -41,7 +41,7 @@ def write_tumour_polygons(
     path : str or Path
         The file to write.
     labels : Raster
-        Tumour map with the labels of `microtome.tumour.segmentation`.
+        Tumour map with the labels of `microtome.rasters.labels`.
     slide_size_px : tuple of int
         Width and height of level 0; the polygons end there.
     slide_spacing_um : float
@@ -53,11 +53,11 @@ def write_tumour_polygons(
         separator = "\n"
         for name, least, colour in _CLASSES:
 
-            def tumour(first: int, n: int, least: int = least) -> np.ndarray:
+            def rows(first: int, n: int, least: int = least) -> np.ndarray:
                 return labels.rows(first, n) >= least
 
-            polygons, area_px = mask_polygons(
-                tumour, labels.shape, scale=scale, slide_size_px=slide_size_px
+            polygons, area_px = trace_polygons(
+                rows, labels.shape, scale=scale, slide_size_px=slide_size_px
             )
             area_um2 = area_px * labels.spacing_um**2
             if least == WHOLE and len(polygons):
@@ -69,10 +69,10 @@ def write_tumour_polygons(
         file.write("\n]}\n")
 
 
-def mask_polygons(
+def trace_polygons(
     rows: ReadRows, shape: tuple[int, int], *, scale: float, slide_size_px: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Polygons of the pieces (4-connected) of a mask, simplified by a third of its px.
+    """Trace the pieces (4-connected) of a mask as polygons, simplified by a third of its px.
 
     Parameters
     ----------
@@ -92,6 +92,14 @@ def mask_polygons(
         counterclockwise and holes clockwise, as RFC 7946 has it.
     area_px : ndarray of shape (n_pieces,), int64
         Px of the mask in every piece.
+
+    Examples
+    --------
+    >>> from microtome.rasters.bands import rows_of
+    >>> mask = rows_of(np.array([[False, True]]))
+    >>> polygons, area_px = trace_polygons(mask, (1, 2), scale=8.0, slide_size_px=(16, 8))
+    >>> print(polygons[0], area_px)
+    POLYGON ((8 4, 12 0, 16 4, 12 8, 8 4)) [1]
     """
     width, height = (
         min(n, math.ceil(side / scale - 0.5))

@@ -14,7 +14,7 @@ from microtome.rasters.disk_raster import Spool, spool_rows
 from microtome.rasters.morphology import opening_rows
 
 
-def viable_mask(
+def segment_viable(
     probability: ReadRows,
     tissue: ReadRows,
     shape: tuple[int, int],
@@ -58,17 +58,30 @@ def viable_mask(
     -------
     Spool of shape (height, width), bool
         Viable tumour; inside the tissue; to be closed.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from microtome.rasters.bands import rows_of
+    >>> probability = np.array([[0.9, 0.4, 0.6, 0.2, 0.4]])
+    >>> rows, tissue = rows_of(probability), rows_of(np.ones((1, 5), bool))
+    >>> settings = {"spacing_um": 1, "opening_um": 0, "max_hole_um2": 0, "min_area_um2": 0}
+    >>> with TemporaryDirectory() as folder:
+    ...     settings["beside"] = f"{folder}/tumour.tif"
+    ...     with segment_viable(rows, tissue, (1, 5), threshold=0.5, **settings) as mask:
+    ...         mask.rows(0, 1)
+    array([[ True, False,  True, False, False]])
     """
 
-    def from_on(least: float) -> ReadRows:
+    def at_least(least: float) -> ReadRows:
         return lambda first, n: np.nan_to_num(probability(first, n), nan=-1.0) >= least
 
     radius_px = round(opening_um / spacing_um)
     n_rows = n_rows or max(band_rows(shape[1]), 4 * radius_px)
-    likely = from_on(threshold)
+    likely = at_least(threshold)
     with ExitStack() as until_opened:
         if low_threshold is not None:
-            joined = spool_rows(from_on(low_threshold), shape, bool, beside=beside, n_rows=n_rows)
+            joined = spool_rows(at_least(low_threshold), shape, bool, beside=beside, n_rows=n_rows)
             until_opened.enter_context(joined)
             keep_seeded(joined, likely, n_rows=n_rows)
             likely = joined.rows

@@ -33,21 +33,23 @@ def vote(scores: Mapping[str, Scores]) -> dict:
         mistake), ``patches``, ``tumour_share`` of them, and the same two of each member. Without
         any vote the class is empty and shares are None.
     """
-    counts = {name: _counted(found) for name, found in scores.items()}
-    n_patches, n_tumour = (sum(pair[i] for pair in counts.values()) for i in (0, 1))
-    share = _share(n_tumour, n_patches)
+    shares = {name: found.tumour_shares() for name, found in scores.items()}
+    n_patches = {name: int(np.count_nonzero(~np.isnan(found))) for name, found in shares.items()}
+    n_tumour = {name: int(np.count_nonzero(found >= _MAJORITY)) for name, found in shares.items()}
+    total = sum(n_patches.values())
+    share = _divide(sum(n_tumour.values()), total)
     found = {
         "class": "" if share is None else CLASSES[share >= _MAJORITY],
-        "patches": n_patches,
+        "patches": total,
         "tumour_share": share,
     }
-    for name, (n, n_positive) in counts.items():
+    for name, n in n_patches.items():
         found[f"{name}_patches"] = n
-        found[f"{name}_tumour_share"] = _share(n_positive, n)
+        found[f"{name}_tumour_share"] = _divide(n_tumour[name], n)
     return found
 
 
-def vote_metrics(rows: list[dict]) -> dict[str, float | None]:
+def count_right_votes(rows: list[dict]) -> dict[str, float | None]:
     """Count how many slides are called right.
 
     Parameters
@@ -60,26 +62,23 @@ def vote_metrics(rows: list[dict]) -> dict[str, float | None]:
     dict
         ``slides`` of known truth and a vote, ``accuracy``, and ``recall`` of both classes; None
         where there are no such slides.
+
+    Examples
+    --------
+    >>> calls = [("tumour", "tumour"), ("other", "tumour"), ("", "other")]
+    >>> count_right_votes([{"truth": truth, "class": called} for truth, called in calls])
+    {'slides': 2, 'accuracy': 0.5, 'recall_other': 0.0, 'recall_tumour': 1.0}
     """
     known = [(row["truth"], row["class"]) for row in rows if row["truth"] and row["class"]]
     found: dict[str, float | None] = {"slides": len(known)}
-    found["accuracy"] = _share(sum(truth == called for truth, called in known), len(known))
+    found["accuracy"] = _divide(sum(truth == called for truth, called in known), len(known))
     for name in CLASSES:
         called = [c for truth, c in known if truth == name]
-        found[f"recall_{name}"] = _share(called.count(name), len(called))
+        found[f"recall_{name}"] = _divide(called.count(name), len(called))
     return found
 
 
-def _counted(scores: Scores) -> tuple[int, int]:
-    shares = scores.tumour_shares()
-    return int(np.count_nonzero(~np.isnan(shares))), int(np.count_nonzero(shares >= _MAJORITY))
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
-
-
-def vote_step(
+def vote_on_slide(
     *, slide: str, scores: Mapping[str, str | Path], truth: str | Path | None, label: str | None
 ) -> dict:
     """Vote on a slide, and say what is true of it where that is known.
@@ -100,15 +99,16 @@ def vote_step(
     dict
         ``slide``, ``truth`` ('tumour', 'other', or empty), and what `vote` gives.
     """
-    found = vote({name: open_scores(path) for name, path in scores.items()})
-    return {"slide": slide, "truth": _true_class(truth, label), **found}
-
-
-def _true_class(truth: str | Path | None, label: str | None) -> str:
+    true_class = ""
     if label:
-        return CLASSES[label != "negative"]
-    if not truth:
-        return ""
-    raster = open_raster(truth)
-    n_px = count_true(lambda first, n: raster.rows(first, n) == VIABLE, raster.shape)
-    return CLASSES[n_px > 0]
+        true_class = CLASSES[label != "negative"]
+    elif truth:
+        raster = open_raster(truth)
+        n_px = count_true(lambda first, n: raster.rows(first, n) == VIABLE, raster.shape)
+        true_class = CLASSES[n_px > 0]
+    found = vote({name: open_scores(path) for name, path in scores.items()})
+    return {"slide": slide, "truth": true_class, **found}
+
+
+def _divide(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -7,7 +7,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from microtome.figures.panels import MAX_SIDE_PX, outline, paled, panel, scale_bar
+from microtome.figures.panels import MAX_SIDE_PX, draw_outlines, draw_panel, draw_scale_bar, lighten
 from microtome.figures.style import INK, save_figure
 from microtome.rasters.labels import VIABLE
 from microtome.rasters.resampling import resample
@@ -42,7 +42,7 @@ def uncertainty_figure(
     probability : ndarray of shape (h, w), float
         Tumour probability at `spacing_um` µm/px, NaN where nothing is to be shown.
     labels : ndarray of shape (h, w), uint8
-        Tumour map, see `microtome.tumour.segmentation`.
+        Tumour map, see `microtome.rasters.labels`.
     variances : mapping of str to ndarray of shape (h, w), float32
         ``aleatoric`` and ``epistemic``, those there are.
     truth : ndarray of shape (h, w), uint8, optional
@@ -66,22 +66,22 @@ def uncertainty_figure(
     figure = Figure(figsize=(4 * panels + 0.6, 4 * aspect + 0.75), layout="constrained", dpi=110)
     axes = list(figure.subplots(1, panels))
     figure.suptitle(title, color=INK, fontsize=12, x=0.01, ha="left")
-    first = panel(axes.pop(0), overview, "viable (pink) in whole tumour (yellow)")
-    outline(first, labels)
-    scale_bar(first, shape, shown_um)
-    pale = paled(overview)
-    heat = panel(axes.pop(0), pale, "tumour probability")
+    first = draw_panel(axes.pop(0), overview, "viable (pink) in whole tumour (yellow)")
+    draw_outlines(first, labels)
+    draw_scale_bar(first, shape, shown_um)
+    pale = lighten(overview)
+    heat = draw_panel(axes.pop(0), pale, "tumour probability")
     image = heat.imshow(probability, cmap=_HEAT, vmin=0, vmax=1, alpha=np.where(unknown, 0, 0.75))
     figure.colorbar(image, ax=heat, fraction=0.035, pad=0.01, ticks=[0, 0.5, 1])
     if truth is not None:
         wrong = (shown(truth) == VIABLE) != (labels == VIABLE)
         pixels = np.where((wrong & ~unknown)[..., None], _WRONG, pale)
-        panel(axes.pop(0), pixels, f"wrong: {wrong[~unknown].mean():.1%} of the scored tissue")
+        draw_panel(axes.pop(0), pixels, f"wrong: {wrong[~unknown].mean():.1%} of the scored tissue")
     top = max(
         [_LEAST_TOP, *(np.nanquantile(s, 0.995) for s in spreads.values() if s[~unknown].size)]
     )
     for kind, spread in spreads.items():
-        axis = panel(axes.pop(0), pale, f"{kind} uncertainty (standard deviation)")
+        axis = draw_panel(axes.pop(0), pale, f"{kind} uncertainty (standard deviation)")
         image = axis.imshow(
             spread, cmap=_UNSURE, vmin=0, vmax=top, alpha=np.where(np.isnan(spread), 0, 0.9)
         )

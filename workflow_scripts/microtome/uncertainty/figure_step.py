@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from microtome.heatmaps.panels import read_panels, read_shown
+from microtome.heatmaps.panels import read_panels, read_thinned
 from microtome.io.atomic import read_json
 from microtome.rasters.label_tiff import open_raster
 from microtome.uncertainty.figure import uncertainty_figure
@@ -31,7 +31,7 @@ def draw_uncertainty(
     summary : str or Path
         What `microtome.uncertainty.summary.summarize` found.
     figure, name, model, overview, tissue, heatmap, tumour, truth
-        See `microtome.tumour.figure_step.draw_slide`.
+        See `microtome.tumour.figure.draw_slide_figure`.
     """
     spacing_um, settings = read_panels(overview, tissue, heatmap, tumour, truth)
     found = read_json(summary)
@@ -43,6 +43,6 @@ def draw_uncertainty(
         figure,
         title=title,
         spacing_um=spacing_um,
-        variances={kind: read_shown(open_raster(path))[0] for kind, path in uncertainty.items()},
+        variances={kind: read_thinned(open_raster(path))[0] for kind, path in uncertainty.items()},
         **settings,
     )

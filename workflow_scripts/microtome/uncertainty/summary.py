@@ -27,7 +27,7 @@ def uncertainty_summary(
     tissue : callable
         Rows of the tissue mask at its spacing, bool or 0/1.
     labels : callable
-        Rows of the tumour map, see `microtome.tumour.segmentation`.
+        Rows of the tumour map, see `microtome.rasters.labels`.
     shape : tuple of int
         Height and width of all three.
 
