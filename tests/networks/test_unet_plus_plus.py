@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import expit
 from torch import nn
 
+from helpers.networks import n_weights, patches, step
 from microtome.networks.unet_plus_plus import UNetPlusPlus, average_outputs, head, node, up
 
 DEPTHS = (5, 6, 7, 8, 9)
@@ -30,28 +31,17 @@ class Stages(nn.Module):
         return features
 
 
-def network(*, seed: int = 0) -> UNetPlusPlus:
-    """Build one with weights that follow from a seed."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return UNetPlusPlus(encoder=Stages())
-
-
 @pytest.fixture(scope="module")
 def model():
     """Build a network in evaluation mode."""
-    return network().eval()
+    torch.manual_seed(0)
+    return UNetPlusPlus(encoder=Stages()).eval()
 
 
 @pytest.fixture(scope="module")
 def images():
     """Two patches, wider than high."""
-    return torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(3))
-
-
-def test_logits_of_full_size(model, images):
-    """Two logits a pixel come out, of sides that differ."""
-    assert model(images).shape == (2, 2, 64, 96)
+    return patches(2, 64, 96)
 
 
 def test_ten_nodes_and_four_heads(model):
@@ -116,18 +106,6 @@ def test_softmax_is_the_mean_of_the_heads(model, images):
     torch.testing.assert_close(found[:, 0], 1 - expected)
 
 
-def test_heads_as_they_are_called(model, images):
-    """What goes out of the four heads in a pass is what is averaged."""
-    seen = []
-    hooks = [h.register_forward_hook(lambda *args: seen.append(args[2])) for h in model.heads]
-    with torch.no_grad():
-        found = model(images).softmax(1)[:, 1]
-    for hook in hooks:
-        hook.remove()
-    assert [s.shape for s in seen] == [(2, 1, 64, 96)] * 4
-    torch.testing.assert_close(found, sum(s.sigmoid() for s in seen)[:, 0] / 4)
-
-
 @settings(max_examples=50)
 @given(arrays(np.float32, (3, 4), elements=st.floats(-30, 30, width=32)))
 def test_average_agrees_with_float64(logits):
@@ -136,12 +114,6 @@ def test_average_agrees_with_float64(logits):
     wide = logits.astype(np.float64)
     expected = np.log([expit(-wide).mean(0), expit(wide).mean(0)])
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-6)
-
-
-def test_average_by_hand():
-    """Sigmoids of 0 and log 3 are 1/2 and 3/4; their mean is 5/8."""
-    logits = [torch.full((1, 1, 1, 1), value) for value in (0.0, math.log(3))]
-    assert average_outputs(logits).exp().flatten().tolist() == pytest.approx([3 / 8, 5 / 8])
 
 
 @pytest.mark.parametrize("truth", [0, 1])
@@ -181,21 +153,6 @@ def test_float32_under_autocast(model, images):
     torch.testing.assert_close(logits.exp().sum(1), torch.ones(2, 64, 96), rtol=0, atol=1e-5)
 
 
-def test_every_part_is_trained(images):
-    """The gradient reaches every node, way up and head."""
-    model = network().train()
-    nn.functional.cross_entropy(model(images), torch.ones(2, 64, 96).long()).backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.isfinite().all(), name
-        assert parameter.grad.any(), name
-
-
-def conv(inputs: int, outputs: int) -> int:
-    """Count the weights of a convolution 3 x 3 and its batch norm."""
-    return 9 * inputs * outputs + 2 * outputs
-
-
 def test_number_of_weights_behind_efficientnet_b0():
     """The decoder of depths 32, 64, 128, 256 has as many weights as counted by hand."""
     encoder = nn.Module()
@@ -207,21 +164,13 @@ def test_number_of_weights_behind_efficientnet_b0():
         + 3 * (4 * 64 * 32 + 32) + 2 * (4 * 128 * 64 + 64) + (4 * 256 * 128 + 128)
     )  # fmt: skip
     first = (
-        conv(32 + 32, 32) + conv(32 + 2 * 32, 32) + conv(32 + 3 * 32, 32) + conv(32 + 4 * 32, 32)
-        + conv(24 + 64, 64) + conv(24 + 2 * 64, 64) + conv(24 + 3 * 64, 64)
-        + conv(40 + 128, 128) + conv(40 + 2 * 128, 128)
-        + conv(112 + 256, 256)
+        step(32 + 32, 32) + step(32 + 2 * 32, 32) + step(32 + 3 * 32, 32) + step(32 + 4 * 32, 32)
+        + step(24 + 64, 64) + step(24 + 2 * 64, 64) + step(24 + 3 * 64, 64)
+        + step(40 + 128, 128) + step(40 + 2 * 128, 128)
+        + step(112 + 256, 256)
     )  # fmt: skip
-    second = 4 * conv(32, 32) + 3 * conv(64, 64) + 2 * conv(128, 128) + conv(256, 256)
+    second = 4 * step(32, 32) + 3 * step(64, 64) + 2 * step(128, 128) + step(256, 256)
     heads = 4 * ((4 * 32 * 16 + 16) + (16 + 1))
     with torch.device("meta"):
         model = UNetPlusPlus(encoder=encoder)
-    found = sum(parameter.numel() for parameter in model.parameters())
-    assert found == ups + first + second + heads == 3_438_276
-
-
-def test_weights_follow_from_the_seed():
-    """The same seed gives the same weights, another gives others."""
-    first, again, other = (network(seed=s).state_dict() for s in (0, 0, 1))
-    assert all(torch.equal(first[key], again[key]) for key in first)
-    assert not torch.equal(first["nodes.0_1.0.weight"], other["nodes.0_1.0.weight"])
+    assert n_weights(model) == ups + first + second + heads == 3_438_276

@@ -56,6 +56,14 @@ def average_outputs(logits: Sequence[torch.Tensor]) -> torch.Tensor:
     -------
     Tensor of shape (B, 2, H, W), float32
         Of {not tumour, tumour}.
+
+    Examples
+    --------
+    Sigmoids of 0 and log 3 are 1/2 and 3/4; their mean is 5/8.
+
+    >>> heads = [torch.full((1, 1, 1, 1), value) for value in (0.0, math.log(3))]
+    >>> average_outputs(heads).exp().flatten().tolist()
+    [0.375, 0.625]
     """
     outputs = torch.cat(list(logits), dim=1).float()  # (B, n, H, W)
     both = torch.stack([logsigmoid(-outputs), logsigmoid(outputs)], dim=1)  # (B, 2, n, H, W)
