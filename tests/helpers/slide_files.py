@@ -227,6 +227,20 @@ def write_tiled(
     return path
 
 
+def write_streams(path: Path, streams: list[bytes], *, shape: tuple[int, int, int], **options):
+    """Write one level of 64 px tiles that hold the given bytes, as TIFF's options say."""
+    tifffile.imwrite(
+        path,
+        iter(streams),
+        shape=shape,
+        dtype=np.uint8,
+        tile=(64, 64),
+        planarconfig="contig",
+        metadata=None,
+        **{"photometric": "rgb", **options},
+    )
+
+
 def by_openslide(path: Path, *, margin: int) -> list[np.ndarray]:
     """All levels as OpenSlide shows them, on white, with a white margin around them."""
     levels = []

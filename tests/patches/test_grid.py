@@ -61,9 +61,9 @@ def test_lattice_covers_and_has_none_too_many(size, patch, data):
 
 
 def test_window_fractions_by_hand():
-    """Windows of 2 px every 1.5 px on a row of three px, the second covered."""
-    mask = np.array([[0, 1, 0]], bool)
-    found = window_fractions(rows_of(mask), (1, 3), window=2.0, stride=1.5, row=0, n_columns=3)
+    """Windows of 2 mask px every 1.5 on a row of three px, the second covered."""
+    mask = (rows_of(np.array([[0, 1, 0]], bool)), (1, 3), 2.0)
+    found = window_fractions(mask, window_px=4.0, stride_px=3.0, row=0, n_columns=3)
     # [0, 2) holds all of px 1, [1.5, 3.5) half of it, [3, 5) none; each window has 4 px².
     np.testing.assert_allclose(found, [1 / 4, 0.5 / 4, 0])
 
@@ -80,12 +80,9 @@ def test_window_fractions_against_a_loop(height, width, window, stride, seed):
     """Any window, of fractions of px too, has the share that adding px by px gives."""
     mask = np.random.default_rng(seed).random((height, width)) < 0.5
     n_rows, n_columns = (patches_along(n, patch_px=window, stride_px=stride) for n in mask.shape)
-    lattice_rows = [
-        window_fractions(
-            rows_of(mask), mask.shape, window=window, stride=stride, row=row, n_columns=n_columns
-        )
-        for row in range(n_rows)
-    ]
+    lattice = {"window_px": window, "stride_px": stride, "n_columns": n_columns}
+    known = (rows_of(mask), mask.shape, 1.0)
+    lattice_rows = [window_fractions(known, row=row, **lattice) for row in range(n_rows)]
 
     def shares(n_windows: int, size: int) -> np.ndarray:
         start = np.arange(n_windows)[:, None] * stride

@@ -81,9 +81,8 @@ def test_edges_mix_with_white_only(tmp_path, storage, most, size):
     But for chroma, which is kept for 2 x 2 px together, at full resolution too.
     """
     height, width = size
-    path = write_tiled(
-        tmp_path / "a.svs", texture(height, width), storage, downsamples=(1,), padding=0
-    )
+    options = {"downsamples": (1,), "padding": 0}
+    path = write_tiled(tmp_path / "a.svs", texture(height, width), storage, **options)
     canvas = by_openslide(path, margin=MARGIN)[0]
     with Slide(path, name="a") as slide:
         for scale in (1, 2, 3, 4, 6, 8, 16):

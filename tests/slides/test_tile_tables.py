@@ -14,20 +14,16 @@ APERIO = "Aperio Image Library v12.0.0\r\n420x300|AppMag = 20"
 
 def sizes(path) -> list[tuple[int, int]]:
     """The sizes of the levels that are found."""
-    return [(level.width_px, level.height_px) for level in tables(path).levels]
-
-
-def tables(path):
-    """The tile tables of a file."""
-    return read_tile_tables(path, name="a")
+    return [(level.width_px, level.height_px) for level in read_tile_tables(path, name="a").levels]
 
 
 def test_levels_and_tiles(tmp_path):
     """Levels are found finest first, with their tiles, and which of them are absent."""
     options = {"absent": {(0, 3)}, "downsamples": (1, 2, 4), "tile": (64, 80)}
-    found = tables(write_tiled(tmp_path / "a.svs", PIXELS, "deflate predictor", **options))
+    path = write_tiled(tmp_path / "a.svs", PIXELS, "deflate predictor", **options)
+    found = read_tile_tables(path, name="a")
     first = found.levels[0]
-    assert [(v.width_px, v.height_px) for v in found.levels] == [(420, 300), (210, 150), (105, 75)]
+    assert sizes(path) == [(420, 300), (210, 150), (105, 75)]
     assert (first.rows, first.columns, first.tile_shape) == (5, 6, (64, 80))
     assert (first.compression, first.predictor, first.header) == (8, 2, b"")
     np.testing.assert_array_equal(np.flatnonzero(first.counts == 0), [3])
@@ -73,36 +69,45 @@ def test_what_is_not_read_tile_by_tile(tmp_path, options):
     if "planarconfig" in options:
         options["data"] = options["data"].transpose(2, 0, 1)
     tifffile.imwrite(tmp_path / "a.tif", **options)
-    assert tables(tmp_path / "a.tif") is None
+    assert read_tile_tables(tmp_path / "a.tif", name="a") is None
 
 
-def test_no_tiff(tmp_path):
-    """A file of another kind has no tile tables."""
+def test_files_that_are_no_tiff_or_gone(tmp_path):
+    """A file of another kind has no tile tables; one that cannot be read is an error."""
     (tmp_path / "a.svs").write_text("no slide")
-    assert tables(tmp_path / "a.svs") is None
-
-
-def test_file_that_is_not_there(tmp_path):
-    """A file that cannot be read is an error, not another kind of file."""
+    assert read_tile_tables(tmp_path / "a.svs", name="a") is None
     with pytest.raises(InputError, match=r"^slide a: .* cannot be read \(.*No such file"):
-        tables(tmp_path / "gone.svs")
+        read_tile_tables(tmp_path / "gone.svs", name="a")
+
+
+def ome(value: str, unit: str | None) -> dict:
+    """What an OME-TIFF says of its pixels, for `write_tiled`."""
+    text = ome_description(420, 300, x_um=value, y_um=value, unit=unit)
+    return {"description": text, "aperio": False, "subifds": True, "downsamples": (1, 4)}
 
 
 @pytest.mark.parametrize(
-    ("mpp", "spacing_um"),
+    ("says", "spacing_um"),
     [
-        ("|MPP = 0.2527", (0.2527, 0.2527)),
-        ("|MPP=0.25|Left = 3", (0.25, 0.25)),
-        ("|  MPP  =  5e-1", (0.5, 0.5)),
-        ("|XMPP = 0.4", None),
-        ("", None),
+        ({"description": f"{APERIO}|MPP = 0.2527"}, 0.2527),
+        ({"description": f"{APERIO}|MPP=0.25|Left = 3"}, 0.25),
+        ({"description": f"{APERIO}|  MPP  =  5e-1"}, 0.5),
+        ({"description": f"{APERIO}|XMPP = 0.4"}, None),
+        ({"description": APERIO}, None),
+        (ome("0.25", None), 0.25),
+        (ome("0.25", "µm"), 0.25),
+        (ome("2.5e-4", "mm"), 0.25),
+        (ome("250", "nm"), 0.25),
+        (ome("2.5e-5", "cm"), 0.25),
+        (ome("1", "pixel"), None),
     ],
 )
-def test_spacing_of_an_aperio_scan(tmp_path, mpp, spacing_um):
-    """Aperio says one number for both sides; TIFF's resolution does not count there."""
-    options = {"description": APERIO + mpp, "resolution": (10000, 10000), "downsamples": (1,)}
-    path = write_tiled(tmp_path / "a.svs", PIXELS, "none", **options)
-    assert tables(path).spacing_um == spacing_um
+def test_spacing_by_description(tmp_path, says, spacing_um):
+    """Aperio says one number for both sides, OME one in µm or another unit; TIFF's is ignored."""
+    options = {"resolution": (10000, 10000), "downsamples": (1,), **says}
+    path = write_tiled(tmp_path / "a.ome.tif", PIXELS, "none", **options)
+    expected = None if spacing_um is None else pytest.approx((spacing_um, spacing_um))
+    assert read_tile_tables(path, name="a").spacing_um == expected
 
 
 @pytest.mark.parametrize(
@@ -119,26 +124,7 @@ def test_spacing_by_resolution(tmp_path, resolution, unit, spacing_um):
     path = tmp_path / "a.tif"
     options = {"tile": (64, 64), "photometric": "rgb", "metadata": None}
     tifffile.imwrite(path, PIXELS, resolution=resolution, resolutionunit=unit, **options)
-    assert tables(path).spacing_um == (None if spacing_um is None else pytest.approx(spacing_um))
-
-
-@pytest.mark.parametrize(
-    ("unit", "value"),
-    [
-        (None, "0.25"),
-        ("µm", "0.25"),
-        ("mm", "2.5e-4"),
-        ("nm", "250"),
-        ("cm", "2.5e-5"),
-        ("pixel", "1"),
-    ],
-)
-def test_spacing_by_ome(tmp_path, unit, value):
-    """OME says the size of a pixel in a unit, µm if unset; one that is no length is none."""
-    text = ome_description(420, 300, x_um=value, y_um=value, unit=unit)
-    options = {"description": text, "aperio": False, "subifds": True}
-    found = tables(write_tiled(tmp_path / "a.ome.tif", PIXELS, "deflate", **options))
-    assert found.spacing_um == (None if unit == "pixel" else pytest.approx((0.25, 0.25)))
+    assert read_tile_tables(path, name="a").spacing_um == pytest.approx(spacing_um)
 
 
 def test_tables_cut_off(tmp_path):
@@ -148,4 +134,4 @@ def test_tables_cut_off(tmp_path):
     path.write_bytes(content[:-1])
     text = f"is cut off: it has {len(content) - 1} bytes, its tile table needs {len(content)}"
     with pytest.raises(InputError, match=f"^slide a: {path} {text}; copy the file again$"):
-        tables(path)
+        read_tile_tables(path, name="a")

@@ -13,17 +13,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Give a temporary name beside `path` and rename it to `path` if the block ends without error.
 
     A job that is killed, or a full disk, leaves `path` as it was: no reader ever sees half a
-    file. Works for folders (Zarr stores) too.
-
-    Parameters
-    ----------
-    path : str or Path
-        The final name. Its folder is created if it is missing.
-
-    Yields
-    ------
-    Path
-        The name to write to: same folder, same suffix.
+    file. Works for folders (Zarr stores) too. The temporary name has the same folder, which is
+    created if it is missing, and the same suffix.
 
     Examples
     --------

@@ -12,33 +12,16 @@ MAX_BYTES = 2**26
 
 
 class Line(NamedTuple):
-    """A row of a CSV that is not blank.
-
-    Attributes
-    ----------
-    where : str
-        File and line, for messages.
-    cells : list of str
-        Without spaces at both ends.
-    """
+    """A row of a CSV: file and line for messages, and its cells without spaces at both ends."""
 
     where: str
     cells: list[str]
 
 
 def read_lines(path: Path, *, shown: str | None = None) -> list[Line]:
-    """Read the rows of a CSV.
+    """Read the rows of a CSV in UTF-8, with or without a byte order mark; blank ones are left out.
 
-    Parameters
-    ----------
-    path : Path
-        UTF-8, with or without a byte order mark.
-    shown : str, optional
-        Name of the file in messages; its path if unset.
-
-    Returns
-    -------
-    list of Line
+    Messages call the file `shown`; by its path if unset.
 
     Raises
     ------
@@ -62,21 +45,9 @@ def read_lines(path: Path, *, shown: str | None = None) -> list[Line]:
 
 
 def select_columns(lines: list[Line], *names: str, shown: str) -> list[Line]:
-    """Select the cells below names in the header, in the order asked for.
+    """Select the cells below names in the header, which is the first line, in the order asked for.
 
-    Parameters
-    ----------
-    lines : list of Line
-        The first is the header.
-    names : str
-        Case does not matter; other columns are ignored.
-    shown : str
-        Name of the file in messages.
-
-    Returns
-    -------
-    list of Line
-        Without the header.
+    Case does not matter; other columns are ignored. Messages call the file `shown`.
 
     Raises
     ------

@@ -9,16 +9,9 @@ SUBSAMPLING = "420"
 
 
 def encode_jpeg(pixels: np.ndarray, *, quality: int, subsampling: str = SUBSAMPLING) -> bytes:
-    """Encode an RGB image as a JPEG file.
+    """Encode an RGB image (height, width, 3), uint8 and C-contiguous, as a JPEG file.
 
-    Parameters
-    ----------
-    pixels : ndarray of shape (height, width, 3), uint8
-        C-contiguous.
-    quality : int
-        1 to 100.
-    subsampling : {'420', '422', '444'}
-        Of chroma.
+    Quality is 1 to 100; chroma is subsampled by '420', '422' or '444'.
 
     Examples
     --------

@@ -6,17 +6,9 @@ _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 
 
 def split_jpeg(content: bytes) -> tuple[bytes, bytes]:
-    """Split a baseline JPEG into its tables and the picture itself, as TIFF stores them.
+    """Split a baseline JPEG file into its tables and the picture itself, as TIFF stores them.
 
-    Parameters
-    ----------
-    content : bytes
-        A JPEG file; other parts, such as JFIF, are left out.
-
-    Returns
-    -------
-    tables, picture : bytes
-        Tables are the same for all pictures of one quality.
+    Tables are the same for all pictures of one quality. Other parts, such as JFIF, are left out.
     """
     parts = {_DQT: b"", _DHT: b"", _SOF0: b""}
     position = len(_SOI)

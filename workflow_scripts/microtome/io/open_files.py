@@ -17,13 +17,7 @@ _ENOUGH = 65536
 
 
 class Handle(Generic[V]):
-    """Something open, which is closed when nobody holds a reference to the handle any more.
-
-    Attributes
-    ----------
-    value : object
-        What was opened.
-    """
+    """Something open, its `value`; closed when nobody holds a reference to the handle any more."""
 
     def __init__(self, value: V, close: Callable[[V], None]) -> None:
         self.value = value
@@ -41,10 +35,8 @@ class Handles(Generic[K, V]):
 
     Parameters
     ----------
-    open_ : callable
-        Opens what a key names.
-    close : callable
-        Closes it.
+    open_, close : callable
+        Opens what a key names, and closes it.
     limit : callable
         Returns how many to keep open; called once, when the first is opened.
 

@@ -47,14 +47,9 @@ def chunks_per_shard(chunk_bytes: int, n_chunks: int) -> int:
 
 
 class ShardWriter:
-    """Writes the chunks of an array one after the other.
+    """Writes the chunks of an array one after the other, `per_shard` to a file.
 
-    Parameters
-    ----------
-    folder : Path
-        The array's folder, which is created here; its ``zarr.json`` is not written here.
-    per_shard : int
-        Chunks per shard.
+    It creates the array's folder, and does not write its ``zarr.json``.
     """
 
     def __init__(self, folder: Path, *, per_shard: int) -> None:
@@ -128,11 +123,6 @@ class ShardedArray:
     """A sharded array with one chunk per element, opened for reading.
 
     Safe to use from several threads, and in processes forked from the one that opened it.
-
-    Parameters
-    ----------
-    folder : Path
-        The array's folder in its store.
 
     Attributes
     ----------

@@ -11,14 +11,7 @@ from microtome.io.atomic import atomic
 def write_table(path: str | Path, rows: Iterable[dict], *, columns: Iterable[str] = ()) -> None:
     """Write rows as CSV or TSV, depending on the suffix; NaN and None are empty cells.
 
-    Parameters
-    ----------
-    path : str or Path
-        ``.csv`` or ``.tsv``.
-    rows : iterable of dict
-        Column -> value.
-    columns : iterable of str
-        The columns; if unset those of the first row.
+    The columns are those of the first row if unset.
 
     Examples
     --------

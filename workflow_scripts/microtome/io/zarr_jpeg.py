@@ -29,12 +29,8 @@ NAME = "imagecodecs_jpeg"
 class JpegCodec(ArrayBytesCodec):
     """One RGB image per chunk: its last three dimensions; those before have length 1.
 
-    Parameters
-    ----------
-    level : int, optional
-        Quality, which only encoding needs; None if the JPEGs come from elsewhere.
-    subsampling : str, optional
-        Of chroma, which only encoding needs: '420', '422', '444'.
+    Only encoding needs the quality `level` and the subsampling of chroma ('420', '422', '444');
+    they are None if the JPEGs come from elsewhere.
     """
 
     is_fixed_size = False
@@ -57,15 +53,12 @@ class JpegCodec(ArrayBytesCodec):
         """Not known before encoding."""
         raise NotImplementedError
 
-    def _decode_sync(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+    async def _decode_single(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
         pixels = np.empty(chunk_spec.shape, np.uint8)
         decode_jpeg_into(chunk_bytes.to_bytes(), pixels.reshape(pixels.shape[-3:]))
         return chunk_spec.prototype.nd_buffer.from_numpy_array(pixels)
 
-    async def _decode_single(self, chunk_bytes: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        return self._decode_sync(chunk_bytes, chunk_spec)
-
-    def _encode_sync(self, chunk_array: NDBuffer, chunk_spec: ArraySpec) -> Buffer:
+    async def _encode_single(self, chunk_array: NDBuffer, chunk_spec: ArraySpec) -> Buffer:
         pixels = np.ascontiguousarray(chunk_array.as_numpy_array())
         content = encode_jpeg(
             pixels.reshape(pixels.shape[-3:]),
@@ -74,15 +67,8 @@ class JpegCodec(ArrayBytesCodec):
         )
         return chunk_spec.prototype.buffer.from_bytes(content)
 
-    async def _encode_single(self, chunk_array: NDBuffer, chunk_spec: ArraySpec) -> Buffer:
-        return self._encode_sync(chunk_array, chunk_spec)
 
-
-def _register() -> None:
-    try:
-        get_codec_class(NAME)  # from imagecodecs-zarr, if that is installed
-    except KeyError:
-        register_codec(NAME, JpegCodec)
-
-
-_register()
+try:
+    get_codec_class(NAME)  # from imagecodecs-zarr, if that is installed
+except KeyError:
+    register_codec(NAME, JpegCodec)

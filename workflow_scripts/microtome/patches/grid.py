@@ -14,6 +14,9 @@ from microtome.rasters.bands import ReadRows, band_rows, bands
 _ROUNDING = 1e-9
 UNKNOWN = -1
 
+# ``rows(first_row, n_rows)`` of a mask, bool or 0/1, its height and width, and level-0 px per px.
+Mask = tuple[ReadRows, tuple[int, int], float]
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -91,32 +94,15 @@ def patches_along(size_px: int, *, patch_px: float, stride_px: float) -> int:
 
 
 def window_fractions(
-    rows: ReadRows,
-    shape: tuple[int, int],
-    *,
-    window: float,
-    stride: float,
-    row: int,
-    n_columns: int,
+    mask: Mask, *, window_px: float, stride_px: float, row: int, n_columns: int
 ) -> np.ndarray:
     """Share of each window in one row of a lattice that a mask covers, exact for parts of pixels.
 
-    Parameters
-    ----------
-    rows : callable
-        ``rows(first_row, n_rows)`` gives a bool or 0/1 ndarray of shape (n_rows, width).
-    shape : tuple of int
-        Height and width of the mask in px.
-    window, stride : float
-        Side and stride in mask px; parts beyond the mask's edge count as uncovered.
-    row : int
-        The row of the lattice.
-
-    Returns
-    -------
-    ndarray of shape (n_columns,), float64
+    Windows have a side and a stride in level-0 px; parts beyond the mask's edge count as uncovered.
+    The result is an ndarray of shape (n_columns,), float64.
     """
-    height, width = shape
+    rows, (height, width), scale = mask
+    window, stride = window_px / scale, stride_px / scale
     top, bottom = min(row * stride, height), min(row * stride + window, height)
     first, last = int(np.floor(top)), int(np.ceil(bottom))
     column_sums = np.zeros(width)
@@ -137,20 +123,11 @@ def window_fractions(
 def label_patches(
     tumour_fraction: np.ndarray, *, rule: str, min_tumour_fraction: float
 ) -> np.ndarray:
-    """Label patches by their share of viable tumour.
+    """Label patches by their share of viable tumour, which is NaN where unknown.
 
-    Parameters
-    ----------
-    tumour_fraction : ndarray of shape (n_patches,)
-        NaN where unknown.
-    rule : {'fraction', 'any'}
-        'fraction': tumour from `min_tumour_fraction` on (HistoCAE: 0.3); 'any': one pixel is
-        enough (generalized framework).
-
-    Returns
-    -------
-    ndarray of shape (n_patches,), int8
-        1 tumour, 0 not, -1 unknown.
+    By the rule 'fraction' it is tumour from `min_tumour_fraction` on (HistoCAE: 0.3); by 'any' one
+    pixel is enough (generalized framework). The result is an ndarray of shape (n_patches,), int8:
+    1 tumour, 0 not, -1 unknown.
 
     Examples
     --------
@@ -170,8 +147,8 @@ def make_grid(
     size_px: tuple[int, int],
     scale: float,
     spacing_um: float,
-    tissue: tuple[ReadRows, tuple[int, int], float],
-    truth: tuple[ReadRows, tuple[int, int], float] | None,
+    tissue: Mask,
+    truth: Mask | None,
     label_rule: str,
     min_tumour_fraction: float,
 ) -> Grid:
@@ -189,11 +166,10 @@ def make_grid(
         Width and height of level 0.
     scale, spacing_um : float
         What `spec.spacing_um` really is on this slide: level-0 px and µm per patch px.
-    tissue : tuple
-        ``rows(first_row, n_rows)`` of the tissue mask, bool or 0/1, its shape (height, width), and
-        level-0 px per px.
-    truth : tuple, optional
-        Rows, shape and level-0 px per px of a mask of viable tumour.
+    tissue, truth : Mask
+        Of tissue, and of viable tumour if it is known.
+    label_rule, min_tumour_fraction
+        See `label_patches`.
 
     Raises
     ------
@@ -214,25 +190,16 @@ def make_grid(
     """
     window, stride = spec.patch_px * scale, spec.stride_px * scale
     n_columns, n_rows = (patches_along(n, patch_px=window, stride_px=stride) for n in size_px)
-
-    def fractions(mask: tuple[ReadRows, tuple[int, int], float], row: int) -> np.ndarray:
-        rows, shape, mask_scale = mask
-        return window_fractions(
-            rows,
-            shape,
-            window=window / mask_scale,
-            stride=stride / mask_scale,
-            row=row,
-            n_columns=n_columns,
-        )
-
+    lattice = {"window_px": window, "stride_px": stride, "n_columns": n_columns}
     found = []
     for row in range(n_rows):
-        share = fractions(tissue, row)
+        share = window_fractions(tissue, row=row, **lattice)
         column = np.flatnonzero(share > _ROUNDING)
         if len(column):
-            tumour = fractions(truth, row)[column] if truth else np.full(len(column), np.nan)
-            found.append((np.full(len(column), row), column, share[column], tumour))
+            tumour = np.full(n_columns, np.nan)
+            if truth:
+                tumour = window_fractions(truth, row=row, **lattice)
+            found.append((np.full(len(column), row), column, share[column], tumour[column]))
     if not found:
         raise InputError(f"slide {name}: no patch of {spec.name} holds tissue")
     row, column, share, tumour = (np.concatenate(part) for part in zip(*found, strict=True))

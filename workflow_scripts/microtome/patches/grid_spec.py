@@ -36,14 +36,7 @@ class GridSpec:
 
 
 def patch_set_name(grid: str, further_um: Sequence[float]) -> str:
-    """Name of the folder of a grid's patches.
-
-    Parameters
-    ----------
-    grid : str
-        The grid's name.
-    further_um : sequence of float
-        Further spacings of each patch, in µm/px.
+    """Name of the folder of a grid's patches, which have further spacings in µm/px.
 
     Examples
     --------

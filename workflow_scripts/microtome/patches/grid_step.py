@@ -22,35 +22,11 @@ def write_grid(
     truth: str | Path | None,
     grid: str | Path,
     slide_settings: dict,
-    label_rule: str,
-    min_tumour_fraction: float,
+    **labelling: object,
 ) -> dict:
-    """Write the grid of a slide as NPZ.
+    """Write the grid of a slide as NPZ, and count its ``patches`` and ``tumour_patches``.
 
-    Parameters
-    ----------
-    name : str
-        The slide's id.
-    spec : GridSpec
-        Spacing, patch side and stride.
-    inspected, tissue, truth : str or Path
-        JSON that `inspect` made, the tissue mask, and the truth map if there is one.
-    grid : str or Path
-        The file to write.
-    slide_settings : dict
-        The config's section ``slide``.
-    label_rule, min_tumour_fraction
-        See `label_patches`.
-
-    Returns
-    -------
-    dict
-        ``patches`` and ``tumour_patches``.
-
-    Raises
-    ------
-    InputError
-        If no patch holds tissue, or the spacing is finer than the slide's.
+    Raises InputError if no patch holds tissue, or the spacing is finer than the slide's.
     """
     info = read_json(inspected)
     level_0_um = info["spacing_um"]
@@ -72,8 +48,7 @@ def write_grid(
         spacing_um=level_0_um * scale,
         tissue=(mask.rows, mask.shape, mask.spacing_um / level_0_um),
         truth=viable,
-        label_rule=label_rule,
-        min_tumour_fraction=min_tumour_fraction,
+        **labelling,
     )
     made.save(grid)
     n_tumour = int(np.sum(made.label == 1))

@@ -19,25 +19,10 @@ _EDGE_QUALITY = 95
 def choose_codec(
     codec: str, slide: Slide, grid: Grid, *, spacings_um: Sequence[float] = ()
 ) -> tuple[str, str]:
-    """Decide how the patches of a grid are stored, and why.
+    """Decide how the patches of a grid are stored, and say why, for the log.
 
-    Parameters
-    ----------
-    codec : {'auto', 'raw', 'jpeg', 'pass-through'}
-        What the config asks for; 'auto' is 'pass-through' if that is possible, else 'raw'.
-    slide : Slide
-        Opened slide.
-    grid : Grid
-        Its patches.
-    spacings_um : sequence of float
-        Further spacings, see `read_patches`.
-
-    Returns
-    -------
-    codec : {'raw', 'jpeg', 'pass-through'}
-        How to store them.
-    why : str
-        For the log.
+    The config asks for 'raw', 'jpeg', 'pass-through', or 'auto': 'pass-through' if that is
+    possible, else 'raw'. Patches may have further spacings, see `read_patches`.
 
     Raises
     ------
@@ -63,14 +48,8 @@ def read_streams(slide: Slide, grid: Grid) -> Iterator[tuple[np.ndarray, list[by
     """Read the patches of a grid as JPEGs, without decoding them.
 
     The pixels are those that `read_patches` gives: nothing is lost. Only a tile over the slide's
-    edge is decoded, made white outside and encoded again, since its padding may be anything.
-
-    Parameters
-    ----------
-    slide : Slide
-        Opened slide.
-    grid : Grid
-        Its patches; they must be tiles, see `choose_codec`.
+    edge is decoded, made white outside and encoded again, since its padding may be anything. The
+    patches must be tiles, see `choose_codec`.
 
     Yields
     ------

@@ -19,17 +19,8 @@ def read_patches(
     If patches lie on whole pixels of a level, or of its tiles decoded at a fraction of their size,
     they are pieced together from tiles; else strips of patches are resampled.
 
-    Parameters
-    ----------
-    slide : Slide
-        Opened slide.
-    grid : Grid
-        Its patches, row by row.
-    threads : int
-        Threads that decode.
-    spacings_um : sequence of float
-        Further spacings in µm/px: patches of the same size in px with the same centres, from the
-        same decoding if one level serves them (MR-HistoCAE).
+    Further spacings, in µm/px, are patches of the same size in px with the same centres, from the
+    same decoding if one level serves them (MR-HistoCAE).
 
     Yields
     ------

@@ -12,17 +12,8 @@ def split_into_regions(grid: Grid, *, side_px: int, repeat_px: int = 1) -> Itera
 
     Tiles that neighbours share are decoded once within a region and kept for no more than one row
     of it, so memory does not grow with the slide. Tiles that two regions share, about one row or
-    column in sixty, are decoded twice.
-
-    Parameters
-    ----------
-    grid : Grid
-        The patches, row by row.
-    side_px : int
-        Largest side of a square in patch px.
-    repeat_px : int
-        Patches and tiles have common edges every `repeat_px` patch px; regions end there if they
-        are large enough.
+    column in sixty, are decoded twice. Patches and tiles have common edges every `repeat_px` patch
+    px; regions end there if `side_px`, the largest side of a square in patch px, allows it.
 
     Yields
     ------

@@ -56,8 +56,6 @@ def write_patches(
 
     Parameters
     ----------
-    path : str or Path
-        The store's folder, ``.zarr``.
     parts : iterable of (index, pixels) or (index, streams)
         From `read_patches`: indices of patches in `grid` and their RGB (n, side, side, 3), or with
         further spacings (n, 1 + further, side, side, 3), uint8, valid until the item after the
@@ -198,8 +196,6 @@ class PatchStore:
 
     Attributes
     ----------
-    path : Path
-        Its folder.
     pixels : tuple of ShardedArray
         One per spacing, the grid's own first; each of shape (n_patches, side, side, 3).
     label : ndarray of shape (n_patches,), int8
@@ -231,19 +227,9 @@ class PatchStore:
         return (len(self.pixels), *self.pixels[0].shape[1:])
 
     def read(self, row: int, out: np.ndarray) -> None:
-        """Read patch number `row` into an array.
+        """Read patch number `row` into an array of `shape`, uint8, C-contiguous for each spacing.
 
-        Parameters
-        ----------
-        row : int
-            Number of the patch.
-        out : ndarray of `shape`, uint8
-            Overwritten; C-contiguous for each spacing.
-
-        Raises
-        ------
-        InputError
-            If the store is damaged.
+        Raises InputError if the store is damaged.
         """
         for array, image in zip(self.pixels, out, strict=True):
             content = array.read_bytes(row) if array.codec == JPEG else b""
@@ -259,16 +245,9 @@ class PatchStore:
 def open_patches(
     path: str | Path, *, spacings_um: Sequence[float] = (), own: bool = True
 ) -> PatchStore:
-    """Open a store that `write_patches` wrote.
+    """Open a store that `write_patches` wrote, at some of the further spacings that it has.
 
-    Parameters
-    ----------
-    path : str or Path
-        The store's folder.
-    spacings_um : sequence of float
-        Further spacings to read, of those that were stored.
-    own : bool
-        Whether to read the grid's own spacing, which comes first.
+    The grid's `own` spacing is read unless that is unset, and comes first.
 
     Raises
     ------

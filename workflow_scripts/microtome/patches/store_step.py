@@ -28,37 +28,10 @@ def extract_patches(
     spacings_um: Sequence[float] = (),
     scratch_dir: str | None = None,
 ) -> None:
-    """Write the patches of a slide that are worth training on to a store.
+    """Write the patches of a slide that are worth training on, with enough tissue, to a store.
 
-    Parameters
-    ----------
-    path : str or Path
-        The store's folder, ``.zarr``.
-    name : str
-        The slide's id.
-    slide_path, inspected, grid : str or Path
-        The slide, the JSON that `inspect` made of it, and its grid.
-    threads : int
-        Threads that decode and encode.
-    slide_settings : dict
-        The config's section ``slide``.
-    min_tissue_fraction : float
-        A patch must hold more tissue than this.
-    codec : {'auto', 'raw', 'jpeg', 'pass-through'}
-        See `choose_codec`.
-    store_settings : dict
-        ``jpeg_quality``, ``white_from``, ``max_white_fraction``: see `write_patches`.
-    code : str
-        Hash of the code, for the record.
-    spacings_um : sequence of float
-        Further spacings: see `read_patches`.
-    scratch_dir : str, optional
-        See `copy_to_scratch`.
-
-    Raises
-    ------
-    InputError
-        If the slide has changed, or cannot be stored as `codec` says.
+    The hash of the code is for the record. Raises InputError if the slide has changed, or cannot
+    be stored as `codec` says.
     """
     info = read_inspected(inspected, slide_path=slide_path)
     patches = Grid.load(grid)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 
 import numpy as np
 
@@ -22,38 +23,22 @@ _REGION_PX = 4096
 def read_strips(
     slide: Slide, grid: Grid, scales: list[float], *, threads: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Read the patches of a grid, at one or several scales, row by row.
+    """Read the patches of a grid, at one or several level-0 px per patch px, row by row.
 
-    Parameters
-    ----------
-    slide, grid, threads
-        See `microtome.patches.reading.read_patches`.
-    scales : list of float
-        Level-0 px per patch px, the grid's own first.
-
-    Yields
-    ------
-    index : ndarray of shape (n,), int64
-        Which patches of the grid these are.
-    pixels : ndarray of shape (n, n_scales, patch_px, patch_px, 3), uint8
-        RGB. Patches that cannot be decoded are left out, with a warning in the log.
+    Gives what `microtome.patches.reading.read_patches` does, of shape
+    (n, n_scales, patch_px, patch_px, 3), the grid's own scale first.
     """
     regions = split_into_regions(grid, side_px=_REGION_PX)
     strips = (strip for region in regions for strip in _strips(grid, region))
-    with closing(
-        map_ahead(
-            lambda strip: list(_read(slide, grid, scales, strip)),
-            strips,
-            workers=threads if threads > 1 else 0,
-        )
-    ) as results:
+    work = partial(_read, slide, grid, scales)
+    with closing(map_ahead(work, strips, workers=threads if threads > 1 else 0)) as results:
         for parts in results:
             yield from parts
 
 
 def _read(
     slide: Slide, grid: Grid, scales: list[float], index: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> list[tuple[np.ndarray, np.ndarray]]:
     side = grid.patch_px
     pixels = np.empty((len(index), len(scales), side, side, 3), np.uint8)
     left = (grid.column[index] - grid.column[index[0]]) * grid.stride_px
@@ -71,12 +56,10 @@ def _read(
     except InputError as error:
         if len(index) == 1:
             log.warning("%s", error)
-            return
+            return []
         # One broken tile must not affect its neighbours: read the strip patch by patch.
-        for i in index:
-            yield from _read(slide, grid, scales, np.array([i]))
-        return
-    yield index, pixels
+        return [part for i in index for part in _read(slide, grid, scales, np.array([i]))]
+    return [(index, pixels)]
 
 
 def _strips(grid: Grid, region: np.ndarray) -> Iterator[np.ndarray]:

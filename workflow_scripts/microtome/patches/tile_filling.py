@@ -15,18 +15,10 @@ _Target = tuple[int, int, int, int]
 
 
 class Filler:
-    """Fills blocks of patches one after the other, and keeps decoded tiles that later ones need.
-
-    Parameters
-    ----------
-    source : TiledSource
-        Where tiles come from.
-    views : list of View
-        The spacings.
-    """
+    """Fills blocks of patches one after the other, and keeps decoded tiles that later ones need."""
 
     def __init__(self, source: TiledSource, views: list[View]) -> None:
-        self._source, self._views = source, views
+        self.source, self._views = source, views
         self._finest: dict[int, int] = {}
         for view in views:
             finest = self._finest.get(view.level, view.reduce)
@@ -35,20 +27,10 @@ class Filler:
         self._kept: dict[tuple[int, int], np.ndarray | InputError] = {}
 
     def fill(self, pieces: Pieces, pixels: np.ndarray) -> dict[int, str]:
-        """Fill patches of a block.
+        """Fill patches of a block, (n, n_views, patch_px, patch_px, 3), from its pieces of tiles.
 
-        Parameters
-        ----------
-        pieces : Pieces
-            Pieces of tiles, all of one block. If several blocks share a tile, all its pieces must
-            come to this filler, in the order of the blocks.
-        pixels : ndarray of shape (n, n_views, patch_px, patch_px, 3), uint8
-            The block.
-
-        Returns
-        -------
-        dict of int to str
-            Slots that lack a tile, and why.
+        If several blocks share a tile, all its pieces must come to this filler, in the order of
+        the blocks. Returns the slots that lack a tile, and why.
         """
         unreadable: dict[int, str] = {}
         for key, again, later, targets in _by_tile(pieces):
@@ -68,7 +50,7 @@ class Filler:
         self, level: int, tile: int, targets: list[_Target], pixels: np.ndarray, *, keep: bool
     ) -> np.ndarray | InputError | None:
         """Decode a tile; None if it was decoded straight into its patch."""
-        source, reduce = self._source, self._finest[level]
+        source, reduce = self.source, self._finest[level]
         tile_height, tile_width = source.tables[level].tile_shape
         height, width = tile_height // reduce, tile_width // reduce
         try:
@@ -97,10 +79,8 @@ class Filler:
 def _by_tile(pieces: Pieces) -> Iterator[tuple[tuple[int, int], bool, bool, list[_Target]]]:
     """Group pieces by tile.
 
-    Yields
-    ------
-    level and number of the tile, whether earlier blocks had pieces of it, whether later blocks
-    will, and its places in this block.
+    Of each come its level and number, whether earlier blocks had pieces of it, whether later
+    blocks will, and its places in this block.
     """
     again, later = pieces.first < pieces.block, pieces.block < pieces.last
     tiles = zip(pieces.level.tolist(), pieces.tile.tolist(), strict=True)

@@ -19,19 +19,10 @@ _REGION_PX = 16384
 class View:
     """How the patches of one spacing lie on the tiles of one level.
 
-    Attributes
-    ----------
-    place : int
-        Index of the spacing, of those asked for.
-    level : int
-        Level of the slide.
-    reduce : int
-        Level px per patch px: 1, 2, 4 or 8.
-    x, y : ndarray of shape (n_patches,), int64
-        Corners in level px / `reduce`.
+    A patch px is `reduce` px of the level a side: 1, 2, 4 or 8. The corners are in level px /
+    `reduce`, ndarrays of shape (n_patches,), int64.
     """
 
-    place: int
     level: int
     reduce: int
     x: np.ndarray
@@ -39,40 +30,24 @@ class View:
 
 
 def plan_views(slide: Slide, grid: Grid, scales: list[float]) -> list[View] | None:
-    """Lay co-centred patches of several scales on the slide's tiles.
+    """Lay co-centred patches of several scales, level-0 px per patch px, on the slide's tiles.
 
-    Parameters
-    ----------
-    slide : Slide
-        Opened slide.
-    grid : Grid
-        The patches.
-    scales : list of float
-        Level-0 px per patch px of each spacing; all patches have `grid.patch_px`.
-
-    Returns
-    -------
-    list of View or None
-        None if the slide has no tiles to read, or patches do not lie on whole pixels that a
-        decoder can give; then they have to be resampled.
+    Gives None if the slide has no tiles to read, or patches do not lie on whole pixels that a
+    decoder can give; then they have to be resampled.
     """
     if not isinstance(slide.source, TiledSource):
         return None
     views = []
-    for place, scale in enumerate(scales):
+    for scale in scales:
         level = slide.level_for(scale)
         zoom = scale / slide.downsamples[level]
         if zoom not in REDUCTIONS or slide.source.states[level].remade.any():
             return None
-        x, y = (corner / scale for corner in corners_at(grid, scale))
-        whole_x, whole_y = np.rint(x), np.rint(y)
-        if max(np.abs(x - whole_x).max(initial=0), np.abs(y - whole_y).max(initial=0)) > (
-            _ROUNDING_PX
-        ):
+        corners = np.divide(corners_at(grid, scale), scale)
+        whole = np.rint(corners)
+        if np.abs(corners - whole).max(initial=0) > _ROUNDING_PX:
             return None
-        views.append(
-            View(place, level, int(zoom), whole_x.astype(np.int64), whole_y.astype(np.int64))
-        )
+        views.append(View(level, int(zoom), *whole.astype(np.int64)))
     return views
 
 
@@ -118,24 +93,8 @@ def plan_blocks(
 ) -> Iterator[tuple[np.ndarray, Pieces]]:
     """Divide the patches of a grid into blocks, in the order in which they are read.
 
-    Parameters
-    ----------
-    source : TiledSource
-        Where tiles come from.
-    grid : Grid
-        The patches.
-    views : list of View
-        From `plan_views`.
-    per_block : int
-        Patches of a block.
-
-    Yields
-    ------
-    which : ndarray of shape (n,), int64
-        The block's patches.
-    pieces : Pieces
-        What they are made of. Only blocks of one region share a tile; a tile in two regions
-        counts as two.
+    Gives which patches a block has, an ndarray of shape (n,), int64, and what they are made of.
+    Only blocks of one region share a tile; a tile in two regions counts as two.
     """
     sides = [side // v.reduce for v in views for side in source.tables[v.level].tile_shape]
     n_before = 0
@@ -176,17 +135,9 @@ def _pieces_of(
                 tile = r[keep] * table.columns + c[keep]
                 there = source.states[view.level].own[tile]
                 keep, tile = keep[there], tile[there]
-                found.append(
-                    (
-                        block[keep],
-                        np.full(len(keep), view.level),
-                        tile,
-                        slot[keep],
-                        np.full(len(keep), number),
-                        left[keep],
-                        top[keep],
-                    )
-                )
+                level, place = (np.full(len(keep), n) for n in (view.level, number))
+                which_tile = (block[keep], level, tile)
+                found.append((*which_tile, slot[keep], place, left[keep], top[keep]))
     columns = [np.concatenate(parts) for parts in zip(*found, strict=True)]
     order = np.lexsort((columns[2], columns[1], columns[0]))
     columns = [column[order] for column in columns]

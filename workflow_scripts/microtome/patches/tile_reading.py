@@ -3,10 +3,8 @@
 import itertools
 import mmap
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Self
 
 import numpy as np
 
@@ -29,52 +27,40 @@ _WHITE = 255
 def read_tiles(
     slide: Slide, grid: Grid, views: list[View], *, threads: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Read the patches of a grid from the slide's tiles.
+    """Read the patches of a grid from the slide's tiles, as the views of `plan_views` lie on them.
 
     Decoding a tile is so fast that threads of one process would wait for its interpreter, on two
-    cores a fifth of the time and on eight most of it. So processes decode. Each goes through the
-    plan by itself and is only told which buffer is free. Whenever a process is ready it takes the
-    next few tiles of the block; a tile that several blocks share belongs to one process.
+    cores a fifth of the time and on eight most of it. So processes decode, forked from this one;
+    with one thread this process decodes. Each goes through the plan by itself and is only told
+    which buffer is free. Whenever a process is ready it takes the next few tiles of the block; a
+    tile that several blocks share belongs to one process.
 
-    Parameters
-    ----------
-    slide : Slide
-        Opened slide.
-    grid : Grid
-        Its patches.
-    views : list of View
-        From `plan_views`.
-    threads : int
-        Processes that decode, forked from this one; with 1 this process decodes.
-
-    Yields
-    ------
-    index : ndarray of shape (n,), int64
-        Which patches of the grid these are.
-    pixels : ndarray of shape (n, n_views, patch_px, patch_px, 3), uint8
-        Valid until the item after the next is asked for. Patches that cannot be decoded are left
-        out, with a warning in the log.
+    Gives what `microtome.patches.reading.read_patches` does, of shape
+    (n, n_views, patch_px, patch_px, 3).
     """
+    source = slide.source
     shape = (len(views), grid.patch_px, grid.patch_px, 3)
     per_block = max(1, _BLOCK_BYTES // int(np.prod(shape)))
-    plan = partial(plan_blocks, slide.source, grid, views, per_block=per_block)
+    plan = partial(plan_blocks, source, grid, views, per_block=per_block)
     alone = threads == 1 or len(grid) <= per_block
-    ahead = 0 if alone else _AHEAD
     # Reused, since allocating new memory takes as long as copying into it.
-    buffers = [_allocate_pages((per_block, *shape)) for _ in range(ahead + 2)]
+    buffers = [_allocate_pages((per_block, *shape)) for _ in range(2 if alone else 2 + _AHEAD)]
+    prepared = _prepare(source, views, plan(), buffers)
+    filler = Filler(source, views)
+    if alone:
+        for which, pieces, block, _ in prepared:
+            yield _drop_unreadable(which, block, [filler.fill(pieces, block)])
+        return
     claims = Claims(len(buffers))
-    work = _Work(slide.source, views, plan, buffers, claims, 1 if alone else threads)
+    work = {"plan": plan, "buffers": buffers, "claims": claims, "size": threads}
+    join = partial(_join, filler=filler, **work)
     asked: deque[tuple[np.ndarray, np.ndarray]] = deque()
-    with _Alone(work) if alone else Team(work.join, threads, about=slide.about) as team:
-        for n, (which, pieces) in enumerate(plan()):
-            number = n % len(buffers)
-            block = buffers[number][: len(which)]
-            block[~_find_covered(slide.source, views, pieces, block)] = _WHITE
-            _prefetch(slide.source, pieces)
+    with Team(join, threads, about=slide.about) as team:
+        for which, _, block, number in prepared:
             claims.clear(number)
             team.ask(number)
             asked.append((which, block))
-            if len(asked) > ahead:
+            if len(asked) > _AHEAD:
                 yield _drop_unreadable(*asked.popleft(), team.answers())
         while asked:
             yield _drop_unreadable(*asked.popleft(), team.answers())
@@ -85,64 +71,51 @@ def _allocate_pages(shape: tuple[int, ...]) -> np.ndarray:
     return np.frombuffer(mmap.mmap(-1, int(np.prod(shape))), np.uint8).reshape(shape)
 
 
-class _Alone:
-    """A team that consists of this process only."""
-
-    def __init__(self, work: "_Work") -> None:
-        self._answer = work.join(0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *about: object) -> None:
-        """Nothing to end: there are no other processes."""
-
-    def ask(self, number: int) -> None:
-        self._found = self._answer(number)
-
-    def answers(self) -> list:
-        return [self._found]
+def _prepare(
+    source: TiledSource,
+    views: list[View],
+    blocks: Iterable[tuple[np.ndarray, Pieces]],
+    buffers: list[np.ndarray],
+) -> Iterator[tuple[np.ndarray, Pieces, np.ndarray, int]]:
+    """Make each block white where no tile lies, in the next of the buffers, and fetch its tiles."""
+    for n, (which, pieces) in enumerate(blocks):
+        number = n % len(buffers)
+        block = buffers[number][: len(which)]
+        block[~_find_covered(source, views, pieces, block)] = _WHITE
+        for level in set(pieces.level.tolist()):
+            source.prefetch(level, pieces.tile[pieces.level == level])
+        yield which, pieces, block, number
 
 
-@dataclass(frozen=True)
-class _Work:
-    """The work of a team of `size` processes, and the memory they share."""
+def _join(
+    member: int,
+    *,
+    filler: Filler,
+    plan: Callable[[], Iterator[tuple[np.ndarray, Pieces]]],
+    buffers: list[np.ndarray],
+    claims: Claims,
+    size: int,
+) -> Answer:
+    """Begin as one member of a team of `size` processes.
 
-    source: TiledSource
-    views: list[View]
-    plan: Callable[[], Iterator[tuple[np.ndarray, Pieces]]]
-    buffers: list[np.ndarray]
-    claims: Claims
-    size: int
+    The answer fills the member's part of the next block, in the buffer of the given number, and
+    says of which slots the patches cannot be read, and why.
+    """
+    blocks = plan()
+    columns = np.array([table.columns for table in filler.source.tables])
 
-    def join(self, member: int) -> Answer:
-        """Begin as one member.
+    def answer(number: int) -> dict[int, str]:
+        _, pieces = next(blocks)
+        shared = pieces.first < pieces.last
+        row, column = np.divmod(pieces.tile, columns[pieces.level])
+        own = shared & ((row + column // _RUN) % size == member)
+        unreadable = filler.fill(pieces.part(own), buffers[number])
+        runs = _runs(pieces.part(~shared))
+        while (n := claims.next(number)) < len(runs):
+            unreadable |= filler.fill(runs[n], buffers[number])
+        return unreadable
 
-        Returns
-        -------
-        callable
-            Fills its part of the next block, in the buffer of the given number; returns the slots
-            of patches that cannot be read, and why.
-        """
-        filler = Filler(self.source, self.views)
-        blocks = self.plan()
-        columns = np.array([table.columns for table in self.source.tables])
-
-        def answer(number: int) -> dict[int, str]:
-            _, pieces = next(blocks)
-            buffer = self.buffers[number]
-            if self.size == 1:
-                return filler.fill(pieces, buffer)
-            shared = pieces.first < pieces.last
-            row, column = np.divmod(pieces.tile, columns[pieces.level])
-            own = shared & ((row + column // _RUN) % self.size == member)
-            unreadable = filler.fill(pieces.part(own), buffer)
-            runs = _runs(pieces.part(~shared))
-            while (n := self.claims.next(number)) < len(runs):
-                unreadable |= filler.fill(runs[n], buffer)
-            return unreadable
-
-        return answer
+    return answer
 
 
 def _runs(pieces: Pieces) -> list[Pieces]:
@@ -167,20 +140,14 @@ def _find_covered(
     return area == n_views * side * side
 
 
-def _prefetch(source: TiledSource, pieces: Pieces) -> None:
-    for level in set(pieces.level.tolist()):
-        source.prefetch(level, pieces.tile[pieces.level == level])
-
-
 def _drop_unreadable(
     which: np.ndarray, block: np.ndarray, answers: list[dict[int, str]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Remove the patches from a block that could not be read, and log why."""
     unreadable = {slot: why for answer in answers for slot, why in answer.items()}
-    for slot in sorted(unreadable):
-        log.warning("%s", unreadable[slot])
+    for _, why in sorted(unreadable.items()):
+        log.warning("%s", why)
     if not unreadable:
         return which, block
-    readable = np.ones(len(which), bool)
-    readable[list(unreadable)] = False
+    readable = np.delete(np.arange(len(which)), list(unreadable))
     return which[readable], block[readable]

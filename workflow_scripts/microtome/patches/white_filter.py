@@ -15,18 +15,9 @@ _1, _2, _62, _63 = np.array([1, 2, 62, 63], np.uint64)
 def is_kept(pixels: np.ndarray, *, white_from: int, max_white_fraction: float) -> np.ndarray:
     """Tell which patches are not mostly white, by the rule of HistoCAE's authors.
 
-    Parameters
-    ----------
-    pixels : ndarray of shape (n, height, width, 3), uint8
-        RGB; each patch C-contiguous.
-    white_from : int
-        A pixel with R, G and B all at or above it is white.
-    max_white_fraction : float
-        A patch is kept if its share of white pixels is below this.
-
-    Returns
-    -------
-    ndarray of shape (n,), bool
+    A pixel with R, G and B all from `white_from` on is white. A patch is kept if its share of white
+    pixels is below `max_white_fraction`. Patches are RGB, (n, height, width, 3), uint8, each
+    C-contiguous; the result is an ndarray of shape (n,), bool.
 
     Examples
     --------

@@ -29,15 +29,9 @@ _MPP = re.compile(rb'(?:\bMPP *= *|\bPhysicalSizeX=")([0-9]+(?:\.[0-9]+)?)')
 class SlideHeader:
     """What the header of a slide's file says.
 
-    Attributes
-    ----------
-    levels : tuple of (int, int)
-        Width and height in px of each level, the largest first; a single level if only the size
-        of the file is known.
-    spacing_um : float or None
-        µm per px of the first level, if the header says it plainly.
-    is_one_image : bool
-        The file has no tiles, so it is read into memory as one image.
+    Width and height in px of each level, the largest first (a single level if only the size of
+    the file is known); µm per px of the first level, if the header says it plainly; and whether
+    the file has no tiles, so it is read into memory as one image.
     """
 
     levels: tuple[tuple[int, int], ...]
@@ -48,16 +42,8 @@ class SlideHeader:
 def probe_slide(path: str | Path) -> SlideHeader | None:
     """Read the header of a slide; nothing is decoded, and no slide library is imported.
 
-    Parameters
-    ----------
-    path : str or Path
-        The slide.
-
-    Returns
-    -------
-    SlideHeader or None
-        The sizes of a TIFF's pages, or the size of a PNG. For other and broken files a size that
-        is estimated from the number of bytes. None if there is no such file.
+    Gives the sizes of a TIFF's pages, or the size of a PNG; for other and broken files a size that
+    is estimated from the number of bytes; and None if there is no such file.
 
     Examples
     --------
@@ -77,7 +63,11 @@ def probe_slide(path: str | Path) -> SlideHeader | None:
         return None
     if found and math.prod(found.levels[0]) <= _MOST_PX_PER_BYTE * n_bytes:
         return found
-    return _from_bytes(n_bytes, is_image=path.suffix.lower() in _IMAGES)
+    # As many px, in a square, as a file of this size may hold.
+    is_image = path.suffix.lower() in _IMAGES
+    n_px = min(_PX_PER_BYTE * n_bytes, _MOST_PX_OF_AN_IMAGE if is_image else math.inf)
+    side = int(n_px**0.5)
+    return SlideHeader(((side, side),), is_one_image=is_image)
 
 
 def _from_header(file: BinaryIO) -> SlideHeader | None:
@@ -94,7 +84,8 @@ def _from_tiff(file: BinaryIO, head: bytes) -> SlideHeader | None:
     """Walk through the pages of a TIFF or BigTIFF; a broken one raises what the caller catches."""
     order = {b"II": "<", b"MM": ">"}[head[:2]]
     is_big = {42: False, 43: True}[struct.unpack(f"{order}H", head[2:4])[0]]
-    at = struct.unpack(f"{order}Q", head[8:16])[0] if is_big else _long(order, head[4:8])
+    form, end = ("Q", 16) if is_big else ("I", 8)
+    (at,) = struct.unpack(f"{order}{form}", head[end // 2 : end])
     pages: list[dict[int, int | bytes]] = []
     while at and len(pages) < _MOST_PAGES:
         page, at = _page(file, at, order, is_big=is_big)
@@ -138,17 +129,6 @@ def _page(
             file.seek(pointer.unpack(value)[0])
             tags[tag] = file.read(min(count, _MOST_TEXT_BYTES))
     return tags, pointer.unpack_from(block, n_entries * entry.size)[0]
-
-
-def _long(order: str, value: bytes) -> int:
-    return struct.unpack(f"{order}I", value)[0]
-
-
-def _from_bytes(n_bytes: int, *, is_image: bool) -> SlideHeader:
-    """Estimate a square slide with as many px as a file of this size may hold."""
-    n_px = _PX_PER_BYTE * n_bytes
-    side = int((min(n_px, _MOST_PX_OF_AN_IMAGE) if is_image else n_px) ** 0.5)
-    return SlideHeader(((side, side),), is_one_image=is_image)
 
 
 def _bytes_of(path: Path) -> int:

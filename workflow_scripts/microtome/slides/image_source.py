@@ -15,13 +15,6 @@ _FORMATS = ("JPEG", "PNG", "BMP", "TIFF")
 class ImageSource:
     """The pixels of a plain image; its resolution tag, if any, is not a microscope's spacing.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    name : str
-        The slide's id, for messages.
-
     Raises
     ------
     InputError
@@ -48,20 +41,13 @@ class ImageSource:
                 white.paste(pixels, mask=pixels.getchannel("A") if "A" in image.mode else None)
         except InputError:
             raise
-        except UnidentifiedImageError as error:
-            raise InputError(
-                f"slide {name}: {path} cannot be opened as a slide (no format that OpenSlide or"
-                " Pillow knows)"
-            ) from error
-        except Image.DecompressionBombError as error:
-            raise InputError(
-                f"slide {name}: {path} is too large for an image in one piece; convert it to a"
-                " tiled TIFF"
-            ) from error
         except Exception as error:  # Pillow's plugins raise anything for broken bytes
-            raise InputError(
-                f"slide {name}: {path} cannot be opened as a slide ({one_line(error)})"
-            ) from error
+            fault = f"cannot be opened as a slide ({one_line(error)})"
+            if isinstance(error, UnidentifiedImageError):
+                fault = "cannot be opened as a slide (no format that OpenSlide or Pillow knows)"
+            elif isinstance(error, Image.DecompressionBombError):
+                fault = "is too large for an image in one piece; convert it to a tiled TIFF"
+            raise InputError(f"slide {name}: {path} {fault}") from error
         self._pixels = np.asarray(white)
         self.levels = [image.size]
 

@@ -15,17 +15,8 @@ _OPENING_S = 120
 _OPENING_MB = 3000
 
 
-def inspect(*, name: str, row: dict, spacing_tolerance: float, upsample: bool = False) -> dict:
-    """Open a slide and describe it.
-
-    Parameters
-    ----------
-    name : str
-        The slide's id.
-    row : dict
-        Its row of the slide sheet.
-    spacing_tolerance, upsample
-        See `Slide`.
+def inspect(*, name: str, row: dict, **slide_settings: object) -> dict:
+    """Open the slide of a row of the slide sheet, with settings for `Slide`, and describe it.
 
     Returns
     -------
@@ -59,8 +50,7 @@ def inspect(*, name: str, row: dict, spacing_tolerance: float, upsample: bool = 
         path=path,
         slide_name=name,
         spacing_um=row.get("spacing_um"),
-        spacing_tolerance=spacing_tolerance,
-        upsample=upsample,
+        **slide_settings,
     )
     log.info(
         "%s: %s, %d x %d px, %g µm/px, read %s",
@@ -74,16 +64,10 @@ def inspect(*, name: str, row: dict, spacing_tolerance: float, upsample: bool = 
     return found
 
 
-def _describe(
-    *,
-    path: Path,
-    slide_name: str,
-    spacing_um: float | None,
-    **settings: object,
-) -> dict:
+def _describe(*, path: Path, slide_name: str, **settings: object) -> dict:
     # Before OpenSlide opens the file: its error would not say that the file is cut off.
     _require_whole_file(path, slide_name)
-    with Slide(path, name=slide_name, spacing_um=spacing_um, **settings) as slide:
+    with Slide(path, name=slide_name, **settings) as slide:
         _try_reading(slide)
         width_px, height_px = slide.size_px
         return {
@@ -132,15 +116,7 @@ def _require_whole_file(path: Path, name: str) -> None:
 
 
 def read_inspected(report: str | Path, *, slide_path: str | Path) -> dict:
-    """Read what `inspect` found of a slide, with the path that the slide has now.
-
-    Parameters
-    ----------
-    report : str or Path
-        The JSON that `inspect` led to. The path in it only tells where the slide was.
-    slide_path : str or Path
-        Where it is.
-    """
+    """Read the JSON of what `inspect` found of a slide, with the path that the slide has now."""
     return {**read_json(report), "path": str(Path(slide_path))}
 
 
@@ -148,35 +124,18 @@ def open_inspected(
     info: dict,
     *,
     name: str,
-    spacing_tolerance: float,
-    upsample: bool = False,
     read_from: str | Path | None = None,
+    **slide_settings: object,
 ) -> Slide:
-    """Open a slide as `inspect` found it.
-
-    Parameters
-    ----------
-    info : dict
-        From `read_inspected`.
-    name : str
-        The slide's id.
-    spacing_tolerance, upsample
-        See `Slide`.
-    read_from : str or Path, optional
-        A copy of the file to read instead: see `microtome.parallel.local_copies.copy_to_scratch`.
+    """Open a slide as `inspect` found it, or a copy of its file, with settings for `Slide`.
 
     Raises
     ------
     InputError
         If the file is no longer the one that was inspected.
     """
-    slide = Slide(
-        Path(read_from or info["path"]),
-        name=name,
-        spacing_um=info["spacing_um"],
-        spacing_tolerance=spacing_tolerance,
-        upsample=upsample,
-    )
+    path = Path(read_from or info["path"])
+    slide = Slide(path, name=name, spacing_um=info["spacing_um"], **slide_settings)
     found = [*slide.size_px, slide.path.stat().st_size]
     if found != [info["width_px"], info["height_px"], info["file_bytes"]]:
         slide.close()

@@ -9,14 +9,9 @@ from microtome.slides.tile_tables import TileLevel
 
 @dataclass(frozen=True)
 class TileStates:
-    """Where the pixels of each tile of a level come from; a tile that is neither is background.
+    """Where the pixels of each tile of a level come from, ndarrays of shape (n_tiles,), bool.
 
-    Attributes
-    ----------
-    own : ndarray of shape (n_tiles,), bool
-        The tile's pixels are in the file.
-    remade : ndarray of shape (n_tiles,), bool
-        The tile has to be made from the next finer level.
+    They are the file's `own`, or `remade` from the next finer level; else it is background.
     """
 
     own: np.ndarray
@@ -24,20 +19,10 @@ class TileStates:
 
 
 def classify_tiles(levels: tuple[TileLevel, ...], *, spoils: bool) -> list[TileStates]:
-    """Find out where the pixels of each tile come from.
+    """Find out where the pixels of each tile of each level, finest first, come from.
 
-    Parameters
-    ----------
-    levels : tuple of TileLevel
-        Finest first.
-    spoils : bool
-        Whether the tiles of coarser levels over a missing tile are wrong, as one of Aperio's
-        encoders writes them. Then these tiles, and missing ones, are made from the finer level,
-        as OpenSlide does.
-
-    Returns
-    -------
-    list of TileStates
+    If a missing tile `spoils` those of coarser levels over it, as one of Aperio's encoders writes
+    them, then these tiles, and missing ones, are made from the finer level, as OpenSlide does.
     """
     states: list[TileStates] = []
     for i, level in enumerate(levels):
@@ -55,34 +40,17 @@ def classify_tiles(levels: tuple[TileLevel, ...], *, spoils: bool) -> list[TileS
 
 def _over_any(marked: np.ndarray, finer: TileLevel, coarser: TileLevel) -> np.ndarray:
     """Find the tiles of a level that lie over any marked tile of the next finer level."""
-    if not marked.any():
-        return np.zeros(coarser.rows * coarser.columns, bool)
-    sums = np.zeros((finer.rows + 1, finer.columns + 1), np.int64)
-    sums[1:, 1:] = marked.reshape(finer.rows, finer.columns).cumsum(0).cumsum(1)
-    top, bottom = _under(
-        coarser.rows,
-        coarser.tile_height_px * finer.height_px / coarser.height_px / finer.tile_height_px,
-        finer.rows,
-    )
-    left, right = _under(
-        coarser.columns,
-        coarser.tile_width_px * finer.width_px / coarser.width_px / finer.tile_width_px,
-        finer.columns,
-    )
-    count = (
-        sums[np.ix_(bottom, right)]
-        - sums[np.ix_(top, right)]
-        - sums[np.ix_(bottom, left)]
-        + sums[np.ix_(top, left)]
-    )
-    return (count > 0).ravel()
+    high = coarser.tile_height_px * finer.height_px / coarser.height_px / finer.tile_height_px
+    wide = coarser.tile_width_px * finer.width_px / coarser.width_px / finer.tile_width_px
+    rows = _join_rows(marked.reshape(finer.rows, finer.columns), coarser.rows, high)
+    return _join_rows(rows.T, coarser.columns, wide).T.ravel()
 
 
-def _under(n: int, ratio: float, n_finer: int) -> tuple[np.ndarray, np.ndarray]:
-    """First finer tile under each of `n` coarser ones, and the one after the last.
-
-    A coarser tile is as wide as `ratio` finer ones.
-    """
+def _join_rows(marked: np.ndarray, n: int, ratio: float) -> np.ndarray:
+    """Mark what is marked in any row under each of `n` coarser rows, as high as `ratio` rows."""
     edges = np.round(np.arange(n + 1) * ratio, 6)
-    first = np.minimum(np.floor(edges[:-1]), n_finer - 1)
-    return first.astype(np.int64), np.clip(np.ceil(edges[1:]), first + 1, n_finer).astype(np.int64)
+    first = np.minimum(np.floor(edges[:-1]), len(marked) - 1).astype(np.int64)
+    last = np.clip(np.ceil(edges[1:]), first + 1, len(marked)).astype(np.int64)
+    sums = np.zeros((len(marked) + 1, marked.shape[1]), np.int64)
+    marked.cumsum(0, out=sums[1:])
+    return sums[last] > sums[first]

@@ -1,5 +1,6 @@
 """Slides that OpenSlide reads: NDPI, MRXS, DICOM, Philips, Ventana, Leica and others."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,6 @@ from microtome.errors import InputError, one_line
 
 class OpenSlideSource:
     """The pixels of a slide, read by OpenSlide; safe to use from several threads.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    name : str
-        The slide's id, for messages.
 
     Raises
     ------
@@ -33,7 +27,10 @@ class OpenSlideSource:
         self._open()
         self.levels = list(self._file.level_dimensions)
         self.downsamples = list(self._file.level_downsamples)
-        self.spacing_um = self._spacing()
+        names = openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y
+        self.spacing_um: tuple[float, float] | None = None
+        with suppress(KeyError, ValueError):
+            self.spacing_um = tuple(float(self._file.properties[name]) for name in names)
 
     def _open(self) -> None:
         try:
@@ -52,9 +49,7 @@ class OpenSlideSource:
     ) -> np.ndarray:
         """Read a rectangle of one level, in px of the level; areas not scanned are white.
 
-        Returns
-        -------
-        ndarray of shape (height, width, 3), uint8
+        The result is an ndarray of shape (height, width, 3), uint8.
 
         Raises
         ------
@@ -74,10 +69,3 @@ class OpenSlideSource:
         white = Image.new("RGB", region.size, "white")
         white.paste(region, mask=region.getchannel("A"))
         return np.asarray(white)
-
-    def _spacing(self) -> tuple[float, float] | None:
-        names = openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y
-        try:
-            return tuple(float(self._file.properties[name]) for name in names)
-        except (KeyError, ValueError):
-            return None

@@ -39,12 +39,10 @@ class Slide:
     spacing_um : float, optional
         µm per pixel of level 0; overrides what the file says.
     spacing_tolerance, upsample
-        See `microtome.slides.spacing.scale_for`; `spacing_at` gives the spacing really read.
+        See `microtome.slides.spacing.scale_for`.
 
     Attributes
     ----------
-    vendor : str
-        Who made the file.
     size_px : tuple of int
         Width and height of level 0.
     levels : list of (width_px, height_px)
@@ -53,8 +51,6 @@ class Slide:
         Level-0 px per pixel of each level.
     spacing_um : float
         µm per pixel of level 0.
-    source : TiledSource, OpenSlideSource or ImageSource
-        What reads the pixels.
 
     Raises
     ------
@@ -136,10 +132,6 @@ class Slide:
             name=self.name,
         )
 
-    def spacing_at(self, scale: float) -> float:
-        """µm per output px at `scale` level-0 px per output px."""
-        return self.spacing_um * scale
-
     def read(
         self, x_px: float, y_px: float, width_px: int, height_px: int, *, scale: float
     ) -> np.ndarray:
@@ -177,25 +169,13 @@ class Slide:
         for top in range(0, height_px, rows):
             for left in range(0, width_px, columns):
                 part = result[top : top + rows, left : left + columns]
-                part[:] = self._read_part(
-                    x_px + left * scale,
-                    y_px + top * scale,
-                    part.shape[1],
-                    part.shape[0],
-                    level=level,
-                    zoom=zoom,
-                )
+                corner = (x_px + left * scale, y_px + top * scale)
+                size = (part.shape[1], part.shape[0])
+                part[:] = self._read_part(*corner, *size, level=level, zoom=zoom)
         return result
 
     def _read_part(
-        self,
-        x_px: float,
-        y_px: float,
-        width_px: int,
-        height_px: int,
-        *,
-        level: int,
-        zoom: float,
+        self, x_px: float, y_px: float, width_px: int, height_px: int, *, level: int, zoom: float
     ) -> np.ndarray:
         downsample = self.downsamples[level]
         left, top = x_px / downsample, y_px / downsample  # in level px
@@ -216,8 +196,8 @@ class Slide:
         x1, y1 = int(np.ceil(left + width)) + margin, int(np.ceil(top + height)) + margin
         pixels = self.source.read(level, x0, y0, x1 - x0, y1 - y0, reduce=reduce)
         box = (left - x0, top - y0, left - x0 + width, top - y0 + height)
-        size = (width_px, height_px)
         image = Image.fromarray(pixels)
+        size = (width_px, height_px)
         return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box=box))
 
     def _reduction(self, divisor: int) -> int:

@@ -13,12 +13,12 @@ def scale_for(
 ) -> float:
     """Level-0 px per px of a raster or patch at a spacing.
 
+    Times the µm per px of the slide's level 0 it is the spacing really read.
+
     Parameters
     ----------
-    spacing_um : float
-        µm per px that is asked for.
-    slide_spacing_um : float
-        µm per px of the slide's level 0.
+    spacing_um, slide_spacing_um : float
+        µm per px that is asked for, and of the slide's level 0.
     spacing_tolerance : float
         Relative difference up to which a whole multiple of the slide's own spacing is taken for
         the spacing asked for (0.499 for 0.5), so that nothing has to be resampled.
@@ -26,11 +26,6 @@ def scale_for(
         Whether a spacing finer than the slide's own is allowed, by interpolation.
     name : str
         The slide's id, for messages.
-
-    Returns
-    -------
-    float
-        Level-0 px per px; times `slide_spacing_um` it is the spacing really read.
 
     Raises
     ------

@@ -36,23 +36,10 @@ def jpeg_header(tables: bytes | None, photometric: int) -> bytes:
     """Make the part that a tile's JPEG stream lacks: colour coding, and the shared tables.
 
     Aperio's streams have no marker of how colours are coded, and libjpeg would guess YCbCr; TIFF's
-    photometric tag knows.
-
-    Parameters
-    ----------
-    tables : bytes or None
-        The tag JPEGTables.
-    photometric : int
-        2 RGB, 6 YCbCr.
-
-    Returns
-    -------
-    bytes
-        To replace the first two bytes of the stream.
+    photometric tag knows. The header is to replace the first two bytes of the stream.
     """
     adobe = _ADOBE + bytes([photometric == YCBCR])
-    tables = tables or b""
-    return SOI + adobe + tables.removeprefix(SOI).removesuffix(EOI)
+    return SOI + adobe + (tables or b"").removeprefix(SOI).removesuffix(EOI)
 
 
 def decode_jpeg(
@@ -62,23 +49,10 @@ def decode_jpeg(
     out: np.ndarray,
     reduce: int = 1,
 ) -> np.ndarray:
-    """Decode a whole JPEG at 1/`reduce` of its size, in the DCT domain.
+    """Decode a whole JPEG of `shape` at 1/`reduce` of its size, in the DCT domain, into `out`.
 
-    Parameters
-    ----------
-    stream : buffer
-        A JPEG with all its tables.
-    shape : tuple of int
-        Height and width that it must have.
-    out : ndarray, uint8, C-contiguous
-        Memory for the result; a JPEG of another shape never gets more.
-    reduce : {1, 2, 4, 8}
-        Px of the JPEG per px of the result.
-
-    Returns
-    -------
-    ndarray of shape (height / reduce, width / reduce, 3), uint8
-        A view of `out`.
+    Its memory is uint8 and C-contiguous; a JPEG of another shape never gets more. The result is a
+    view of it, of shape (height / reduce, width / reduce, 3).
 
     Raises
     ------

@@ -93,18 +93,8 @@ class TileTables:
 def read_tile_tables(path: str | Path, *, name: str) -> TileTables | None:
     """Read the tile tables of a slide.
 
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-    name : str
-        The slide's id, for messages.
-
-    Returns
-    -------
-    TileTables or None
-        None if the file is no TIFF, or a TIFF that is not read tile by tile here: not RGB of
-        8 bits, or of another compression.
+    Gives None if the file is no TIFF, or a TIFF that is not read tile by tile here: not RGB of
+    8 bits, or of another compression.
 
     Raises
     ------

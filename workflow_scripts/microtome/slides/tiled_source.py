@@ -34,16 +34,7 @@ _GAP_BYTES = 2**16
 class TiledSource:
     """The pixels of a slide, read tile by tile; safe to use from several threads.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    tables : TileTables
-        What `read_tile_tables` found in it.
-    name : str
-        The slide's id, for messages.
-    spoils : bool
-        See `classify_tiles`.
+    The tables are those of `read_tile_tables`, and `spoils` is for `classify_tiles`.
     """
 
     reduces = True
@@ -74,21 +65,11 @@ class TiledSource:
     def read(
         self, level: int, x: int, y: int, width: int, height: int, *, reduce: int = 1
     ) -> np.ndarray:
-        """Read a rectangle of one level, white beyond its edges.
+        """Read a rectangle of one level, in level px / `reduce`, white beyond its edges.
 
-        Parameters
-        ----------
-        level : int
-            Which level.
-        x, y, width, height : int
-            The rectangle in level px / `reduce`.
-        reduce : {1, 2, 4, 8}
-            Level px per px of the result, which is their mean. JPEG tiles are decoded at this
-            fraction of their size, in the DCT domain.
-
-        Returns
-        -------
-        ndarray of shape (height, width, 3), uint8
+        The result is an ndarray of shape (height, width, 3), uint8. Each px is the mean of 1, 2, 4
+        or 8 px of the level, `reduce`, a side; JPEG tiles are decoded at this fraction of their
+        size, in the DCT domain.
 
         Raises
         ------
@@ -170,19 +151,9 @@ class TiledSource:
     ) -> np.ndarray:
         """Decode one tile at 1/`reduce` of its size; what lies beyond the level's edge is white.
 
-        Parameters
-        ----------
-        level, tile : int
-            Which one; it must not be absent.
-        reduce : {1, 2, 4, 8}
-            Px of the level per px of the result.
-        out : ndarray, uint8, C-contiguous, optional
-            Memory for the result of a JPEG tile that does not hang over the edge.
-
-        Returns
-        -------
-        ndarray of shape (tile_height / reduce, tile_width / reduce, 3), uint8
-            A view of `out` if that was used.
+        The tile must not be absent. The result is an ndarray of shape
+        (tile_height / reduce, tile_width / reduce, 3), uint8. For a JPEG tile that does not hang
+        over the edge it is a view of `out`, if that is given: uint8, C-contiguous.
 
         Raises
         ------
@@ -195,22 +166,16 @@ class TiledSource:
         # A reduced px may lie half beyond the edge, where a tile may hold anything.
         exact = not (inside[0] % reduce or inside[1] % reduce)
         try:
+            at_once = reduce if table.is_jpeg and exact else 1
             if table.is_jpeg:
-                at_once = reduce if exact else 1
                 if out is None or at_once != reduce:
                     height, width = table.tile_shape
                     out = np.empty((height // at_once) * (width // at_once) * 3, np.uint8)
                 pixels = decode_jpeg(content, table.tile_shape, out=out, reduce=at_once)
             elif table.compression in LOSSLESS:
-                at_once = 1
-                pixels = decode_lossless(
-                    bytes(content),
-                    table.tile_shape,
-                    compression=table.compression,
-                    predictor=table.predictor,
-                )
+                how = {"compression": table.compression, "predictor": table.predictor}
+                pixels = decode_lossless(bytes(content), table.tile_shape, **how)
             else:
-                at_once = 1
                 pixels = decode_jpeg_2000(bytes(content), table.tile_shape)
         except UndecodableError as error:
             raise self._error(level, tile, str(error)) from error
@@ -256,15 +221,8 @@ class TiledSource:
         zoom = reduce * round(finer.width_px / table.width_px)
         decoded = next(r for r in REDUCTIONS if zoom % r == 0)
         mean = zoom // decoded
-        pixels = self.read(
-            level - 1,
-            column * width * mean,
-            row * height * mean,
-            width * mean,
-            height * mean,
-            reduce=decoded,
-        )
-        return block_mean(pixels, mean)
+        box = [mean * n for n in (column * width, row * height, width, height)]
+        return block_mean(self.read(level - 1, *box, reduce=decoded), mean)
 
     @staticmethod
     def _inside(table: TileLevel, tile: int) -> tuple[int, int]:

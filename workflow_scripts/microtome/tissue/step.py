@@ -47,7 +47,7 @@ def make_tissue(
     info = read_inspected(inspected, slide_path=slide_path)
     with open_inspected(info, name=name, **slide_settings) as slide:
         pixels, scale = read_overview(slide, spacing_um=settings.pop("spacing_um"), beside=overview)
-        spacing_um = slide.spacing_at(scale)
+        spacing_um = slide.spacing_um * scale
     with pixels:
         require_brightfield(pixels.rows, pixels.shape, name=name)
         shape = pixels.shape[:2]
