@@ -260,7 +260,7 @@ def test_stopping_early_leaves_nothing(folder, threads, scale):
             slide, full(slide, patch_px=32, stride_px=8, scale=scale), threads=threads
         )
         next(parts)
-        assert len(helpers() - before) == threads
+        assert 0 < len(helpers() - before) <= threads
         parts.close()
         assert helpers() == before
 
