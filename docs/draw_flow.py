@@ -5,6 +5,7 @@ of the demo with an ensemble, and with all submissions, their scores and the com
 every slide were usable.
 """
 
+import argparse
 import re
 import shutil
 import subprocess
@@ -120,4 +121,5 @@ def draw(takes: dict[str, set[str]], path: Path) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     draw(flow(), PICTURE)

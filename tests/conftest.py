@@ -10,6 +10,8 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 
+from helpers.preloaded_python import Preloaded
+
 REPOSITORY = Path(__file__).parent.parent
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profiles")
@@ -79,11 +81,12 @@ class Workflow:
 
     source: Path
     folder: Path
+    python: Path = Path(sys.executable)
 
     def command(self, *arguments: str) -> list[str]:
         """The command line of a run."""
         return [
-            sys.executable,
+            str(self.python),
             "-m",
             "snakemake",
             "--snakefile",
@@ -133,19 +136,25 @@ class Workflow:
         return {row["slide"]: row for row in rows}
 
 
-@pytest.fixture
-def make_workflow(tmp_path_factory):
-    """Give a function that copies the workflow and makes a folder to run it in."""
-
-    def make() -> Workflow:
-        return copy_workflow(tmp_path_factory.mktemp("workflow"))
-
-    return make
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have one process run all that looks at the finished run, so that it is made once."""
+    for item in items:
+        if "finished" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("finished"))
 
 
-def copy_workflow(root: Path) -> Workflow:
+@pytest.fixture(scope="session")
+def preloaded_python(tmp_path_factory):
+    """A command like Python whose processes begin with the imports of a run done."""
+    server = Preloaded(tmp_path_factory.mktemp("python") / "p")
+    yield server.python
+    server.end()
+
+
+def copy_workflow(root: Path, python: Path = Path(sys.executable)) -> Workflow:
     """Copy the workflow to `root`, beside an empty folder to run it in."""
-    workflow = Workflow(root / "source", root / "run")
+    workflow = Workflow(root / "source", root / "run", python)
     workflow.folder.mkdir()
     for part in PARTS:
         source, target = REPOSITORY / part, workflow.source / part
@@ -154,16 +163,19 @@ def copy_workflow(root: Path) -> Workflow:
         else:
             target.parent.mkdir(exist_ok=True)
             shutil.copy2(source, target)
-    # The progress bar is for people; what a test reads is Snakemake's own log.
-    profile = workflow.source / "profiles" / "default" / "config.yaml"
-    profile.write_text(profile.read_text().replace("logger: rich\n", ""))
     return workflow
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Workflow:
+def make_workflow(tmp_path_factory, preloaded_python):
+    """Give a function that copies the workflow and makes a folder to run it in."""
+    return lambda: copy_workflow(tmp_path_factory.mktemp("workflow"), preloaded_python)
+
+
+@pytest.fixture(scope="session")
+def finished(make_workflow) -> Workflow:
     """A finished run of the small cohort. Tests that change it put back what they changed."""
-    workflow = copy_workflow(tmp_path_factory.mktemp("finished"))
+    workflow = make_workflow()
     workflow.configure(SMALL_CONFIG, SMALL_COHORT)
     done = workflow.run()
     assert done.returncode == 0, done.stdout

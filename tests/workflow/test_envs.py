@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -85,21 +86,26 @@ def test_conda_files_have_one_python():
     assert pythons == {f"python={image}"}
 
 
+@cache
+def imports(path: Path) -> set[str]:
+    """List the modules that a file imports."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    plain = (node.names for node in nodes if isinstance(node, ast.Import))
+    return names | {alias.name for found in plain for alias in found}
+
+
 def imported(path: Path, seen: set[Path]) -> set[str]:
     """List the packages that a file imports from outside, and those of library files it reaches."""
     seen.add(path)
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = [node.module] if isinstance(node, ast.ImportFrom) else []
-        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        for name in names:
-            top, *rest = name.split(".")
-            if top != "microtome":
-                found.add(top)
-                continue
-            file = SCRIPTS.joinpath(top, *rest).with_suffix(".py") if rest else None
-            if file and file not in seen:
-                found |= imported(file, seen)
+    for name in imports(path):
+        top, *rest = name.split(".")
+        file = SCRIPTS.joinpath(top, *rest).with_suffix(".py")
+        if top != "microtome":
+            found.add(top)
+        elif rest and file not in seen:
+            found |= imported(file, seen)
     return found - set(sys.stdlib_module_names)
 
 
@@ -115,13 +121,15 @@ def rules_with_envs() -> list[tuple[str, str]]:
     return pairs
 
 
+names_of_packages = cache(packages_distributions)
+
+
 @pytest.mark.parametrize(("script", "env"), rules_with_envs())
 def test_a_rule_has_what_its_script_imports(script, env):
     """Each package that a script and the library behind it import is in the rule's conda file."""
     there = {pin.split("==")[0] for pin in pip_pins(ENVS / env)}
-    of_module = packages_distributions()
     for module in imported(SCRIPTS / "jobs" / script, set()):
-        names = {re.sub(r"[-_.]+", "-", name).lower() for name in of_module[module]}
+        names = {re.sub(r"[-_.]+", "-", name).lower() for name in names_of_packages()[module]}
         assert names & there, module
 
 

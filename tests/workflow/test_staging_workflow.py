@@ -6,11 +6,12 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import pytest
 import yaml
 
-from conftest import REPOSITORY, Workflow, copy_workflow
+from conftest import REPOSITORY, Workflow
 from workflow.test_workflow import apply_config
 
 KINDS = ("paip2019", "camelyon16", "camelyon17", "digestpath")
@@ -41,9 +42,9 @@ def write_rows(workflow: Workflow, rows: list[dict]) -> None:
 
 
 @pytest.fixture(scope="module")
-def staged(finished, tmp_path_factory) -> Workflow:
+def staged(finished, make_workflow) -> Workflow:
     """A finished run of a cohort with lymph nodes, by models that were trained before."""
-    workflow = copy_workflow(tmp_path_factory.mktemp("staged"))
+    workflow = make_workflow()
     recipe = yaml.safe_load((REPOSITORY / "recipes" / "demo_submissions.yaml").read_text())
     config = apply_config(finished) | recipe | {"run": ["histocae1"]}
     demo = yaml.safe_load((finished.folder / "config.yaml").read_text())["demo"]
@@ -153,7 +154,7 @@ def test_scoring_needs_something_to_score(staged):
 
 def test_a_bad_node_marks_its_patient(staged, tmp_path):
     """The patient is staged from the other nodes; an archive that lacks nobody is still made."""
-    workflow = Workflow(staged.source, tmp_path / "run")
+    workflow = replace(staged, folder=tmp_path / "run")
     shutil.copytree(staged.folder, workflow.folder)
     rows = node_rows()
     (workflow.folder / "broken.svs").write_text("no slide")

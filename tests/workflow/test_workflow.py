@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import openslide
@@ -107,7 +108,7 @@ def test_burden_is_viable_over_whole_of_the_tumour_map(finished):
 def test_training_reads_the_slides_where_nothing_is_stored(finished, tmp_path):
     """With codec none no store is made, and a model learns from the slides' own pixels."""
     weights = "results/models/direct/weights.safetensors"
-    workflow = Workflow(finished.source, tmp_path / "run")
+    workflow = replace(finished, folder=tmp_path / "run")
     shutil.copytree(finished.folder, workflow.folder)
     entry = {"kind": "colour", "spacing_um": 1.0, "patch_px": 256}
     patches = {"codec": "none", "stride_px": 512}
