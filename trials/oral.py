@@ -21,8 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
 from microtome.cohort.splits import assign_folds  # noqa: E402
+from microtome.errors import InputError  # noqa: E402
 from microtome.evaluation.metrics import classification_metrics, confusion  # noqa: E402
-from microtome.inference.scoring import tumour_probability  # noqa: E402
+from microtome.inference.posteriors import tumour_probability  # noqa: E402
 from microtome.io.atomic import read_json, write_json  # noqa: E402
 from microtome.networks.devices import as_input, use_threads  # noqa: E402
 from microtome.networks.histocae import HistoCAE  # noqa: E402
@@ -80,20 +81,17 @@ def main() -> None:
     ]
     folds = np.array(list(assign_folds(rows, n_folds=N_FOLDS, seed=SEED).values()))
     trial = Trial(images, folds, arguments.results, threads=arguments.threads)
+    models = {name: [] for name in MODELS}
+    starts = {(start, s): [] for s in LABEL_SHARES for start in ("autoencoder", "random")}
     for fold in range(1, N_FOLDS + 1):
-        for name in MODELS:
-            trial.compared(name, fold)
-        for share in LABEL_SHARES:
-            for start in ("autoencoder", "random"):
-                trial.started(start, share, fold)
+        for name, of_folds in models.items():
+            of_folds.append(trial.run_model(name, fold))
+        for (start, share), of_folds in starts.items():
+            of_folds.append(trial.run_start(start, share, fold))
     write_report(
         arguments.results,
-        models={name: [trial.compared(name, f + 1) for f in range(N_FOLDS)] for name in MODELS},
-        starts={
-            (start, share): [trial.started(start, share, f + 1) for f in range(N_FOLDS)]
-            for share in LABEL_SHARES
-            for start in ("autoencoder", "random")
-        },
+        models=models,
+        starts=starts,
         images={
             "images": len(images.names),
             "carcinoma": int(images.label.sum()),
@@ -125,19 +123,17 @@ class Trial:
         self._images, self._folds, self._threads = images, folds, threads
         self._results = results
 
-    def compared(self, name: str, fold: int) -> dict:
-        """Figures of a model of the comparison on a fold."""
-        return self._figures(name, MODELS[name], fold, share=1.0, is_pretrained=True)
+    def run_model(self, name: str, fold: int) -> dict:
+        """Train a model of `MODELS` and test it on a fold; give its figures."""
+        return self._run(name, MODELS[name], fold, share=1.0, is_pretrained=True)
 
-    def started(self, start: str, share: float, fold: int) -> dict:
-        """Figures of HistoCAE1, from its autoencoder or random, with a share of the labels."""
+    def run_start(self, start: str, share: float, fold: int) -> dict:
+        """Do the same with HistoCAE1, from its autoencoder or random, with a share of labels."""
         is_pretrained = start == "autoencoder"
         name = "HistoCAE1" if is_pretrained and share == 1 else f"HistoCAE1 {start} {share:g}"
-        return self._figures(name, HISTOCAE, fold, share=share, is_pretrained=is_pretrained)
+        return self._run(name, HISTOCAE, fold, share=share, is_pretrained=is_pretrained)
 
-    def _figures(
-        self, name: str, entry: dict, fold: int, *, share: float, is_pretrained: bool
-    ) -> dict:
+    def _run(self, name: str, entry: dict, fold: int, *, share: float, is_pretrained: bool) -> dict:
         # Another setting, another image or another fold is another run.
         about = [entry, share, is_pretrained, self._images.identity(), self._folds.tolist()]
         key = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]
@@ -171,7 +167,7 @@ class Trial:
                 code="",
             )
         figures = {
-            **measured(model, data["test"]),
+            **measure(model, data["test"]),
             "parameters": sum(value.numel() for value in model.parameters()),
             "seconds": time.perf_counter() - started,
             "labels": len(rows),
@@ -183,7 +179,7 @@ class Trial:
         return figures
 
     def _autoencoder(self, entry: dict, data: dict[str, Patches], fold: int) -> dict:
-        """The autoencoder of a fold, trained on all its images without their labels."""
+        """Train the autoencoder of a fold on all its images, without their labels."""
         loss = hashlib.sha256(json.dumps(entry["reconstruction_loss"]).encode()).hexdigest()[:8]
         cae, _ = pretrain(
             f"fold {fold}",
@@ -199,7 +195,7 @@ class Trial:
         return Patches([self._images.subset(rows)], labelled=True, workers=1)
 
     def _with_labels(self, rows: np.ndarray, share: float) -> np.ndarray:
-        """The images whose labels may be used: of each class its share, at least two."""
+        """Choose the images whose labels may be used: of each class its share, at least two."""
         generator = np.random.default_rng(SEED)
         label = self._images.label[rows]
         chosen = [
@@ -212,8 +208,8 @@ class Trial:
 
 
 @torch.no_grad()
-def measured(model: torch.nn.Module, data: Patches) -> dict:
-    """Figures of a model on images: at probability 0.5, and the area under the ROC curve."""
+def measure(model: torch.nn.Module, data: Patches) -> dict:
+    """Measure a model on images: at probability 0.5, and the area under the ROC curve."""
     model.eval()
     batches = [tumour_probability(model(as_input(images))) for images, _ in data.in_order(32)]
     probability = torch.cat(batches).flatten().numpy()
@@ -225,4 +221,7 @@ def measured(model: torch.nn.Module, data: Patches) -> dict:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(str(error))

@@ -14,6 +14,7 @@ from scipy import fft
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from microtome.errors import InputError
 from microtome.training.batches import turned
 
 CLASSES = ("Normal", "OSCC")
@@ -79,8 +80,15 @@ def load_images(folder: Path, *, side_px: int) -> tuple[Images, list[str]]:
         What can be learnt from.
     list of str
         The images that are left out: the same picture is there as normal and as carcinoma.
+
+    Raises
+    ------
+    InputError
+        If there are no images of a class.
     """
     paths = [path for name in CLASSES for path in sorted((folder / name).glob("*.jpg"))]
+    for name in {*CLASSES} - {path.parent.name for path in paths}:
+        raise InputError(f"{folder / name}: holds no images, as name.jpg; give the folder above it")
     pixels, grey = [], []
     for path in paths:
         with Image.open(path) as image:

@@ -1,27 +1,26 @@
 """The sheet of a PAIP 2019 folder: files matched by case, and the known faults of the data."""
 
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conftest import REPOSITORY
+from helpers import downloaded
+from helpers.downloaded import SHEET_SCHEMA, run_command
 from helpers.pictures import noise, write_slide
-from microtome.challenges.paip2019_sheet import COLUMNS, paip2019_sheet
+from microtome.challenges.paip2019_sheet import COLUMNS, make_paip2019_sheet
 from microtome.cohort.config_checks import read_sheet
 from microtome.cohort.sheet_cells import write_cells
 from microtome.demo.files import write_mask, write_paip_xml
 from microtome.demo.outlines import Outlines
-from microtome.errors import InputError
 from microtome.truth.checks import TruthCheck
 from microtome.truth.maps import open_truth
 
-ROOT = REPOSITORY
-COMMAND = ROOT / "workflow_scripts" / "paip2019_sheet.py"
-SHEET_SCHEMA = ROOT / "rules" / "schemas" / "slides.schema.yaml"
 HEIGHT, WIDTH = 160, 192
+
+only_note = partial(downloaded.only_note, make_paip2019_sheet)
+mistake_in = partial(downloaded.mistake_in, make_paip2019_sheet)
 
 
 def square(low: int, high: int, *, height: int = HEIGHT) -> np.ndarray:
@@ -44,22 +43,21 @@ def add_xml(path: Path) -> Path:
     return path
 
 
-def add_masks(folder: Path, case: str, *, viable: np.ndarray, whole: np.ndarray) -> None:
+SMALL, LARGE = square(0, 64), square(0, 128)
+
+
+def add_masks(folder: Path, case: str, *, viable=SMALL, whole=LARGE) -> None:
     """Write the two masks of a case."""
+    folder.mkdir(exist_ok=True)
     write_mask(folder / f"{case}_viable.tif", viable)
     write_mask(folder / f"{case}_whole.tif", whole)
 
 
-def add_case(folder: Path, case: str, *, viable=None, whole=None, suffix: str = ".svs") -> None:
+def add_case(folder: Path, case: str, *, suffix: str = ".svs", **masks: np.ndarray) -> None:
     """Write a slide, its annotation and its masks."""
     add_slide(folder, f"{case}{suffix}")
     add_xml(folder / f"{case}.xml")
-    add_masks(
-        folder,
-        case,
-        viable=square(0, 64) if viable is None else viable,
-        whole=square(0, 128) if whole is None else whole,
-    )
+    add_masks(folder, case, **masks)
 
 
 @pytest.fixture
@@ -71,69 +69,34 @@ def paip(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def only_note(folder: Path) -> str:
-    """Make the sheet and give the one line that is odd."""
-    _, notes = paip2019_sheet(folder)
-    assert len(notes) == 1, notes
-    assert "\n" not in notes[0]
-    return notes[0]
-
-
-def mistake_in(folder: Path) -> str:
-    """Give the line that refuses the folder."""
-    with pytest.raises(InputError) as caught:
-        paip2019_sheet(folder)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
 def test_files_are_found_wherever_they_are(paip):
-    """One folder a case or one for all, SVS or svs; what is no part of a case is passed over."""
+    """In any folder, of any suffix; what is of no case is passed over, and the sheet is valid."""
     add_case(paip / "Training" / "01_01_0083", "01_01_0083", suffix=".SVS")
     for path in (paip / "Training" / "01_01_0083").glob("*.tif"):
         path.rename(path.with_suffix(".TIFF"))
     add_slide(paip, "01_01_0090.svs")
-    (paip / "masks").mkdir()
-    add_masks(paip / "masks", "01_01_0090", viable=square(0, 64), whole=square(0, 128))
+    add_masks(paip / "masks", "01_01_0090")
     for name in ("01_01_0090.jpg", "01_01_0090.tif", "readme.xml", ".01_01_0090.svs"):
         (paip / name).touch()
-    rows, notes = paip2019_sheet(paip)
+    (paip / "burden.csv").write_text("wsi_id,pixel ratio\n83,0.25\n")
+    rows, notes = make_paip2019_sheet(paip)
     assert notes == []
-    assert rows == [
-        {
+    write_cells("slides.tsv", COLUMNS, rows)
+    assert read_sheet("slides.tsv", schema=SHEET_SCHEMA) == {
+        "01_01_0083": {
             "slide": "01_01_0083",
             "path": "paip/Training/01_01_0083/01_01_0083.SVS",
             "annotation": "paip/Training/01_01_0083/01_01_0083.xml",
             "viable_mask": "paip/Training/01_01_0083/01_01_0083_viable.TIFF",
             "whole_mask": "paip/Training/01_01_0083/01_01_0083_whole.TIFF",
-            "burden": "",
+            "burden": 0.25,
         },
-        {
+        "01_01_0090": {
             "slide": "01_01_0090",
             "path": "paip/01_01_0090.svs",
             "viable_mask": "paip/masks/01_01_0090_viable.tif",
             "whole_mask": "paip/masks/01_01_0090_whole.tif",
-            "burden": "",
         },
-    ]
-
-
-def test_the_workflow_takes_the_sheet(paip):
-    """What is written passes the workflow's own check, with and without truth and burden."""
-    add_case(paip, "01_01_0083")
-    add_slide(paip, "01_01_0200.svs")
-    (paip / "burden.csv").write_text("wsi_id,pixel ratio\n83,0.25\n")
-    write_cells("slides.tsv", COLUMNS, paip2019_sheet(paip)[0])
-    assert read_sheet("slides.tsv", schema=SHEET_SCHEMA) == {
-        "01_01_0083": {
-            "slide": "01_01_0083",
-            "path": "paip/01_01_0083.svs",
-            "annotation": "paip/01_01_0083.xml",
-            "viable_mask": "paip/01_01_0083_viable.tif",
-            "whole_mask": "paip/01_01_0083_whole.tif",
-            "burden": 0.25,
-        },
-        "01_01_0200": {"slide": "01_01_0200", "path": "paip/01_01_0200.svs"},
     }
 
 
@@ -142,40 +105,33 @@ def test_files_elsewhere_have_absolute_paths(paip, monkeypatch, tmp_path):
     add_slide(paip, "01_01_0083.svs")
     (tmp_path / "work").mkdir()
     for folder in ("paip", paip, "work/../paip"):
-        assert paip2019_sheet(folder)[0][0]["path"] == "paip/01_01_0083.svs"
+        assert make_paip2019_sheet(folder)[0][0]["path"] == "paip/01_01_0083.svs"
     monkeypatch.chdir(tmp_path / "work")
     for folder in (paip, "../paip"):
-        assert paip2019_sheet(folder)[0][0]["path"] == str(paip / "01_01_0083.svs")
+        assert make_paip2019_sheet(folder)[0][0]["path"] == str(paip / "01_01_0083.svs")
 
 
 def test_swapped_masks_are_exchanged(paip):
     """01_01_0107: the sheet names them rightly, and says so; then the workflow takes them."""
-    add_case(paip, "01_01_0107", viable=square(0, 128), whole=square(0, 64))
-    (row,), _ = paip2019_sheet(paip)
-    assert row["viable_mask"] == "paip/01_01_0107_whole.tif"
-    assert row["whole_mask"] == "paip/01_01_0107_viable.tif"
+    add_case(paip, "01_01_0107", viable=LARGE, whole=SMALL)
+    (row,), _ = make_paip2019_sheet(paip)
+    masks = {column: row[column] for column in ("viable_mask", "whole_mask")}
+    assert list(masks.values()) == [f"paip/01_01_0107_{kind}.tif" for kind in ("whole", "viable")]
     assert only_note(paip) == (
         "case 01_01_0107: its masks have each other's names, for whole lies inside viable;"
         " the sheet exchanges them"
     )
-    truth = open_truth(
-        slide="x",
-        slide_size_px=(WIDTH, HEIGHT),
-        viable_mask=row["viable_mask"],
-        whole_mask=row["whole_mask"],
-        classes={},
-    )
-    with truth:
+    with open_truth(slide="x", slide_size_px=(WIDTH, HEIGHT), classes={}, **masks) as truth:
         check = TruthCheck(truth)
         check.add(*truth.rows(0, HEIGHT, 1))
     assert check.result().burden == 0.25
 
 
-@pytest.mark.parametrize("viable", [square(0, 128), square(0, 0)], ids=["equal", "no viable"])
+@pytest.mark.parametrize("viable", [LARGE, square(0, 0)], ids=["equal", "no viable"])
 def test_masks_that_fit_stay(paip, viable):
     """A burden of 1 is no swap, nor is one of 0: an empty viable mask lies inside."""
-    add_case(paip, "01_01_0083", viable=viable, whole=square(0, 128))
-    rows, notes = paip2019_sheet(paip)
+    add_case(paip, "01_01_0083", viable=viable, whole=LARGE)
+    rows, notes = make_paip2019_sheet(paip)
     assert notes == []
     assert rows[0]["viable_mask"] == "paip/01_01_0083_viable.tif"
 
@@ -183,10 +139,10 @@ def test_masks_that_fit_stay(paip, viable):
 @pytest.mark.parametrize(
     ("viable", "whole", "message"),
     [
-        (square(64, 160), square(0, 128), "55.56% of the viable tumour lies outside"),
-        (square(0, 64), square(0, 0), "100.00% of the viable tumour lies outside"),
-        (square(0, 64), square(0, 128, height=152), "is 192 x 152 px, the slide is 192 x 160 px"),
-        (square(0, 64) * np.uint8(3), square(0, 128), "holds the value 3; a mask is 0 and 1"),
+        (square(64, 160), LARGE, "55.56% of the viable tumour lies outside"),
+        (SMALL, square(0, 0), "100.00% of the viable tumour lies outside"),
+        (SMALL, square(0, 128, height=152), "is 192 x 152 px, the slide is 192 x 160 px"),
+        (SMALL * np.uint8(3), LARGE, "holds the value 3; a mask is 0 and 1"),
     ],
     ids=["apart", "no whole", "size", "values"],
 )
@@ -194,7 +150,7 @@ def test_masks_that_do_not_fit_are_noted_and_stay(paip, viable, whole, message):
     """A mask that is wrong in another way is left to the workflow, which excludes the slide."""
     add_case(paip, "01_01_0083", viable=viable, whole=whole)
     assert message in only_note(paip)
-    (row,), _ = paip2019_sheet(paip)
+    (row,), _ = make_paip2019_sheet(paip)
     assert row["viable_mask"] == "paip/01_01_0083_viable.tif"
     assert row["whole_mask"] == "paip/01_01_0083_whole.tif"
 
@@ -213,7 +169,7 @@ def test_a_slide_that_cannot_be_opened_is_noted(paip):
     add_case(paip, "01_01_0083")
     (paip / "01_01_0083.svs").write_bytes(b"no slide")
     assert only_note(paip).startswith(f"slide 01_01_0083: {paip}/01_01_0083.svs")
-    assert paip2019_sheet(paip)[0][0]["whole_mask"] == "paip/01_01_0083_whole.tif"
+    assert make_paip2019_sheet(paip)[0][0]["whole_mask"] == "paip/01_01_0083_whole.tif"
 
 
 @pytest.mark.parametrize(
@@ -228,22 +184,23 @@ def test_rescan_in_a_name(paip, names):
     """01_01_0111: two names hold 'rescan'; its files belong together all the same."""
     add_slide(paip, names[0])
     add_xml(paip / "01_01_0111.xml")
-    add_masks(paip, "01_01_0111", viable=square(0, 64), whole=square(0, 128))
+    add_masks(paip, "01_01_0111")
     plain = "01_01_0111.xml" if names[1].endswith(".xml") else "01_01_0111_viable.tif"
     (paip / plain).rename(paip / names[1])
-    (row,), notes = paip2019_sheet(paip)
+    (row,), notes = make_paip2019_sheet(paip)
     assert notes == []
     assert row["slide"] == "01_01_0111"
     assert row["path"] == f"paip/{names[0]}"
     assert f"paip/{names[1]}" in (row["annotation"], row["viable_mask"])
 
 
-def test_a_longer_number_is_no_case(paip):
-    """Digits around the id make it another one."""
+def test_what_is_of_no_case(paip):
+    """Digits around the id make it another one; snapshots of a file system hold all files again."""
     add_case(paip, "01_01_0083")
+    add_case(paip / ".snapshot", "01_01_0083")
     for name in ("01_01_00831.svs", "101_01_0083.svs"):
         (paip / name).touch()
-    rows, notes = paip2019_sheet(paip)
+    rows, notes = make_paip2019_sheet(paip)
     assert [row["path"] for row in rows] == ["paip/01_01_0083.svs"]
     assert notes == []
 
@@ -257,45 +214,49 @@ def test_two_files_for_one_place(paip):
         " slide; move one out of the folder"
     )
     (paip / "b" / "01_01_0083_rescan.SVS").unlink()
-    write_mask(paip / "b" / "01_01_0083_whole.tif", square(0, 128))
+    write_mask(paip / "b" / "01_01_0083_whole.tif", LARGE)
     assert "_whole.tif are both its whole mask" in mistake_in(paip)
 
 
-def test_a_case_without_slide(paip):
-    """It is left out, and what there is of it is named."""
+@pytest.mark.parametrize(
+    ("present", "note", "truth"),
+    [
+        ("", "case 01_01_0083: has no truth, so it can be scored and not evaluated", set()),
+        (
+            "whole",
+            "case 01_01_0083: {paip}/01_01_0083_whole.tif is left out, for nothing tells where"
+            " viable tumour is",
+            set(),
+        ),
+        ("whole xml", None, {"whole_mask", "annotation"}),
+        (
+            "xml other-xml",
+            "case 01_01_0085: left out, for it has no slide beside {paip}/01_01_0085.xml",
+            {"annotation"},
+        ),
+        ("xml zip", None, {"annotation"}),
+        (
+            "xml other-zip",
+            "{paip}/01_01_0085.ZIP: is packed and was not looked into; unpack it",
+            {"annotation"},
+        ),
+    ],
+)
+def test_what_a_case_lacks(paip, present, note, truth):
+    """A slide is in the sheet with the truth that there is; the rest and archives are named."""
     add_slide(paip, "01_01_0083.svs")
-    add_xml(paip / "01_01_0083.xml")
-    add_xml(paip / "01_01_0085.xml")
-    assert only_note(paip) == (
-        f"case 01_01_0085: left out, for it has no slide beside {paip}/01_01_0085.xml"
-    )
-    assert [row["slide"] for row in paip2019_sheet(paip)[0]] == ["01_01_0083"]
-
-
-def test_a_case_without_truth(paip):
-    """Test cases have none: they are in the sheet, to be scored."""
-    add_slide(paip, "01_01_0083.svs")
-    assert paip2019_sheet(paip) == (
-        [{"slide": "01_01_0083", "path": "paip/01_01_0083.svs", "burden": ""}],
-        ["case 01_01_0083: has no truth, so it can be scored and not evaluated"],
-    )
-
-
-def test_a_whole_mask_alone_is_no_truth(paip):
-    """Where viable tumour is must be known; with an annotation it is."""
-    add_slide(paip, "01_01_0083.svs")
-    write_mask(paip / "01_01_0083_whole.tif", square(0, 128))
-    assert "01_01_0083_whole.tif is left out, for nothing tells where viable" in only_note(paip)
-    assert "whole_mask" not in paip2019_sheet(paip)[0][0]
-    add_xml(paip / "01_01_0083.xml")
-    (row,), notes = paip2019_sheet(paip)
-    assert notes == []
-    assert row["whole_mask"] == "paip/01_01_0083_whole.tif"
-
-
-def burdens_of(folder: Path) -> dict[str, str]:
-    """Make the sheet; give the burdens."""
-    return {row["slide"][-4:]: row["burden"] for row in paip2019_sheet(folder)[0]}
+    add = {
+        "whole": lambda: write_mask(paip / "01_01_0083_whole.tif", LARGE),
+        "xml": lambda: add_xml(paip / "01_01_0083.xml"),
+        "other-xml": lambda: add_xml(paip / "01_01_0085.xml"),
+        "zip": (paip / "01_01_0083.zip").touch,
+        "other-zip": (paip / "01_01_0085.ZIP").touch,
+    }
+    for what in present.split():
+        add[what]()
+    (row,), notes = make_paip2019_sheet(paip)
+    assert notes == ([note.format(paip=paip)] if note else [])
+    assert row.keys() - {"slide", "path", "burden"} == truth
 
 
 @pytest.fixture
@@ -318,8 +279,9 @@ def test_burdens_of_both_tables(slides):
     (slides / "prediction.csv").write_text("wsi_id,ratio\n90,33\n")
     (slides / "other.csv").write_bytes(b"\xff\xfe\x00,\n")
     (slides / "empty.csv").touch()
-    assert burdens_of(slides) == {"0083": "0.5", "0090": "0.25", "0111": "1"}
-    assert paip2019_sheet(slides)[1] == []
+    rows, notes = make_paip2019_sheet(slides)
+    assert [row["burden"] for row in rows] == ["0.5", "0.25", "1"]
+    assert notes == []
 
 
 def test_burdens_of_cases_that_are_not_here(slides):
@@ -331,32 +293,26 @@ def test_burdens_of_cases_that_are_not_here(slides):
     add_xml(slides / "02_01_0083.xml")
     path.write_text("wsi_id,pixel ratio\n83,0.5\n02_01_0083,0.25\n")
     assert only_note(slides).endswith("line 2: 83 does not name one of the cases here")
-    assert [row["burden"] for row in paip2019_sheet(slides)[0]] == ["", "", "", "0.25"]
+    assert [row["burden"] for row in make_paip2019_sheet(slides)[0]] == ["", "", "", "0.25"]
 
 
 @pytest.mark.parametrize("ratio", ["50", "-0.1", "nan", "half", "1e9"])
 def test_burdens_must_be_fractions(slides, ratio):
     """A percentage is refused with its line: the workflow would refuse the whole sheet."""
-    path = slides / "burden.csv"
-    path.write_text(f"wsi_id,pixel ratio\n83,{ratio}\n")
-    assert mistake_in(slides) == (
-        f"{path}, line 2: the pixel ratio {ratio} is no fraction from 0 to 1"
-    )
+    (slides / "a.csv").write_text(f"wsi_id,pixel ratio\n83,{ratio}\n")
+    message = f"a.csv, line 2: the pixel ratio {ratio} is no fraction from 0 to 1"
+    assert mistake_in(slides) == f"{slides}/{message}"
 
 
-def test_two_burdens_of_one_case(slides):
-    """The same twice is one; two are a mistake."""
+def test_two_tables_of_burdens(slides):
+    """The same twice is one; two burdens are a mistake, as is a cell beyond what is read."""
     (slides / "a.csv").write_text("wsi_id,pixel ratio\n83,0.5\n")
     (slides / "b.csv").write_text("wsi_id,pixel ratio\n83,0.5\n")
-    assert burdens_of(slides)["0083"] == "0.5"
+    assert make_paip2019_sheet(slides)[0][0]["burden"] == "0.5"
     (slides / "b.csv").write_text("wsi_id,pixel ratio\n83,0.25\n")
     assert "line 2: case 01_01_0083 has two burdens, 0.5 and 0.25;" in mistake_in(slides)
-
-
-def test_a_table_that_cannot_be_read(slides):
-    """A cell beyond what the reader takes is one line, no traceback."""
-    (slides / "big.csv").write_text("a" * 200_000)
-    assert mistake_in(slides).startswith(f"{slides}/big.csv: cannot be read (field larger")
+    (slides / "a.csv").write_text("a" * 200_000)
+    assert mistake_in(slides).startswith(f"{slides}/a.csv: cannot be read (field larger")
 
 
 def test_links_are_followed_once(paip, tmp_path):
@@ -367,7 +323,7 @@ def test_links_are_followed_once(paip, tmp_path):
     (tmp_path / "store" / "loop").symlink_to(paip)
     (paip / "01_01_0083_rescan.svs").symlink_to(tmp_path / "store" / "01_01_0083.svs")
     (paip / "01_01_0085.svs").symlink_to("nowhere")
-    (row,), notes = paip2019_sheet(paip)
+    (row,), notes = make_paip2019_sheet(paip)
     assert notes == []
     assert row["path"] == "paip/01_01_0083_rescan.svs"
     assert row["annotation"] == "paip/again/01_01_0083.xml"
@@ -375,34 +331,17 @@ def test_links_are_followed_once(paip, tmp_path):
 
 def test_one_stored_file_may_be_two_cases_mask(paip, tmp_path):
     """Stores that keep equal files once link two names to it; each case has its mask."""
-    write_mask(tmp_path / "stored", square(0, 128))
+    write_mask(tmp_path / "stored", LARGE)
     for case in ("01_01_0083", "01_01_0090"):
         add_slide(paip, f"{case}.svs")
         for tissue in ("viable", "whole"):
             (paip / f"{case}_{tissue}.tif").symlink_to(tmp_path / "stored")
-    rows, notes = paip2019_sheet(paip)
+    rows, notes = make_paip2019_sheet(paip)
     assert notes == []
     assert [row["viable_mask"] for row in rows] == [
         "paip/01_01_0083_viable.tif",
         "paip/01_01_0090_viable.tif",
     ]
-
-
-def test_hidden_folders_are_not_looked_at(paip):
-    """Snapshots of a file system hold every file again."""
-    add_case(paip, "01_01_0083")
-    add_case(paip / ".snapshot", "01_01_0083")
-    assert paip2019_sheet(paip)[1] == []
-
-
-def test_archives_are_named(paip):
-    """What nobody unpacked gets a line, what was unpacked beside it does not."""
-    add_case(paip, "01_01_0083")
-    (paip / "01_01_0083.zip").touch()
-    (paip / "01_01_0085.ZIP").touch()
-    assert only_note(paip) == (
-        f"{paip}/01_01_0085.ZIP: is packed and was not looked into; unpack it"
-    )
 
 
 def test_a_folder_without_slides(paip):
@@ -416,22 +355,11 @@ def test_a_folder_without_slides(paip):
     assert mistake_in(paip / "missing") == f"{paip / 'missing'}: is no folder"
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """Run the command in a folder."""
-    return subprocess.run(
-        [sys.executable, COMMAND, *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_the_command_writes_the_sheet_and_nothing_else(paip, tmp_path):
-    """Notes go to standard error, the folder stays as it was, a sheet is not overwritten."""
-    add_case(paip, "01_01_0107", viable=square(0, 128), whole=square(0, 64))
+    """Notes go to standard error, and the folder stays as it was."""
+    add_case(paip, "01_01_0107", viable=LARGE, whole=SMALL)
     before = sorted(paip.rglob("*"))
-    done = run(tmp_path, "paip", "slides.tsv")
+    done = run_command("paip2019_sheet.py", tmp_path, "paip", "slides.tsv")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "slides.tsv: 1 slides, 1 notes\n"
     assert done.stderr.startswith("case 01_01_0107: its masks")
@@ -442,6 +370,13 @@ def test_the_command_writes_the_sheet_and_nothing_else(paip, tmp_path):
         "01_01_0107\tpaip/01_01_0107.svs\tpaip/01_01_0107.xml\tpaip/01_01_0107_whole.tif\t"
         "paip/01_01_0107_viable.tif\t\n"
     )
-    again = run(tmp_path, "paip", "slides.tsv")
-    assert again.returncode == 1
-    assert again.stderr == "slides.tsv: is there already; remove it or give another name\n"
+
+
+@pytest.mark.parametrize("script", ["paip2019_sheet.py", "camelyon17_sheet.py"])
+def test_no_sheet_is_overwritten(tmp_path, script):
+    """The line is there before anything is looked for."""
+    (tmp_path / "slides.tsv").write_text("mine")
+    done = run_command(script, tmp_path, "paip", "slides.tsv")
+    assert done.returncode == 1
+    assert done.stderr == "slides.tsv: is there already; remove it or give another name\n"
+    assert (tmp_path / "slides.tsv").read_text() == "mine"

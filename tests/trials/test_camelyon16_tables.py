@@ -1,52 +1,15 @@
 """The trial on tables of CAMELYON16: what is joined, and the baselines it is measured against."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 import camelyon16_tables as trial
-from conftest import REPOSITORY
+from helpers.trial_data import SMALL_FORESTS, TRUTH_TABLE, write_tables
 from microtome.errors import InputError
-from microtome.io.tables import read_table, write_table
+from microtome.io.tables import read_table
 from microtome.staging.cross_validation import cross_validate
-
-TRUTH = "derived_train_max_lesion_diameter.csv"
-COLUMNS = ("ratio", "major_axis_length_largest")
-CLASSES = ("negative", "itc", "micro", "macro")
-SMALL = {
-    "seed": 1,
-    "n_folds": 3,
-    "n_trees": 4,
-    "n_inner_trees": 2,
-    "n_shuffles": 1,
-    "grid": ({"min_leaf": 1, "max_features": "sqrt"},),
-}
-
-
-def write_tables(folder):
-    """Write tables of 10 normal and 14 tumour slides; names differ in case, as in the real ones."""
-    rng = np.random.default_rng(0)
-    truth = [{"slide": f"Normal_{i:03d}", "class": "negative"} for i in range(10)]
-    truth += [{"slide": f"Tumor_{i:03d}", "class": CLASSES[1 + i % 3]} for i in range(14)]
-    write_table(folder / TRUTH, truth)
-    for threshold in ("0.5", "0.9"):
-        for kind, name in (("normal", "Normal"), ("tumor", "Tumor")):
-            rows = [
-                {
-                    "": i,
-                    "name": f"{row['slide'].lower()}.tif",
-                    "tumor": int(kind == "tumor"),
-                    "ratio": rng.random(),
-                    "major_axis_length_largest": CLASSES.index(row["class"]) * 100 + rng.random(),
-                }
-                for i, row in enumerate(truth)
-                if row["slide"].startswith(name)
-            ]
-            write_table(folder / f"{kind}_threshold_{threshold}.csv", rows)
-    return folder
+from microtome.staging.pn_stages import CLASSES
 
 
 @pytest.fixture
@@ -85,7 +48,7 @@ def test_tables_are_joined_by_slide_whatever_its_case(folder):
     assert np.bincount(slides.classes).tolist() == [10, 5, 5, 4]
     for suffix, column in (("0.5", 0), ("0.9", 2)):
         row = read_table(folder / f"tumor_threshold_{suffix}.csv")[0]
-        expected = [float(row[name]) for name in COLUMNS]
+        expected = [float(row["ratio"]), float(row["major_axis_length_largest"])]
         assert slides.features[10, column : column + 2].tolist() == expected
     assert len(set(slides.patients)) == 24
     assert slides.annotated.all()
@@ -93,7 +56,7 @@ def test_tables_are_joined_by_slide_whatever_its_case(folder):
 
 def test_slides_that_a_table_lacks_are_left_out_and_named(folder):
     """One without a class, one without features at 0.9."""
-    edit(folder / TRUTH, "Tumor_003,itc\n", "")
+    edit(folder / TRUTH_TABLE, "Tumor_003,itc\n", "")
     lines = (folder / "normal_threshold_0.9.csv").read_text().splitlines(keepends=True)
     (folder / "normal_threshold_0.9.csv").write_text("".join(lines[:-1]))
     slides, notes = trial.load_slides(folder)
@@ -112,14 +75,9 @@ def test_slides_that_a_table_lacks_are_left_out_and_named(folder):
         ("tumor_threshold_0.5.csv", "tumor_002.tif", "", "a row lacks name"),
         ("tumor_threshold_0.5.csv", ",major_axis_length_largest", ",other", "lack major_axis"),
         ("tumor_threshold_0.9.csv", ",ratio", ",rate", "slide tumor_000: ratio is None, no number"),
-        (
-            TRUTH,
-            "Tumor_001,micro",
-            "Tumor_001,big",
-            "class is big",
-        ),
-        (TRUTH, "slide,", "case,", "a row lacks slide"),
-        (TRUTH, "mor_", "x_", None),
+        (TRUTH_TABLE, "Tumor_001,micro", "Tumor_001,big", "class is big"),
+        (TRUTH_TABLE, "slide,", "case,", "a row lacks slide"),
+        (TRUTH_TABLE, "mor_", "x_", None),
     ],
 )
 def test_spoiled_tables_are_refused_in_one_line(folder, name, old, new, why):
@@ -148,16 +106,12 @@ def test_missing_empty_and_binary_tables_are_refused(folder):
 
 
 def test_cut_offs_part_classes_that_can_be_parted():
-    """Classes in order of size: every one is called right."""
+    """Classes in order of size are all called right; a value on a cut-off is below it."""
     values = np.concatenate([np.arange(10) + 100.0 * c for c in range(4)])
     classes = np.repeat(np.arange(4), 10)
     cut_offs = trial.fit_cut_offs(values, classes)
     assert list(cut_offs) == sorted(cut_offs)
     assert trial.by_cut_offs(values, cut_offs).tolist() == classes.tolist()
-
-
-def test_a_value_on_a_cut_off_is_below_it():
-    """It has to exceed it."""
     found = trial.by_cut_offs(np.array([0.0, 1.0, 1.5, 2.0, 2.5, 9.0]), (1.0, 2.0, 2.0))
     assert found.tolist() == [0, 0, 1, 1, 3, 3]
 
@@ -166,7 +120,7 @@ def test_every_fold_is_measured_with_what_other_folds_taught(folder):
     """Kappa and AUC by hand, of the vote, of a forest and of the baselines."""
     slides, _ = trial.load_slides(folder)
     slides.features[::4, 1] = 0  # so that one feature errs
-    found = cross_validate(slides, **SMALL)
+    found = cross_validate(slides, **SMALL_FORESTS)
     rows = {(row["method"], row["fold"]): row for row in trial.fold_rows(slides, found)}
     assert len(rows) == 7 * 3
     for k in (1, 2, 3):
@@ -189,7 +143,7 @@ def test_every_fold_is_measured_with_what_other_folds_taught(folder):
 def test_cut_offs_are_chosen_without_the_tested_fold(folder, monkeypatch):
     """They are given the slides of the other folds, and nothing else."""
     slides, _ = trial.load_slides(folder)
-    found = cross_validate(slides, **SMALL)
+    found = cross_validate(slides, **SMALL_FORESTS)
     given = []
 
     def spied(values, classes):
@@ -208,7 +162,7 @@ def test_cut_offs_are_chosen_without_the_tested_fold(folder, monkeypatch):
 def test_the_report_holds_what_was_found(folder, tmp_path):
     """Tables a row a method and fold, a slide, a feature; the same bytes again."""
     slides, _ = trial.load_slides(folder)
-    found = cross_validate(slides, **SMALL)
+    found = cross_validate(slides, **SMALL_FORESTS)
     names = ("folds.csv", "slides.csv", "importances.csv", "summary.md")
     for place in ("a", "b"):
         trial.write_report(tmp_path / place, slides, found, ["2 slides left out: x, y"])
@@ -226,17 +180,3 @@ def test_the_report_holds_what_was_found(folder, tmp_path):
     assert f"{np.mean(kappas):.3f} ± {np.std(kappas, ddof=1):.3f}" in text
     assert "| negative | " in text
     assert "5 slides are ITC" in text
-
-
-def test_a_mistake_is_told_in_one_line(tmp_path):
-    """No traceback of a folder without tables."""
-    done = subprocess.run(
-        [sys.executable, "trials/camelyon16_tables.py", str(tmp_path), str(tmp_path / "out")],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "derived_train_max_lesion_diameter.csv: cannot be read" in done.stderr

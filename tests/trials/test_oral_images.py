@@ -32,21 +32,15 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_overlapping_fields_are_one_group(folder):
-    """Two cuts of one field share a group; the others have one each."""
-    images, _ = load_images(folder, side_px=32)
-    group = dict(zip(images.names, images.group.tolist(), strict=True))
-    assert group["a.jpg"] == group["b.jpg"]
-    assert len(set(group.values())) == len(group) - 1
-
-
-def test_a_picture_under_both_labels_is_left_out(folder):
-    """Turned or not, the same picture as normal and as carcinoma teaches nothing."""
+def test_images_are_grouped_by_field_and_contradictions_left_out(folder):
+    """Two cuts of one field share a group; a picture under both labels, turned, teaches nothing."""
     images, left_out = load_images(folder, side_px=32)
     assert left_out == ["d.jpg", "e.jpg"]
     assert images.names == ["a.jpg", "b.jpg", "c.jpg", "f.jpg"]
     assert images.label.tolist() == [0, 0, 0, 1]
     assert images.pixels.shape == (4, 32, 32, 3)
+    assert images.group[0] == images.group[1]
+    assert len(set(images.group.tolist())) == 3
 
 
 def test_correlations_are_those_of_numpy():

@@ -1,12 +1,12 @@
 """The labels of CAMELYON17: tables of the classes of nodes and the stages of patients."""
 
-import csv
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from microtome.errors import InputError, one_line
+from microtome.challenges.downloaded_folders import read_columns
+from microtome.errors import InputError
 from microtome.staging.pn_stages import CLASSES, STAGES, pn_stage
 
 # By name alone: an example of a submission, which may lie beside them, has the same columns.
@@ -33,7 +33,7 @@ class Labels:
 
 
 def patient_of(slide: str) -> str:
-    """Patient of a slide."""
+    """Name the patient of a slide."""
     return slide.rpartition("_node_")[0]
 
 
@@ -62,8 +62,14 @@ def read_labels(tables: Iterable[Path]) -> tuple[Labels, list[str]]:
     labels, notes = Labels(), []
     known = {"class": {c.lower(): c for c in CLASSES}, "stage": {s.lower(): s for s in STAGES}}
     for path in tables:
-        for line, name, value in _table_cells(path):
+        rows = read_columns(path, "patient", "stage")
+        if rows is None:
+            raise InputError(f"{path}: lacks the columns patient and stage; download it again")
+        for line, cells in rows:
             where = f"{path}, line {line}"
+            if len(cells) < 2:
+                raise InputError(f"{where}: has fewer cells than the first row")
+            name, value = cells
             # `patient_000.zip` is what a patient's slides came in.
             key = name.lower().removesuffix(".zip").removesuffix(".tif")
             if SLIDE.fullmatch(key):
@@ -87,25 +93,7 @@ def read_labels(tables: Iterable[Path]) -> tuple[Labels, list[str]]:
     return labels, notes
 
 
-def _table_cells(path: Path) -> list[tuple[int, str, str]]:
-    """Read (line, patient or slide, stage or class) of the rows of a table that are not empty."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            header = [cell.strip().lower() for cell in next(reader, [])]
-            if not {"patient", "stage"} <= set(header):
-                raise InputError(f"{path}: lacks the columns patient and stage; download it again")
-            places = header.index("patient"), header.index("stage")
-            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read ({one_line(error)})") from error
-    for line, row in rows:
-        if any(row) and len(row) <= max(places):
-            raise InputError(f"{path}, line {line}: has fewer cells than the first row")
-    return [(line, *(row[place] for place in places)) for line, row in rows if any(row)]
-
-
-def wrong_stages(labels: Labels) -> list[str]:
+def list_wrong_stages(labels: Labels) -> list[str]:
     """List patients whose stage in the tables is another than their nodes give, a line each."""
     classes: dict[str, list[str]] = {}
     for slide, label in labels.classes.items():

@@ -12,11 +12,11 @@ from microtome.challenges.camelyon17_labels import (
     SLIDE,
     TABLES,
     Labels,
+    list_wrong_stages,
     patient_of,
     read_labels,
-    wrong_stages,
 )
-from microtome.challenges.downloaded_folders import files_below
+from microtome.challenges.downloaded_folders import enter_file, list_files, name_packed
 from microtome.cohort.sheet_cells import path_as_cell
 from microtome.cohort.splits import assign_splits
 from microtome.errors import InputError
@@ -28,7 +28,7 @@ NODES_PER_PATIENT = 5
 _NO_SLIDES = ("mask", "background")
 
 
-def camelyon17_sheet(folder: str | Path) -> tuple[list[dict[str, str]], list[str]]:
+def make_camelyon17_sheet(folder: str | Path) -> tuple[list[dict[str, str]], list[str]]:
     """Make the rows of a slide sheet from the files of CAMELYON17, anywhere below a folder.
 
     The slides of a patient of whom the tables label any are for training, those of others are for
@@ -56,14 +56,14 @@ def camelyon17_sheet(folder: str | Path) -> tuple[list[dict[str, str]], list[str
         another.
     """
     folder = Path(folder)
-    files = files_below(folder)
-    slides = _by_slide((f for f in files if _is_slide(f, folder)), "are both slide")
+    files = list_files(folder)
+    slides = _by_slide((f for f in files if _is_slide(f, folder)), "slide")
     if not slides:
         raise InputError(
             f"{folder}: there is no slide of CAMELYON17 (as patient_000_node_0.tif) in it; unpack"
             " what was downloaded there"
         )
-    outlines = _by_slide((f for f in files if f.suffix.lower() == ".xml"), "are both outlines of")
+    outlines = _by_slide((f for f in files if f.suffix.lower() == ".xml"), "outlines of")
     tables = [path for path in files if path.name.lower() in TABLES]
     labels, notes = read_labels(tables)
     if not tables:
@@ -81,12 +81,17 @@ def camelyon17_sheet(folder: str | Path) -> tuple[list[dict[str, str]], list[str
         }
         for slide, path in slides.items()
     ]
-    notes += _packed(files, rows, outlines)
-    notes += _oddities(rows, outlines, labels)
-    return rows, notes + wrong_stages(labels)
+    here = {row["patient"] for row in rows}
+
+    def is_unpacked(path: Path) -> bool:
+        return path.stem.lower() in here or ("annotations" in path.stem.lower() and bool(outlines))
+
+    notes += name_packed(files, is_unpacked)
+    notes += _list_oddities(rows, outlines, labels)
+    return rows, notes + list_wrong_stages(labels)
 
 
-def with_validation(
+def split_off_validation(
     rows: Sequence[Mapping[str, str]], *, share: float, seed: int
 ) -> list[dict[str, str]]:
     """Take some of the patients that train to validate, the classes spread evenly.
@@ -94,7 +99,7 @@ def with_validation(
     Parameters
     ----------
     rows : sequence of dict
-        From `camelyon17_sheet`; slides that test stay so.
+        From `make_camelyon17_sheet`; slides that test stay so.
     share : float
         Of the slides that train, 0 to below 1; 0 changes nothing.
     seed : int
@@ -133,35 +138,20 @@ def _is_slide(path: Path, folder: Path) -> bool:
     )
 
 
-def _by_slide(paths: Iterable[Path], both: str) -> dict[str, Path]:
-    """Files by the slide that is their name, in its order; other names are passed over."""
+def _by_slide(paths: Iterable[Path], what: str) -> dict[str, Path]:
+    """Sort files by the slide that is their name; other names are passed over."""
     found: dict[str, Path] = {}
     for path in paths:
         slide = path.stem.lower()
         if SLIDE.fullmatch(slide):
-            first = found.setdefault(slide, path)
-            if not first.samefile(path):
-                raise InputError(f"{first} and {path} {both} {slide}; move one out of the folder")
+            enter_file(found, slide, path, what=f"{what} {slide}")
     return dict(sorted(found.items()))
 
 
-def _packed(
-    files: Iterable[Path], rows: Iterable[Mapping[str, str]], outlines: Mapping[str, Path]
-) -> list[str]:
-    """Name the archives that nobody seems to have unpacked."""
-    here = {row["patient"] for row in rows}
-    notes = []
-    for path in files:
-        unpacked = path.stem.lower() in here or ("annotations" in path.stem.lower() and outlines)
-        if path.suffix.lower() == ".zip" and not unpacked:
-            notes.append(f"{path}: is packed and was not looked into; unpack it")
-    return notes
-
-
-def _oddities(
+def _list_oddities(
     rows: Sequence[Mapping[str, str]], outlines: Mapping[str, Path], labels: Labels
 ) -> list[str]:
-    """What does not fit together: numbers of nodes, labels, outlines and slides."""
+    """List what does not fit together: numbers of nodes, labels, outlines and slides."""
     counts = Counter(row["patient"] for row in rows)
     notes = [
         f"{patient}: has {n} slides here, not {NODES_PER_PATIENT}, so its stage may come out wrong"

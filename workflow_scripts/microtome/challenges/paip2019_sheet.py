@@ -1,13 +1,17 @@
 """The slide sheet of a PAIP 2019 folder as downloaded: files matched by case, known faults seen."""
 
-import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from microtome.challenges.downloaded_folders import files_below
+from microtome.challenges.downloaded_folders import (
+    enter_file,
+    list_files,
+    name_packed,
+    read_columns,
+)
 from microtome.cohort.sheet_cells import path_as_cell
-from microtome.errors import InputError, one_line
+from microtome.errors import InputError
 from microtome.slides.slide import Slide
 from microtome.truth.checks import TruthCheck
 from microtome.truth.maps import open_truth
@@ -28,7 +32,7 @@ _STEP_PX = 8
 _BAND_ROWS = 128
 
 
-def paip2019_sheet(folder: str | Path) -> tuple[list[dict[str, str]], list[str]]:
+def make_paip2019_sheet(folder: str | Path) -> tuple[list[dict[str, str]], list[str]]:
     """Make the rows of a slide sheet from the files of PAIP 2019, wherever below a folder they are.
 
     Every file of a case is given; where there are masks, the workflow takes them and not the
@@ -53,114 +57,97 @@ def paip2019_sheet(folder: str | Path) -> tuple[list[dict[str, str]], list[str]]
     InputError
         There is no slide, two files want the same place, or a burden is no fraction.
     """
-    paths = files_below(Path(folder))
+    paths = list_files(Path(folder))
     cases = _pair(paths)
     if not any("path" in files for files in cases.values()):
         raise InputError(
             f"{folder}: there is no slide of PAIP 2019 (as 01_01_0083.svs) in it; unpack what was"
             " downloaded there"
         )
-    burdens, notes = _burdens(paths, cases)
-    notes += _zipped(paths, cases)
+
+    def has_slide(path: Path) -> bool:
+        case = CASE.search(path.name)
+        return bool(case) and "path" in cases.get(case[0], {})
+
+    burdens, notes = _read_burdens(paths, cases)
+    notes += name_packed(paths, has_slide)
     rows = []
     for case, files in cases.items():
-        if "path" in files:
-            cells, found = _truth_cells(case, files)
-            rows.append(
-                {
-                    "slide": case,
-                    "path": path_as_cell(files["path"]),
-                    "burden": burdens.get(case, ""),
-                }
-                | cells
-            )
-            notes += found
-        else:
-            notes.append(f"case {case}: left out, for it has no slide beside {_names(files)}")
+        if "path" not in files:
+            names = ", ".join(str(path) for path in files.values())
+            notes.append(f"case {case}: left out, for it has no slide beside {names}")
+            continue
+        truth, found = _choose_truth(case, files)
+        cells = {role: path_as_cell(path) for role, path in truth.items()}
+        slide = {"slide": case, "path": path_as_cell(files["path"])}
+        rows.append(slide | {"burden": burdens.get(case, "")} | cells)
+        notes += found
     return rows, notes
-
-
-def _role(path: Path) -> str | None:
-    """The column of the sheet that a file belongs to."""
-    suffix, name = path.suffix.lower(), path.stem.lower()
-    if suffix in (".tif", ".tiff"):
-        return next((f"{tissue}_mask" for tissue in ("viable", "whole") if tissue in name), None)
-    return {".svs": "path", ".xml": "annotation"}.get(suffix)
 
 
 def _pair(paths: Iterable[Path]) -> dict[str, dict[str, Path]]:
     """Gather the files of each case by their columns."""
     cases: dict[str, dict[str, Path]] = {}
     for path in paths:
-        case, role = CASE.search(path.name), _role(path)
+        suffix, name = path.suffix.lower(), path.stem.lower()
+        if suffix in (".tif", ".tiff"):
+            role = next((f"{kind}_mask" for kind in ("viable", "whole") if kind in name), None)
+        else:
+            role = {".svs": "path", ".xml": "annotation"}.get(suffix)
+        case = CASE.search(path.name)
         if case and role:
-            first = cases.setdefault(case[0], {}).setdefault(role, path)
-            if not first.samefile(path):
-                raise InputError(
-                    f"case {case[0]}: {first} and {path} are both its {_ROLES[role]}; move one"
-                    " out of the folder"
-                )
+            about, what = f"case {case[0]}: ", f"its {_ROLES[role]}"
+            enter_file(cases.setdefault(case[0], {}), role, path, what=what, about=about)
     return dict(sorted(cases.items()))
 
 
-def _zipped(paths: Iterable[Path], cases: dict[str, dict[str, Path]]) -> list[str]:
-    """Name the archives that nobody seems to have unpacked."""
-    notes = []
-    for path in paths:
-        case = CASE.search(path.name)
-        if path.suffix.lower() == ".zip" and not (case and "path" in cases.get(case[0], {})):
-            notes.append(f"{path}: is packed and was not looked into; unpack it")
-    return notes
-
-
-def _burdens(
-    paths: Iterable[Path], cases: dict[str, dict[str, Path]]
+def _read_burdens(
+    paths: Iterable[Path], cases: Collection[str]
 ) -> tuple[dict[str, str], list[str]]:
-    """Read the burdens from every CSV that has the columns `wsi_id` and `pixel ratio`.
-
-    The two tables of PAIP 2019 differ: ids are bare numbers or begin with one, and rows follow
-    that are no cases.
-    """
-    by_number: dict[int, list[str]] = {}
-    for case in cases:
-        by_number.setdefault(int(case[-4:]), []).append(case)
     burdens: dict[str, str] = {}
     notes = []
-    for path in paths:
-        for line, slide, ratio in burden_cells(path) if path.suffix.lower() == ".csv" else ():
-            case, number = CASE.search(slide), re.match(r"\d+", slide)
-            if not ratio or not (case or number):
-                continue
-            found = [case[0]] if case else by_number.get(int(number[0]), [])
-            where = f"{path}, line {line}"
-            if len(found) != 1 or found[0] not in cases:
-                notes.append(f"{where}: {slide} does not name one of the cases here")
-            elif not _is_fraction(ratio):
-                raise InputError(f"{where}: the pixel ratio {ratio} is no fraction from 0 to 1")
-            elif burdens.setdefault(found[0], ratio) != ratio:
-                raise InputError(
-                    f"{where}: case {found[0]} has two burdens, {burdens[found[0]]} and {ratio};"
-                    " remove one"
-                )
+    for where, slide, ratio in read_burden_cells(paths):
+        # The tables of PAIP 2019 have rows that are no cases, as the mean.
+        if not ratio or not (CASE.search(slide) or re.match(r"\d", slide)):
+            continue
+        case = match_case(slide, cases)
+        if case is None:
+            notes.append(f"{where}: {slide} does not name one of the cases here")
+        elif not _is_fraction(ratio):
+            raise InputError(f"{where}: the pixel ratio {ratio} is no fraction from 0 to 1")
+        elif burdens.setdefault(case, ratio) != ratio:
+            raise InputError(
+                f"{where}: case {case} has two burdens, {burdens[case]} and {ratio}; remove one"
+            )
     return burdens, notes
 
 
-def burden_cells(path: Path) -> list[tuple[int, str, str]]:
-    """Read (line, id, burden) of a CSV; nothing where it is another table."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-            reader = csv.reader(file)
-            header = [cell.strip().lower() for cell in next(reader, [])]
-            if not {"wsi_id", "pixel ratio"} <= set(header):
-                return []
-            slide, ratio = header.index("wsi_id"), header.index("pixel ratio")
-            return [
-                (reader.line_num, row[slide].strip(), row[ratio].strip())
-                for row in reader
-                if len(row) > max(slide, ratio)
-            ]
-    except (OSError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read ({one_line(error)})") from error
+def read_burden_cells(paths: Iterable[Path]) -> Iterator[tuple[str, str, str]]:
+    """Read (file and line, id, burden) of every CSV that has `wsi_id` and `pixel ratio`."""
+    for path in paths:
+        if path.suffix.lower() == ".csv":
+            for line, cells in read_columns(path, "wsi_id", "pixel ratio", errors="replace") or ():
+                if len(cells) == 2:
+                    yield f"{path}, line {line}", *cells
+
+
+def match_case(cell: str, cases: Collection[str]) -> str | None:
+    """Name the case that a cell means: by its name, or by a number that one case alone ends in.
+
+    Examples
+    --------
+    >>> cases = ["01_01_0083", "01_01_0090", "02_01_0090"]
+    >>> [match_case(cell, cases) for cell in ("83svs", "02_01_0090.svs", "90", "mean")]
+    ['01_01_0083', '02_01_0090', None, None]
+    """
+    if cell in cases:
+        return cell
+    if known := CASE.search(cell):
+        return known[0] if known[0] in cases else None
+    if not (digits := re.match(r"\d+", cell)):
+        return None
+    ends = [c for c in cases if CASE.fullmatch(c) and int(c[-4:]) == int(digits[0])]
+    return ends[0] if len(ends) == 1 else None
 
 
 def _is_fraction(text: str) -> bool:
@@ -170,8 +157,8 @@ def _is_fraction(text: str) -> bool:
         return False
 
 
-def _truth_cells(case: str, files: dict[str, Path]) -> tuple[dict[str, str], list[str]]:
-    """Fill the columns of the truth, and note what is odd about it."""
+def _choose_truth(case: str, files: dict[str, Path]) -> tuple[dict[str, Path], list[str]]:
+    """Choose the files of the truth by their columns, and note what is odd about them."""
     truth = {role: path for role, path in files.items() if role != "path"}
     notes = []
     if not truth:
@@ -184,34 +171,26 @@ def _truth_cells(case: str, files: dict[str, Path]) -> tuple[dict[str, str], lis
     elif {"viable_mask", "whole_mask"} <= truth.keys():
         masks = truth["viable_mask"], truth["whole_mask"]
         try:
-            swapped = _are_swapped(case, files["path"], *masks)
-        except InputError as error:
-            notes.append(str(error))
-        else:
-            if swapped:
+            if _are_swapped(case, files["path"], *masks):
                 truth["whole_mask"], truth["viable_mask"] = masks
                 notes.append(
                     f"case {case}: its masks have each other's names, for whole lies inside viable;"
                     " the sheet exchanges them"
                 )
-    return {role: path_as_cell(path) for role, path in truth.items()}, notes
+        except InputError as error:
+            notes.append(str(error))
+    return truth, notes
 
 
 def _are_swapped(case: str, slide_path: Path, viable_mask: Path, whole_mask: Path) -> bool:
     """Say whether the workflow's check takes the masks only the other way round.
 
-    Raises InputError where it takes them neither way, or a file is at fault.
+    InputError if it takes them neither way, or a file is at fault.
     """
     with Slide(slide_path, name=case) as slide:
         size_px = slide.size_px
-    truth = open_truth(
-        slide=case,
-        slide_size_px=size_px,
-        viable_mask=viable_mask,
-        whole_mask=whole_mask,
-        classes={},
-    )
-    with truth:
+    masks = {"viable_mask": viable_mask, "whole_mask": whole_mask}
+    with open_truth(slide=case, slide_size_px=size_px, classes={}, **masks) as truth:
         as_named, exchanged = TruthCheck(truth), TruthCheck(truth)
         for first in range(0, truth.shape(_STEP_PX)[0], _BAND_ROWS):
             viable, whole = truth.rows(first, _BAND_ROWS, _STEP_PX)
@@ -220,19 +199,11 @@ def _are_swapped(case: str, slide_path: Path, viable_mask: Path, whole_mask: Pat
     try:
         as_named.result()
     except InputError:
-        if _accepted(exchanged):
-            return True
+        try:
+            # An empty mask of viable tumour is inside anything.
+            if exchanged.result().viable_px > 0:
+                return True
+        except InputError:
+            pass  # what is wrong with the masks as they are named says more
         raise
     return False
-
-
-def _accepted(check: TruthCheck) -> bool:
-    """Say whether a truth passes, with viable tumour in it: an empty one is inside anything."""
-    try:
-        return check.result().viable_px > 0
-    except InputError:
-        return False
-
-
-def _names(files: dict[str, Path]) -> str:
-    return ", ".join(str(path) for path in files.values())

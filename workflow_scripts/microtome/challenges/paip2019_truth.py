@@ -1,12 +1,11 @@
 """The truth of PAIP 2019 as handed out: masks of viable tumour, and tables of burdens."""
 
 import re
-from collections.abc import Collection
 from pathlib import Path
 
-from microtome.challenges.downloaded_folders import files_below
+from microtome.challenges.downloaded_folders import list_files
 from microtome.challenges.mask_overlap import TIFF_SUFFIXES
-from microtome.challenges.paip2019_sheet import CASE, burden_cells
+from microtome.challenges.paip2019_sheet import CASE, match_case, read_burden_cells
 from microtome.errors import InputError
 from microtome.io.csv_cells import parse_number
 
@@ -38,7 +37,7 @@ def read_paip2019_truth(folder: Path) -> tuple[dict[str, Path], dict[str, float]
     InputError
         There is no mask, or a case has two masks or two burdens, or one that is no fraction.
     """
-    paths = files_below(folder)
+    paths = list_files(folder)
     masks: dict[str, Path] = {}
     for path in paths:
         if path.suffix.lower() in TIFF_SUFFIXES and _VIABLE.search(path.stem):
@@ -49,30 +48,11 @@ def read_paip2019_truth(folder: Path) -> tuple[dict[str, Path], dict[str, float]
             masks[case] = path
     if not masks:
         raise InputError(f"{folder}: holds no mask of viable tumour, as 01_01_0083_viable.tif")
-    return masks, _burdens(paths, masks)
-
-
-def _burdens(paths: list[Path], cases: Collection[str]) -> dict[str, float]:
     burdens: dict[str, float] = {}
-    for path in paths:
-        for line, cell, ratio in burden_cells(path) if path.suffix.lower() == ".csv" else ():
-            case = _case_of(cell, cases)
-            if case is None:
-                continue
-            where = f"{path}, line {line}"
+    for where, cell, ratio in read_burden_cells(paths):
+        case = match_case(cell, masks)
+        if case is not None:
             burden = 100 * parse_number(ratio, where, of="pixel ratio", high=1)
             if burdens.setdefault(case, burden) != burden:
                 raise InputError(f"{where}: case {case} has another burden before; remove one")
-    return burdens
-
-
-def _case_of(cell: str, cases: Collection[str]) -> str | None:
-    """Name the case that a cell means: by its name, or by a number that one case alone ends in."""
-    if cell in cases:
-        return cell
-    if known := CASE.search(cell):
-        return known[0] if known[0] in cases else None
-    if not (digits := re.match(r"\d+", cell)):
-        return None
-    ends = [c for c in cases if CASE.fullmatch(c) and int(c[-4:]) == int(digits[0])]
-    return ends[0] if len(ends) == 1 else None
+    return masks, burdens
