@@ -88,99 +88,63 @@ def test_one_lesion():
     assert (lesion["x_px"], lesion["y_px"]) == (11, 3)  # the px that holds 11.25 and 3.75
 
 
-def test_nothing():
-    """No score, no peak; too low, no lesion: an empty table of the same columns."""
-    assert found_in(np.zeros((4, 4))) == []
-    assert found_in(np.full((4, 4), 127), threshold=0.5) == []
+HIGH_AROUND_LOW = [[200, 200, 200], [200, 100, 200], [200, 200, 200]]
+BY_HEIGHT = np.ones((9, 9))
+BY_HEIGHT[[0, 4, 4, 4, 8], [8, 0, 3, 6, 2]] = 100, 250, 100, 100, 255
 
 
-@pytest.mark.parametrize(("threshold", "n"), [(0.9, 1), (229 / 254, 1), (230 / 254, 0)])
-def test_threshold(threshold, n):
-    """A peak of just the threshold counts; 0.9 lies between the codes 229 and 230."""
-    assert len(found_in([[1, 230, 1, 229]], threshold=threshold)) == n
-
-
-def test_unscored():
-    """Px without a score are no lesion at a threshold of 0, nor beside one."""
-    assert found_in([[0, 0, 1, 0, 0]]) == [(1, 0, 2)]
-
-
-def test_constant():
-    """A heatmap of one value is one peak in its middle."""
-    assert found_in(np.full((5, 7), 9)) == [(9, 2, 3)]
-    assert found_in([[9]]) == [(9, 0, 0)]
-
-
-def test_plateaus():
-    """A plateau is one lesion, at its px nearest to the centroid; the upper, then the left one."""
-    row = [[1, 50, 50, 50, 50, 1]]
-    assert found_in(row) == [(50, 0, 2)]
-    assert found_in(np.transpose(row)) == [(50, 2, 0)]
-    ring = np.full((5, 5), 200)
-    ring[1:4, 1:4] = 100
-    assert found_in(ring) == [(200, 0, 2)]
-    angle = np.ones((5, 5))
-    angle[:, 0] = angle[4] = 200
-    assert found_in(angle) == [(200, 3, 0)]
+@pytest.mark.parametrize(
+    ("heatmap", "options", "found"),
+    [
+        (np.zeros((4, 4)), {}, []),
+        (np.full((4, 4), 127), {"threshold": 0.5}, []),
+        # A peak of just the threshold counts; 0.9 lies between the codes 229 and 230.
+        ([[1, 230, 1, 229]], {"threshold": 0.9}, [(230, 0, 1)]),
+        ([[1, 230, 1, 229]], {"threshold": 229 / 254}, [(230, 0, 1)]),
+        ([[1, 230, 1, 229]], {"threshold": 230 / 254}, []),
+        # Px without a score are no lesion at a threshold of 0, nor beside one.
+        ([[0, 0, 1, 0, 0]], {}, [(1, 0, 2)]),
+        # A heatmap of one value is one peak in its middle.
+        (np.full((5, 7), 9), {}, [(9, 2, 3)]),
+        ([[9]], {}, [(9, 0, 0)]),
+        # A plateau is one lesion, at its px nearest to the centroid; the upper, then the left one.
+        ([[1, 50, 50, 50, 50, 1]], {}, [(50, 0, 2)]),
+        (np.transpose([[1, 50, 50, 50, 50, 1]]), {}, [(50, 2, 0)]),
+        (HIGH_AROUND_LOW, {}, [(200, 0, 1)]),
+        # Px that touch by a corner are one plateau, and a higher one there is what counts.
+        ([[80, 1, 1], [1, 80, 1], [1, 1, 80]], {}, [(80, 1, 1)]),
+        ([[80, 1], [1, 90]], {}, [(90, 1, 1)]),
+        # A plateau with anything higher beside it is no peak, however far along it.
+        ([[1, 60, 60, 60, 60, 61, 1, 40]], {}, [(61, 0, 5), (40, 0, 7)]),
+        # What was dropped drops nothing: of three in a row the ends stay.
+        ([[200, 1, 1, 190, 1, 1, 180]], {"min_distance_um": 4}, [(200, 0, 0), (180, 0, 6)]),
+        ([[190, 1, 1, 200, 1, 1, 180]], {"min_distance_um": 4}, [(200, 0, 3)]),
+        # Of equally high peaks the upper stays, then the left one.
+        ([[1, 1, 99], [1, 1, 1], [99, 1, 1]], {"min_distance_um": 9}, [(99, 0, 2)]),
+        ([[99, 1, 99]], {"min_distance_um": 9}, [(99, 0, 0)]),
+        # By falling confidence, then down, then across.
+        (BY_HEIGHT, {}, [(255, 8, 2), (250, 4, 0), (100, 0, 8), (100, 4, 3), (100, 4, 6)]),
+    ],
+)
+def test_by_hand(heatmap, options, found):
+    """Peaks, plateaus and ties as the docstring has them."""
+    assert found_in(heatmap, **options) == found
 
 
 def test_ties_of_a_plateau():
     """Px as far from a centroid that is no round number tie for all that: the left one is taken."""
     shape = np.array([[1, 1, 0, 1, 1], [0, 0, 1, 1, 1]])
-    expected = by_flooding(shape, 1, 0)
-    assert found_in(shape) == expected
+    assert found_in(shape) == by_flooding(shape, 1, 0)
 
 
-def test_corners_join():
-    """Px that touch by a corner are one plateau, and a higher one there is what counts."""
-    assert found_in([[80, 1, 1], [1, 80, 1], [1, 1, 80]]) == [(80, 1, 1)]
-    assert found_in([[80, 1], [1, 90]]) == [(90, 1, 1)]
-
-
-def test_shoulders():
-    """A plateau with anything higher beside it is no peak, however far along it."""
-    assert found_in([[1, 60, 60, 60, 60, 61, 1, 40]]) == [(61, 0, 5), (40, 0, 7)]
-
-
-def test_greedy():
-    """What was dropped drops nothing: of three in a row the ends stay."""
-    row = [[200, 1, 1, 190, 1, 1, 180]]
-    assert found_in(row, min_distance_um=4) == [(200, 0, 0), (180, 0, 6)]
-    row = [[190, 1, 1, 200, 1, 1, 180]]
-    assert found_in(row, min_distance_um=4) == [(200, 0, 3)]
-
-
-def test_just_the_distance():
-    """Lesions of just the least distance both stay, whatever its rounding."""
+@pytest.mark.parametrize("spacing_um", [0.1, 0.243, 8.0])
+def test_just_the_distance(spacing_um):
+    """Lesions of just the least distance, in µm, both stay, whatever its rounding."""
     row = [[200, 1, 1, 190]]
-    for spacing_um in (0.1, 0.243, 8.0):
-        options = {"spacing_um": spacing_um, "min_distance_um": 3 * spacing_um}
-        assert len(found_in(row, **options)) == 2
-        options["min_distance_um"] *= 1.001
-        assert found_in(row, **options) == [(200, 0, 0)]
-
-
-def test_distance_is_in_um():
-    """The same peaks are twice as far apart at twice the spacing."""
-    row = [[200, 1, 1, 190]]
-    assert len(found_in(row, min_distance_um=30, spacing_um=10.0, scale_px=40)) == 2
-    assert len(found_in(row, min_distance_um=30, spacing_um=5.0, scale_px=40)) == 1
-
-
-def test_ties():
-    """Of equally high peaks the upper stays, then the left one."""
-    assert found_in([[1, 1, 99], [1, 1, 1], [99, 1, 1]], min_distance_um=9) == [(99, 0, 2)]
-    assert found_in([[99, 1, 99]], min_distance_um=9) == [(99, 0, 0)]
-
-
-def test_order():
-    """By falling confidence, then down, then across."""
-    heatmap = np.ones((9, 9))
-    heatmap[0, 8], heatmap[4, 0], heatmap[4, 6], heatmap[8, 2] = 100, 250, 100, 255
-    expected = [(255, 8, 2), (250, 4, 0), (100, 0, 8), (100, 4, 6)]
-    assert found_in(heatmap) == expected
-    heatmap[4, 3] = 100
-    assert found_in(heatmap) == [*expected[:3], (100, 4, 3), (100, 4, 6)]
+    options = {"spacing_um": spacing_um, "scale_px": 40}
+    found = found_in(row, min_distance_um=3 * spacing_um, **options)
+    assert [lesion[0] for lesion in found] == [200, 190]
+    assert len(found_in(row, min_distance_um=3.003 * spacing_um, **options)) == 1
 
 
 def test_many_peaks():

@@ -61,12 +61,12 @@ def test_other_kinds_of_images(tmp_path):
         assert overlap(tmp_path / name, truth).dice == 0.5
 
 
-def test_a_jpegs_threshold(tmp_path):
+@pytest.mark.parametrize(("value", "dice"), [(128, 1), (127, 0)])
+def test_a_jpegs_threshold(tmp_path, value, dice):
     """Of a JPEG 128 is foreground and 127 is not."""
-    truth = write(tmp_path / "truth.png", np.ones((16, 16), bool))
-    for value, dice in ((128, 1), (127, 0)):
-        path = write(tmp_path / "a.jpg", np.ones((16, 16), bool), value, quality=100)
-        assert overlap(path, truth).dice == dice
+    everywhere = np.ones((16, 16), bool)
+    path = write(tmp_path / "a.jpg", everywhere, value, quality=100)
+    assert overlap(path, write(tmp_path / "truth.png", everywhere)).dice == dice
 
 
 def test_empty_masks(tmp_path):
@@ -111,32 +111,36 @@ def test_sizes_must_agree(tmp_path):
     )
 
 
-def test_values_that_are_no_masks(tmp_path):
+COLOURS = np.tile(np.array([200, 100, 200], np.uint8), (40, 60, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels", "message"),
+    [
+        ("a.png", LEFT * np.uint8(7), "a.png: holds 7 beside 0; a mask is"),
+        ("a.png", LEFT * np.uint8(255) + (RIGHT & ~LEFT), "a.png: holds 1, 255 beside 0"),
+        ("a.tif", LEFT * np.uint8(3), "a.tif: holds the value 3"),
+        ("a.png", COLOURS, "a.png: is a picture in colours"),
+        ("a.jpg", COLOURS, "a.jpg: is a picture in colours"),
+    ],
+)
+def test_values_that_are_no_masks(tmp_path, name, pixels, message):
     """Grey levels, a third value, colours."""
-    truth = write(tmp_path / "truth.png", LEFT)
-    assert "holds 7 beside 0; a mask is" in mistake(write(tmp_path / "a.png", LEFT, 7), truth)
-    both = LEFT * np.uint8(255) + (RIGHT & ~LEFT) * np.uint8(1)
-    Image.fromarray(both).save(tmp_path / "b.png")
-    assert "holds 1, 255 beside 0" in mistake(tmp_path / "b.png", truth)
-    tifffile.imwrite(tmp_path / "c.tif", LEFT * np.uint8(3))
-    assert "c.tif: holds the value 3" in mistake(tmp_path / "c.tif", truth)
-    picture = np.zeros((40, 60, 3), np.uint8)
-    picture[5, 5] = (200, 100, 200)
-    for name in ("d.png", "d.jpg"):
-        Image.fromarray(np.tile(picture[5:6, 5:6], (40, 60, 1))).save(tmp_path / name)
-        assert "is a picture in colours" in mistake(tmp_path / name, truth)
+    path = write(tmp_path / name, pixels, 1)
+    assert message in mistake(path, write(tmp_path / "truth.png", LEFT))
 
 
 def test_files_that_are_no_masks(tmp_path, monkeypatch):
     """Text, a file cut short, and an image of too many px."""
     truth = write(tmp_path / "truth.png", LEFT)
-    (tmp_path / "a.png").write_text("no image")
-    assert "a.png: is no TIFF, PNG or JPEG" in mistake(tmp_path / "a.png", truth)
     noise = np.random.default_rng(0).random((40, 60)) < 0.5
     whole = write(tmp_path / "b.png", noise).read_bytes()
-    (tmp_path / "b.png").write_bytes(whole[: len(whole) // 2])
-    assert "b.png: is no TIFF, PNG or JPEG or is damaged" in mistake(tmp_path / "b.png", truth)
-    (tmp_path / "c.tif").write_bytes(b"II*\0nothing")
-    assert "c.tif: is no TIFF or is damaged" in mistake(tmp_path / "c.tif", truth)
+    for name, content, message in (
+        ("a.png", b"no image", "is no TIFF, PNG or JPEG"),
+        ("b.png", whole[: len(whole) // 2], "is no TIFF, PNG or JPEG or is damaged"),
+        ("c.tif", b"II*\0nothing", "is no TIFF or is damaged"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        assert f"{name}: {message}" in mistake(tmp_path / name, truth)
     monkeypatch.setattr(mask_overlap.Image, "MAX_IMAGE_PIXELS", 2399)
     assert "truth.png: has more than 2399 px" in mistake(truth, truth)

@@ -39,10 +39,6 @@ def test_paip2019_by_hand():
     assert summary["task1_mean_35"] == pytest.approx((0.65 + 0.64 + 0.9) / 4)
     assert summary["task2"] == pytest.approx((0.585 + 0.855) / 4)
     assert (summary["cases"], summary["missing"], summary["without_task2"]) == (4, [], [])
-
-
-def test_paip2019_at_the_tie_breakers_bound():
-    """0.35 itself counts."""
     assert score_paip2019({"a": jaccard(0.35)}, {}, {})[0]["task1_mean_35"] == 0.35
 
 
@@ -63,14 +59,8 @@ def test_paip2019_with_a_missing_case():
         "task2": None,
         "task2_present": pytest.approx(0.72),
     }
-    assert rows[1] == {
-        "case": "b",
-        "jaccard": None,
-        "task1": None,
-        "burden": 10,
-        "true_burden": 20,
-        "task2": None,
-    }
+    assert list(rows[1]) == ["case", "jaccard", "task1", "burden", "true_burden", "task2"]
+    assert list(rows[1].values()) == ["b", None, None, 10, 20, None]
 
 
 @pytest.mark.parametrize(("burdens", "true"), [({}, {"a": 1.0}), ({"a": 1.0}, {})])
@@ -82,34 +72,20 @@ def test_paip2019_without_a_burden(burdens, true):
 
 
 def test_camelyon17_by_hand():
-    """Case does not matter; kappa has the five stages' distances, and its interval."""
+    """Kappa has the five stages' distances, and its interval; a missing patient is an error."""
     truth = {f"patient_{i}": stage for i, stage in enumerate(STAGES * 3)}
-    submitted = {p.upper(): stage.lower() for p, stage in truth.items()} | {"patient_0": "PN2"}
-    del submitted["PATIENT_0"]
+    submitted = truth | {"patient_0": "PN2"}
     summary, rows = score_camelyon17(submitted, truth)
     predicted = ["pN2", *(STAGES * 3)[1:]]
     expected = cohen_kappa_score(STAGES * 3, predicted, labels=list(STAGES), weights="quadratic")
     assert summary["kappa"] == pytest.approx(expected)
     assert summary["kappa_low"] < summary["kappa"] < summary["kappa_high"] <= 1
     assert (summary["patients"], summary["accuracy"]) == (15, 14 / 15)
-    assert rows[0] == {
-        "patient": "patient_0",
-        "stage": "pN2",
-        "true_stage": "pN0",
-        "right": 0,
-    }
+    assert rows[0] == {"patient": "patient_0", "stage": "pN2", "true_stage": "pN0", "right": 0}
     assert sum(row["right"] for row in rows) == 14
-
-
-def test_camelyon17_mistakes():
-    """A missing patient is an error and named; one too many is only named."""
-    with pytest.raises(InputError, match="patient b: no stage was submitted"):
-        score_camelyon17({"a": "pN0"}, {"a": "pN0", "b": "pN1"})
-    with pytest.raises(InputError, match="patient a: 'pN3' is no stage; known: pN0, pN0"):
-        score_camelyon17({"a": "pN3"}, {"a": "pN0"})
-    with pytest.raises(InputError, match="patient a: 'negative' is no stage"):
-        score_camelyon17({"a": "pN0"}, {"a": "negative"})
-    assert score_camelyon17({"a": "pN0", "c": "?"}, {"A": "pN0"})[0]["unknown"] == ["c"]
+    del submitted["patient_9"]
+    with pytest.raises(InputError, match="patient patient_9: no stage was submitted"):
+        score_camelyon17(submitted, truth)
 
 
 def hits(best: list[float], false: list[float], itc: list[bool] | None = None) -> SlideHits:
@@ -137,17 +113,14 @@ def test_camelyon16_by_hand():
         "froc": 0.5,
         **{f"sensitivity_at_{rate}": 0.5 for rate in ("0.25", "0.5", "1", "2", "4", "8")},
     }
-    assert [row["slide"] for row in rows] == ["n1", "n2", "t1", "t2"]
-    assert rows[2] == {
-        "slide": "t1",
-        "tumour": 1,
-        "probability": 0.9,
-        "lesions": 2,
-        "itc": 1,
-        "hit": 1,
-        "false_positives": 1,
-    }
-    assert (rows[0]["tumour"], rows[0]["false_positives"]) == (0, 1)
+    columns = ("slide", "tumour", "probability", "lesions", "itc", "hit", "false_positives")
+    assert {tuple(row) for row in rows} == {columns}
+    assert [tuple(row.values()) for row in rows] == [
+        ("n1", 0, 0.5, 0, 0, 0, 1),
+        ("n2", 0, 0.1, 0, 0, 0, 0),
+        ("t1", 1, 0.9, 2, 1, 1, 1),
+        ("t2", 1, 0.4, 0, 1, 0, 0),
+    ]
 
 
 def test_camelyon16_of_one_task():
@@ -157,19 +130,16 @@ def test_camelyon16_of_one_task():
     assert rows[0] == {"slide": "a", "tumour": 1, "probability": None}
     summary, _ = score_camelyon16({"a": True}, probabilities={"a": 0.5}, hits={"a": hits([], [])})
     assert (summary["auc"], summary["froc"]) == (None, None)
-    with pytest.raises(InputError, match="slide b: has no probability"):
-        score_camelyon16({"a": True, "b": False}, probabilities={"a": 0.5}, hits=None)
 
 
 def test_digestpath_by_hand():
-    """The mean over images; those without lesion also on their own."""
-    summary, rows = score_digestpath(
-        {
-            "c": Overlap(jaccard=0, dice=0, truth_px=0),
-            "a": Overlap(jaccard=0.5, dice=0.75, truth_px=9),
-            "b": Overlap(jaccard=1, dice=1, truth_px=0),
-        }
-    )
+    """The mean over images, and over those with and without lesion; a missing one leaves none."""
+    overlaps = {
+        "c": Overlap(jaccard=0, dice=0, truth_px=0),
+        "a": Overlap(jaccard=0.5, dice=0.75, truth_px=9),
+        "b": Overlap(jaccard=1, dice=1, truth_px=0),
+    }
+    summary, rows = score_digestpath(overlaps)
     assert summary == {
         "challenge": "digestpath",
         "images": 3,
@@ -181,11 +151,7 @@ def test_digestpath_by_hand():
     }
     assert rows[1] == {"image": "b", "dice": 1, "lesion_free": 1}
     assert [row["lesion_free"] for row in rows] == [0, 1, 1]
-
-
-def test_digestpath_with_a_missing_image():
-    """It is named, and there is no score over all."""
-    summary, rows = score_digestpath({"a": None, "b": Overlap(1, 1, 4)})
-    assert (summary["missing"], summary["dice"], summary["dice_present"]) == (["a"], None, 1)
-    assert (summary["dice_lesion"], summary["dice_lesion_free"]) == (1, None)
-    assert rows[0] == {"image": "a", "dice": None, "lesion_free": None}
+    summary, rows = score_digestpath({"a": overlaps["a"], "d": None})
+    assert (summary["missing"], summary["dice"], summary["dice_present"]) == (["d"], None, 0.75)
+    assert (summary["dice_lesion"], summary["dice_lesion_free"]) == (0.75, None)
+    assert rows[1] == {"image": "d", "dice": None, "lesion_free": None}

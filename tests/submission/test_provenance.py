@@ -1,6 +1,5 @@
 """What a submission was made from, and what differs between two."""
 
-import copy
 import hashlib
 import json
 import platform
@@ -46,32 +45,19 @@ def record(**changes: object) -> dict:
 
 def test_a_record(folder):
     """Versions, hashes and the whole configuration, as other means give them."""
-    found = record()
-    hashes = {
-        name: hashlib.sha256(name.encode()).hexdigest()
+    entries = {
+        name: {"path": name, "sha256": hashlib.sha256(name.encode()).hexdigest()}
         for name in ("slides.tsv", "weights.safetensors", "a.zip")
     }
-    assert found == {
+    assert record() == {
         "challenge": "paip2019",
         "microtome": __version__,
         "python": platform.python_version(),
         "code": "0123456789abcdef",
         "packages": {"numpy": version("numpy"), "Pillow": version("Pillow")},
-        "files": {
-            "weights": {
-                "path": "weights.safetensors",
-                "sha256": hashes["weights.safetensors"],
-            },
-            "sheet": {"path": "slides.tsv", "sha256": hashes["slides.tsv"]},
-        },
-        "archive": {"path": "a.zip", "sha256": hashes["a.zip"]},
-        "config": {
-            "slides": "slides.tsv",
-            "models": {
-                "b": {"weights": "weights/b.safetensors", "seed": 1},
-                "a": {"scales": [1, 2.5]},
-            },
-        },
+        "files": {"weights": entries["weights.safetensors"], "sheet": entries["slides.tsv"]},
+        "archive": entries["a.zip"],
+        "config": {**CONFIG, "models": {**CONFIG["models"], "a": {"scales": [1, 2.5]}}},
     }
 
 
@@ -82,14 +68,14 @@ def test_the_version_is_that_of_the_citation():
 
 
 def test_same_bytes_whatever_the_order(folder):
-    """The order of keys, files and packages does not matter to the JSON."""
+    """The order of keys, scripts, files and packages does not matter to the JSON."""
     turned = {key: CONFIG[key] for key in reversed(CONFIG)}
     turned["models"] = dict(reversed(CONFIG["models"].items()))
     files = {"sheet": "slides.tsv", "weights": "weights.safetensors"}
-    write_json("one.json", record())
-    write_json("two.json", record(config=turned, files=files, packages=["Pillow", "numpy"]))
+    write_json("one.json", record(code={"a": "1", "b": "2"}))
+    other = {"config": turned, "files": files, "packages": ["Pillow", "numpy"]}
+    write_json("two.json", record(code={"b": "2", "a": "1"}, **other))
     assert Path("one.json").read_bytes() == Path("two.json").read_bytes()
-    assert json.loads(Path("one.json").read_text()) == record()
 
 
 def test_nothing_tells_of_the_machine(folder):
@@ -101,22 +87,18 @@ def test_nothing_tells_of_the_machine(folder):
         "e": "~someone/z.txt",
         str(folder / "key.tif"): "../data/x.tif",
     }
-    found = record(
-        config=config, files={"w": folder / "slides.tsv"}, archive=folder / "a.zip", cases=config
-    )
-    portable = {
+    places = {"files": {"w": folder / "slides.tsv"}, "archive": folder / "a.zip"}
+    found = record(config=config, cases=config, **places)
+    assert found["config"] == {
         "a": "slides.tsv",
         "b": [{"c": "net.pt"}, "x.tif"],
         "d": "deep.txt",
         "e": "z.txt",
         "key.tif": "../data/x.tif",
     }
-    assert found["config"] == found["cases"] == portable
+    assert found["cases"] == found["config"]
     assert found["files"]["w"]["path"] == "slides.tsv"
     assert found["archive"]["path"] == "a.zip"
-    text = json.dumps(found)
-    assert "someone" not in text
-    assert str(folder) not in text
 
 
 @pytest.mark.parametrize("text", ["auto", "W: width", "https://x.org/a", "a/b", "1:2", "", "C:a"])
@@ -128,22 +110,16 @@ def test_other_text_is_left_alone(folder, text):
 def test_values_keep_their_kinds(folder):
     """Numbers, truth values and nothing stay themselves; keys become text, as in JSON."""
     config = {"a": [1, 1.5, True, None], 2: {}, "c": []}
-    assert record(config=config)["config"] == {"2": {}, "a": [1, 1.5, True, None], "c": []}
-    assert record(config=config)["config"]["a"][2] is True
+    found = json.dumps(record(config=config)["config"])
+    assert found == '{"2": {}, "a": [1, 1.5, true, null], "c": []}'
 
 
-def test_a_package_that_is_not_there(folder):
-    """It has no version, and that is told too."""
-    assert record(packages=["no-such-package-as-this"])["packages"] == {
-        "no-such-package-as-this": None
-    }
-
-
-def test_packages_by_default(folder):
-    """All that the masks come from, of those that are installed with the workflow."""
+def test_packages(folder):
+    """By default all that the masks come from; one that is not there has no version."""
     found = provenance(challenge="x", config={}, code="", files={}, archive="a.zip")["packages"]
     assert list(found) == sorted(PACKAGES)
     assert found["numpy"] == version("numpy")
+    assert record(packages=["no-such-package"])["packages"] == {"no-such-package": None}
 
 
 def test_files_by_path(folder):
@@ -158,12 +134,6 @@ def test_files_by_path(folder):
     assert found["net.pt (2)"]["sha256"] == hashlib.sha256(b"two").hexdigest()
 
 
-def test_code_of_several_scripts(folder):
-    """Hashes by the scripts' names, sorted."""
-    found = record(code={"b": "2", "a": "1"})["code"]
-    assert list(found.items()) == [("a", "1"), ("b", "2")]
-
-
 @pytest.mark.parametrize("name", ["gone", "."])
 def test_a_missing_file(folder, name):
     """One line names it."""
@@ -173,14 +143,10 @@ def test_a_missing_file(folder, name):
         record(archive=name)
 
 
-def test_no_differences(folder):
-    """A record read back from JSON is the record."""
-    assert differences(record(), json.loads(json.dumps(record()))) == []
-
-
 def test_differences(folder):
-    """One line each, sorted: where, and both values."""
-    first, second = record(), copy.deepcopy(record())
+    """None from a record read back from JSON, else one line each: where, and both values."""
+    first, second = record(), json.loads(json.dumps(record()))
+    assert differences(first, second) == []
     second["config"]["models"]["a"]["scales"] = [1, 3, 4]
     del second["config"]["models"]["b"]["weights"]
     second["files"]["weights"]["sha256"] = "0"

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from microtome.challenges.froc import RATES, SlideHits, froc
 from microtome.challenges.mask_overlap import Overlap
-from microtome.errors import InputError, one_line
+from microtome.errors import InputError
 from microtome.staging.kappa import bootstrap_interval, quadratic_kappa
 from microtome.staging.pn_stages import STAGES
 
@@ -54,29 +54,21 @@ def score_paip2019(
         task2 = None
         if task1 is not None and burden is not None and true_burden is not None:
             task2 = (1 - abs(burden - true_burden) / 100) * task1
-        rows.append(
-            {
-                "case": case,
-                "jaccard": jaccard,
-                "task1": task1,
-                "burden": burden,
-                "true_burden": true_burden,
-                "task2": task2,
-            }
-        )
+        row = {"case": case, "jaccard": jaccard, "task1": task1, "burden": burden}
+        rows.append(row | {"true_burden": true_burden, "task2": task2})
     first = [row["task1"] for row in rows]
     second = [row["task2"] for row in rows]
     summary = {
         "challenge": "paip2019",
         "cases": len(rows),
         "missing": [row["case"] for row in rows if row["task1"] is None],
-        "task1": _of_all(first),
-        "task1_present": _of_present(first),
-        "task1_median_65": _of_all(first, median),
-        "task1_mean_35": _of_all([_cut(row["jaccard"], _PAIP_TIE_CUT) for row in rows]),
+        "task1": _average(first),
+        "task1_present": _average_present(first),
+        "task1_median_65": _average(first, median),
+        "task1_mean_35": _average([_cut(row["jaccard"], _PAIP_TIE_CUT) for row in rows]),
         "without_task2": [row["case"] for row in rows if row["task2"] is None],
-        "task2": _of_all(second),
-        "task2_present": _of_present(second),
+        "task2": _average(second),
+        "task2_present": _average_present(second),
     }
     return summary, rows
 
@@ -87,48 +79,38 @@ def score_camelyon17(submitted: Mapping[str, str], truth: Mapping[str, str]) -> 
     Parameters
     ----------
     submitted, truth : mapping of str to str
-        Stage by patient, one of `STAGES`; upper and lower case are the same.
+        Stage by patient, one of `STAGES` in upper or lower case.
 
     Returns
     -------
     summary : dict
-        ``kappa``, the bounds ``kappa_low`` and ``kappa_high`` of its 95 % bootstrap interval,
-        ``accuracy``, and patients submitted that the truth does not have, ``unknown``.
+        ``kappa``, the bounds ``kappa_low`` and ``kappa_high`` of its 95 % bootstrap interval, and
+        ``accuracy``.
     rows : list of dict
         ``patient``, ``stage``, ``true_stage`` and ``right``.
 
     Raises
     ------
     InputError
-        A patient of the truth was not submitted, or a stage is unknown.
+        A patient of the truth was not submitted.
     """
-    plain = {patient.casefold(): stage for patient, stage in submitted.items()}
+    spelling = {stage.casefold(): stage for stage in STAGES}
     rows = []
     for patient in sorted(truth):
-        if patient.casefold() not in plain:
+        if patient not in submitted:
             raise InputError(f"patient {patient}: no stage was submitted; add its row")
-        stage = _stage(plain[patient.casefold()], patient)
-        true_stage = _stage(truth[patient], patient)
-        rows.append(
-            {
-                "patient": patient,
-                "stage": stage,
-                "true_stage": true_stage,
-                "right": int(stage == true_stage),
-            }
-        )
+        stage, true_stage = (spelling[of[patient].casefold()] for of in (submitted, truth))
+        row = {"patient": patient, "stage": stage, "true_stage": true_stage}
+        rows.append(row | {"right": int(stage == true_stage)})
     pair = [row["true_stage"] for row in rows], [row["stage"] for row in rows]
-    kappa = quadratic_kappa(*pair, STAGES)
     low, high = bootstrap_interval(*pair, STAGES)
-    known = {patient.casefold() for patient in truth}
     summary = {
         "challenge": "camelyon17",
         "patients": len(rows),
-        "kappa": kappa,
+        "kappa": quadratic_kappa(*pair, STAGES),
         "kappa_low": low,
         "kappa_high": high,
         "accuracy": fmean(row["right"] for row in rows),
-        "unknown": sorted(patient for patient in submitted if patient.casefold() not in known),
     }
     return summary, rows
 
@@ -220,41 +202,30 @@ def score_digestpath(overlaps: Mapping[str, Overlap | None]) -> Scored:
         for image, found in sorted(overlaps.items())
     ]
     dice = [row["dice"] for row in rows]
+    by_kind = [[row["dice"] for row in rows if row["lesion_free"] == kind] for kind in (0, 1)]
     summary = {
         "challenge": "digestpath",
         "images": len(rows),
         "missing": [row["image"] for row in rows if row["dice"] is None],
-        "dice": _of_all(dice),
-        "dice_present": _of_present(dice),
-        "dice_lesion": _of_present([row["dice"] for row in rows if row["lesion_free"] == 0]),
-        "dice_lesion_free": _of_present([row["dice"] for row in rows if row["lesion_free"] == 1]),
+        "dice": _average(dice),
+        "dice_present": _average_present(dice),
+        "dice_lesion": _average(by_kind[0]),
+        "dice_lesion_free": _average(by_kind[1]),
     }
     return summary, rows
 
 
 def _cut(jaccard: float | None, least: float) -> float | None:
-    if jaccard is None:
-        return None
-    return jaccard if jaccard >= least else 0.0
+    return 0.0 if jaccard is not None and jaccard < least else jaccard
 
 
-def _of_all(values: Sequence[float | None], mean=fmean) -> float | None:
+def _average(values: Sequence[float | None], mean=fmean) -> float | None:
     """Average, unless one is missing."""
     return mean(values) if values and None not in values else None
 
 
-def _of_present(values: Sequence[float | None]) -> float | None:
-    present = [value for value in values if value is not None]
-    return fmean(present) if present else None
-
-
-def _stage(text: str, patient: str) -> str:
-    for stage in STAGES:
-        if stage.casefold() == text.casefold():
-            return stage
-    raise InputError(
-        f"patient {patient}: {one_line(text)!r} is no stage; known: {', '.join(STAGES)}"
-    )
+def _average_present(values: Sequence[float | None]) -> float | None:
+    return _average([value for value in values if value is not None])
 
 
 def _hit_counts(found: SlideHits) -> dict[str, int]:

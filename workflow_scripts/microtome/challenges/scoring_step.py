@@ -159,8 +159,9 @@ def _camelyon17(source: SubmissionFiles, folder: Path) -> Scored:
     truth = patient_stages(of_truth)
     if not truth:
         raise InputError(f"{folder}: holds no CSV with patient,stage and rows of patients")
-    summary, rows = score_camelyon17(read_patients(source), truth)
-    return _noted(summary, [], summary.pop("unknown")), rows
+    submitted = read_patients(source)
+    summary, rows = score_camelyon17(submitted, truth)
+    return _noted(summary, [], set(submitted) - set(truth)), rows
 
 
 def _digestpath(source: SubmissionFiles, folder: Path) -> Scored:
