@@ -10,7 +10,7 @@ from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from microtome.errors import InputError
 from microtome.staging import cross_validation as library
-from microtome.staging.cross_validation import GRID, Slides, choose, cross_validate, patient_folds
+from microtome.staging.cross_validation import GRID, Slides, choose, cross_validate, deal_patients
 from microtome.staging.forests import FORESTS, Forests, vote
 
 NAMES = ("size", "noise", "row")
@@ -33,6 +33,11 @@ def slides_of(classes, patients, *, seed=0) -> Slides:
         names=np.array([f"s{i}" for i in range(n)]),
         feature_names=NAMES,
     )
+
+
+def kappa(truth, called) -> float:
+    """Quadratic kappa by scikit-learn."""
+    return cohen_kappa_score(truth, called, labels=range(4), weights="quadratic")
 
 
 @pytest.fixture(scope="module")
@@ -88,69 +93,58 @@ def test_every_slide_is_tested_by_forests_of_its_fold(slides, found):
         assert np.array_equal(found.prediction.probabilities[:, found.fold == k], expected)
         importances.append(forests.importances.mean(axis=0))
         rng = np.random.default_rng((3, k))
-        falls.append(library._permuted(forests, tested, n_shuffles=2, rng=rng))
+        falls.append(library._measure_falls(forests, tested, n_shuffles=2, rng=rng))
     for i, row in enumerate(found.importances):
         for name, values in (("impurity", importances), ("permutation", falls)):
             assert row[name] == pytest.approx(np.mean(values, axis=0)[i])
             assert row[f"{name}_sd"] == pytest.approx(np.std(values, axis=0, ddof=1)[i])
 
 
-def test_kappas_are_those_of_scikit_learn(slides, found):
-    """By fold, over all, of each forest and of the vote."""
-    calls = [*found.prediction.classes, vote(found.prediction.classes)]
-    assert [row["fold"] for row in found.kappas] == [1, 2, 3, 4, "all"]
-    for row in found.kappas:
-        rows = np.ones(48, bool) if row["fold"] == "all" else found.fold == row["fold"]
-        assert row["slides"] == rows.sum()
-        for name, called in zip((*FORESTS, "vote"), calls, strict=True):
-            expected = cohen_kappa_score(
-                slides.classes[rows], called[rows], labels=range(4), weights="quadratic"
-            )
-            assert row[name] == pytest.approx(expected)
-
-
-def test_confusion_counts_truth_in_rows(slides):
-    """Of slides whose classes chance gave, so that much is called wrong."""
+def test_kappas_and_confusion_are_those_of_scikit_learn():
+    """By fold, over all, of each forest and of the vote, of slides whose classes chance gave."""
     classes = np.random.default_rng(2).choice(4, 48, p=[0.5, 0.3, 0.2, 0])
     noise = slides_of(classes, np.arange(48) // 2)
     noise.features[:, 0] = 0
     found = cross_validate(noise, seed=1, n_folds=3, grid=(GOOD,), **SMALL)
-    calls = [*found.prediction.classes, found.prediction.vote]
+    calls = [*found.prediction.classes, vote(found.prediction.classes)]
+    assert [row["fold"] for row in found.kappas] == [1, 2, 3, "all"]
     for name, called in zip((*FORESTS, "vote"), calls, strict=True):
+        for row in found.kappas:
+            rows = np.ones(48, bool) if row["fold"] == "all" else found.fold == row["fold"]
+            assert row["slides"] == rows.sum()
+            assert row[name] == pytest.approx(kappa(classes[rows], called[rows]))
         expected = confusion_matrix(classes, called, labels=range(4))
         assert np.array_equal(found.confusion[name], expected)
         assert not np.array_equal(expected, expected.T)
 
 
-def test_settings_are_chosen_by_kappa(found):
-    """A leaf of 100 slides calls all alike: kappa 0. Order in the grid does not matter."""
+def test_settings_are_chosen_by_kappa_in_every_fold(found):
+    """A leaf of 100 slides calls all alike: kappa 0."""
     assert found.chosen == GOOD
     assert [row["fold"] for row in found.settings] == [1, 2, 3, 4, "all"]
     assert all(row["min_leaf"] == 1 and row["inner_kappa"] > 0.5 for row in found.settings)
 
 
-def test_the_worse_settings_first_change_nothing(slides):
-    """The last is the best here."""
-    assert choose(slides, grid=(BAD, GOOD), n_folds=3, n_trees=3, seed=1)["min_leaf"] == 1
-
-
-def test_of_equal_settings_the_first_is_chosen(slides):
-    """Both call all alike."""
-    grid = (BAD, {**BAD, "min_leaf": 99})
+@pytest.mark.parametrize(
+    ("grid", "min_leaf"), [((BAD, GOOD), 1), ((BAD, {**BAD, "min_leaf": 99}), 100)]
+)
+def test_the_best_settings_are_chosen_and_the_first_of_equals(slides, grid, min_leaf):
+    """Wherever in the grid the best stand."""
     found = choose(slides, grid=grid, n_folds=3, n_trees=3, seed=1)
-    assert found == {**BAD, "inner_kappa": 0.0}
+    assert found["min_leaf"] == min_leaf
+    assert (found["inner_kappa"] == 0) == (BAD["min_leaf"] == min_leaf)
 
 
 def test_the_inner_kappa_is_of_all_folds_together(slides):
     """By hand: trained without a fold, asked of it."""
     noisy = slides_of(np.roll(slides.classes, 5), np.arange(48) // 4)
     noisy.features[::3, 0] = 0
-    fold = patient_folds(noisy.classes, noisy.patients, n_folds=3, seed=2)
+    fold = deal_patients(noisy.classes, noisy.patients, n_folds=3, seed=2)
     called = np.zeros(48, int)
     for k in (1, 2, 3):
         forests = noisy.subset(fold != k).train(seed=2, n_trees=3, **GOOD)
         called[fold == k] = forests.predict(noisy.features[fold == k]).vote
-    expected = cohen_kappa_score(noisy.classes, called, weights="quadratic")
+    expected = kappa(noisy.classes, called)
     found = choose(noisy, grid=(GOOD,), n_folds=3, n_trees=3, seed=2)
     assert found["inner_kappa"] == pytest.approx(expected)
     assert 0 < expected < 1
@@ -158,14 +152,8 @@ def test_the_inner_kappa_is_of_all_folds_together(slides):
 
 def test_a_feature_that_decides_matters_and_one_that_is_constant_does_not(slides):
     """Shuffled sizes cost kappa; a constant cannot be shuffled."""
-    features = slides.features.copy()
-    features[:, 1:] = 1
-    plain = Slides(
-        features,
-        *(getattr(slides, a) for a in ("classes", "annotated", "patients")),
-        slides.names,
-        NAMES,
-    )
+    plain = slides.subset(np.arange(48))
+    plain.features[:, 1:] = 1
     rows = cross_validate(plain, seed=1, n_folds=4, grid=(GOOD,), **SMALL).importances
     assert [row["feature"] for row in rows] == list(NAMES)
     assert rows[0]["impurity"] == pytest.approx(1)
@@ -179,22 +167,16 @@ def test_importance_is_the_mean_fall_of_kappa_over_shuffles(slides):
     """By hand, with scikit-learn's kappa, feature by feature and shuffle by shuffle."""
     learnt, tested = slides.subset(np.arange(48) < 24), slides.subset(np.arange(48) >= 24)
     forests = learnt.train(seed=1, n_trees=3, min_leaf=4, max_features=1)
-
-    def kappa(features):
-        called = forests.predict(features).vote
-        return cohen_kappa_score(tested.classes, called, labels=range(4), weights="quadratic")
-
+    before = kappa(tested.classes, forests.predict(tested.features).vote)
     rng = np.random.default_rng(7)
     orders = [rng.permutation(24) for _ in range(3)]
-    expected = []
-    for column in range(3):
-        falls = []
-        for order in orders:
-            features = tested.features.copy()
-            features[:, column] = features[order, column]
-            falls.append(kappa(tested.features) - kappa(features))
-        expected.append(np.mean(falls))
-    found = library._permuted(forests, tested, n_shuffles=3, rng=np.random.default_rng(7))
+    falls = np.zeros((3, 3))
+    for column, shuffle in np.ndindex(3, 3):
+        features = tested.features.copy()
+        features[:, column] = features[orders[shuffle], column]
+        falls[column, shuffle] = before - kappa(tested.classes, forests.predict(features).vote)
+    expected = falls.mean(axis=1)
+    found = library._measure_falls(forests, tested, n_shuffles=3, rng=np.random.default_rng(7))
     assert found == pytest.approx(expected)
     assert expected[0] > 0.1
 
@@ -245,13 +227,6 @@ def test_notes_of_training_name_their_fold():
     assert all(note.startswith("fold ") for note in notes)
 
 
-def test_the_same_seed_finds_the_same(slides, found):
-    """To the last bit."""
-    again = cross_validate(slides, seed=3, n_folds=4, grid=(GOOD, BAD), **SMALL)
-    assert np.array_equal(again.prediction.probabilities, found.prediction.probabilities)
-    assert (again.kappas, again.importances) == (found.kappas, found.importances)
-
-
 def test_what_cannot_be_validated_is_refused(slides):
     """No slides; a feature that is no number, by its slide."""
     with pytest.raises(InputError, match="there is no slide to validate"):
@@ -273,7 +248,7 @@ def test_slides_of_a_patient_stay_in_one_fold(sizes, n_folds, seed):
     classes = np.random.default_rng(seed).integers(0, 4, len(patients))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        fold = patient_folds(classes, patients.astype(str), n_folds=n_folds, seed=seed)
+        fold = deal_patients(classes, patients.astype(str), n_folds=n_folds, seed=seed)
     assert all(len(set(fold[patients == p])) == 1 for p in range(len(sizes)))
     assert sorted(set(fold)) == list(range(1, fold.max() + 1))
     assert min(2, len(sizes)) <= fold.max() <= n_folds
@@ -281,21 +256,15 @@ def test_slides_of_a_patient_stay_in_one_fold(sizes, n_folds, seed):
         assert fold.max() == len(sizes)
 
 
-def test_classes_are_spread_over_folds():
-    """Ten patients of either class over five folds: two of each in every fold."""
-    classes = np.repeat([0, 3], 10)
-    fold = patient_folds(classes, np.arange(20).astype(str), n_folds=5, seed=1)
-    for k in range(1, 6):
-        assert np.bincount(classes[fold == k]).tolist() == [2, 0, 0, 2]
-    assert not np.array_equal(
-        fold, patient_folds(classes, np.arange(20).astype(str), n_folds=5, seed=2)
-    )
-
-
-def test_classes_all_smaller_than_the_number_of_folds_are_dealt_out_all_the_same():
-    """Six patients, two slides of a class at most, five folds."""
-    classes = np.array([0, 1, 2, 0, 1, 2])
-    fold = patient_folds(classes, np.array(list("abcdef")), n_folds=5, seed=1)
-    assert sorted(np.bincount(fold).tolist()) == [0, 1, 1, 1, 1, 2]
-    other = patient_folds(classes, np.array(list("abcdef")), n_folds=5, seed=2)
+@pytest.mark.parametrize(
+    ("classes", "of_fold"),
+    [(np.repeat([0, 3], 10), [[2, 0, 0, 2]] * 5), (np.arange(6) % 3, [1, 1, 1, 1, 2])],
+    ids=["20 patients", "classes smaller than the number of folds"],
+)
+def test_classes_are_spread_over_folds(classes, of_fold):
+    """As evenly as five folds allow; the seed decides who is in which."""
+    patients = np.arange(len(classes)).astype(str)
+    fold, other = (deal_patients(classes, patients, n_folds=5, seed=seed) for seed in (1, 2))
+    counts = [np.bincount(classes[fold == k], minlength=4).tolist() for k in range(1, 6)]
+    assert of_fold in (counts, sorted(map(sum, counts)))
     assert not np.array_equal(fold, other)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -9,26 +10,29 @@ from safetensors.numpy import load_file, save
 
 from microtome.errors import InputError
 from microtome.staging.forest_files import read_forests, write_forests
-from microtome.staging.forests import train_forests
+from microtome.staging.forest_trees import Trees
+from microtome.staging.forests import Forests
 
 NAMES = ("area_um2", "length_um")
 CARD = {"spacing_um": 4.0, "slides": ["a", "b"]}
+N_NODES = 24
 
 
-def train(seed=1):
-    """Train forests of 4 trees with 20 slides."""
-    rng = np.random.default_rng(0)
-    classes = np.arange(20) % 4
-    features = rng.normal(size=(20, 2)) + classes[:, None]
-    return train_forests(
-        features, classes, np.arange(20) < 9, feature_names=NAMES, seed=seed, n_trees=4
+@pytest.fixture
+def forests() -> Forests:
+    """Four forests of two trees, each a root with two leaves: nodes 0, 1 and 2, and so on."""
+    rng = np.random.default_rng(1)
+    is_root, node = np.arange(N_NODES) % 3 == 0, np.arange(N_NODES)
+    trees = Trees(
+        roots=np.arange(0, N_NODES, 3).reshape(4, 2),
+        children_left=np.where(is_root, node + 1, -1).astype(np.int32),
+        children_right=np.where(is_root, node + 2, -1).astype(np.int32),
+        feature=(is_root * rng.integers(0, 2, N_NODES)).astype(np.int32),
+        threshold=is_root * rng.normal(size=N_NODES),
+        value=rng.dirichlet(np.ones(4), N_NODES),
     )
-
-
-@pytest.fixture(scope="module")
-def forests():
-    """Forests in memory."""
-    return train()
+    settings = {"n_trees": 2, "seed": 1}
+    return Forests(NAMES, trees, rng.dirichlet((1, 1), 4), settings, ["rf_pb: something"])
 
 
 @pytest.fixture
@@ -49,12 +53,16 @@ def refused(path) -> str:
     return line
 
 
+def replace_content(path, content: bytes):
+    """Replace the arrays and let the JSON agree, as a stranger's file would."""
+    path.write_bytes(content)
+    describe(path, sha256=hashlib.sha256(content).hexdigest())
+
+
 def alter(path, **arrays):
-    """Replace arrays (None: leave out) and let the JSON agree, as a stranger's file would."""
+    """Replace arrays (None: leave out)."""
     content = load_file(path) | arrays
-    data = save({name: array for name, array in content.items() if array is not None})
-    path.write_bytes(data)
-    describe(path, sha256=hashlib.sha256(data).hexdigest())
+    replace_content(path, save({name: a for name, a in content.items() if a is not None}))
 
 
 def describe(path, **entries):
@@ -63,34 +71,24 @@ def describe(path, **entries):
     beside.write_text(json.dumps(json.loads(beside.read_text()) | entries))
 
 
-def changed(array, place, value):
-    """Copy an array with one value replaced."""
-    array = array.copy()
-    array[place] = value
-    return array
-
-
 def test_forests_that_were_read_predict_as_those_written(forests, path):
-    """Probabilities to the last bit, and all that is known of them."""
+    """Trees and probabilities to the last bit, and all that is known of them."""
     found, card = read_forests(path)
+    for name, array in asdict(forests.trees).items():
+        assert np.array_equal(getattr(found.trees, name), array)
     features = np.random.default_rng(3).normal(size=(50, 2)) * 4
-    assert np.array_equal(
-        found.predict(features, names=NAMES).probabilities,
-        forests.predict(features).probabilities,
-    )
+    predicted = found.predict(features, names=NAMES).probabilities
+    assert np.array_equal(predicted, forests.predict(features).probabilities)
     assert np.array_equal(found.importances, forests.importances)
-    assert (found.feature_names, found.settings, found.notes) == (
-        forests.feature_names,
-        forests.settings,
-        forests.notes,
-    )
+    for name in ("feature_names", "settings", "notes"):
+        assert getattr(found, name) == getattr(forests, name)
     assert card == CARD
 
 
-def test_the_same_forests_are_the_same_bytes(path, tmp_path):
-    """Trained and written once more, both files."""
+def test_the_same_forests_are_the_same_bytes(forests, path, tmp_path):
+    """Written once more, both files."""
     again = tmp_path / "again" / "forests.safetensors"
-    write_forests(again, train(), card=CARD)
+    write_forests(again, forests, card=CARD)
     for suffix in (".safetensors", ".json"):
         assert again.with_suffix(suffix).read_bytes() == path.with_suffix(suffix).read_bytes()
 
@@ -101,7 +99,7 @@ def test_the_json_says_what_the_forests_are(path):
     assert described["features"] == list(NAMES)
     assert described["classes"] == ["negative", "itc", "micro", "macro"]
     assert described["forests"] == ["rf_pi", "rf_pb", "rf_ci", "rf_cb"]
-    assert described["settings"]["n_trees"] == 4
+    assert described["settings"]["n_trees"] == 2
     assert set(described["versions"]) == {"microtome", "python", "scikit-learn"}
 
 
@@ -130,42 +128,36 @@ def test_a_single_altered_byte_is_seen(path):
     assert "altered" in refused(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"GIF89a", b"\x80\x04K\x01.", b"\xff" * 64])
-def test_other_files_are_refused(path, content):
-    """Pickles, too, with a JSON that agrees."""
-    path.write_bytes(content)
-    describe(path, sha256=hashlib.sha256(content).hexdigest())
-    assert "is no whole safetensors file" in refused(path)
-
-
-def test_a_type_that_numpy_lacks_is_refused(path):
-    """Eight-bit floats are allowed in safetensors."""
-    header = json.dumps({"roots": {"dtype": "F8_E4M3", "shape": [1], "data_offsets": [0, 1]}})
-    content = len(header).to_bytes(8, "little") + header.encode() + b"\0"
-    path.write_bytes(content)
-    describe(path, sha256=hashlib.sha256(content).hexdigest())
-    assert refused(path)
+# Eight-bit floats are allowed in safetensors, and NumPy lacks them.
+HEADER = json.dumps({"roots": {"dtype": "F8_E4M3", "shape": [1], "data_offsets": [0, 1]}}).encode()
+LACKED = len(HEADER).to_bytes(8, "little") + HEADER + b"\0"
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "3", "null", '"x"', "[" * 100_000, '{"kind": "pictures"}']
+    "content",
+    [b"", b"GIF89a", b"\x80\x04K\x01.", b"\xff" * 64, LACKED],
+    ids=["empty", "GIF", "pickle", "noise", "type that NumPy lacks"],
 )
-def test_a_json_that_describes_no_forests_is_refused(path, text):
-    """Cut short, of another kind, or nested without end."""
-    path.with_suffix(".json").write_text(text)
-    assert refused(path)
+def test_other_files_are_refused(path, content):
+    """With a JSON that agrees."""
+    replace_content(path, content)
+    assert "is no whole safetensors file" in refused(path)
 
 
-def test_a_json_that_is_no_text_is_refused(path):
-    """Not UTF-8."""
-    path.with_suffix(".json").write_bytes(b"\xff\xfe{}")
-    assert "need forests.json beside them" in refused(path)
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(text, "need forests.json beside them") for text in (b"", b"{", b"\xff\xfe{}", b"[" * 10**5)]
+    + [(b, "does not describe random forests") for b in (b"[]", b"3", b"null", b'{"kind": "x"}')],
+)
+def test_a_json_that_describes_no_forests_is_refused(path, content, why):
+    """Cut short, no text, of another kind, or nested without end."""
+    path.with_suffix(".json").write_bytes(content)
+    assert why in refused(path)
 
 
 @pytest.mark.parametrize(
     ("entries", "why"),
     [
-        ({"kind": "else"}, "does not describe random forests"),
         ({"classes": ["negative", "macro"]}, "has classes other than negative, itc, micro, macro"),
         ({"classes": None}, "has no classes"),
         ({"forests": ["rf_pb", "rf_pi", "rf_ci", "rf_cb"]}, "has forests other than rf_pi"),
@@ -184,85 +176,62 @@ def test_a_json_with_a_spoiled_entry_is_refused(path, entries, why):
     assert why in refused(path)
 
 
-def inner_node(arrays, *, last=False):
-    """Find a node that has children: the root of the first tree, or the last there is."""
-    return np.flatnonzero(arrays["children_left"] != -1)[-1 if last else 0]
-
-
 @pytest.mark.parametrize(
     ("name", "change", "why"),
     [
         ("value", lambda a: None, "its arrays are"),
         ("extra", lambda a: np.zeros(3), "its arrays are"),
-        ("value", lambda a: a["value"].astype(np.float32), "value has the wrong type"),
-        ("value", lambda a: a["value"][:, :3], "value has the wrong type"),
-        ("value", lambda a: a["value"][:-1], "value has the wrong type"),
-        ("threshold", lambda a: a["threshold"][:-1], "threshold has the wrong type"),
-        ("threshold", lambda a: a["threshold"][:, None], "threshold has the wrong type"),
-        ("children_left", lambda a: a["children_left"].astype(np.int64), "children_left has"),
-        ("children_right", lambda a: a["children_right"][:-1], "children_right has"),
-        ("feature", lambda a: a["feature"][:-1], "has the wrong type"),
-        ("roots", lambda a: a["roots"].reshape(2, 8), "roots has the wrong type"),
-        ("roots", lambda a: a["roots"][:, :0], "trees do not follow"),
-        ("roots", lambda a: a["roots"] + 1, "trees do not follow"),
-        ("roots", lambda a: changed(a["roots"], (1, 0), a["roots"][0, 3]), "trees do not follow"),
-        ("roots", lambda a: changed(a["roots"], (3, 3), 10**6), "trees do not follow"),
-        ("roots", lambda a: changed(a["roots"], (0, 1), 1), "back or out of its tree"),
-        (
-            "roots",
-            lambda a: changed(a["roots"], (3, 3), a["roots"][3, 3] + 1),
-            "back or out of its tree",
-        ),
-        ("importances", lambda a: a["importances"] * np.nan, "importance is no number"),
-        ("importances", lambda a: a["importances"][:3], "importances has the wrong type"),
-        (
-            "children_left",
-            lambda a: changed(a["children_left"], inner_node(a), -1),
-            "has one child",
-        ),
-        (
-            "children_left",
-            lambda a: changed(a["children_left"], inner_node(a, last=True), inner_node(a)),
-            "back or out of its tree",
-        ),
-        (
-            "children_right",
-            lambda a: changed(a["children_right"], inner_node(a), inner_node(a)),
-            "back or out of its tree",
-        ),
-        (
-            "children_right",
-            lambda a: changed(a["children_right"], inner_node(a), a["roots"][0, 1]),
-            "back or out of its tree",
-        ),
-        (
-            "children_right",
-            lambda a: changed(a["children_right"], inner_node(a, last=True), 10**6),
-            "back or out of its tree",
-        ),
-        (
-            "children_left",
-            lambda a: changed(a["children_left"], inner_node(a), a["children_right"][0]),
-            "no parent or several",
-        ),
-        ("children_left", lambda a: changed(a["children_left"], inner_node(a), -2), "back or out"),
-        ("feature", lambda a: changed(a["feature"], 0, 2), "a feature that is not there"),
-        ("feature", lambda a: changed(a["feature"], 0, -1), "a feature that is not there"),
-        ("threshold", lambda a: changed(a["threshold"], 0, np.nan), "no finite number"),
-        ("threshold", lambda a: changed(a["threshold"], 0, np.inf), "no finite number"),
-        ("value", lambda a: changed(a["value"], (0, 0), np.nan), "do not add up"),
-        ("value", lambda a: changed(a["value"], 0, [1.5, -0.5, 0, 0]), "do not add up"),
-        ("value", lambda a: changed(a["value"], 0, [0.5, 0, 0, 0.4]), "do not add up"),
+        ("value", lambda a: a.astype(np.float32), "value has the wrong type"),
+        ("value", lambda a: a[:, :3], "value has the wrong type"),
+        ("value", lambda a: a[:-1], "value has the wrong type"),
+        ("threshold", lambda a: a[:-1], "threshold has the wrong type"),
+        ("threshold", lambda a: a[:, None], "threshold has the wrong type"),
+        ("children_left", lambda a: a.astype(np.int64), "children_left has"),
+        ("children_right", lambda a: a[:-1], "children_right has"),
+        ("feature", lambda a: a[:-1], "has the wrong type"),
+        ("importances", lambda a: a * np.nan, "importance is no number"),
+        ("importances", lambda a: a[:3], "importances has the wrong type"),
+        ("roots", lambda a: a.reshape(2, 4), "roots has the wrong type"),
+        ("roots", lambda a: a[:, :0], "trees do not follow"),
+        ("roots", lambda a: a + 1, "trees do not follow"),
     ],
 )
-def test_arrays_that_are_no_trees_are_refused(path, name, change, why):
-    """A stranger's file, with a JSON that agrees, sends no slide round and round."""
-    alter(path, **{name: change(load_file(path))})
+def test_arrays_of_other_shapes_and_types_are_refused(path, name, change, why):
+    """A stranger's file, with a JSON that agrees."""
+    alter(path, **{name: change(load_file(path).get(name))})
     assert why in refused(path)
 
 
-def test_what_is_altered_into_other_trees_is_read(path):
-    """The test's own tool makes files that are taken, so the refusals are for what they say."""
-    arrays = load_file(path)
-    alter(path, threshold=changed(arrays["threshold"], 0, arrays["threshold"][0] + 1))
-    read_forests(path)
+@pytest.mark.parametrize(
+    ("name", "place", "value", "why"),
+    [
+        ("roots", (1, 0), 3, "trees do not follow"),
+        ("roots", (3, 1), 10**6, "trees do not follow"),
+        ("roots", (0, 1), 1, "back or out of its tree"),
+        ("roots", (3, 1), 22, "back or out of its tree"),
+        ("children_left", 0, -1, "has one child"),
+        ("children_left", 0, -2, "back or out of its tree"),
+        ("children_left", 21, 0, "back or out of its tree"),
+        ("children_right", 0, 0, "back or out of its tree"),
+        ("children_right", 0, 3, "back or out of its tree"),
+        ("children_right", 21, 10**6, "back or out of its tree"),
+        ("children_left", 0, 2, "no parent or several"),
+        ("feature", 0, 2, "a feature that is not there"),
+        ("feature", 0, -1, "a feature that is not there"),
+        ("threshold", 0, np.nan, "no finite number"),
+        ("threshold", 0, np.inf, "no finite number"),
+        ("value", (0, 0), np.nan, "do not add up"),
+        ("value", 0, [1.5, -0.5, 0, 0], "do not add up"),
+        ("value", 0, [0.5, 0, 0, 0.4], "do not add up"),
+        ("threshold", 0, 8.0, ""),
+    ],
+)
+def test_arrays_that_are_no_trees_are_refused(path, name, place, value, why):
+    """A stranger's file sends no slide round and round; other trees (the last) are read."""
+    array = load_file(path)[name].copy()
+    array[place] = value
+    alter(path, **{name: array})
+    if why:
+        assert why in refused(path)
+    else:
+        assert read_forests(path)[0].trees.threshold[0] == value

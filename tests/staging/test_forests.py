@@ -8,9 +8,9 @@ from hypothesis.extra import numpy as hnp
 from sklearn.ensemble import RandomForestClassifier
 
 from microtome.errors import InputError
-from microtome.staging import forests as library
-from microtome.staging.forest_trees import Trees, fault, trees_of
+from microtome.staging.forest_trees import Trees, extract_trees, find_fault
 from microtome.staging.forests import FORESTS, Prediction, train_forests, vote
+from microtome.staging.pn_stages import CLASSES
 
 NAMES = ("area_um2", "length_um", "share")
 
@@ -56,24 +56,12 @@ def shown(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize(
-    ("called", "expected"),
-    [
-        ((1, 1, 1, 1), 1),
-        ((0, 0, 0, 3), 0),
-        ((0, 0, 3, 2), 0),
-        ((0, 0, 2, 2), 2),
-        ((3, 3, 1, 1), 3),
-        ((2, 1, 1, 0), 1),
-        ((2, 2, 0, 3), 2),
-        ((0, 1, 2, 3), 3),
-        ((3, 2, 1, 0), 3),
-        ((0, 1, 2, 2), 2),
-    ],
-)
-def test_most_forests_decide_and_a_tie_goes_to_the_higher_category(called, expected):
+def test_most_forests_decide_and_a_tie_goes_to_the_higher_category():
     """4-0, 3-1, 2-1-1, 2-2 and 1-1-1-1, worked out by hand."""
-    assert vote(np.array(called)[:, None]).tolist() == [expected]
+    expected = {"1111": 1, "0003": 0, "0032": 0, "0022": 2, "3311": 3, "2110": 1, "2203": 2}
+    expected |= {"0123": 3, "3210": 3, "0122": 2}
+    called = np.array([list(map(int, calls)) for calls in expected]).T
+    assert vote(called).tolist() == list(expected.values())
 
 
 @given(
@@ -100,8 +88,7 @@ def test_what_follows_from_probabilities():
 
 def test_equal_probabilities_are_equal_whatever_their_last_bit():
     """0.1 + 0.2 exceeds 0.3 by a rounding; the higher class is taken all the same."""
-    found = Prediction.of(np.array([[[0.2, 0.1 + 0.2, 0.3, 0.2]]]))
-    assert found.classes.tolist() == [[2]]
+    assert Prediction.of(np.array([[[0.2, 0.1 + 0.2, 0.3, 0.2]]])).classes.tolist() == [[2]]
 
 
 @settings(max_examples=40)
@@ -123,7 +110,7 @@ def test_probabilities_are_those_of_scikit_learn(data, n_features, min_leaf, see
         )
         for i in range(2)
     ]
-    trees = trees_of(fitted, n_classes=4)
+    trees = extract_trees(fitted, n_classes=4)
     on_thresholds = np.repeat(trees.threshold[:, None], n_features, axis=1)
     tested = np.concatenate([features, features + 0.25, on_thresholds])
     found = trees.probabilities(tested)
@@ -131,35 +118,24 @@ def test_probabilities_are_those_of_scikit_learn(data, n_features, min_leaf, see
         assert np.array_equal(of_forest[:, forest.classes_], forest.predict_proba(tested))
     unseen = np.setdiff1d(np.arange(4), classes)
     assert (found[..., unseen] == 0).all()
-    assert fault(trees, n_features=n_features) == ""
+    assert find_fault(trees, n_features=n_features) == ""
 
 
-def test_features_are_compared_as_float32():
-    """A threshold between float64 and its float32 decides as scikit-learn does."""
+@pytest.mark.parametrize(
+    ("threshold", "value", "leaf"),
+    [(0.1, 0.1, 1), (0.1, 0.0999, 0), (0.1, np.float32(0.0999), 0), (0.1, 0.5, 1), (0.5, 0.5, 0)],
+)
+def test_features_are_compared_as_float32(threshold, value, leaf):
+    """As float32, 0.1 is a little more than 0.1, while 0.5 is the threshold and goes left."""
     stump = Trees(
         roots=np.array([[0]]),
         children_left=np.array([1, -1, -1], np.int32),
         children_right=np.array([2, -1, -1], np.int32),
         feature=np.zeros(3, np.int32),
-        threshold=np.array([0.1, 0, 0]),
+        threshold=np.array([threshold, 0, 0]),
         value=np.array([[0.5, 0.5], [1, 0], [0, 1]]),
     )
-    # As float32, 0.1 is a little more than 0.1.
-    found = stump.probabilities(np.array([[0.1], [0.0999], [np.float32(0.0999)], [0.5]]))
-    assert found[0].tolist() == [[0, 1], [1, 0], [1, 0], [0, 1]]
-
-
-def test_a_value_on_the_threshold_goes_left():
-    """0.5 is a float32."""
-    stump = Trees(
-        roots=np.array([[0]]),
-        children_left=np.array([1, -1, -1], np.int32),
-        children_right=np.array([2, -1, -1], np.int32),
-        feature=np.zeros(3, np.int32),
-        threshold=np.array([0.5, 0, 0]),
-        value=np.array([[0.5, 0.5], [1, 0], [0, 1]]),
-    )
-    assert stump.probabilities(np.array([[0.5]]))[0].tolist() == [[1, 0]]
+    assert stump.probabilities(np.array([[value]]))[0].tolist() == [[1 - leaf, leaf]]
 
 
 def test_many_slides_go_down_as_few_do(forests):
@@ -176,16 +152,21 @@ def test_no_slides_have_no_classes(forests):
     assert forests.predict(np.empty((0, 3))).vote.shape == (0,)
 
 
+def as_set(features) -> set[tuple]:
+    """The rows of an array."""
+    return {tuple(row) for row in features.tolist()}
+
+
 def test_partial_data_are_the_annotated_slides(shown):
-    """RF-PI sees them, RF-CI all; the balanced two see as many of each class."""
+    """RF-PI sees them, RF-CI all."""
     features, classes = slides_of()
     annotated = np.arange(len(classes)) % 4 == 1
     found = trained(features, classes, annotated)
     assert np.array_equal(shown[0][0], features[annotated])
     assert np.array_equal(shown[0][1], classes[annotated])
     assert np.array_equal(shown[2][0], features)
-    assert found.settings["slides"]["rf_pi"] == {"negative": 6, "itc": 2, "micro": 2, "macro": 2}
-    assert found.settings["slides"]["rf_ci"] == {"negative": 24, "itc": 8, "micro": 8, "macro": 8}
+    assert found.settings["slides"]["rf_pi"] == dict(zip(CLASSES, (6, 2, 2, 2), strict=True))
+    assert found.settings["slides"]["rf_ci"] == dict(zip(CLASSES, (24, 8, 8, 8), strict=True))
     assert not any("half" in note for note in found.notes)
 
 
@@ -194,37 +175,28 @@ def test_balanced_forests_are_balanced_from_their_own_data(shown):
     features, classes = slides_of((30, 10, 10, 10))
     annotated = np.arange(len(classes)) % 2 == 0
     trained(features, classes, annotated)
-    (_, _, _), (of_pb, classes_pb, _), (_, _, _), (of_cb, classes_cb, _) = shown
-    rows = {tuple(row) for row in features[annotated].tolist()}
-    kept = [tuple(row) in rows for row in of_pb.tolist()]
-    assert 10 < sum(kept) <= 30
-    assert not {tuple(r) for r in of_pb.tolist()} & {
-        tuple(r) for r in features[~annotated].tolist()
-    }
+    (of_pb, classes_pb, _), (of_cb, classes_cb, _) = shown[1], shown[3]
+    assert 10 < len(as_set(of_pb) & as_set(features[annotated])) <= 30
+    assert not as_set(of_pb) & as_set(features[~annotated])
     assert min(np.bincount(classes_pb)) > 5
     assert min(np.bincount(classes_cb)) > 10
     assert len(of_cb) > len(of_pb)
 
 
-def test_a_class_without_annotation_makes_partial_data_a_half(shown):
-    """Half of each class, rounded up, and a note that names the class."""
+@pytest.mark.parametrize(
+    ("annotated", "why"),
+    [
+        ((2, 3), "no slide of class negative has a pixel annotation"),
+        ((0, 1, 2, 3), "all slides have a pixel annotation"),
+    ],
+)
+def test_partial_data_are_half_of_each_class_where_annotation_does_not_tell(shown, annotated, why):
+    """Rounded up, with a note; else partial data would lack a class or be complete."""
     features, classes = slides_of((10, 3, 5, 4))
-    found = trained(features, classes, classes > 1)
-    note = "partial data are half of each class: no slide of class negative has a pixel annotation"
-    assert found.notes[0] == note
+    found = trained(features, classes, np.isin(classes, annotated))
+    assert found.notes[0] == f"partial data are half of each class: {why}"
     assert np.bincount(shown[0][1]).tolist() == [5, 2, 3, 2]
-    rows = {tuple(row) for row in features.tolist()}
-    assert {tuple(row) for row in shown[0][0].tolist()} <= rows
-
-
-def test_annotation_of_all_slides_makes_partial_data_a_half():
-    """Else partial data would be complete."""
-    features, classes = slides_of((8, 8))
-    found = trained(features, classes, np.ones(16, bool))
-    assert found.notes[0] == (
-        "partial data are half of each class: all slides have a pixel annotation"
-    )
-    assert found.settings["slides"]["rf_pi"] == {"negative": 4, "itc": 4, "micro": 0, "macro": 0}
+    assert as_set(shown[0][0]) <= as_set(features)
 
 
 def test_classes_that_no_slide_has_need_no_annotation():
@@ -235,29 +207,19 @@ def test_classes_that_no_slide_has_need_no_annotation():
     assert (found.predict(features).probabilities[..., 2:] == 0).all()
 
 
-def test_the_half_follows_from_the_seed(shown):
-    """The same seed chooses the same slides, another chooses others."""
+def test_the_seed_decides_about_halves_and_trees(shown):
+    """The same gives the same, another gives others, and each forest has a seed of its own."""
     features, classes = slides_of((20, 20))
-    for seed in (1, 1, 2):
-        trained(features, classes, np.ones(40, bool), seed=seed)
-    first, again, other = (shown[i][0] for i in (0, 4, 8))
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
-
-
-def test_training_again_gives_the_same_trees():
-    """And each forest has a seed of its own."""
-    first, again = (trained(*slides_of()) for _ in range(2))
+    first, again, other = (
+        trained(features, classes, np.ones(40, bool), seed=seed).trees for seed in (1, 1, 2)
+    )
     for name in ("roots", "children_left", "children_right", "feature", "threshold", "value"):
-        assert np.array_equal(getattr(first.trees, name), getattr(again.trees, name))
-    other = trained(*slides_of(), seed=2)
-    assert not np.array_equal(first.trees.roots, other.trees.roots)
-
-
-def test_no_two_forests_have_one_seed(shown):
-    """Else RF-CI and RF-PI would err alike."""
-    trained(*slides_of())
-    assert len({seed for _, _, seed in shown}) == len(FORESTS)
+        assert np.array_equal(getattr(first, name), getattr(again, name))
+    assert not np.array_equal(first.roots, other.roots)
+    halves = [shown[i][0] for i in (0, 4, 8)]
+    assert np.array_equal(halves[0], halves[1])
+    assert not np.array_equal(halves[0], halves[2])
+    assert len({seed for _, _, seed in shown[:4]}) == len(FORESTS)
 
 
 def test_settings_reach_the_trees(monkeypatch):
@@ -270,18 +232,21 @@ def test_settings_reach_the_trees(monkeypatch):
         return original(self, *arguments)
 
     monkeypatch.setattr(RandomForestClassifier, "fit", fit)
-    found = trained(*slides_of(), n_trees=3, max_features=0.5, min_leaf=4)
+    settings = {"n_trees": 3, "max_features": 0.5, "min_leaf": 4}
+    found = trained(*slides_of(), **settings)
     assert seen == [(3, 0.5, 4, 1)] * 4
     assert found.trees.roots.shape == (4, 3)
-    kept = {"n_trees": 3, "max_features": 0.5, "min_leaf": 4, "seed": 1}
-    assert found.settings == {**kept, "slides": found.settings["slides"]}
+    assert found.settings == {**settings, "seed": 1, "slides": found.settings["slides"]}
 
 
 def test_notes_of_balancing_name_their_forest():
-    """Three ITCs are too few for five neighbours, in the complete data."""
-    features, classes = slides_of((20, 3, 12, 12))
-    notes = trained(features, classes).notes
+    """Three ITCs are too few for five neighbours; one class alone is not balanced, nor left."""
+    notes = trained(*slides_of((20, 3, 12, 12))).notes
     assert "rf_cb: neighbours that SMOTE looked at: 2, not 5, for class itc has 3 slides" in notes
+    features, classes = slides_of((6,))
+    found = trained(features, classes)
+    assert (found.predict(features).tumour_probability == 0).all()
+    assert "rf_cb: not balanced, for all slides are of class negative" in found.notes
 
 
 def test_forests_learn_what_can_be_learnt(forests):
@@ -292,14 +257,6 @@ def test_forests_learn_what_can_be_learnt(forests):
     assert (forests.importances.argmax(axis=1) == 0).all()
     assert forests.importances.sum(axis=1) == pytest.approx(1)
     assert found.probabilities.sum(axis=2) == pytest.approx(1)
-
-
-def test_slides_of_one_class_give_forests_that_know_no_other():
-    """Notes say that nothing was balanced."""
-    features, classes = slides_of((6,))
-    found = trained(features, classes)
-    assert (found.predict(features).tumour_probability == 0).all()
-    assert "rf_cb: not balanced, for all slides are of class negative" in found.notes
 
 
 @pytest.mark.parametrize(
@@ -343,8 +300,3 @@ def test_no_slides_train_nothing():
     """In one line."""
     with pytest.raises(InputError, match="there is no slide to train"):
         trained(np.empty((0, 3)), np.empty(0, int), np.empty(0, bool))
-
-
-def test_forests_are_named_by_data_and_balance():
-    """The order is that of all arrays."""
-    assert library.FORESTS == ("rf_pi", "rf_pb", "rf_ci", "rf_cb")

@@ -7,8 +7,8 @@ from microtome.challenges.camelyon16_lesions import lesions_of
 from microtome.heatmaps.aligned import read_heatmap
 from microtome.io.atomic import read_json, write_json
 from microtome.rasters.label_tiff import write_array
-from microtome.staging.feature_step import COLUMNS, feature_rows, node_features
-from microtome.staging.features import FEATURES
+from microtome.staging.feature_step import node_features
+from microtome.staging.feature_table import COLUMNS, FEATURES, feature_rows
 
 SIZE = {"threshold": 0.5, "merge_um": 75}
 

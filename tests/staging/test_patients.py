@@ -6,19 +6,20 @@ from PIL import Image
 from sklearn.metrics import cohen_kappa_score
 
 from helpers.simulated_heatmaps import simulated_cohort
+from microtome.errors import InputError
 from microtome.io.atomic import read_json, write_json
 from microtome.io.tables import read_table, write_table
 from microtome.rasters.label_tiff import write_array
 from microtome.staging import forest_step
-from microtome.staging.agreement_figure import staging_figure
+from microtome.staging.agreement_figure import draw_agreement
 from microtome.staging.cross_validation import Validation
-from microtome.staging.feature_step import COLUMNS as FEATURE_COLUMNS
-from microtome.staging.features import FEATURES
+from microtome.staging.feature_table import COLUMNS as FEATURE_COLUMNS
+from microtome.staging.feature_table import FEATURES, feature_matrix
 from microtome.staging.forest_step import classify, train
 from microtome.staging.forests import FORESTS, Prediction
-from microtome.staging.node_classes import COLUMNS, classified, feature_matrix, prediction_rows
+from microtome.staging.node_classes import COLUMNS, classify_nodes, prediction_rows
 from microtome.staging.patient_figure import draw_patient
-from microtome.staging.patients import SEEN, agreement, patient_rows, summary
+from microtome.staging.patients import SEEN, measure_agreement, patient_rows, summarize
 from microtome.staging.pn_stages import CLASSES
 
 SETTINGS = {"trees": 20, "folds": 3, "seed": 1, "spacing_um": 8.0}
@@ -38,28 +39,28 @@ def node(slide: str, called: str, *, size_rule: str = "negative", **more: str) -
     return {**row, "size_rule": size_rule, **more}
 
 
-def test_stages_come_from_classes_and_from_sizes():
-    """A patient has the stage of its classes, that of the size rule, and that of its labels."""
-    rows = sheet_rows({"a-1": "macro", "a-2": "negative"})
-    nodes = [node("a-1", "micro", size_rule="macro"), node("a-2", "itc")]
+@pytest.mark.parametrize(
+    ("labels", "called", "expected"),
+    [
+        (("macro", "negative"), ("micro", "itc"), {"stage": "pN1mi", "true_stage": "pN1"}),
+        (("macro", "negative"), ("micro", "itc"), {"nodes": 2, "missing": 3, "complete": False}),
+        (("macro", "itc"), (None, "itc"), {"stage": "pN0(i+)", "excluded": "1", "nodes": 1}),
+        (("macro", "itc"), (None, "itc"), {"true_stage": "pN1", "size_rule_stage": "pN1"}),
+        (("macro", ""), ("macro", "itc"), {"true_stage": ""}),
+    ],
+)
+def test_stages_come_from_classes_sizes_and_labels(labels, called, expected):
+    """A node without a class was excluded; the truth of a patient is that of all nodes, or none."""
+    rows = sheet_rows(dict(zip(("a-1", "a-2"), labels, strict=True)))
+    nodes = [node(s, c, size_rule="macro") for s, c in zip(rows, called, strict=True) if c]
     (row,) = patient_rows(nodes, rows, nodes_per_patient=5)
-    assert (row["stage"], row["size_rule_stage"], row["true_stage"]) == ("pN1mi", "pN1", "pN1")
-    assert (row["nodes"], row["missing"], row["complete"]) == (2, 3, False)
+    assert {key: row[key] for key in expected} == expected
 
 
-def test_an_excluded_node_is_marked():
-    """A node of the sheet without a class was excluded; the others give the stage."""
-    rows = sheet_rows({"a-1": "macro", "a-2": "itc"})
-    (row,) = patient_rows([node("a-2", "itc")], rows, nodes_per_patient=None)
-    assert (row["stage"], row["excluded"], row["nodes"]) == ("pN0(i+)", "1", 1)
-    assert row["true_stage"] == "pN1"
-
-
-def test_a_label_that_is_missing_leaves_the_stage_unknown():
-    """The truth of a patient is that of all nodes, or none."""
-    rows = sheet_rows({"a-1": "macro", "a-2": ""})
-    (row,) = patient_rows([node("a-1", "macro"), node("a-2", "itc")], rows, nodes_per_patient=None)
-    assert row["true_stage"] == ""
+def judge(nodes, rows, **options) -> tuple[list[dict], dict]:
+    """Stage all patients, and compare with the labels."""
+    patients = patient_rows(nodes, rows, nodes_per_patient=None)
+    return patients, measure_agreement(nodes, patients, seed=1, **options)
 
 
 def test_agreement_is_that_of_scikit_learn():
@@ -71,8 +72,7 @@ def test_agreement_is_that_of_scikit_learn():
         node(s, str(rng.choice(CLASSES)), size_rule=str(rng.choice(CLASSES)), truth=label)
         for s, label in truth.items()
     ]
-    patients = patient_rows(nodes, rows, nodes_per_patient=3)
-    found = agreement(nodes, patients, seed=1)
+    _, found = judge(nodes, rows)
     for name, column in (("forests", "class"), ("size rule", "size_rule")):
         called = [CLASSES.index(row[column]) for row in nodes]
         true = [CLASSES.index(row["truth"]) for row in nodes]
@@ -88,20 +88,23 @@ def test_what_forests_have_seen_is_not_counted():
     """Nodes that forests were trained on, and their patients, say nothing of how good they are."""
     rows = sheet_rows({"a-1": "macro", "b-1": "itc"})
     nodes = [node("a-1", "macro", truth="macro", how=SEEN), node("b-1", "itc", truth="itc")]
-    patients = patient_rows(nodes, rows, nodes_per_patient=None)
-    found = agreement(nodes, patients, seed=1)
-    assert found["nodes"]["forests"]["n"] == 1
-    assert found["patients"]["forests"]["n"] == 1
+    _, found = judge(nodes, rows)
+    assert found["nodes"]["forests"]["n"] == found["patients"]["forests"]["n"] == 1
 
 
 def test_without_labels_there_is_nothing_to_agree_with():
     """Stages are given all the same."""
-    rows = sheet_rows({"a-1": ""})
-    nodes = [node("a-1", "micro")]
-    patients = patient_rows(nodes, rows, nodes_per_patient=None)
-    found = agreement(nodes, patients, seed=1)
+    patients, found = judge([node("a-1", "micro")], sheet_rows({"a-1": ""}))
     assert found == {"nodes": {}, "patients": {}}
-    assert "pN1mi" in summary(patients, found)
+    assert "pN1mi" in summarize(patients, found)
+
+
+def test_notes_of_the_cross_validation_are_handed_on(tmp_path):
+    """Notes of training stand in the text for people."""
+    write_json(tmp_path / "v.json", {"notes": ["rf_pi: something"]})
+    rows = sheet_rows({"a-1": ""})
+    patients, found = judge([node("a-1", "itc")], rows, validation=tmp_path / "v.json")
+    assert "- rf_pi: something" in summarize(patients, found)
 
 
 @pytest.fixture(scope="module")
@@ -128,13 +131,13 @@ def outputs(folder) -> dict:
     }
 
 
-def classes_of(folder) -> list[dict]:
+def classes_of(folder, *, crossed: str | None = "cross_validation.tsv", spacing_um: float = 8.0):
     """Classify the nodes of a folder."""
     return classify(
         folder / "features.tsv",
         forests=folder / "forests.safetensors",
-        cross_validation=folder / "cross_validation.tsv",
-        spacing_um=8.0,
+        cross_validation=folder / crossed if crossed else None,
+        spacing_um=spacing_um,
     )
 
 
@@ -144,10 +147,7 @@ def test_forests_never_judge_what_they_were_trained_on(trained):
     crossed = {row["slide"]: row for row in read_table(trained / "cross_validation.tsv")}
     assert set(crossed) == {row["slide"] for row in rows if row["split"] != "test"}
     found = classes_of(trained)
-    assert {row["how"] for row in found} == {
-        "cross-validation",
-        "forests",
-    }
+    assert {row["how"] for row in found} == {"cross-validation", "forests"}
     for row in found:
         if row["slide"] in crossed:
             assert row["how"] == "cross-validation"
@@ -156,17 +156,12 @@ def test_forests_never_judge_what_they_were_trained_on(trained):
         assert set(COLUMNS) <= set(row)
 
 
-def test_patients_stay_together(trained):
-    """No patient is in two folds."""
+def test_the_cross_validation_of_simulated_heatmaps(trained):
+    """No patient is in two folds, and the vote agrees with the labels better than chance."""
     rows = read_table(trained / "cross_validation.tsv")
     folds = {(row["slide"].rpartition("_node_")[0], row["fold"]) for row in rows}
     assert len(folds) == len({patient for patient, _ in folds}) == 9
-
-
-def test_forests_are_better_than_chance(trained):
-    """On simulated heatmaps the vote agrees with the labels."""
-    validation = read_json(trained / "validation.json")
-    assert validation["kappas"][-1]["vote"] > 0.4
+    assert read_json(trained / "validation.json")["kappas"][-1]["vote"] > 0.4
 
 
 def test_training_again_gives_the_same_bytes(trained, tmp_path):
@@ -179,11 +174,8 @@ def test_training_again_gives_the_same_bytes(trained, tmp_path):
 def test_forests_have_the_settings_that_were_chosen(trained, tmp_path, monkeypatch):
     """What the inner folds found best; partial data are the outlined slides, one a class here."""
     best = {"min_leaf": 5, "max_features": 0.5}
-    monkeypatch.setattr(
-        forest_step,
-        "cross_validate",
-        lambda *args, **kwargs: Validation(best, np.zeros(45), None, [], [], {}, [], []),
-    )
+    chosen = Validation(best, np.zeros(45), None, [], [], {}, [], [])
+    monkeypatch.setattr(forest_step, "cross_validate", lambda *args, **kwargs: chosen)
     rows = [row for row in read_table(trained / "features.tsv") if row["split"] != "test"]
     outlined = [next(r["slide"] for r in rows if r["label"] == name) for name in CLASSES]
     train(trained / "features.tsv", annotated=outlined, **SETTINGS, **outputs(tmp_path))
@@ -196,27 +188,15 @@ def test_forests_have_the_settings_that_were_chosen(trained, tmp_path, monkeypat
 def test_forests_without_cross_validation_say_what_they_have_seen(trained):
     """Given forests that were trained on a node say so."""
     rows = read_table(trained / "features.tsv")
-    found = classify(
-        trained / "features.tsv",
-        forests=trained / "forests.safetensors",
-        cross_validation=None,
-        spacing_um=8.0,
-    )
+    found = classes_of(trained, crossed=None)
     seen = {row["slide"] for row in found if row["how"] == SEEN}
     assert seen == {row["slide"] for row in rows if row["split"] != "test"}
 
 
 def test_forests_of_another_spacing_are_refused(trained):
     """One feature counts px of the heatmap."""
-    with pytest.raises(
-        Exception, match=r"heatmaps of 8 µm/px; set heatmap\.spacing_um, which is 4"
-    ):
-        classify(
-            trained / "features.tsv",
-            forests=trained / "forests.safetensors",
-            cross_validation=None,
-            spacing_um=4.0,
-        )
+    with pytest.raises(InputError, match=r"8 µm/px; set heatmap\.spacing_um, which is 4"):
+        classes_of(trained, spacing_um=4.0)
 
 
 def test_without_forests_the_size_rule_decides():
@@ -225,7 +205,7 @@ def test_without_forests_the_size_rule_decides():
         {"slide": str(um), "patient": "a", "node": str(um), "label": "", "largest_lesion_um": um}
         for um in ("0", "150", "900", "2500")
     ]
-    found = classified(rows, None, [], learnt=[])
+    found = classify_nodes(rows, None, [], learnt=[])
     assert [row["class"] for row in found] == list(CLASSES)
     assert {row["how"] for row in found} == {"size rule"}
 
@@ -251,11 +231,9 @@ def test_the_figures_are_drawn(trained, tmp_path):
     """Matrices and bars; a patient's nodes at one scale: wider slides are wider."""
     nodes = [{k: str(v) for k, v in row.items()} for row in classes_of(trained)]
     labels = {row["slide"]: row for row in read_table(trained / "features.tsv")}
-    patients = patient_rows(nodes, labels, nodes_per_patient=5)
-    found = agreement(nodes, patients, seed=1)
-    importances = read_table(trained / "importances.tsv")
-    for name, rows in (("with", importances), ("without", [])):
-        staging_figure(
+    patients, found = judge(nodes, labels)
+    for name, rows in (("with", read_table(trained / "importances.tsv")), ("without", [])):
+        draw_agreement(
             tmp_path / f"{name}.png",
             nodes=nodes,
             patients=patients,
@@ -263,45 +241,22 @@ def test_the_figures_are_drawn(trained, tmp_path):
             importances=rows,
         )
     assert Image.open(tmp_path / "with.png").size == Image.open(tmp_path / "without.png").size
-    slides, files = (
-        [row["slide"] for row in nodes[:5]],
-        {"overviews": [], "tissues": [], "heatmaps": []},
-    )
-    for i, slide in enumerate(slides):
+    files = {"overviews": [], "tissues": [], "heatmaps": []}
+    for i, row in enumerate(nodes[:5]):
         shape = (100, 80 + 40 * i)
-        Image.fromarray(np.full((*shape, 3), 230, np.uint8)).save(tmp_path / f"{slide}.jpg")
-        files["overviews"].append(tmp_path / f"{slide}.jpg")
+        files["overviews"].append(tmp_path / f"{row['slide']}.jpg")
+        Image.fromarray(np.full((*shape, 3), 230, np.uint8)).save(files["overviews"][-1])
         for kind, value in (("tissues", 1), ("heatmaps", 200)):
-            path = tmp_path / f"{slide}_{kind}.tif"
-            write_array(path, np.full(shape, value, np.uint8), spacing_um=8.0)
-            files[kind].append(path)
+            files[kind].append(tmp_path / f"{row['slide']}_{kind}.tif")
+            write_array(files[kind][-1], np.full(shape, value, np.uint8), spacing_um=8.0)
     draw_patient(
         tmp_path / "patient.png",
         patient=nodes[0]["patient"],
-        slides=slides,
+        slides=[row["slide"] for row in nodes[:5]],
         nodes=nodes,
-        patients=[{k: str(v) for k, v in row.items()} for row in patients],
+        patients=patients,
         **files,
     )
     picture = np.asarray(Image.open(tmp_path / "patient.png").convert("RGB")).astype(int)
     assert picture.shape[1] > 1500
     assert np.ptp(picture, axis=2).max() > 100  # the probability is in colour
-
-
-def test_notes_of_the_cross_validation_are_handed_on(tmp_path):
-    """Notes of training stand in the text for people."""
-    write_json(tmp_path / "v.json", {"notes": ["rf_pi: something"]})
-    found = agreement([], [], seed=1, validation=tmp_path / "v.json")
-    assert "- rf_pi: something" in summary(
-        [
-            {
-                "patient": "a",
-                "stage": "pN0",
-                "size_rule_stage": "pN0",
-                "true_stage": "",
-                "nodes": 1,
-                "note": "",
-            }
-        ],
-        found,
-    )

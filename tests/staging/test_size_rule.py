@@ -66,20 +66,7 @@ def test_nothing():
 def test_px_in_a_line(n_px, expected):
     """So many px in a row or a column are so many px long, one too."""
     row = row_of((3, 3 + n_px), width=300)
-    assert length(row) == expected
-    assert length(row.T) == expected
-
-
-def test_rectangle():
-    """30 by 40 px: from the left of one corner px to the right of the other, 29 px down."""
-    mask = np.zeros((50, 60), bool)
-    mask[7:37, 11:51] = True
-    assert length(mask, spacing_um=2.0) == pytest.approx(2 * (29**2 + 40**2) ** 0.5)
-
-
-def test_diagonal():
-    """Px that touch by corners: 4 px down and, with both outer edges, 5 across."""
-    assert length(np.eye(5, dtype=bool), spacing_um=1.0, merge_um=0) == pytest.approx(41**0.5)
+    assert length(row) == length(row.T) == expected
 
 
 def test_threshold():
@@ -92,37 +79,25 @@ def test_threshold():
     assert found == {0.5: 3.0, 127 / 254: 3.0, 0.501: 2.0, 0.9: 1.0}
 
 
-def test_gaps_of_75_um():
-    """At 8 µm a gap of 8 px is bridged (64 µm), one of 9 px (72 µm) is not: 4 px from each side."""
-    assert length(row_of((0, 5), (13, 20))) == 20 * 8
-    assert length(row_of((0, 5), (14, 20))) == 6 * 8
-
-
-def test_merged_by_default():
-    """At 1 µm, without being told, 37 px from each side are bridged: 74 and not 75."""
-    for gap, expected in ((74, 94), (75, 10)):
-        mask = row_of((0, 10), (10 + gap, 20 + gap), width=120)
-        assert length(mask, spacing_um=1.0) == expected
-
-
-def test_gap_at_the_limit():
-    """Nearer than half of what is merged, not as near: of 4 px, 3 from each side."""
-    assert length(row_of((0, 5), (11, 20)), merge_um=64) == 20 * 8
-    assert length(row_of((0, 5), (12, 20)), merge_um=64) == 8 * 8
-
-
-def test_no_merging():
-    """With 0 µm only px that touch are one lesion, by corners too."""
-    mask = np.zeros((3, 9), bool)
-    mask[[0, 1, 2, 0], [0, 1, 2, 4]] = True
-    assert length(mask, spacing_um=1.0, merge_um=0) == pytest.approx((2**2 + 3**2) ** 0.5)
-    assert length(row_of((0, 4), (5, 8)), spacing_um=1.0, merge_um=0) == 4.0
-
-
-def test_chain():
-    """What a chain of specks joins is one lesion from end to end; another is not added to it."""
-    chain = [(k, k + 1) for k in range(0, 40, 8)]
-    assert length(row_of(*chain, (50, 57))) == 33 * 8
+@pytest.mark.parametrize(
+    ("runs", "um", "options", "n_px"),
+    [
+        # 75 µm: 4 px of 8 µm from each side, 37 px of 1 µm.
+        ([(0, 5), (13, 20)], 8.0, {}, 20),
+        ([(0, 5), (14, 20)], 8.0, {}, 6),
+        ([(0, 10), (84, 94)], 1.0, {}, 94),
+        ([(0, 10), (85, 95)], 1.0, {}, 10),
+        # Nearer than half of what is merged, not as near: of 4 px, 3 from each side.
+        ([(0, 5), (11, 20)], 8.0, {"merge_um": 64}, 20),
+        ([(0, 5), (12, 20)], 8.0, {"merge_um": 64}, 8),
+        ([(0, 4), (5, 8)], 1.0, {"merge_um": 0}, 4),
+        # A chain of specks is one lesion from end to end, and another is not added to it.
+        ([*((k, k + 1) for k in range(0, 40, 8)), (50, 57)], 8.0, {}, 33),
+    ],
+)
+def test_gaps(runs, um, options, n_px):
+    """What is nearer than `merge_um`, 75 if unset, to within two px is one lesion."""
+    assert length(row_of(*runs, width=120), spacing_um=um, **options) == n_px * um
 
 
 def test_island_in_a_ring():
@@ -133,27 +108,16 @@ def test_island_in_a_ring():
     assert length(island) == length(ring) == pytest.approx(8 * (80**2 + 81**2) ** 0.5)
 
 
-def test_box_is_not_length():
-    """A cross has a longer box than a line that is longer than it."""
-    mask = np.zeros((40, 20), bool)
-    mask[5, :11] = mask[:11, 5] = True
-    mask[30, 2:15] = True
-    assert length(mask, spacing_um=1.0, merge_um=0) == 13.0
-
-
-def test_shorter_than_the_one_before():
-    """A square with a diagonal longer than a cross is, but shorter itself, changes nothing."""
-    mask = np.zeros((30, 30), bool)
-    mask[5, :11] = mask[:11, 5] = True
-    mask[15:23, 15:23] = True
-    assert length(mask, spacing_um=1.0, merge_um=0) == 11.0
-
-
-def test_lesion_in_the_box_of_another():
-    """A speck beside a cross, within its box, is no part of it."""
-    mask = np.zeros((11, 11), bool)
-    mask[5] = mask[:, 5] = mask[0, 0] = True
-    assert length(mask, spacing_um=1.0, merge_um=0) == 11.0
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [(np.s_[30, 2:15], 13), (np.s_[15:23, 15:23], 11), (np.s_[0, 0], 11), (np.s_[38, 20:38], 18)],
+    ids=["shorter box", "longer box", "within its box", "fewer px"],
+)
+def test_the_longest_counts_whatever_its_box_and_area(other, expected):
+    """Beside a cross of 11 px, whose box is longer than it."""
+    mask = np.zeros((40, 40), bool)
+    mask[5, :11] = mask[:11, 5] = mask[other] = True
+    assert length(mask, spacing_um=1.0, merge_um=0) == expected
 
 
 def test_specks_are_not_measured(monkeypatch):
@@ -187,19 +151,13 @@ def test_against_all_distances(mask, merge_px):
 @settings(max_examples=60)
 @given(MASKS)
 def test_against_scikit_image(mask):
-    """scikit-image measures between the same points, of a hull that is up to a px larger."""
+    """It measures between the same points, of a hull up to a px larger, of convex lesions none."""
     found = length(mask, spacing_um=1.0, merge_um=0)
     regions = regionprops(label(mask, connectivity=2))
     theirs = max((region.feret_diameter_max for region in regions), default=0.0)
-    assert found <= theirs + 1e-9
-    assert theirs <= found + 1
-
-
-def test_scikit_image_of_convex_lesions():
-    """The definition is theirs where the hull is the lesion: one px, a row, a rectangle."""
-    for mask in (row_of((4, 5)), row_of((4, 11)), np.ones((7, 12), bool)):
-        (region,) = regionprops(mask.astype(int))
-        assert length(mask, spacing_um=1.0) == pytest.approx(region.feret_diameter_max)
+    assert found - 1e-9 <= theirs <= found + 1
+    (region,) = regionprops(np.ones_like(mask, int))
+    assert length(np.ones_like(mask), spacing_um=1.0) == pytest.approx(region.feret_diameter_max)
 
 
 def test_large_lesion():

@@ -40,6 +40,7 @@ RERUN = {
     "uncertainty/figure.py": {"uncertainty_figure"},
     "calibration/tuning.py": {"tune"},
     "evaluation/comparison.py": {"compare_models"},
+    "staging/features.py": {"slide_features"},
     "staging/forest_trees.py": {"classify_nodes", "train_forests"},
     "challenges/froc.py": {"score_submission"},
     "submission/provenance.py": {"write_submission"},

@@ -2,7 +2,7 @@
 
 from microtome.io.tables import write_table
 from microtome.logs import start_log
-from microtome.staging.feature_step import COLUMNS, feature_rows
+from microtome.staging.feature_table import COLUMNS, feature_rows
 
 start_log(snakemake.log[0])
 write_table(

@@ -3,14 +3,14 @@
 from microtome.io.atomic import atomic, write_json
 from microtome.io.tables import read_table, write_table
 from microtome.logs import start_log
-from microtome.staging.patients import COLUMNS, agreement, patient_rows, summary
+from microtome.staging.patients import COLUMNS, measure_agreement, patient_rows, summarize
 
 start_log(snakemake.log[0])
 nodes = read_table(snakemake.input.nodes)
 patients = patient_rows(
     nodes, snakemake.params.rows, nodes_per_patient=snakemake.params.nodes_per_patient
 )
-found = agreement(
+found = measure_agreement(
     nodes,
     patients,
     seed=snakemake.params.seed,
@@ -19,4 +19,4 @@ found = agreement(
 write_table(snakemake.output.patients, patients, columns=COLUMNS)
 write_json(snakemake.output.agreement, found)
 with atomic(snakemake.output.text) as path:
-    path.write_text(summary(patients, found), encoding="utf-8")
+    path.write_text(summarize(patients, found), encoding="utf-8")

@@ -3,11 +3,11 @@
 from microtome.io.atomic import read_json
 from microtome.io.tables import read_table
 from microtome.logs import start_log
-from microtome.staging.agreement_figure import staging_figure
+from microtome.staging.agreement_figure import draw_agreement
 
 start_log(snakemake.log[0])
 importances = snakemake.input.get("importances")
-staging_figure(
+draw_agreement(
     snakemake.output.figure,
     nodes=read_table(snakemake.input.nodes),
     patients=read_table(snakemake.input.patients),

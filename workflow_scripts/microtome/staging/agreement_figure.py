@@ -9,7 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from microtome.figures.style import INK, save_figure
-from microtome.staging.patients import SEEN
+from microtome.staging.patients import select_judged
 from microtome.staging.pn_stages import BEYOND, CLASSES, STAGES
 
 _PALE, _BAR = "#607d8b", "#c2185b"
@@ -17,7 +17,7 @@ _CELLS = LinearSegmentedColormap.from_list("cells", ["#ffffff", "#f48fb1", "#880
 _SHOWN_FEATURES = 12
 
 
-def staging_figure(
+def draw_agreement(
     path: str | Path,
     *,
     nodes: Sequence[Mapping[str, str]],
@@ -27,36 +27,28 @@ def staging_figure(
 ) -> None:
     """Draw confusion matrices of nodes and patients, and the features that matter most.
 
-    Parameters
-    ----------
-    path : str or Path
-        PNG to write.
-    nodes, patients : sequence of mapping
-        The tables; nodes classified by forests trained on them are left out.
-    agreement : mapping
-        From `microtome.staging.patients.agreement`.
-    importances : sequence of mapping
-        ``feature``, ``permutation``, ``permutation_sd``; empty without forests.
+    `nodes` and `patients` are the tables, `agreement` what
+    `microtome.staging.patients.measure_agreement` found, and `importances` rows of ``feature`` and
+    ``impurity``, none without forests.
     """
-    known = [row for row in nodes if row["truth"] and row["how"] != SEEN]
-    seen = {row["patient"] for row in nodes if row["how"] == SEEN}
-    staged = [p for p in patients if p["true_stage"] and p["stage"] and p["patient"] not in seen]
+    known, staged = select_judged(nodes, patients)
     stages = [s for s in (*STAGES, BEYOND) if s in STAGES or any(s in p.values() for p in staged)]
     figure = Figure(figsize=(15.5, 4.4), layout="constrained", dpi=110)
     figure.suptitle("pN staging", color=INK, fontsize=12, x=0.01, ha="left")
     axes = figure.subplots(1, 4, width_ratios=[1, 1, 1.15, 1.1])
-    _matrix(axes[0], known, ("truth", "class"), CLASSES, _said(agreement["nodes"], "forests"))
-    axes[0].set_title("nodes", fontsize=10, color=INK, loc="left")
-    _matrix(axes[1], known, ("truth", "size_rule"), CLASSES, _said(agreement["nodes"], "size rule"))
-    axes[1].set_title("nodes, size rule", fontsize=10, color=INK, loc="left")
-    said = _said(agreement["patients"], "forests")
-    _matrix(axes[2], staged, ("true_stage", "stage"), stages, said)
-    axes[2].set_title("patients", fontsize=10, color=INK, loc="left")
-    _bars(axes[3], importances)
+    for axis, title, columns, kind, name in (
+        (axes[0], "nodes", ("truth", "class"), "nodes", "forests"),
+        (axes[1], "nodes, size rule", ("truth", "size_rule"), "nodes", "size rule"),
+        (axes[2], "patients", ("true_stage", "stage"), "patients", "forests"),
+    ):
+        rows, labels = (known, CLASSES) if kind == "nodes" else (staged, stages)
+        said = _describe(agreement[kind], name)
+        _draw_matrix(axis, rows, columns, labels, title=title, said=said)
+    _draw_bars(axes[3], importances)
     save_figure(figure, path)
 
 
-def _said(found: Mapping, name: str) -> str:
+def _describe(found: Mapping, name: str) -> str:
     if name not in found:
         return "no labels"
     text = f"n = {found[name]['n']}, κ = {found[name]['kappa']:.2f}"
@@ -65,22 +57,24 @@ def _said(found: Mapping, name: str) -> str:
     return text
 
 
-def _matrix(
+def _draw_matrix(
     axis: Axes,
     rows: Sequence[Mapping[str, str]],
     columns: tuple[str, str],
     labels: Sequence[str],
+    *,
+    title: str,
     said: str,
 ) -> None:
-    place = {label: i for i, label in enumerate(labels)}
     counts = np.zeros((len(labels), len(labels)), int)
     for row in rows:
-        counts[place[row[columns[0]]], place[row[columns[1]]]] += 1
+        counts[tuple(labels.index(row[column]) for column in columns)] += 1
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     axis.imshow(shares, cmap=_CELLS, vmin=0, vmax=1)
     for (i, j), n in np.ndenumerate(counts):
         colour = "white" if shares[i, j] > 0.6 else INK
         axis.text(j, i, n or "·", ha="center", va="center", color=colour, fontsize=10)
+    axis.set_title(title, fontsize=10, color=INK, loc="left")
     axis.set_xticks(range(len(labels)), labels, fontsize=8, rotation=30, ha="right")
     axis.set_yticks(range(len(labels)), labels, fontsize=8)
     axis.set_xlabel(f"found  ·  {said}", fontsize=8.5, color=_PALE)
@@ -89,7 +83,7 @@ def _matrix(
     axis.spines[:].set_color("#cfd8dc")
 
 
-def _bars(axis: Axes, importances: Sequence[Mapping[str, str]]) -> None:
+def _draw_bars(axis: Axes, importances: Sequence[Mapping[str, str]]) -> None:
     axis.set_title("what the forests look at", fontsize=10, color=INK, loc="left")
     if not importances:
         axis.text(0.5, 0.5, "no forests", ha="center", va="center", color=_PALE)

@@ -5,7 +5,7 @@ import numpy as np
 _NEIGHBOURS = 5  # of SMOTE, as in its paper
 
 
-def balanced(
+def balance(
     features: np.ndarray, classes: np.ndarray, *, seed: int
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Make up slides of the smaller classes, then remove slides that contradict their neighbour.
@@ -16,7 +16,7 @@ def balanced(
     are each other's nearest; both go. Neighbours are those of standardized features (choice: areas
     in µm² would drown all others); slides that were there come back as they were.
 
-    What is too small for this is met and noted: SMOTE looks at fewer than five neighbours where the
+    What is too small for this is noted: SMOTE looks at fewer than five neighbours where the
     smallest class has no more; a class of one slide is repeated instead; one class alone stays as
     it is; no class loses its last slide to Tomek links.
 
@@ -46,7 +46,15 @@ def balanced(
     names, sizes = np.unique(classes, return_counts=True)
     if len(names) == 1:
         return features, classes, [f"not balanced, for all slides are of class {names[0]}"]
-    features, classes, notes = _without_singles(features, classes, names[sizes == 1], sizes.max())
+    notes = []
+    for name in names[sizes == 1]:
+        # SMOTE needs a neighbour.
+        repeated = np.repeat(np.flatnonzero(classes == name), sizes.max() - 1)
+        features = np.concatenate([features, features[repeated]])
+        classes = np.concatenate([classes, classes[repeated]])
+        notes.append(
+            f"the one slide of class {name} was repeated to {sizes.max()}, for SMOTE needs two"
+        )
     names, sizes = np.unique(classes, return_counts=True)
     smallest = sizes.min()
     n_neighbours = int(min(_NEIGHBOURS, smallest - 1))
@@ -70,17 +78,3 @@ def balanced(
         notes.append(f"Tomek links are left in: class {lost[0]} would have lost its last slide")
         kept = np.arange(len(labels))
     return features[kept], labels[kept], notes
-
-
-def _without_singles(
-    features: np.ndarray, classes: np.ndarray, singles: np.ndarray, size: int
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Repeat the slide of each class of one: SMOTE needs a neighbour."""
-    notes = []
-    for name in singles:
-        row = np.flatnonzero(classes == name)
-        repeated = np.repeat(row, size - 1)
-        features = np.concatenate([features, features[repeated]])
-        classes = np.concatenate([classes, classes[repeated]])
-        notes.append(f"the one slide of class {name} was repeated to {size}, for SMOTE needs two")
-    return features, classes, notes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from microtome.errors import InputError
-from microtome.staging.forests import FORESTS, Forests, Prediction, checked_features, train_forests
+from microtome.staging.forests import FORESTS, Forests, Prediction, check_features, train_forests
 from microtome.staging.kappa import quadratic_kappa
 from microtome.staging.pn_stages import CLASSES
 
@@ -28,7 +28,7 @@ class Slides:
     Attributes
     ----------
     features : ndarray of shape (n, n_features), float64
-        See `microtome.staging.forests.train_forests`, as for the next two.
+        Finite.
     classes : ndarray of shape (n,), int
         Places in `CLASSES`.
     annotated : ndarray of shape (n,), bool
@@ -49,7 +49,7 @@ class Slides:
     feature_names: tuple[str, ...]
 
     def subset(self, rows: np.ndarray) -> "Slides":
-        """Some of the slides."""
+        """Take some of the slides."""
         arrays = (self.features, self.classes, self.annotated, self.patients, self.names)
         return Slides(*(array[rows] for array in arrays), self.feature_names)
 
@@ -149,12 +149,12 @@ def cross_validate(
     """
     if not len(slides.classes):
         raise InputError("there is no slide to validate random forests with; label some")
-    checked_features(slides.features, slides.feature_names, slides=slides.names)
+    check_features(slides.features, slides.feature_names, slides=slides.names)
     inner = {"grid": grid, "n_folds": n_inner_folds, "n_trees": n_inner_trees, "seed": seed}
     final = choose(slides, **inner)
     chosen = {key: final[key] for key in grid[0]}
     n = len(slides.classes)
-    fold = patient_folds(slides.classes, slides.patients, n_folds=n_folds, seed=seed)
+    fold = deal_patients(slides.classes, slides.patients, n_folds=n_folds, seed=seed)
     if fold.max() == 1:
         notes = ["no cross-validation: all slides are of one patient"]
         nothing = np.zeros(n, np.int64)
@@ -170,8 +170,12 @@ def cross_validate(
         probabilities[:, fold == k] = prediction.probabilities
         impurity.append(forests.importances.mean(axis=0))
         rng = np.random.default_rng((seed, k))
-        permutation.append(_permuted(forests, tested, n_shuffles=n_shuffles, rng=rng))
-        notes += [f"fold {k}: {note}" for note in (*_unseen(learnt, tested), *forests.notes)]
+        permutation.append(_measure_falls(forests, tested, n_shuffles=n_shuffles, rng=rng))
+        unseen = [
+            f"slides of class {CLASSES[c]} are tested, none was trained with"
+            for c in np.setdiff1d(tested.classes, learnt.classes)
+        ]
+        notes += [f"fold {k}: {note}" for note in (*unseen, *forests.notes)]
     prediction = Prediction.of(probabilities)
     calls = dict(zip(FORESTS, prediction.classes, strict=True)) | {"vote": prediction.vote}
     return Validation(
@@ -180,7 +184,7 @@ def cross_validate(
         prediction=prediction,
         kappas=_kappa_rows(slides.classes, calls, fold),
         settings=[*settings, {"fold": ALL, **final}],
-        confusion={name: _confusion(slides.classes, called) for name, called in calls.items()},
+        confusion={name: _count_calls(slides.classes, called) for name, called in calls.items()},
         importances=_importance_rows(slides.feature_names, impurity, permutation),
         notes=notes,
     )
@@ -189,22 +193,12 @@ def cross_validate(
 def choose(
     slides: Slides, *, grid: Sequence[Mapping[str, object]], n_folds: int, n_trees: int, seed: int
 ) -> dict:
-    """Choose the settings whose vote is best on patients not trained with.
+    """Choose the settings of `grid` whose vote is best on patients not trained with.
 
-    Parameters
-    ----------
-    slides : Slides
-        To choose with.
-    grid, n_folds, n_trees, seed
-        See `cross_validate`.
-
-    Returns
-    -------
-    dict
-        Settings and ``inner_kappa``: None where one patient leaves no choice, and the settings are
-        the first.
+    The dict holds the settings and ``inner_kappa``, by which they were chosen: None where one
+    patient leaves no choice, and the settings are the first.
     """
-    fold = patient_folds(slides.classes, slides.patients, n_folds=n_folds, seed=seed)
+    fold = deal_patients(slides.classes, slides.patients, n_folds=n_folds, seed=seed)
     if fold.max() == 1:
         return {**grid[0], "inner_kappa": None}
     kappas = []
@@ -218,7 +212,7 @@ def choose(
     return {**grid[best], "inner_kappa": kappas[best]}
 
 
-def _permuted(
+def _measure_falls(
     forests: Forests, tested: Slides, *, n_shuffles: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Measure the fall of the vote's kappa when a feature is shuffled: (n_features,), float."""
@@ -235,11 +229,6 @@ def _permuted(
     return np.array(falls)
 
 
-def _unseen(learnt: Slides, tested: Slides) -> list[str]:
-    missing = np.setdiff1d(tested.classes, learnt.classes)
-    return [f"slides of class {CLASSES[c]} are tested, none was trained with" for c in missing]
-
-
 def _kappa_rows(truth: np.ndarray, calls: Mapping[str, np.ndarray], fold: np.ndarray) -> list[dict]:
     parts = [(k, fold == k) for k in range(1, fold.max() + 1)] + [(ALL, fold > 0)]
     return [
@@ -249,7 +238,7 @@ def _kappa_rows(truth: np.ndarray, calls: Mapping[str, np.ndarray], fold: np.nda
     ]
 
 
-def _confusion(truth: np.ndarray, called: np.ndarray) -> np.ndarray:
+def _count_calls(truth: np.ndarray, called: np.ndarray) -> np.ndarray:
     n = len(CLASSES)
     return np.bincount(truth * n + called, minlength=n * n).reshape(n, n)
 
@@ -267,7 +256,7 @@ def _importance_rows(
     ]
 
 
-def patient_folds(
+def deal_patients(
     classes: np.ndarray, patients: np.ndarray, *, n_folds: int, seed: int
 ) -> np.ndarray:
     """Deal patients out to folds, classes spread as evenly as that allows.
@@ -275,9 +264,9 @@ def patient_folds(
     Parameters
     ----------
     classes : ndarray of shape (n,), int
-        Of the slides.
+        Class of each slide.
     patients : ndarray of shape (n,), str
-        Whose they are.
+        Whose slide it is.
     n_folds : int
         At most; with no more patients, each is a fold of its own.
     seed : int
@@ -287,6 +276,12 @@ def patient_folds(
     -------
     ndarray of shape (n,), int64
         The fold of each slide, from 1 on without gaps.
+
+    Examples
+    --------
+    >>> patients = np.array(["a", "a", "b"])
+    >>> deal_patients(np.array([0, 3, 0]), patients, n_folds=5, seed=1).tolist()
+    [1, 1, 2]
     """
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold  # noqa: PLC0415, seconds
 

@@ -10,29 +10,10 @@ from microtome.errors import InputError
 from microtome.heatmaps.codes import decode, is_at_least
 from microtome.rasters.bands import count_true, rows_of
 from microtome.rasters.convex_hull import hull_corners, hull_rows
+from microtome.staging.feature_table import SHAPES, STATISTICS
 
-STATISTICS = ("max", "mean", "variance", "skewness", "kurtosis")
-# Of each region: name of the feature, the property it is of, power of the spacing in its unit.
-_SHAPES = (
-    ("area_um2_90", "area", 2),
-    ("perimeter_um_90", "perimeter", 1),
-    ("eccentricity_90", "eccentricity", 0),
-    ("extent_90", "extent", 0),
-    ("solidity_90", "solidity", 0),
-)
 _AXIS = "axis_major_length"
 _PROPERTIES = (_AXIS, "area", "perimeter", "eccentricity", "extent")
-FEATURES: tuple[str, ...] = (
-    "largest_major_axis_um_90",
-    "largest_major_axis_um_50",
-    "largest_area_um2_50",
-    "tumour_tissue_ratio_90",
-    "tumour_px_90",
-    *(f"{name}_{statistic}" for name, _, _ in _SHAPES for statistic in STATISTICS),
-    "mean_probability_90",
-    "regions_90",
-)
-
 # Values that differ by less than this share of the largest differ by rounding alone.
 _SAME = 1e-9
 _ROUND = 1e-6  # a lower eccentricity is none
@@ -44,7 +25,7 @@ _CORNERS = 2  # connectivity in scikit-image's words: px that touch by a corner 
 def slide_features(
     heatmap: np.ndarray, *, spacing_um: float, tissue_mm2: float
 ) -> dict[str, float]:
-    """Features of a slide for the random forests (generalized framework, Table 5).
+    """Measure a slide for the random forests (generalized framework, Table 5).
 
     Regions are 8-connected px of a probability of 0.9 or more (names with ``_90``) or of 0.5 or
     more (``_50``). Shapes are measured as scikit-image does: axes, perimeter and solidity take a
@@ -64,7 +45,8 @@ def slide_features(
     Returns
     -------
     dict of str to float
-        Every name of `FEATURES`, in its order; all finite. Without a region all are 0.
+        The names of `microtome.staging.feature_table.FEATURES` in their order; all finite. Without
+        a region all are 0.
 
         ``largest_major_axis_um_*`` : µm, of the ellipse with the second moments of the region of
         most px; of equally large ones the longest counts.
@@ -86,22 +68,28 @@ def slide_features(
     ------
     InputError
         There is tumour, and the area of tissue is not above 0.
+
+    Examples
+    --------
+    >>> two_px = np.array([[1, 255, 255, 1]], np.uint8)
+    >>> found = slide_features(two_px, spacing_um=8.0, tissue_mm2=1.0)
+    >>> found["largest_area_um2_50"], found["regions_90"]
+    (128.0, 1.0)
     """
     sure = is_at_least(heatmap, 0.9)
     labels = label(sure, connectivity=_CORNERS)
-    found = _measured(labels, _PROPERTIES, also=(hull_px,))
+    found = _measure(labels, _PROPERTIES, also=(hull_px,))
     found["solidity"] = found["area"] / found["hull_px"]
     # The square root of a rounding error is 1e-8: what is round should be 0.
     found["eccentricity"][found["eccentricity"] < _ROUND] = 0
     n_px = int(np.count_nonzero(sure))
     features = {"largest_major_axis_um_90": _longest(found) * spacing_um}
-    likely = _largest(label(is_at_least(heatmap, 0.5), connectivity=_CORNERS))
-    largest = _measured(likely, (_AXIS, "area"))
-    features["largest_major_axis_um_50"] = _longest(largest) * spacing_um
-    features["largest_area_um2_50"] = float(largest["area"].max(initial=0)) * spacing_um**2
+    likely = _measure(label(is_at_least(heatmap, 0.5), connectivity=_CORNERS), (_AXIS, "area"))
+    features["largest_major_axis_um_50"] = _longest(likely) * spacing_um
+    features["largest_area_um2_50"] = float(likely["area"].max(initial=0)) * spacing_um**2
     features["tumour_tissue_ratio_90"] = _ratio(n_px * spacing_um**2 / 1e6, tissue_mm2)
     features["tumour_px_90"] = float(n_px)
-    for feature, name, power in _SHAPES:
+    for feature, name, power in SHAPES:
         of_regions = _statistics(found[name] * spacing_um**power)
         features |= {f"{feature}_{key}": value for key, value in of_regions.items()}
     # One mean probability of each region.
@@ -112,10 +100,10 @@ def slide_features(
     return features
 
 
-def _measured(
+def _measure(
     labels: np.ndarray, names: tuple[str, ...], also: tuple[Callable, ...] = ()
 ) -> dict[str, np.ndarray]:
-    """Properties of every region, in the order of the labels 1, 2, ...
+    """Give properties of every region, in the order of the labels 1, 2, ...
 
     A noisy heatmap has thousands of specks of few shapes, and scikit-image takes almost a
     millisecond for each region: every small shape is measured once.
@@ -129,32 +117,20 @@ def _measured(
             first[shape] = len(first)
             chosen.append(number)
         place.append(first[shape])
-    found = regionprops_table(_renumbered(labels, chosen), properties=names, extra_properties=also)
+    number_of = np.zeros(int(labels.max()) + 1, labels.dtype)
+    number_of[chosen] = np.arange(len(chosen))
+    found = regionprops_table(number_of[labels], properties=names, extra_properties=also)
     return {name: values[place].astype(np.float64) for name, values in found.items()}
 
 
 def hull_px(image: np.ndarray) -> int:
-    """Px of the hull that scikit-image draws, too, but takes a minute for 5000 px a side."""
+    """Count the px of a region's hull; scikit-image takes a minute for 5000 px a side."""
     rows = hull_rows(hull_corners(rows_of(image), image.shape), image.shape)
     return count_true(rows, image.shape)
 
 
-def _largest(labels: np.ndarray) -> np.ndarray:
-    """Keep the regions of most px, as labels 1, 2, ..."""
-    n_px = np.bincount(labels[labels > 0], minlength=1)
-    kept = np.flatnonzero((n_px == n_px.max()) & (n_px > 0))
-    return _renumbered(labels, [0, *kept.tolist()])
-
-
-def _renumbered(labels: np.ndarray, chosen: list[int]) -> np.ndarray:
-    """Labels `chosen`, of which the first is 0, as 0, 1, 2, ..., and all others as 0."""
-    number = np.zeros(int(labels.max()) + 1, labels.dtype)
-    number[chosen] = np.arange(len(chosen))
-    return number[labels]
-
-
 def _longest(found: dict[str, np.ndarray]) -> float:
-    """The major axis of the region of most px, in px; 0 of none."""
+    """Give the major axis in px of the region of most px, 0 without regions."""
     area = found["area"]
     return float(found[_AXIS][area == area.max(initial=0)].max(initial=0))
 
@@ -171,7 +147,7 @@ def _ratio(tumour_mm2: float, tissue_mm2: float) -> float:
 
 
 def _statistics(values: np.ndarray) -> dict[str, float]:
-    """Statistics by name; 0 where there are no values."""
+    """Compute statistics by name; 0 where there are no values."""
     if not len(values):
         return dict.fromkeys(STATISTICS, 0.0)
     found = [values.max(), values.mean(), 0.0, 0.0, 0.0]

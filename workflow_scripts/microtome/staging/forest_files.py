@@ -15,7 +15,7 @@ from safetensors.numpy import load, save
 from microtome import __version__
 from microtome.errors import InputError, one_line
 from microtome.io.atomic import atomic, write_json
-from microtome.staging.forest_trees import Trees, fault
+from microtome.staging.forest_trees import Trees, find_fault
 from microtome.staging.forests import FORESTS, Forests
 from microtome.staging.pn_stages import CLASSES
 
@@ -175,7 +175,7 @@ def _fault(arrays: Mapping[str, np.ndarray], *, n_features: int) -> str:
     if not np.isfinite(arrays["importances"]).all():
         return "an importance is no number"
     trees = {name: array for name, array in arrays.items() if name != "importances"}
-    return fault(Trees(**trees), n_features=n_features)
+    return find_fault(Trees(**trees), n_features=n_features)
 
 
 def _refusal(path: Path, why: str) -> InputError:

@@ -83,21 +83,15 @@ class Trees:
         return node.reshape(*self.roots.shape, n)
 
 
-def trees_of(forests: Sequence["RandomForestClassifier"], *, n_classes: int) -> Trees:
-    """Take the trees out of fitted forests.
+def extract_trees(forests: Sequence["RandomForestClassifier"], *, n_classes: int) -> Trees:
+    """Take the trees out of fitted forests, all of the same number of trees.
 
-    Parameters
-    ----------
-    forests : sequence of RandomForestClassifier
-        All of the same number of trees, trained on classes 0 to ``n_classes - 1``.
-    n_classes : int
-        Classes that a forest has never seen get the value 0.
+    They are trained on classes 0 to ``n_classes - 1``; one that a forest has never seen gets the
+    value 0.
     """
-    parts: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("children_left", "children_right", "feature", "threshold", "value")
-    }
-    roots = []
-    n_nodes = 0
+    names = ("children_left", "children_right", "feature", "threshold", "value")
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    roots, n_nodes = [], 0
     for forest in forests:
         for tree in (estimator.tree_ for estimator in forest.estimators_):
             is_leaf = tree.children_left == _LEAF
@@ -117,23 +111,12 @@ def trees_of(forests: Sequence["RandomForestClassifier"], *, n_classes: int) -> 
     )
 
 
-def fault(trees: Trees, *, n_features: int) -> str:
+def find_fault(trees: Trees, *, n_features: int) -> str:
     """Say what keeps arrays from being trees, in a few words; empty where nothing does.
 
     Every tree is whole and ends: a node's children come after it, within its tree, and every node
-    but a root is the child of exactly one.
-
-    Parameters
-    ----------
-    trees : Trees
-        With arrays of the right types and lengths.
-    n_features : int
-        Features that nodes may ask for.
+    but a root is the child of exactly one. Types and lengths of the arrays are right already.
     """
-    return _fault_of_structure(trees) or _fault_of_nodes(trees, n_features)
-
-
-def _fault_of_structure(trees: Trees) -> str:
     roots, n_nodes = trees.roots.ravel(), len(trees.feature)
     if roots.size == 0 or roots[0] != 0 or (np.diff(roots) < 1).any() or roots[-1] >= n_nodes:
         return "the trees do not follow each other"
@@ -149,10 +132,10 @@ def _fault_of_structure(trees: Trees) -> str:
     n_parents[roots] = 0
     if not np.array_equal(np.bincount(children.ravel(), minlength=n_nodes), n_parents):
         return "a node has no parent or several"
-    return ""
+    return _find_fault_of_nodes(trees, n_features)
 
 
-def _fault_of_nodes(trees: Trees, n_features: int) -> str:
+def _find_fault_of_nodes(trees: Trees, n_features: int) -> str:
     if ((trees.feature < 0) | (trees.feature >= n_features)).any():
         return "a node asks for a feature that is not there"
     if not np.isfinite(trees.threshold).all():

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from microtome.errors import InputError, one_line
-from microtome.staging.balancing import balanced
-from microtome.staging.forest_trees import Trees, trees_of
+from microtome.staging.balancing import balance
+from microtome.staging.forest_trees import Trees, extract_trees
 from microtome.staging.pn_stages import CLASSES
 
 FORESTS = ("rf_pi", "rf_pb", "rf_ci", "rf_cb")
@@ -46,7 +46,7 @@ class Prediction:
 
     @classmethod
     def of(cls, probabilities: np.ndarray) -> "Prediction":
-        """All that follows from the probabilities of the forests (n_forests, n, n_classes)."""
+        """Derive all from the probabilities of the forests (n_forests, n, n_classes)."""
         rounded = np.round(probabilities, _DIGITS)
         classes = _last_largest(np.moveaxis(rounded, -1, 0))
         mean = probabilities.mean(axis=0)
@@ -106,23 +106,20 @@ class Forests:
                 f"the forests were trained with other features: {_difference(names, self)};"
                 " measure the features they know, or train forests anew"
             )
-        features = checked_features(features, self.feature_names, slides=slides)
+        features = check_features(features, self.feature_names, slides=slides)
         return Prediction.of(self.trees.probabilities(features))
 
 
 def vote(classes: np.ndarray) -> np.ndarray:
     """Give each slide the class that most forests name; of classes with as many, the highest.
 
-    Parameters
-    ----------
-    classes : ndarray of shape (n_forests, n), int
-        Places in `CLASSES`.
+    From classes (n_forests, n), places in `CLASSES`, to one for each slide (n,), int64. So 2-2,
+    2-1-1 and 1-1-1-1 have an answer: the paper's ties go "to the higher category".
 
-    Returns
-    -------
-    ndarray of shape (n,), int64
-        Likewise. So 2-2, 2-1-1 and 1-1-1-1 have an answer: the paper's ties go "to the higher
-        category".
+    Examples
+    --------
+    >>> vote(np.array([[0], [0], [2], [2]])).tolist()
+    [2]
     """
     return _last_largest(np.array([(classes == c).sum(axis=0) for c in range(len(CLASSES))]))
 
@@ -173,7 +170,7 @@ def train_forests(
     """
     from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415, two seconds
 
-    features = checked_features(features, feature_names, slides=slides)
+    features = check_features(features, feature_names, slides=slides)
     if not len(features):
         raise InputError("there is no slide to train random forests with; label some")
     *seeds, seed_of_half = np.random.SeedSequence(seed).generate_state(len(FORESTS) + 1).tolist()
@@ -183,7 +180,7 @@ def train_forests(
         rows = partial if name.startswith("rf_p") else np.arange(len(classes))
         x, y = features[rows], np.asarray(classes)[rows]
         if name.endswith("b"):
-            x, labels, found = balanced(x, np.array(CLASSES)[y], seed=seed_of_forest)
+            x, labels, found = balance(x, np.array(CLASSES)[y], seed=seed_of_forest)
             y = np.array([CLASSES.index(label) for label in labels])
             notes += [f"{name}: {note}" for note in found]
         forest = RandomForestClassifier(
@@ -198,7 +195,7 @@ def train_forests(
         counts[name] = dict(zip(CLASSES, shown, strict=True))
     return Forests(
         feature_names=tuple(feature_names),
-        trees=trees_of(fitted, n_classes=len(CLASSES)),
+        trees=extract_trees(fitted, n_classes=len(CLASSES)),
         importances=np.array([forest.feature_importances_ for forest in fitted]),
         settings={
             "n_trees": n_trees,
@@ -211,16 +208,10 @@ def train_forests(
     )
 
 
-def checked_features(
+def check_features(
     features: np.ndarray, names: Sequence[str], *, slides: Sequence[str] | None
 ) -> np.ndarray:
-    """Features as float64 (n, n_features), each a finite number even as float32.
-
-    Raises
-    ------
-    InputError
-        One is not, or there are not as many as names.
-    """
+    """Give features as float64 (n, n_features); all have to be finite numbers even as float32."""
     features = np.asarray(features, np.float64)
     if features.ndim != 2 or features.shape[1] != len(names):
         raise InputError(
@@ -241,7 +232,7 @@ def checked_features(
 def _partial(
     classes: np.ndarray, annotated: np.ndarray, *, seed: int
 ) -> tuple[np.ndarray, list[str]]:
-    """Rows of the partial data, and a note where they are a half."""
+    """Choose the rows of the partial data, and note where they are a half."""
     present = np.unique(classes)
     lacking = np.setdiff1d(present, classes[annotated])
     if not annotated.all() and not lacking.size:
@@ -259,7 +250,7 @@ def _partial(
 
 
 def _last_largest(values: np.ndarray) -> np.ndarray:
-    """Where the largest along the first axis is, the last of equals."""
+    """Find the largest along the first axis, the last of equals."""
     return len(values) - 1 - values[::-1].argmax(axis=0)
 
 

@@ -35,8 +35,15 @@ def quadratic_kappa(
     ------
     InputError
         Lengths differ, there is no case, or a label is unknown.
+
+    Examples
+    --------
+    Observed are 4, by chance 26 / 4 squares of distances:
+
+    >>> round(quadratic_kappa([0, 0, 1, 2], [0, 2, 1, 2], labels=range(3)), 4)
+    0.3846
     """
-    cells, n_labels = _cells(truth, predicted, labels)
+    cells, n_labels = _place(truth, predicted, labels)
     return float(_kappas(np.bincount(cells, minlength=n_labels**2)[None], n_labels)[0])
 
 
@@ -54,7 +61,7 @@ def bootstrap_interval(
     Parameters
     ----------
     truth, predicted, labels
-        See `quadratic_kappa`.
+        Those of `quadratic_kappa`, whose errors are raised.
     n : int
         How many samples, each as large as the data, are drawn with replacement.
     seed : int
@@ -66,13 +73,8 @@ def bootstrap_interval(
     -------
     tuple of float
         Low and high bound. A sample of one label in full agreement counts as 1.
-
-    Raises
-    ------
-    InputError
-        As `quadratic_kappa`.
     """
-    cells, n_labels = _cells(truth, predicted, labels)
+    cells, n_labels = _place(truth, predicted, labels)
     rng = np.random.default_rng(seed)
     n_at_once = max(1, _DRAWN_AT_ONCE // len(cells))
     kappas = []
@@ -86,7 +88,7 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def _cells(
+def _place(
     truth: Sequence[str | int], predicted: Sequence[str | int], labels: Sequence[str | int]
 ) -> tuple[np.ndarray, int]:
     """Give the place of every case in the raveled confusion matrix."""

@@ -2,10 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from microtome.staging.feature_step import LARGEST
-from microtome.staging.features import FEATURES
+from microtome.staging.feature_table import FEATURES, LARGEST, feature_matrix
 from microtome.staging.forests import FORESTS, Forests, Prediction
 from microtome.staging.patients import SEEN
 from microtome.staging.pn_stages import CLASSES
@@ -28,26 +25,17 @@ COLUMNS = (
 )
 
 
-def feature_matrix(rows: Sequence[Mapping[str, str]]) -> np.ndarray:
-    """The features of a table of nodes: ndarray of shape (n, 32), float64, in `FEATURES`' order."""
-    cells = [[float(row[name]) for name in FEATURES] for row in rows]
-    return np.array(cells, np.float64).reshape(len(rows), len(FEATURES))
-
-
 def prediction_rows(found: Prediction) -> list[dict]:
-    """What forests say of each slide: ``class``, that of each forest, mean probabilities."""
+    """Tell of each slide the vote as ``class``, the class of each forest, mean probabilities."""
+    votes, means = [CLASSES[c] for c in found.vote], found.mean.tolist()
+    called = [[CLASSES[c] for c in of_slide] for of_slide in found.classes.T]
     return [
-        {"class": CLASSES[found.vote[i]]}
-        | {
-            name: CLASSES[of_forest[i]]
-            for name, of_forest in zip(FORESTS, found.classes, strict=True)
-        }
-        | dict(zip(PROBABILITIES, map(float, found.mean[i]), strict=True))
-        for i in range(len(found.vote))
+        dict(zip(_OF_FORESTS, (vote, *of_forests, *mean), strict=True))
+        for vote, of_forests, mean in zip(votes, called, means, strict=True)
     ]
 
 
-def classified(
+def classify_nodes(
     rows: Sequence[Mapping[str, str]],
     forests: Forests | None,
     crossed: Sequence[Mapping[str, str]],
@@ -59,7 +47,7 @@ def classified(
     Parameters
     ----------
     rows : sequence of mapping
-        The table of features.
+        The table of features (`microtome.staging.feature_table.COLUMNS`).
     forests : Forests, optional
         Without them the size rule gives the class.
     crossed : sequence of mapping
@@ -87,7 +75,8 @@ def classified(
         by_size = size_class(float(row[LARGEST]))
         crossed_row = by_slide.get(row["slide"])
         if crossed_row:
-            of_forests, how = _of_forests(crossed_row), "cross-validation"
+            of_forests, how = {key: crossed_row[key] for key in _OF_FORESTS}, "cross-validation"
+            of_forests |= {key: float(crossed_row[key]) for key in PROBABILITIES}
         elif asked:
             of_forests, how = asked, SEEN if row["slide"] in learnt else "forests"
         else:
@@ -98,7 +87,3 @@ def classified(
             | {"size_rule": by_size, LARGEST: float(row[LARGEST])}
         )
     return found
-
-
-def _of_forests(row: Mapping[str, str]) -> dict:
-    return {key: float(row[key]) if key in PROBABILITIES else row[key] for key in _OF_FORESTS}

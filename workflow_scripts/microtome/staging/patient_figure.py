@@ -52,22 +52,12 @@ def draw_patient(
 ) -> None:
     """Draw a patient's nodes, all of a row at one scale.
 
-    Parameters
-    ----------
-    path : str or Path
-        PNG to write.
-    patient : str
-        The patient.
-    slides : sequence of str
-        The usable nodes.
-    nodes, patients : sequence of mapping
-        Tables of all nodes and patients.
-    overviews, tissues, heatmaps : sequence of str or Path
-        Of each slide.
+    `slides` are the patient's usable nodes, whose files are given in the same order; `nodes` and
+    `patients` are the tables of all.
     """
     rows = {row["slide"]: row for row in nodes}
     files = zip(slides, overviews, tissues, heatmaps, strict=True)
-    shown = [_node(rows[slide], *paths) for slide, *paths in files]
+    shown = [_read_node(rows[slide], *paths) for slide, *paths in files]
     bands = [shown[first : first + _COLUMNS] for first in range(0, len(shown), _COLUMNS)]
     inches = _WIDTH_IN / max(sum(node.width_um for node in band) for band in bands)
     heights = [2 * max(node.height_um for node in band) * inches + 0.5 for band in bands]
@@ -100,7 +90,7 @@ def draw_patient(
     save_figure(figure, path)
 
 
-def _node(row: Mapping[str, str], overview: str, tissue: str, heatmap: str) -> _Node:
+def _read_node(row: Mapping[str, str], overview: str, tissue: str, heatmap: str) -> _Node:
     pixels = np.asarray(Image.open(overview))
     mask = open_raster(tissue)
     step = max(1, -(-pixels.shape[1] * _COLUMNS // _WIDTH_PX) // 2)

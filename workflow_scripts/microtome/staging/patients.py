@@ -20,14 +20,12 @@ COLUMNS = (
     "note",
 )
 # Columns of the table of nodes that hold a class, by what they come from.
-SOURCES = {
+_CLASS_COLUMNS = {
     "forests": "class",
-    "rf_pi": "rf_pi",
-    "rf_pb": "rf_pb",
-    "rf_ci": "rf_ci",
-    "rf_cb": "rf_cb",
+    **{name: name for name in ("rf_pi", "rf_pb", "rf_ci", "rf_cb")},
     "size rule": "size_rule",
 }
+_STAGE_COLUMNS = {"forests": "stage", "size rule": "size_rule_stage"}
 # Classes of nodes that a forest was trained on say nothing of how good it is.
 SEEN = "forests trained on it"
 _ALL_STAGES = (*STAGES, BEYOND)
@@ -49,7 +47,7 @@ def patient_rows(
         Slide -> ``patient``, ``node``, ``label``, of all nodes of the sheet: one that has no class
         was excluded.
     nodes_per_patient : int, optional
-        See `microtome.staging.pn_stages.stage_patients`.
+        How many nodes each patient should have; if unset, none is missing.
 
     Returns
     -------
@@ -72,19 +70,29 @@ def patient_rows(
     return found
 
 
-def agreement(
+def select_judged(
+    nodes: Sequence[Mapping[str, str]], patients: Sequence[Mapping]
+) -> tuple[list[Mapping[str, str]], list[Mapping]]:
+    """Select nodes and patients with a label, but for those that forests were trained on."""
+    known = [row for row in nodes if row["truth"] and row["how"] != SEEN]
+    seen = {row["patient"] for row in nodes if row["how"] == SEEN}
+    staged = [p for p in patients if p["true_stage"] and p["stage"] and p["patient"] not in seen]
+    return known, staged
+
+
+def measure_agreement(
     nodes: Sequence[Mapping[str, str]],
     patients: Sequence[Mapping],
     *,
     seed: int,
     validation: str | Path | None = None,
 ) -> dict:
-    """How well classes and stages agree with the labels.
+    """Measure how well classes and stages agree with the labels.
 
     Parameters
     ----------
     nodes : sequence of mapping
-        The table of nodes. Those classified by forests that were trained on them are left out.
+        The table of nodes. Those of `select_judged` count.
     patients : sequence of mapping
         From `patient_rows`.
     seed : int
@@ -99,57 +107,42 @@ def agreement(
         also each forest) -> ``n``, ``kappa`` (quadratic weights), ``accuracy``; of patients also
         ``kappa_low``, ``kappa_high``, 95 % bootstrap interval; ``cross_validation``.
     """
-    known = [row for row in nodes if row["truth"] and row["how"] != SEEN]
-    seen = {row["patient"] for row in nodes if row["how"] == SEEN}
-    staged = [p for p in patients if p["true_stage"] and p["stage"] and p["patient"] not in seen]
+    known, staged = select_judged(nodes, patients)
     of_nodes = {
-        name: _agreement([r["truth"] for r in known], [r[column] for r in known], CLASSES)
-        for name, column in SOURCES.items()
+        name: _measure([r["truth"] for r in known], [r[column] for r in known], CLASSES)
+        for name, column in _CLASS_COLUMNS.items()
         if known and known[0].get(column)
     }
-    truth = [p["true_stage"] for p in staged]
     of_patients = {}
-    for name, column in (("forests", "stage"), ("size rule", "size_rule_stage")):
-        if not staged:
-            continue
-        stages = [p[column] for p in staged]
+    for name, column in _STAGE_COLUMNS.items() if staged else ():
+        truth, stages = [p["true_stage"] for p in staged], [p[column] for p in staged]
         low, high = bootstrap_interval(truth, stages, _ALL_STAGES, seed=seed)
-        of_patients[name] = {
-            **_agreement(truth, stages, _ALL_STAGES),
-            "kappa_low": low,
-            "kappa_high": high,
-        }
+        interval = {"kappa_low": low, "kappa_high": high}
+        of_patients[name] = _measure(truth, stages, _ALL_STAGES) | interval
     found = {"nodes": of_nodes, "patients": of_patients}
     if validation:
         found["cross_validation"] = read_json(validation)
     return found
 
 
-def summary(patients: Sequence[Mapping], found: Mapping) -> str:
-    """The stages and their agreement, to read: Markdown."""
+def summarize(patients: Sequence[Mapping], found: Mapping) -> str:
+    """Write the stages and their agreement as Markdown."""
     shown = ("patient", "stage", "size_rule_stage", "true_stage", "nodes", "note")
     text = "# pN stages\n\n" + markdown_table([{c: p[c] for c in shown} for p in patients])
-    if found["patients"]:
-        rows = [
-            {"patients": name, "n": f["n"], "accuracy": f["accuracy"], "kappa": f["kappa"]}
-            | {"95 % interval": f"{f['kappa_low']:.2f} to {f['kappa_high']:.2f}"}
-            for name, f in found["patients"].items()
-        ]
-        text += "\n" + markdown_table(rows)
-    if found["nodes"]:
-        rows = [
-            {"nodes": name, "n": f["n"], "accuracy": f["accuracy"], "kappa": f["kappa"]}
-            for name, f in found["nodes"].items()
-        ]
-        text += "\n" + markdown_table(rows)
+    for kind in ("patients", "nodes"):
+        rows = []
+        for name, f in found[kind].items():
+            row = {kind: name} | {key: f[key] for key in ("n", "accuracy", "kappa")}
+            if "kappa_low" in f:
+                row["95 % interval"] = f"{f['kappa_low']:.2f} to {f['kappa_high']:.2f}"
+            rows.append(row)
+        if rows:
+            text += "\n" + markdown_table(rows)
     notes = found.get("cross_validation", {}).get("notes", [])
     return text + "".join(f"\n- {note}" for note in notes) + "\n" * bool(notes)
 
 
-def _agreement(truth: Sequence[str], found: Sequence[str], labels: Sequence[str]) -> dict:
-    same = sum(a == b for a, b in zip(truth, found, strict=True))
-    return {
-        "n": len(truth),
-        "kappa": quadratic_kappa(truth, found, labels),
-        "accuracy": same / len(truth),
-    }
+def _measure(truth: Sequence[str], found: Sequence[str], labels: Sequence[str]) -> dict:
+    accuracy = sum(a == b for a, b in zip(truth, found, strict=True)) / len(truth)
+    kappa = quadratic_kappa(truth, found, labels)
+    return {"n": len(truth), "kappa": kappa, "accuracy": accuracy}

@@ -38,6 +38,11 @@ def pn_stage(classes: Iterable[str]) -> str:
     ------
     InputError
         There is no node, or a class is none of `CLASSES`.
+
+    Examples
+    --------
+    >>> pn_stage(["negative", "micro", "macro", "itc", "negative"])
+    'pN1'
     """
     counts = Counter(classes)
     for name in counts:

@@ -17,7 +17,7 @@ ITC_UM, MICRO_UM = 200.0, 2000.0
 def largest_lesion_um(
     heatmap: np.ndarray, *, spacing_um: float, threshold: float, merge_um: float = 75.0
 ) -> float:
-    """Length of the longest lesion.
+    """Measure the length of the longest lesion.
 
     Px of tumour are one lesion where all that is nearer than half of `merge_um` to any of them
     hangs together, corners included, as in the evaluation of CAMELYON16. (It fills holes, too:
@@ -42,17 +42,19 @@ def largest_lesion_um(
         measures it: one px is one px long, n px in a row or a column are n px long. 0 where there
         is no tumour.
     """
-    tumour = _cropped(is_at_least(heatmap, threshold))
-    if not tumour.size:
+    tumour = is_at_least(heatmap, threshold)
+    if not tumour.any():
         return 0.0
-    # What joins two px lies between them, so nothing is lost by the crop.
+    # What joins two px lies between them, so nothing is lost by a crop to the px of tumour.
+    (box,) = ndimage.find_objects(tumour.astype(np.uint8))
+    tumour = tumour[box]
     near = ndimage.distance_transform_edt(~tumour) < merge_um / 2 / spacing_um
     lesions = np.where(tumour, label(near | tumour, connectivity=2), 0)
     return _longest_px(lesions) * spacing_um
 
 
 def size_class(length_um: float) -> str:
-    """Class of a lymph node by the length of its largest lesion (AJCC, as CAMELYON17 has it).
+    """Tell a lymph node's class by the length of its largest lesion (AJCC, as in CAMELYON17).
 
     Parameters
     ----------
@@ -69,6 +71,11 @@ def size_class(length_um: float) -> str:
     ------
     InputError
         The length is no number from 0 on.
+
+    Examples
+    --------
+    >>> [size_class(length_um) for length_um in (0, 200, 2000, 2100)]
+    ['negative', 'itc', 'micro', 'macro']
     """
     if not length_um >= 0:
         raise InputError(f"{length_um} µm is no length of a lesion; give 0 or more")
@@ -79,14 +86,8 @@ def size_class(length_um: float) -> str:
     return "micro" if length_um <= MICRO_UM else "macro"
 
 
-def _cropped(mask: np.ndarray) -> np.ndarray:
-    """The part of a mask that holds all of it; of size 0 where it is empty."""
-    y, x = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return mask[y[0] : y[-1] + 1, x[0] : x[-1] + 1] if len(y) else mask[:0]
-
-
 def _longest_px(lesions: np.ndarray) -> float:
-    """The largest Feret diameter of all lesions, in px."""
+    """Measure the largest Feret diameter of all lesions, in px."""
     boxes = ndimage.find_objects(lesions)
     diagonal = [np.hypot(*(side.stop - side.start for side in box)) for box in boxes]
     longest = 0.0
