@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.color import rgb2hsv
 from skimage.filters import threshold_otsu
+from skimage.metrics import structural_similarity
 from skimage.morphology import convex_hull_image, disk
 
 from microtome.rasters.bands import ReadRows, bands
@@ -79,3 +80,21 @@ def tumour_labels(viable_mask: np.ndarray, tissue_mask: np.ndarray) -> np.ndarra
         labels[whole] = 1
         labels[whole & viable_mask] = 2
     return labels
+
+
+def ssim_of_scikit_image(images: np.ndarray, others: np.ndarray) -> float:
+    """Mean structural similarity of images (n, height, width, 3) in [0, 1], Gaussian window."""
+    return np.mean(
+        [
+            structural_similarity(
+                image,
+                other,
+                channel_axis=2,
+                data_range=1.0,
+                gaussian_weights=True,
+                sigma=1.5,
+                use_sample_covariance=False,
+            )
+            for image, other in zip(images, others, strict=True)
+        ]
+    )

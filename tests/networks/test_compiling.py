@@ -9,65 +9,51 @@ from torch import nn
 from microtome.networks.compiling import compile_for
 
 
-class Counting:
-    """Stands for torch.compile: notes the shapes that the compiled network is asked for."""
-
-    def __init__(self) -> None:
-        self.shapes: list[tuple[int, ...]] = []
-
-    def __call__(self, network: nn.Module, *, dynamic: bool) -> object:
-        """Compile nothing."""
-        assert dynamic is False
-
-        def run(images: torch.Tensor) -> torch.Tensor:
-            assert torch.is_inference_mode_enabled()
-            self.shapes.append(tuple(images.shape))
-            return network(images)
-
-        return run
-
-
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_a_smaller_batch_is_filled_up(monkeypatch, n):
     """Every batch is computed in the one shape; only its own results come back."""
-    counting = Counting()
-    monkeypatch.setattr(torch, "compile", counting)
+    shapes = []
     network = nn.Conv2d(3, 2, 3)
-    run = compile_for(network, torch.zeros(4, 3, 8, 8))
+
+    def run(images: torch.Tensor) -> torch.Tensor:
+        assert torch.is_inference_mode_enabled()
+        shapes.append(tuple(images.shape))
+        return network(images)
+
+    monkeypatch.setattr(torch, "compile", lambda _, *, dynamic: dynamic or run)
+    compiled = compile_for(network, torch.zeros(4, 3, 8, 8))
     images = torch.rand(n, 3, 8, 8)
     with torch.inference_mode():
-        torch.testing.assert_close(run(images), network(images))
-    assert counting.shapes == [(4, 3, 8, 8)] * 2
+        torch.testing.assert_close(compiled(images), network(images))
+    assert shapes == [(4, 3, 8, 8)] * 2
 
 
-def test_where_nothing_can_be_compiled_the_network_stays(monkeypatch, caplog):
-    """Without a compiler scoring is slower, and the log says why."""
+@pytest.fixture
+def failing(monkeypatch):
+    """Give a function that sets what a compiled network fails of when it is called."""
 
-    def fails(network: nn.Module, **_: object) -> object:
+    def fail_of(error: Exception) -> None:
         def run(images: torch.Tensor) -> torch.Tensor:
-            raise RuntimeError("No working C++ compiler found\nlong story")
+            raise error
 
-        return run
+        monkeypatch.setattr(torch, "compile", lambda *_, **__: run)
 
-    monkeypatch.setattr(torch, "compile", fails)
+    return fail_of
+
+
+def test_where_nothing_can_be_compiled_the_network_stays(failing, caplog):
+    """Without a compiler scoring is slower, and the log says why."""
+    failing(RuntimeError("No working C++ compiler found\nlong story"))
     network = nn.Flatten()
     assert compile_for(network, torch.zeros(1, 2)) is network
     (record,) = caplog.records
-    assert record.getMessage() == (
-        "torch.compile fails, going on without: No working C++ compiler found"
-    )
+    text = "torch.compile fails, going on without: No working C++ compiler found"
+    assert record.getMessage() == text
 
 
-def test_out_of_memory_is_not_hidden(monkeypatch):
+def test_out_of_memory_is_not_hidden(failing):
     """It is for the caller to try again with less."""
-
-    def fails(network: nn.Module, **_: object) -> object:
-        def run(images: torch.Tensor) -> torch.Tensor:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-
-        return run
-
-    monkeypatch.setattr(torch, "compile", fails)
+    failing(torch.OutOfMemoryError("CUDA out of memory"))
     with pytest.raises(torch.OutOfMemoryError):
         compile_for(nn.Flatten(), torch.zeros(1, 2))
 
