@@ -1,5 +1,7 @@
 """Heatmaps are the mean of overlapping patches, whatever the stride, the scale and the bands."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import zarr
@@ -45,15 +47,21 @@ def by_loop(grid: Grid, probability: np.ndarray, size_px: tuple[int, int], scale
         return total / count
 
 
+def stitched(grid: Grid, patches: np.ndarray, size: tuple[int, int], **options: str) -> np.ndarray:
+    """Stitch patches at once at the scale of level 0, height and width given."""
+    stitcher = Stitcher(grid, patches, size_px=size[::-1], scale=1.0, **options)
+    assert stitcher.shape == size
+    return stitcher.rows(0, size[0])
+
+
+@pytest.mark.parametrize("blending", ["mean", "gaussian"])
 @pytest.mark.parametrize("stride", [8, 4, 3, 5, 7, 1])
 @pytest.mark.parametrize("size", [(40, 56), (41, 53), (8, 8), (5, 30)])
-def test_cut_and_stitched_is_the_map(size, stride):
-    """Cutting a map into patches and stitching gives it back, to the edges, for any stride."""
+def test_cut_and_stitched_is_the_map(size, stride, blending):
+    """Cutting a map into patches and stitching gives it back, to the edges, however weighed."""
     heatmap = np.random.default_rng(0).random(size).astype(np.float32)
     grid, patches = cut(heatmap, side=8, stride=stride)
-    stitcher = Stitcher(grid, patches, size_px=size[::-1], scale=1.0)
-    assert stitcher.shape == size
-    np.testing.assert_allclose(stitcher.rows(0, size[0]), heatmap, atol=1e-6)
+    np.testing.assert_allclose(stitched(grid, patches, size, blending=blending), heatmap, atol=1e-6)
 
 
 def test_holes_are_nan_and_only_holes():
@@ -61,19 +69,25 @@ def test_holes_are_nan_and_only_holes():
     heatmap = np.random.default_rng(1).random((32, 40)).astype(np.float32)
     holes = {(r, c) for r in (2, 3, 4) for c in (5, 6, 7)}
     grid, patches = cut(heatmap, side=8, stride=4, holes=holes)
-    found = Stitcher(grid, patches, size_px=(40, 32), scale=1.0).rows(0, 32)
     # Patches (2-4, 5-7) cover rows 8-24, columns 20-36; their neighbours all but 12-20, 24-32.
     expected = heatmap.copy()
     expected[12:20, 24:32] = np.nan
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(stitched(grid, patches, (32, 40)), expected, atol=1e-6)
 
 
-def test_mean_where_patches_overlap():
-    """Two patches of 0.2 and 0.8 that share half of each: 0.5 there."""
+# Sigma of the window is 1 px; of the four px that both cover, the first is 0.5 px from the middle
+# of the first patch and 3.5 from that of the second.
+NEAR = np.exp(-(np.array([0.5, 1.5, 2.5, 3.5]) ** 2) / 2)
+WEIGHED = (0.2 * NEAR + 0.8 * NEAR[::-1]) / (NEAR + NEAR[::-1])
+
+
+@pytest.mark.parametrize(("blending", "both"), [("mean", [0.5] * 4), ("gaussian", WEIGHED)])
+def test_patches_that_overlap_by_hand(blending, both):
+    """Two patches of 0.2 and 0.8 that share half of each: their mean there, or by distance."""
     grid = grid_of([(0, 0), (0, 1)], patch_px=8, stride_px=4)
     patches = np.array([0.2, 0.8], np.float32)[:, None, None]
-    found = Stitcher(grid, patches, size_px=(14, 8), scale=1.0).rows(0, 8)
-    expected = [0.2] * 4 + [0.5] * 4 + [0.8] * 4 + [np.nan] * 2
+    expected = [*[0.2] * 4, *both, *[0.8] * 4, np.nan, np.nan]
+    found = stitched(grid, patches, (8, 14), blending=blending)
     np.testing.assert_allclose(found, np.tile(expected, (8, 1)), atol=1e-6)
 
 
@@ -126,12 +140,10 @@ def test_bands_of_any_height_give_the_same(heights, scale):
     patches = rng.random((len(places), 4, 4)).astype(np.float32)
     stitcher = Stitcher(grid, patches, size_px=(80, 110), scale=scale)
     whole = stitcher.rows(0, stitcher.shape[0])
-    bands, first = [], 0
-    while first < stitcher.shape[0]:
-        n = min(heights[len(bands) % len(heights)], stitcher.shape[0] - first)
-        bands.append(stitcher.rows(first, n))
-        first += n
-    np.testing.assert_allclose(np.vstack(bands), whole, rtol=0, atol=1e-12)
+    starts = np.cumsum([0, *heights * stitcher.shape[0]])
+    starts = [*starts[starts < stitcher.shape[0]].tolist(), stitcher.shape[0]]
+    found = np.vstack([stitcher.rows(first, last - first) for first, last in pairwise(starts)])
+    np.testing.assert_allclose(found, whole, rtol=0, atol=1e-12)
 
 
 def test_many_patches_at_once():
@@ -139,8 +151,7 @@ def test_many_patches_at_once():
     heatmap = np.random.default_rng(4).random((16, 900)).astype(np.float32)
     grid, patches = cut(heatmap, side=4, stride=2)
     assert len(grid) > 2000
-    found = Stitcher(grid, patches, size_px=(900, 16), scale=1.0).rows(0, 16)
-    np.testing.assert_allclose(found, heatmap, atol=1e-6)
+    np.testing.assert_allclose(stitched(grid, patches, (16, 900)), heatmap, atol=1e-6)
 
 
 @settings(max_examples=40)
@@ -229,31 +240,6 @@ def test_a_slide_without_scores_is_all_nan():
     assert np.isnan(found).all()
 
 
-@pytest.mark.parametrize("stride", [8, 4, 3, 5])
-@pytest.mark.parametrize("size", [(40, 56), (41, 53), (5, 30)])
-def test_a_gaussian_window_gives_the_map_back_too(size, stride):
-    """Where all patches agree, no weighting changes what they say; at the edges either."""
-    heatmap = np.random.default_rng(0).random(size).astype(np.float32)
-    grid, patches = cut(heatmap, side=8, stride=stride)
-    stitcher = Stitcher(grid, patches, size_px=size[::-1], scale=1.0, blending="gaussian")
-    np.testing.assert_allclose(stitcher.rows(0, size[0]), heatmap, atol=1e-6)
-
-
-def test_a_gaussian_window_by_hand():
-    """Two patches of 8 px, 4 apart: each px is weighed by its distance from their centres."""
-    grid = grid_of([(0, 0), (0, 1)], patch_px=8, stride_px=4)
-    patches = np.array([0.2, 0.8], np.float32)[:, None, None]
-    stitcher = Stitcher(grid, patches, size_px=(12, 8), scale=1.0, blending="gaussian")
-    # Sigma is 1 px; px 4 is 0.5 px from the middle of the first patch, 3.5 from the other one.
-    middle = np.exp(-(0.5**2) / 2)
-    far = np.exp(-(3.5**2) / 2)
-    expected = (0.2 * middle + 0.8 * far) / (middle + far)
-    found = stitcher.rows(0, 8)
-    np.testing.assert_allclose(found[:, 4], expected, atol=1e-6)
-    np.testing.assert_allclose(found[:, 7], 1 - expected, atol=1e-6)
-    np.testing.assert_allclose(found[:, :4], 0.2, atol=1e-6)
-
-
 @settings(max_examples=60)
 @given(
     stride=st.integers(3, 20),
@@ -277,34 +263,28 @@ def test_covered_is_where_patches_lie(*, stride, scale, n_rows, seed):
     np.testing.assert_array_equal(found, expected | outside)
 
 
-def test_a_full_grid_covers_the_slide():
+@pytest.mark.parametrize("size", [30, 31, 37])
+def test_a_full_grid_covers_the_slide(size):
     """A lattice without gaps leaves no px bare, whatever does not divide what."""
-    for size in (30, 31, 37):
-        places = [(r, c) for r in range(6) for c in range(6)]
-        grid = grid_of(places, patch_px=8, stride_px=6)
-        maps = np.ones((len(grid), 1, 1))
-        stitcher = Stitcher(grid, maps, size_px=(size, size), scale=2.6)
-        assert stitcher.is_covered(0, stitcher.shape[0]).all()
+    places = [(r, c) for r in range(6) for c in range(6)]
+    maps = np.ones((len(places), 1, 1))
+    grid = grid_of(places, patch_px=8, stride_px=6)
+    stitcher = Stitcher(grid, maps, size_px=(size, size), scale=2.6)
+    assert stitcher.is_covered(0, stitcher.shape[0]).all()
 
 
 def test_encoding_by_hand():
-    """0 stands for unknown, 1 for probability 0, 255 for 1."""
+    """0 stands for unknown, 1 for probability 0, 255 for 1; every code comes back."""
     found = encode(np.array([np.nan, 0.0, 0.5, 1.0]))
     np.testing.assert_array_equal(found, [0, 1, 128, 255])
     assert found.dtype == np.uint8
+    codes = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(encode(decode(codes)), codes)
 
 
 @given(st.lists(st.floats(0, 1) | st.just(np.nan), min_size=1))
 def test_decoding_gives_the_probability_back(values):
     """Encoded and decoded is within half a step, and unknown stays unknown."""
-    values = np.array(values)
-    found = decode(encode(values))
+    found = decode(encode(np.array(values)))
     assert found.dtype == np.float32
-    np.testing.assert_array_equal(np.isnan(found), np.isnan(values))
     np.testing.assert_allclose(found, values, rtol=0, atol=1 / 508 + 1e-6)
-
-
-def test_every_code_comes_back():
-    """Decoding and encoding again changes no heatmap."""
-    codes = np.arange(256, dtype=np.uint8)
-    np.testing.assert_array_equal(encode(decode(codes)), codes)

@@ -65,10 +65,10 @@ def read_all(truth, scale: float, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check(truth, scale: float = 1, **given):
-    """Run the checks over all bands."""
+    """Run the checks over all bands; give burden, notes and the areas of viable and whole."""
     found = TruthCheck(truth)
     found.add(*read_all(truth, scale, 10))
-    return found.result(**given)
+    return *found.result(**given), (found.viable_px, found.whole_px)
 
 
 def open_given(*, size_px: tuple[int, int] = (97, 131), **given):
@@ -218,13 +218,13 @@ def test_annotation_by_hand(tmp_path):
         assert truth.shape(2) == (11, 10)
         assert truth.has_whole
         labels = merge_labels(*truth.rows(0, 11, 2))
-        found = check(truth, 2)
+        burden, notes, areas_px = check(truth, 2)
     assert labels.dtype == np.uint8
     assert labels.diagonal().tolist() == [1, 1, 2, 1, 2, 1, 1, 2, 1, 0]
     # Viable: 36 - 16 + 1 pixels of 2 px, whole: 81.
-    assert json.dumps([found.viable_px, found.whole_px]) == "[21, 81]"
-    assert found.burden == pytest.approx(21 / 81)
-    assert found.notes == ()
+    assert json.dumps(areas_px) == "[21, 81]"
+    assert burden == pytest.approx(21 / 81)
+    assert notes == []
 
 
 def test_centres_beyond_the_slide_are_no_tumour(tmp_path):
@@ -250,17 +250,16 @@ def test_masks_win(tmp_path):
         (open_given(annotation=drawn, whole_mask=whole, size_px=(40, 40)), (25, 1600)),
     ):
         with truth:
-            found = check(truth)
-        assert (found.viable_px, found.whole_px) == areas_px
+            assert check(truth)[2] == areas_px
 
 
 def test_burden(tmp_path):
     """Burden is viable over whole; a given one is compared, and must be a fraction."""
     with open_masks(tmp_path, disc(10, 20), disc(5, 25)) as truth:
-        assert check(truth).burden == 0.25
-        assert check(truth, given_burden=0.26).notes == ()
+        assert check(truth)[0] == 0.25
+        assert check(truth, given_burden=0.26)[1] == []
         for given_burden in (0.22, 0.28):
-            (note,) = check(truth, given_burden=given_burden).notes
+            _, (note,), _ = check(truth, given_burden=given_burden)
             assert f"given burden is {given_burden:.3f}, that of the truth 0.250" in note
         with pytest.raises(InputError, match=r"given burden 25 is not in \[0, 1\]"):
             check(truth, given_burden=25)
@@ -269,19 +268,18 @@ def test_burden(tmp_path):
 def test_viable_alone_has_no_burden(tmp_path):
     """Without a whole tumour there is no burden, whatever is given."""
     with open_masks(tmp_path, disc(10, 20)) as truth:
-        found = check(truth, given_burden=0.5)
-    assert (found.burden, found.notes) == (None, ())
+        assert check(truth, given_burden=0.5)[:2] == (None, [])
 
 
 def test_empty_truth_is_noted(tmp_path):
     """No tumour at all is possible, and said."""
     with open_masks(tmp_path, disc(0, 0), disc(0, 0)) as truth:
-        found = check(truth)
-    assert found.burden is None
-    assert ["no viable" in found.notes[0], "no whole" in found.notes[1]] == [True, True]
+        burden, notes, _ = check(truth)
+    assert burden is None
+    assert ["no viable" in notes[0], "no whole" in notes[1]] == [True, True]
     with open_given(annotation=annotate(tmp_path / "a.json"), size_px=(40, 40)) as truth:
-        found = check(truth)
-    assert ["free of tumour" in found.notes[0], "no viable" in found.notes[1]] == [True, True]
+        _, notes, _ = check(truth)
+    assert ["free of tumour" in notes[0], "no viable" in notes[1]] == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -307,7 +305,7 @@ def test_a_little_outside_is_no_mistake(tmp_path):
     whole = viable.copy()
     whole[0, 0] = False
     with open_masks(tmp_path, viable, whole) as truth:
-        assert check(truth).burden == pytest.approx(1600 / 1599)
+        assert check(truth)[0] == pytest.approx(1600 / 1599)
 
 
 def test_mask_of_another_size(tmp_path):
@@ -381,7 +379,7 @@ def test_annotation_of_another_slide(tmp_path):
     with open_given(annotation=path, size_px=size_px) as truth:
         (note,) = truth.notes
         assert "1 outlines reach" in note
-        assert check(truth).notes == truth.notes
+        assert check(truth)[1] == [note]
 
 
 @pytest.mark.parametrize("given", [{}, {"whole_mask": "whole.tif"}])

@@ -200,8 +200,8 @@ def _are_swapped(case: str, slide_path: Path, viable_mask: Path, whole_mask: Pat
         as_named.result()
     except InputError:
         try:
-            # An empty mask of viable tumour is inside anything.
-            if exchanged.result().viable_px > 0:
+            exchanged.result()
+            if exchanged.viable_px > 0:  # an empty mask of viable tumour is inside anything
                 return True
         except InputError:
             pass  # what is wrong with the masks as they are named says more

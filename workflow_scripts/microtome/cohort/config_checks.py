@@ -16,12 +16,9 @@ FILE_COLUMNS = ("path", "annotation", "viable_mask", "whole_mask")
 
 
 def check_config(config: dict, *, schema: str | Path) -> None:
-    """Check a config against its schema, and for mistakes that a schema cannot describe.
+    """Raise InputError, one line that names the key, if a config is not as its schema says.
 
-    Raises
-    ------
-    InputError
-        One line that names the key.
+    Also for mistakes that a schema cannot describe.
     """
     _require_finite(config, ())
     _validate(config, _validator(schema), lambda error: f"config: {name_key(error)}")
@@ -97,13 +94,7 @@ def _check_thresholds(config: dict) -> None:
 
 
 def check_folds(sheet: dict[str, dict], *, n_folds: int, path: str | Path) -> None:
-    """Check that a sheet has a fold of the cross-validation for each slide, and slides in each.
-
-    Raises
-    ------
-    InputError
-        One line that names a slide or fold.
-    """
+    """Raise InputError if a slide has no fold of the cross-validation, or a fold no slide."""
     if not n_folds:
         return
     for name, row in sheet.items():
@@ -137,8 +128,6 @@ def read_sheet(
 
     Parameters
     ----------
-    path : str or Path
-        Tab-separated, first row the names of the columns.
     schema : str or Path
         JSON schema (YAML) of one row.
     made_by_workflow : str

@@ -15,21 +15,9 @@ _PARTS = ("ensemble", "vote")
 
 
 def check_members(key: str, entry: dict, models: Mapping[str, dict]) -> None:
-    """Check the members of an ensemble or a vote.
+    """Raise InputError, one line, if the members of an ensemble or a vote do not fit.
 
-    Parameters
-    ----------
-    key : str
-        Place of the entry in the config, for messages.
-    entry : dict
-        The entry.
-    models : mapping of str to dict
-        The registry.
-
-    Raises
-    ------
-    InputError
-        One line that names the member and the key.
+    `key` is the place of the entry in the config, `models` the registry.
     """
     for name in entry["members"]:
         if name not in models:
@@ -54,13 +42,7 @@ def check_members(key: str, entry: dict, models: Mapping[str, dict]) -> None:
 
 
 def check_ensemble_folds(config: Mapping, sheet: Mapping[str, dict], *, path: str | Path) -> None:
-    """Check that every model with a `validation_fold` has slides to train and to validate it.
-
-    Raises
-    ------
-    InputError
-        One line that names the model, and the slide or the fold.
-    """
+    """Raise InputError if a model with a `validation_fold` lacks slides to train or validate it."""
     models, n_folds = config["models"], config["cross_validation"]["folds"]
     if n_folds:
         _require_unseen(config)

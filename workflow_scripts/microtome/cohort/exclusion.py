@@ -30,8 +30,6 @@ def run_stage(
         JSON to write: ``state`` ('ok' or 'excluded'), ``reason`` and all that `work` returned.
     before : iterable of str or Path
         Statuses of the earlier steps.
-    outputs : iterable of str or Path
-        The files that `work` writes.
 
     Examples
     --------

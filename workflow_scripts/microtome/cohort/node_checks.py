@@ -7,22 +7,10 @@ from microtome.errors import InputError
 
 
 def check_nodes(config: Mapping, sheet: Mapping[str, dict], *, path: str | Path) -> None:
-    """Check what pN staging needs, if a sheet has lymph nodes.
+    """Raise InputError, one line, if a sheet has lymph nodes and not what pN staging needs.
 
-    Parameters
-    ----------
-    config : mapping
-        A config that fits its schema.
-    sheet : mapping of str to dict
-        Slide id -> row.
-    path : str or Path
-        The sheet, for messages.
-
-    Raises
-    ------
-    InputError
-        One line: a node without a patient or twice, a model that cannot stage, missing forests,
-        a submission of stages without nodes.
+    That is a node without a patient or twice, a model that cannot stage, forests that are missing,
+    or a submission of stages without nodes.
     """
     nodes = {slide: row for slide, row in sheet.items() if "node" in row}
     if not nodes:

@@ -13,8 +13,7 @@ def name_key(error: ValidationError) -> str:
 
 def describe_error(error: ValidationError) -> str:
     """Say what is wrong and what is allowed."""
-    say = _WORDS.get(error.validator)
-    return say(error) if say else _first_line(error)
+    return _WORDS.get(error.validator, _first_line)(error)
 
 
 def _first_line(error: ValidationError) -> str:
@@ -27,18 +26,6 @@ def _describe_unknown_key(error: ValidationError) -> str:
     return (
         f"unknown key {unknown.group(1) if unknown else _first_line(error)}; known keys are {known}"
     )
-
-
-def _describe_missing_key(error: ValidationError) -> str:
-    return _first_line(error).replace("is a required property", "is missing")
-
-
-def _describe_other_value(error: ValidationError) -> str:
-    return f"{error.instance!r} should be {error.validator_value}"
-
-
-def _describe_reserved_name(error: ValidationError) -> str:
-    return f"{error.instance!r} is the name of a table of results; give the model another"
 
 
 def _describe_alternatives(error: ValidationError) -> str:
@@ -67,9 +54,9 @@ def _describe_pattern(error: ValidationError) -> str:
 
 _WORDS = {
     "additionalProperties": _describe_unknown_key,
-    "required": _describe_missing_key,
-    "const": _describe_other_value,
-    "not": _describe_reserved_name,
+    "required": lambda e: _first_line(e).replace("is a required property", "is missing"),
+    "const": lambda e: f"{e.instance!r} should be {e.validator_value}",
+    "not": lambda e: f"{e.instance!r} is the name of a table of results; give the model another",
     "oneOf": _describe_alternatives,
     "pattern": _describe_pattern,
 }

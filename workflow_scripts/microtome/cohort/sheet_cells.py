@@ -40,28 +40,19 @@ def fill_column(
     values: Mapping[str, object],
     replace: bool,
 ) -> tuple[list[str], list[dict[str, str]]]:
-    """Fill a column of a sheet; it is added at the end if it is missing.
+    """Fill a column of a sheet from `read_cells`; it is added at the end if it is missing.
 
     Parameters
     ----------
-    columns, rows
-        From `read_cells`.
-    column : str
-        The column to fill.
     values : mapping
         Slide -> value.
     replace : bool
-        Whether another value that is already there is replaced.
+        Whether another value that is already there is replaced, or refused with InputError.
 
     Returns
     -------
     columns, rows
         Copies, in the same order.
-
-    Raises
-    ------
-    InputError
-        A cell holds another value and `replace` is False.
 
     Examples
     --------

@@ -13,12 +13,7 @@ _NUMBERS = {"fold": int, "burden": float, "spacing_um": float}
 
 
 def read_rows(path: str | Path) -> Iterator[tuple[int, dict]]:
-    """Read the rows of a sheet, without checking their content.
-
-    Parameters
-    ----------
-    path : str or Path
-        Tab-separated, first row the names of the columns.
+    """Read the rows of a sheet, tab-separated below a row of names, without checking them.
 
     Returns
     -------
@@ -77,12 +72,9 @@ def load_sheet(path: str | Path) -> dict[str, dict]:
 
 
 def usable_slides(table: str | Path) -> tuple[str, ...]:
-    """List the slides that no step excluded, in the table's order.
+    """List the slides that no step excluded, from ``results/cohort.tsv`` and in its order.
 
-    Parameters
-    ----------
-    table : str or Path
-        ``results/cohort.tsv``; it is read again only if it has changed.
+    The table is read again only if it has changed.
     """
     found = Path(table).stat()
     return _usable(str(table), found.st_mtime_ns, found.st_size)

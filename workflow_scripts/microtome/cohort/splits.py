@@ -65,12 +65,7 @@ def assign_splits(
     [7, 2, 1]
     """
     shares = np.asarray(fractions, float)
-    if (
-        shares.shape != (3,)
-        or not np.isfinite(shares).all()
-        or shares.min() < 0
-        or not shares.sum()
-    ):
+    if shares.shape != (3,) or not (np.isfinite(shares) & (shares >= 0)).all() or not shares.sum():
         raise InputError(
             f"the split {' '.join(f'{share:g}' for share in shares)} is none: give shares of"
             " training, validation and test, as 70 20 10"
@@ -85,15 +80,6 @@ def assign_folds(rows: Iterable[dict], *, n_folds: int = 5, seed: int) -> dict[s
     In run k of a cross-validation, fold k is the test set, fold ``k % n_folds + 1`` the validation
     set, and the others are the training set.
 
-    Parameters
-    ----------
-    rows : iterable of dict
-        Rows of the slide sheet as from `read_sheet`, in any order.
-    n_folds : int
-        At least 3, so that one is left to train with.
-    seed : int
-        Another seed gives other folds of the same sizes.
-
     Returns
     -------
     dict of str to int
@@ -102,7 +88,7 @@ def assign_folds(rows: Iterable[dict], *, n_folds: int = 5, seed: int) -> dict[s
     Raises
     ------
     InputError
-        Too few folds, or fewer patients than folds.
+        Less than 3 folds, so that none is left to train with, or fewer patients than folds.
     """
     if n_folds < 3:
         raise InputError(
@@ -117,17 +103,8 @@ def assign_folds(rows: Iterable[dict], *, n_folds: int = 5, seed: int) -> dict[s
 def split_table(rows: Iterable[dict], parts: dict[str, str] | dict[str, int]) -> list[dict]:
     """Count slides, patients and the slides of each stratum in every part.
 
-    Parameters
-    ----------
-    rows : iterable of dict
-        Rows of the slide sheet as from `read_sheet`.
-    parts : dict
-        From `assign_splits` or `assign_folds`.
-
-    Returns
-    -------
-    list of dict
-        One row per part, in the order of `SPLITS` or of the folds.
+    `parts` come from `assign_splits` or `assign_folds`. There is one row per part, in the order of
+    `SPLITS` or of the folds.
     """
     patients = _patients(rows)
     strata = _patient_strata(patients)
@@ -175,11 +152,8 @@ def _patient_strata(patients: dict[tuple[str, str], list[dict]]) -> dict[tuple[s
 
 
 def _burden_strata(patients: dict[tuple[str, str], list[dict]]) -> dict[tuple[str, str], str]:
-    highest = {
-        key: max(row["burden"] for row in slides if "burden" in row)
-        for key, slides in patients.items()
-        if any("burden" in row for row in slides)
-    }
+    burdens = {k: [r["burden"] for r in slides if "burden" in r] for k, slides in patients.items()}
+    highest = {key: max(found) for key, found in burdens.items() if found}
     bounds = np.quantile(list(highest.values()), [1 / 3, 2 / 3])
     terciles = np.searchsorted(bounds, list(highest.values()))
     known = {key: BURDENS[tercile] for key, tercile in zip(highest, terciles, strict=True)}
@@ -203,7 +177,13 @@ def _deal_out(
     names = sorted(set(strata.values()))
     counts = np.array([[len(groups[size][name]) for name in names] for size in sizes])
     quotas = _quotas(_round_sizes(len(rows) * fractions), sizes, counts.sum(1))
-    _require_filled(quotas.T @ sizes, fractions, names=part_names, n_patients=len(patients))
+    in_parts = zip(part_names, quotas.T @ sizes, fractions, strict=True)
+    empty = [name for name, n, share in in_parts if share and not n]
+    if empty:
+        raise InputError(
+            f"{len(rows)} slides of {len(patients)} patients are too few: none is left for"
+            f" {', '.join(empty)}; give more slides, or fewer or larger parts"
+        )
     rng = np.random.default_rng(seed)
     part_of = {}
     for size, table in zip(sizes, _spread(counts, quotas, sizes, fractions, rng), strict=True):
@@ -287,16 +267,3 @@ def _nearest(owed: np.ndarray, counts: np.ndarray, quotas: np.ndarray) -> np.nda
         method="highs-ds",
     )
     return np.bincount(cell, found.x.round(), minlength=owed.size).astype(int).reshape(owed.shape)
-
-
-def _require_filled(
-    sizes: np.ndarray, fractions: np.ndarray, *, names: Sequence[str], n_patients: int
-) -> None:
-    empty = [
-        name for name, n, share in zip(names, sizes, fractions, strict=True) if share and not n
-    ]
-    if empty:
-        raise InputError(
-            f"{sizes.sum()} slides of {n_patients} patients are too few: none is left for"
-            f" {', '.join(empty)}; give more slides, or fewer or larger parts"
-        )

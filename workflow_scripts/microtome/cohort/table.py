@@ -5,6 +5,8 @@ from microtome.errors import InputError
 from microtome.io.atomic import read_json
 from microtome.logs import log
 
+_MEASURED = ("vendor", "spacing_um", "width_px", "height_px", "tissue_mm2")
+
 
 def cohort_rows(sheet: dict[str, dict], statuses: dict[str, list[str]]) -> list[dict]:
     """Make one row per slide, in the order of the sheet.
@@ -40,11 +42,7 @@ def cohort_rows(sheet: dict[str, dict], statuses: dict[str, list[str]]) -> list[
                 "state": "excluded" if reason else "ok",
                 "reason": reason,
                 "notes": "; ".join(notes),
-                "vendor": found.get("vendor"),
-                "spacing_um": found.get("spacing_um"),
-                "width_px": found.get("width_px"),
-                "height_px": found.get("height_px"),
-                "tissue_mm2": found.get("tissue_mm2"),
+                **{name: found.get(name) for name in _MEASURED},
                 "true_burden": found.get("burden"),
             }
         )
@@ -52,15 +50,7 @@ def cohort_rows(sheet: dict[str, dict], statuses: dict[str, list[str]]) -> list[
 
 
 def check_policy(rows: list[dict], bad_slides: str) -> None:
-    """Raise InputError if bad slides stop the run, or none is left.
-
-    Parameters
-    ----------
-    rows : list of dict
-        From `cohort_rows`.
-    bad_slides : {'exclude', 'stop'}
-        The policy.
-    """
+    """Raise InputError if `bad_slides` is 'stop' and a slide is excluded, or if none is left."""
     reasons = [row["reason"] for row in rows if row["reason"]]
     if bad_slides == "stop" and reasons:
         raise InputError(

@@ -8,17 +8,7 @@ _STEPS = 254
 
 
 def encode(probability: np.ndarray) -> np.ndarray:
-    """Turn probabilities into codes.
-
-    Parameters
-    ----------
-    probability : ndarray, float
-        In [0, 1]; NaN where nothing was scored.
-
-    Returns
-    -------
-    ndarray, uint8
-        Of the same shape.
+    """Turn probabilities in [0, 1], NaN where nothing was scored, into codes, uint8.
 
     Examples
     --------
@@ -43,19 +33,9 @@ def decode(pixels: np.ndarray) -> np.ndarray:
 
 
 def apply_temperature(probability: np.ndarray, temperature: float) -> np.ndarray:
-    """Divide the logits of probabilities by a temperature.
+    """Divide the logits of probabilities by a temperature above 0; the dtype stays.
 
-    Parameters
-    ----------
-    probability : ndarray, float
-        In [0, 1]; NaN stays NaN, 0 and 1 stay what they are.
-    temperature : float
-        Above 0; from 1 on probabilities move towards 0.5.
-
-    Returns
-    -------
-    ndarray
-        Of the same shape and dtype.
+    From a temperature of 1 on probabilities move towards 0.5. NaN stays NaN, and so do 0 and 1.
 
     Examples
     --------
@@ -67,19 +47,10 @@ def apply_temperature(probability: np.ndarray, temperature: float) -> np.ndarray
 
 
 def is_at_least(heatmap: np.ndarray, threshold: float) -> np.ndarray:
-    """Find the px of a probability of `threshold` or more.
+    """Find the px of a heatmap, in codes, with a probability of `threshold` or more.
 
-    Parameters
-    ----------
-    heatmap : ndarray, uint8
-        Codes.
-    threshold : float
-        Compared with what a code stands for, as segmentation does: 0.5 is code 128 and on; 0.9
-        lies between the codes 229 (0.898) and 230 (0.902), so rounding decides nothing there.
-
-    Returns
-    -------
-    ndarray, bool
-        Of the same shape; False where nothing was scored, whatever the threshold.
+    False where nothing was scored, whatever the threshold. It is compared with what a code stands
+    for, as segmentation does: 0.5 is code 128 and on; 0.9 lies between the codes 229 (0.898) and
+    230 (0.902), so rounding decides nothing there.
     """
     return (decode(np.arange(256, dtype=np.uint8)) >= float(threshold))[heatmap]

@@ -36,14 +36,9 @@ def open_stitcher(
         A member of the ensemble; if unset, all together.
     inspected : str or Path
         JSON about the slide from `inspect`.
-    name : str
-        The slide's id.
-    spacing_um : float
-        µm per px of the map.
-    slide_settings : dict
-        The config's section ``slide``.
-    blending : {'mean', 'gaussian'}
-        How overlapping patches are weighed.
+    name, spacing_um, slide_settings, blending
+        The slide's id, µm per px of the map, the config's section ``slide``, and how overlapping
+        patches are weighed.
 
     Returns
     -------
@@ -76,16 +71,8 @@ def stitch_heatmap(
 ) -> None:
     """Write the heatmap of a slide as codes of `microtome.heatmaps.codes`.
 
-    Parameters
-    ----------
-    heatmap : str or Path
-        The TIFF to write.
-    scores, name, **stitching
-        Passed to `open_stitcher`.
-    tissue : str or Path
-        The slide's tissue mask.
-    calibration : str or Path, optional
-        JSON with the temperature of the probabilities.
+    Probabilities get the temperature in the JSON `calibration`, if that is given; the rest is
+    passed to `open_stitcher`.
 
     Raises
     ------
@@ -102,16 +89,9 @@ def stitch_heatmap(
 def stitch_uncertainty(
     uncertainty: str | Path, scores: str | Path, *, part: str, **stitching: object
 ) -> None:
-    """Write the variances of a slide's patches as one map.
+    """Write the variances of a slide's patches as one map, float32; NaN where nothing was scored.
 
-    Parameters
-    ----------
-    uncertainty : str or Path
-        The TIFF to write, float32; NaN where nothing was scored.
-    part : {'aleatoric', 'epistemic'}
-        Which variances.
-    scores, **stitching
-        Passed to `open_stitcher`.
+    `part` is 'aleatoric' or 'epistemic'; the rest is passed to `open_stitcher`.
     """
     stitcher, spacing_um = open_stitcher(scores, part=part, **stitching)
     rows, shape = stitcher.float_rows, stitcher.shape

@@ -50,12 +50,7 @@ def read_window(
 ) -> tuple[np.ndarray, int]:
     """Read a band with up to `margin` more rows above and below, as far as the raster goes.
 
-    Returns
-    -------
-    pixels : ndarray
-        The rows.
-    above : int
-        How many of them lie above row `first`.
+    Returns the rows, and how many of them lie above row `first`.
     """
     top = max(0, first - margin)
     bottom = min(height, first + n_rows + margin)

@@ -1,6 +1,6 @@
 """Connected components of a mask that is too large for memory: its pieces and holes."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -12,34 +12,19 @@ from microtome.rasters.disk_raster import Spool
 
 
 def drop_small(mask: Spool, min_px: float, *, of: bool = True, n_rows: int | None = None) -> None:
-    """Remove the small pieces (4-connected) of a mask, or fill its small holes.
+    """Remove the small pieces (4-connected) of a bool mask, or fill its small holes, in place.
 
-    Parameters
-    ----------
-    mask : Spool
-        bool; changed in place.
-    min_px : float
-        Pieces or holes of at least this area stay.
-    of : bool
-        True for the pieces of the mask, False for its holes, also those at its border.
-    n_rows : int, optional
-        Rows of a band.
+    Pieces, or with `of` False holes, also those at the border, stay from an area of `min_px` on.
+    Bands have `n_rows`.
     """
     if min_px > 1:
         _drop_light(mask, min_px, of=of, counted=None, n_rows=n_rows or band_rows(mask.shape[1]))
 
 
 def keep_seeded(mask: Spool, seeds: ReadRows, *, n_rows: int | None = None) -> None:
-    """Remove the pieces (4-connected) of a mask that contain no seed.
+    """Remove the pieces (4-connected) of a bool mask that contain no seed, in place.
 
-    Parameters
-    ----------
-    mask : Spool
-        bool; changed in place.
-    seeds : callable
-        Rows of the seeds, bool. Seeds outside the mask are ignored.
-    n_rows : int, optional
-        Rows of a band.
+    `seeds` gives rows of bool; seeds outside the mask are ignored. Bands have `n_rows`.
     """
     _drop_light(mask, 1, of=True, counted=seeds, n_rows=n_rows or band_rows(mask.shape[1]))
 
@@ -78,21 +63,12 @@ def _drop_light(
         mask.write(band[0], rows)
 
 
-@dataclass(frozen=True)
-class _Ends:
-    """What is remembered about a band.
+class _Ends(NamedTuple):
+    """What is remembered about a band: its pieces that touch its first or last row."""
 
-    Attributes
-    ----------
-    label, weight : ndarray of shape (n,)
-        The pieces that touch its first or last row: their number in the band, and counted px.
-    has_light : bool
-        Whether a piece that touches neither has too few.
-    """
-
-    label: np.ndarray
-    weight: np.ndarray
-    has_light: bool
+    label: np.ndarray  # their numbers in the band
+    weight: np.ndarray  # their counted px
+    has_light: bool  # whether a piece that touches neither has too few px
 
 
 def _label_band(band: np.ndarray, counted: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

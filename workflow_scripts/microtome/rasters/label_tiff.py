@@ -30,18 +30,8 @@ def write_raster(
     are long, so memory does not grow with the height. Coarser levels keep every second pixel, so
     labels stay labels.
 
-    Parameters
-    ----------
-    path : str or Path
-        The TIFF to write.
-    rows : callable
-        ``rows(first_row, n_rows)`` gives an ndarray of shape (n_rows, width) of `dtype`.
-    shape : tuple of int
-        Height and width in px.
-    spacing_um : float
-        µm per px, written to the OME-XML and to the resolution tags.
-    dtype : {uint8, float32}
-        Type of the pixels.
+    ``rows(first_row, n_rows)`` gives an ndarray of shape (n_rows, width) of `dtype`, uint8 or
+    float32. `spacing_um`, µm per px, is written to the OME-XML and to the resolution tags.
 
     Examples
     --------
@@ -63,7 +53,15 @@ def write_raster(
         tile_px=TILE_PX,
         halve=lambda band: band[::2, ::2],
         beyond_edge="constant",
-        ome=_describe(path, spacing_um),
+        ome={
+            "axes": "YX",
+            "PhysicalSizeX": spacing_um,
+            "PhysicalSizeXUnit": "µm",
+            "PhysicalSizeY": spacing_um,
+            "PhysicalSizeYUnit": "µm",
+            # tifffile would draw a random one, and the same run would give other bytes.
+            "UUID": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, Path(path).name)}",
+        },
         compression="zlib",
         photometric="minisblack",
     )
@@ -117,31 +115,14 @@ class Raster:
         return found
 
     def rows_on(self, shape: tuple[int, int], spacing_um: float) -> ReadRows:
-        """Rows of this raster on the pixels of another one of the same slide.
+        """Give the rows of this raster on the px of another of the same slide.
 
-        Parameters
-        ----------
-        shape : tuple of int
-            Height and width of the other raster in px.
-        spacing_um : float
-            µm per px of the other raster.
-
-        Returns
-        -------
-        callable
-            ``rows(first_row, n_rows)``: the value under the centre of each pixel.
+        Each px of the other, of `shape` and `spacing_um`, has the value under its centre.
         """
         return resample_rows(self.rows, self.shape, shape, ratio=spacing_um / self.spacing_um)
 
     def region(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
-        """Read rows `top` to `bottom` and columns `left` to `right`, both exclusive.
-
-        Safe to call from several threads.
-
-        Returns
-        -------
-        ndarray of shape (bottom - top, right - left)
-        """
+        """Read a rectangle, `bottom` and `right` exclusive; safe to call from several threads."""
         return self.pixels[top:bottom, left:right]
 
     def thin(self, step: int) -> np.ndarray:
@@ -166,16 +147,3 @@ def read_raster(path: str | Path) -> tuple[np.ndarray, float]:
     """Read a whole raster, shape (height, width), and its spacing in µm/px: for coarse ones."""
     raster = open_raster(path)
     return raster.rows(0, raster.shape[0]), raster.spacing_um
-
-
-def _describe(path: str | Path, spacing_um: float) -> dict:
-    """OME metadata of a raster."""
-    return {
-        "axes": "YX",
-        "PhysicalSizeX": spacing_um,
-        "PhysicalSizeXUnit": "µm",
-        "PhysicalSizeY": spacing_um,
-        "PhysicalSizeYUnit": "µm",
-        # tifffile would draw a random one, and the same run would give other bytes.
-        "UUID": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, Path(path).name)}",
-    }

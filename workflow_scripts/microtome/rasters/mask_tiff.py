@@ -68,17 +68,9 @@ class MaskTiff:
         self._tiff.close()
 
     def sample(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Read the pixels where level-0 rows and columns meet.
+        """Read the pixels where level-0 rows and columns meet, increasing px inside the mask.
 
-        Parameters
-        ----------
-        rows, columns : ndarray of shape (n,)
-            Increasing level-0 px inside the mask.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_columns)
-            bool.
+        Returns an ndarray of shape (n_rows, n_columns), bool.
         """
         if self._is_mapped:
             # Mapped for one band only: the pages that a map has touched count as memory.

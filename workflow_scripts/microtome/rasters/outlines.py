@@ -47,16 +47,7 @@ class Outlines:
 def trace_outlines(
     rows: ReadRows, shape: tuple[int, int], *, n_rows: int | None = None
 ) -> Outlines:
-    """Trace the pieces of a mask.
-
-    Parameters
-    ----------
-    rows : callable
-        ``rows(first_row, n_rows)`` gives an ndarray of shape (n_rows, width), bool.
-    shape : tuple of int
-        Height and width in px.
-    n_rows : int, optional
-        Rows of a band; the outlines do not depend on it.
+    """Trace the pieces of a mask, rows of bool, in bands of `n_rows`.
 
     Examples
     --------

@@ -15,21 +15,10 @@ _QUALITY = 90
 def write_rgb_pyramid(
     path: str | Path, rows: ReadRows, *, shape: tuple[int, int], spacing_um: float
 ) -> None:
-    """Write RGB as a tiled pyramid of JPEG, colour at half the resolution.
+    """Write RGB of `shape` as a tiled pyramid of JPEG, colour at half the resolution.
 
-    Each level is the mean of 2 x 2 px of the one before. See `write_pyramid` for how memory is
-    kept small.
-
-    Parameters
-    ----------
-    path : str or Path
-        The TIFF to write.
-    rows : callable
-        ``rows(first_row, n_rows)`` gives an ndarray of shape (n_rows, width, 3), uint8.
-    shape : tuple of int
-        Height and width in px.
-    spacing_um : float
-        µm per px.
+    ``rows(first_row, n_rows)`` gives an ndarray of shape (n_rows, width, 3), uint8. Each level is
+    the mean of 2 x 2 px of the one before; memory does not grow with the height.
     """
     write_pyramid(
         path,

@@ -44,18 +44,13 @@ def fill_rings(
 
 
 def ring_edges(rings: Sequence[np.ndarray]) -> np.ndarray:
-    """List the edges of rings, which `paint_edges` needs for each band.
-
-    Parameters
-    ----------
-    rings : sequence of ndarray of shape (n, 2)
-        Corners x, y.
+    """List the edges of rings, each (n, 2), which `paint_edges` needs for each band.
 
     Returns
     -------
-    ndarray of shape (n_edges, 4)
-        float64 x, y of the upper end (smaller y), then of the lower; sorted by the upper y,
-        horizontal edges left out.
+    ndarray of shape (n_edges, 4), float64
+        x, y of the upper end (smaller y), then of the lower; sorted by the upper y, horizontal
+        edges left out.
     """
     each = [np.hstack([ring, np.roll(ring, -1, axis=0)]) for ring in rings]
     edges = np.concatenate([np.empty((0, 4)), *each])
@@ -72,14 +67,12 @@ def paint_edges(
 
     Parameters
     ----------
-    band : ndarray of shape (n_rows, width)
-        bool, the rows of the mask from `first_row` on.
+    band : ndarray of shape (n_rows, width), bool
+        The rows of the mask from `first_row` on.
     edges : ndarray of shape (n_edges, 4)
         From `ring_edges`.
     value : bool
         True paints, False erases.
-    first_row : int
-        Row of the mask at which the band starts.
     scale : float
         Level-0 px per mask pixel.
     """
@@ -108,19 +101,9 @@ def paint_edges(
 
 
 def points_in_rings(points: np.ndarray, rings: Sequence[np.ndarray]) -> np.ndarray:
-    """Tell which points lie inside rings, by the even-odd rule.
+    """Tell which points, (n, 2), lie inside rings, each (m, 2), by the even-odd rule: (n,), bool.
 
-    Parameters
-    ----------
-    points : ndarray of shape (n, 2)
-        x, y. Memory grows with points times edges: ask for few points.
-    rings : sequence of ndarray of shape (m, 2)
-        Corners x, y.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        bool.
+    Memory grows with points times edges: ask for few points.
     """
     x, y = np.asarray(points, dtype=np.float64).T[:, :, None]
     x_top, y_top, x_bottom, y_bottom = ring_edges(rings).T

@@ -2,22 +2,15 @@
 
 import numpy as np
 
-from microtome.rasters.bands import ReadRows
+from microtome.rasters.bands import ReadRows, rows_of
 
 
 def resample_rows(
     rows: ReadRows, source_shape: tuple[int, int], shape: tuple[int, int], *, ratio: float
 ) -> ReadRows:
-    """Take the label at each pixel's centre of another raster of the same slide.
+    """Take the label at each pixel's centre of another raster of the same slide, in bands.
 
-    Parameters
-    ----------
-    rows : callable
-        The other raster, of `source_shape`.
-    shape : tuple of int
-        Height and width of the result.
-    ratio : float
-        Px of the other raster per px of the result.
+    `ratio` is the px of the other raster, of `source_shape`, per px of the result, of `shape`.
     """
     if ratio == 1 and tuple(shape) == tuple(source_shape):
         return rows
@@ -52,10 +45,7 @@ def resample(labels: np.ndarray, shape: tuple[int, int], *, ratio: float) -> np.
     >>> resample(np.array([[1, 2, 3]]), (1, 6), ratio=0.5)
     array([[1, 1, 2, 2, 3, 3]])
     """
-    if ratio == 1 and shape == labels.shape:
-        return labels
-    y, x = (_centres(0, n, side, ratio) for n, side in zip(shape, labels.shape, strict=True))
-    return labels[np.ix_(y, x)]
+    return resample_rows(rows_of(labels), labels.shape, shape, ratio=ratio)(0, shape[0])
 
 
 def _centres(first: int, n: int, side: int, ratio: float) -> np.ndarray:

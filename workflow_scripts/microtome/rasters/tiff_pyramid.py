@@ -35,18 +35,12 @@ def write_pyramid(
 
     Parameters
     ----------
-    path : str or Path
-        The BigTIFF to write.
     rows : callable
         ``rows(first_row, n_rows)`` gives an ndarray of shape (n_rows, *shape[1:]) of `dtype`.
     shape : tuple of int
         Height and width in px, and the number of channels if pixels have several.
     spacing_um : float
         µm per px, written to the resolution tags in px per cm.
-    dtype : dtype
-        Type of the pixels.
-    tile_px : int
-        Side of a tile.
     halve : callable
         Makes rows of the next coarser level from twice as many rows.
     beyond_edge : {'constant', 'edge'}

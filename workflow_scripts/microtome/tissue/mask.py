@@ -4,6 +4,7 @@ Generalized framework, section "tissue mask"; its CAMELYON variant turns black b
 white and takes a 7 x 7 median first.
 """
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -93,13 +94,16 @@ def tissue_mask(
     # HSV takes thirty times the memory of a mask; discs need bands larger than themselves.
     colour_rows = n_rows or band_rows(shape[1], band_px=_COLOUR_BAND_PX)
     n_rows = n_rows or max(band_rows(shape[1]), 4 * (opening_px + closing_px))
-    colours = _Colours(
-        variant=variant, black_below=black_below, pen_hues=pen_hues, pen_saturation=pen_saturation
-    )
+    colours = {
+        "variant": variant,
+        "black_below": black_below,
+        "pen_hues": pen_hues,
+        "pen_saturation": pen_saturation,
+    }
     measured = np.zeros(_N_CODES, np.int64)
     with Spool(shape, np.uint16, beside=beside) as codes:
         for first, n in bands(shape[0], colour_rows):
-            found, counts = colours.codes(rows, shape[0], first, n)
+            found, counts = _encode_colours(rows, shape[0], first, n, **colours)
             codes.write(first, found)
             measured += counts
         is_tissue = _above_otsu(measured, saturation_bounds)
@@ -126,53 +130,46 @@ def require_tissue(tissue_px: int, *, name: str) -> None:
         )
 
 
-class _Colours:
-    """The colours of a slide as codes of two bytes per pixel, which give the saturation."""
+def _encode_colours(
+    rows: ReadRows,
+    height: int,
+    first: int,
+    n_rows: int,
+    *,
+    variant: str,
+    black_below: int,
+    pen_hues: tuple[float, float],
+    pen_saturation: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reduce the colours of a band to codes of two bytes per pixel, which give the saturation.
 
-    def __init__(
-        self,
-        *,
-        variant: str,
-        black_below: int,
-        pen_hues: tuple[float, float],
-        pen_saturation: float,
-    ) -> None:
-        self._smooth = variant == "camelyon"
-        self._black_below = black_below
-        self._pen_hues = pen_hues
-        self._pen_saturation = pen_saturation
-        self._saturation = _saturations()
-
-    def codes(
-        self, rows: ReadRows, height: int, first: int, n_rows: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Make the codes of a band: 256 times the strongest channel plus the weakest; 0 for pen.
-
-        Returns
-        -------
-        codes : ndarray of shape (n_rows, width), uint16
-            See `_saturations`.
-        counts : ndarray of shape (65536,), int64
-            How often each code occurs, without padding and pen.
-        """
-        margin = _SEAM_PX + (_MEDIAN_PX // 2 if self._smooth else 0)
-        pixels, above = read_window(rows, height, first, n_rows, margin=margin)
-        black = strongest(pixels) < self._black_below
-        if black.any():
-            black = ndimage.binary_dilation(black, iterations=_SEAM_PX)
-            pixels = np.where(black[..., None], np.uint8(255), pixels)
-        if self._smooth:
-            pixels = ndimage.median_filter(pixels, size=(_MEDIAN_PX, _MEDIAN_PX, 1))
-        band = slice(above, above + n_rows)
-        pixels, black = pixels[band], black[band]
-        codes = strongest(pixels).astype(np.uint16) << 8 | weakest(pixels)
-        pen = self._saturation[codes] > self._pen_saturation
-        hue = rgb2hsv(pixels[pen].astype(np.float32) / 255)[:, 0] if pen.any() else np.empty(0)
-        pen[pen] = (hue > self._pen_hues[0]) & (hue < self._pen_hues[1])
-        codes[pen] = 0
-        return codes, np.bincount(codes[~(black | pen)], minlength=_N_CODES)
+    Returns
+    -------
+    codes : ndarray of shape (n_rows, width), uint16
+        256 times the strongest channel plus the weakest; 0 for pen.
+    counts : ndarray of shape (65536,), int64
+        How often each code occurs, without padding and pen.
+    """
+    is_smoothed = variant == "camelyon"
+    margin = _SEAM_PX + (_MEDIAN_PX // 2 if is_smoothed else 0)
+    pixels, above = read_window(rows, height, first, n_rows, margin=margin)
+    black = strongest(pixels) < black_below
+    if black.any():
+        black = ndimage.binary_dilation(black, iterations=_SEAM_PX)
+        pixels = np.where(black[..., None], np.uint8(255), pixels)
+    if is_smoothed:
+        pixels = ndimage.median_filter(pixels, size=(_MEDIAN_PX, _MEDIAN_PX, 1))
+    band = slice(above, above + n_rows)
+    pixels, black = pixels[band], black[band]
+    codes = strongest(pixels).astype(np.uint16) << 8 | weakest(pixels)
+    pen = _saturations()[codes] > pen_saturation
+    hue = rgb2hsv(pixels[pen].astype(np.float32) / 255)[:, 0] if pen.any() else np.empty(0)
+    pen[pen] = (hue > pen_hues[0]) & (hue < pen_hues[1])
+    codes[pen] = 0
+    return codes, np.bincount(codes[~(black | pen)], minlength=_N_CODES)
 
 
+@cache
 def _saturations() -> np.ndarray:
     """HSV saturation by 256 * strongest channel + weakest, shape (65536,), float32."""
     high, low = np.divmod(np.arange(_N_CODES), 256)

@@ -23,23 +23,12 @@ _DARK, _LEAST_LIT = 60, 0.02
 def read_overview(
     slide: Slide, *, spacing_um: float, beside: str | Path, block_px: int = _BLOCK_PX
 ) -> tuple[Spool, float]:
-    """Read a whole slide at low resolution.
-
-    Parameters
-    ----------
-    slide : Slide
-        The slide.
-    spacing_um : float
-        µm per px asked for.
-    beside : str or Path
-        The pixels are kept in a temporary file in the folder of this output.
-    block_px : int
-        Px of the slide's level to read at a time.
+    """Read a whole slide at low resolution, `block_px` px of its level at a time.
 
     Returns
     -------
     pixels : Spool of shape (height, width, 3), uint8
-        RGB; the caller closes it.
+        RGB, in a temporary file in the folder of the output `beside`; the caller closes it.
     scale : float
         Level-0 px per px.
     """

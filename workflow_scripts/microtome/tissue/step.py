@@ -20,23 +20,12 @@ def make_tissue(
     slide_settings: dict,
     tissue_settings: dict,
 ) -> dict:
-    """Write the tissue mask and the overview of a slide.
-
-    Parameters
-    ----------
-    name : str
-        The slide's id.
-    slide_path, inspected : str or Path
-        The slide, and the JSON that `inspect` made of it.
-    mask, overview : str or Path
-        The TIFF and the JPEG to write.
-    slide_settings, tissue_settings : dict
-        The config's sections ``slide`` and ``tissue``.
+    """Write the tissue mask and the overview of a slide, from its file and what `inspect` found.
 
     Returns
     -------
     dict
-        ``tissue_mm2``.
+        ``tissue_mm2``, and ``spacing_um`` of the mask.
 
     Raises
     ------

@@ -42,12 +42,8 @@ class Shape:
 def read_shapes(path: str | Path) -> tuple[list[Shape], list[str]]:
     """Read every outline of an annotation file; the content tells the format.
 
-    A spline of ASAP is read as the polygon through its points.
-
-    Parameters
-    ----------
-    path : str or Path
-        Aperio ImageScope XML (as in PAIP 2019), ASAP XML (as in CAMELYON) or GeoJSON.
+    Formats are Aperio ImageScope XML (as in PAIP 2019), ASAP XML (as in CAMELYON) and GeoJSON. A
+    spline of ASAP is read as the polygon through its points.
 
     Returns
     -------

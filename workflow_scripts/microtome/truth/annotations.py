@@ -132,17 +132,12 @@ def _painting_order(regions: list[Region]) -> list[Region]:
     holes = [region for region in regions if region.hole]
     if not holes:
         return regions
-    low_x, low_y, high_x, high_y = np.array([region.bounds_px for region in regions]).T
-    hole_low_x, hole_low_y, hole_high_x, hole_high_y = np.array(
-        [hole.bounds_px for hole in holes]
-    ).T
-    # Strictly inside, so that an outline that is repeated as a hole does not lie inside it.
-    boxed = (
-        (low_x[:, None] > hole_low_x)
-        & (low_y[:, None] > hole_low_y)
-        & (high_x[:, None] < hole_high_x)
-        & (high_y[:, None] < hole_high_y)
+    bounds, of_holes = (
+        np.array([region.bounds_px for region in listed]) for listed in (regions, holes)
     )
+    # Strictly inside, so that an outline that is repeated as a hole does not lie inside it.
+    above_low = (bounds[:, None, :2] > of_holes[:, :2]).all(axis=2)
+    boxed = above_low & (bounds[:, None, 2:] < of_holes[:, 2:]).all(axis=2)
     depth = [0] * len(regions)
     for index, hole in np.argwhere(boxed):
         outline = regions[index].rings[0]

@@ -1,7 +1,5 @@
 """Checks of a ground truth for known faults of public data sets, band by band."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from microtome.errors import InputError
@@ -14,65 +12,34 @@ MAX_OUTSIDE = 0.001
 MAX_BURDEN_DIFFERENCE = 0.02
 
 
-@dataclass(frozen=True)
-class TruthSummary:
-    """Areas and burden of the ground truth of a slide.
+class TruthCheck:
+    """Counts over all bands of a `Truth`, which are added one by one, and checks of them.
 
     Attributes
     ----------
-    notes : tuple of str
-        What is odd but harmless, one line each.
     viable_px, whole_px : int
         Areas, in pixels of the bands that were added.
-    burden : float or None
-        Viable over whole tumour, a fraction; None without a whole tumour.
-    """
-
-    notes: tuple[str, ...]
-    viable_px: int
-    whole_px: int
-    burden: float | None
-
-
-class TruthCheck:
-    """Counts over all bands of a `Truth`, and checks of them.
-
-    Parameters
-    ----------
-    truth : Truth
-        Its bands are added one by one.
     """
 
     def __init__(self, truth: Truth) -> None:
         self._truth = truth
-        self._viable_px = 0
-        self._whole_px = 0
-        self._both_px = 0
+        self.viable_px = self.whole_px = self._both_px = 0
 
     def add(self, viable: np.ndarray, whole: np.ndarray) -> None:
-        """Count a band.
-
-        Parameters
-        ----------
-        viable, whole : ndarray of shape (n_rows, width)
-            bool, as from `Truth.rows`.
-        """
-        self._viable_px += int(np.count_nonzero(viable))
-        self._whole_px += int(np.count_nonzero(whole))
+        """Count a band, bool ndarrays of shape (n_rows, width) as from `Truth.rows`."""
+        self.viable_px += int(np.count_nonzero(viable))
+        self.whole_px += int(np.count_nonzero(whole))
         self._both_px += int(np.count_nonzero(viable & whole))
 
-    def result(self, *, given_burden: float | None = None) -> TruthSummary:
-        """Check the bands that were added.
-
-        Parameters
-        ----------
-        given_burden : float, optional
-            The tumour burden that came with the data, a fraction.
+    def result(self, *, given_burden: float | None = None) -> tuple[float | None, list[str]]:
+        """Check the bands that were added, and the burden that came with the data if it is given.
 
         Returns
         -------
-        TruthSummary
-            Its notes begin with those of the truth.
+        burden : float or None
+            Viable over whole tumour, a fraction; None without a whole tumour.
+        notes : list of str
+            What is odd but harmless, one line each; first those of the truth.
 
         Raises
         ------
@@ -82,13 +49,13 @@ class TruthCheck:
         """
         slide = self._truth.slide
         notes = list(self._truth.notes)
-        if self._viable_px == 0:
+        if self.viable_px == 0:
             notes.append(f"slide {slide}: the truth holds no viable tumour")
         burden = None
         if self._truth.has_whole:
             self._refuse_outside()
-            if self._whole_px:
-                burden = self._viable_px / self._whole_px
+            if self.whole_px:
+                burden = self.viable_px / self.whole_px
             else:
                 notes.append(f"slide {slide}: the truth holds no whole tumour, so it has no burden")
         if given_burden is not None:
@@ -102,19 +69,19 @@ class TruthCheck:
                     f"slide {slide}: the given burden is {given_burden:.3f}, "
                     f"that of the truth {burden:.3f}"
                 )
-        return TruthSummary(tuple(notes), self._viable_px, self._whole_px, burden)
+        return burden, notes
 
     def _refuse_outside(self) -> None:
         slide = self._truth.slide
-        viable_outside = self._viable_px - self._both_px
-        whole_outside = self._whole_px - self._both_px
-        if viable_outside <= MAX_OUTSIDE * self._viable_px:
+        viable_outside = self.viable_px - self._both_px
+        whole_outside = self.whole_px - self._both_px
+        if viable_outside <= MAX_OUTSIDE * self.viable_px:
             return
-        if self._whole_px and whole_outside <= MAX_OUTSIDE * self._whole_px:
+        if self.whole_px and whole_outside <= MAX_OUTSIDE * self.whole_px:
             raise InputError(
                 f"slide {slide}: viable and whole masks look swapped: whole lies inside viable"
             )
-        share = viable_outside / self._viable_px
+        share = viable_outside / self.viable_px
         raise InputError(
             f"slide {slide}: {share:.2%} of the viable tumour lies outside the whole tumour"
         )

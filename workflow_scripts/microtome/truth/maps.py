@@ -101,17 +101,10 @@ class Truth:
         A pixel has the value under its centre. It is no tumour if its centre is beyond the edge
         of the slide.
 
-        Parameters
-        ----------
-        first_row, n_rows : int
-            The band, in pixels of the mask.
-        scale : float
-            Level-0 px per pixel of the mask, fractions allowed.
-
         Returns
         -------
-        viable, whole : ndarray of shape (n_rows, width)
-            bool; `whole` is all False if it is not known.
+        viable, whole : ndarray of shape (n_rows, width), bool
+            At `scale` level-0 px per px, fractions allowed; `whole` is all False if not known.
 
         Raises
         ------
@@ -144,16 +137,12 @@ def open_truth(
 
     Parameters
     ----------
-    slide : str
-        Name of the slide, for messages.
     slide_size_px : tuple of int
         Width and height at level 0.
-    annotation : str or Path, optional
-        Outlines, see `read_annotation`.
+    annotation, classes
+        Outlines and what their names mean, as in `read_annotation`.
     viable_mask, whole_mask : str or Path, optional
-        Mask TIFFs of the size of level 0, see `MaskTiff`.
-    classes : mapping of str to sequence of str
-        See `read_annotation`.
+        Mask TIFFs of the size of level 0, as in `MaskTiff`.
 
     Returns
     -------

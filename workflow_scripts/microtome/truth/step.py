@@ -22,24 +22,10 @@ def write_truth(
     spacing_um: float,
     classes: dict,
 ) -> dict:
-    """Write the truth map of a slide, with the labels of `microtome.rasters.labels`.
+    """Write the truth map of a slide, with the labels of `microtome.rasters.labels`, and check it.
 
-    Parameters
-    ----------
-    name : str
-        The slide's id.
-    row : dict
-        Its row of the slide sheet. A slide of label 'negative' needs no annotation.
-    inspected : str or Path
-        JSON that `inspect` made.
-    truth : str or Path
-        The TIFF to write.
-    slide_settings : dict
-        The config's section ``slide``.
-    spacing_um : float
-        µm per px of the map; if the slide is coarser, the map has the slide's spacing.
-    classes : dict
-        See `read_annotation`.
+    If the slide is coarser than `spacing_um`, the map has the slide's spacing. A slide of label
+    'negative' needs no annotation in its row of the sheet.
 
     Returns
     -------
@@ -77,7 +63,7 @@ def write_truth(
         write_raster(truth, rows, shape=opened.shape(scale), spacing_um=info["spacing_um"] * scale)
         if is_negative:
             return {"burden": 0.0, "notes": []}
-        found = check.result(given_burden=row.get("burden"))
-    for note in found.notes:
+        burden, notes = check.result(given_burden=row.get("burden"))
+    for note in notes:
         log.warning("%s", note)
-    return {"burden": found.burden, "notes": list(found.notes)}
+    return {"burden": burden, "notes": notes}

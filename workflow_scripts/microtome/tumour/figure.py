@@ -35,14 +35,7 @@ def draw_slide_figure(
 ) -> None:
     """Draw a slide, its truth where there is one, its heatmap and its tumour map side by side.
 
-    Parameters
-    ----------
-    path : str or Path
-        PNG to write.
-    name, model : str
-        For the title.
-    overview, tissue, heatmap, tumour, burden, truth : str or Path
-        The slide's results; `truth` where it is known.
+    Writes a PNG to `path` from the files of the slide's results.
     """
     spacing_um, found = read_panels(overview, tissue, heatmap, tumour, truth)
     step = -(-max(found["overview"].shape[:2]) // MAX_SIDE_PX)

@@ -38,8 +38,6 @@ def write_tumour_polygons(
 
     Parameters
     ----------
-    path : str or Path
-        The file to write.
     labels : Raster
         Tumour map with the labels of `microtome.rasters.labels`.
     slide_size_px : tuple of int
@@ -74,16 +72,8 @@ def trace_polygons(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Trace the pieces (4-connected) of a mask as polygons, simplified by a third of its px.
 
-    Parameters
-    ----------
-    rows : callable
-        ``rows(first_row, n_rows)`` gives an ndarray of shape (n_rows, width), bool.
-    shape : tuple of int
-        Height and width of the mask. A px whose centre is beyond the slide is not in it.
-    scale : float
-        Level-0 px per px of the mask.
-    slide_size_px : tuple of int
-        Width and height of level 0.
+    The mask, rows of bool, has `scale` level-0 px per px. A px whose centre is beyond the slide is
+    not in it.
 
     Returns
     -------

@@ -15,14 +15,8 @@ def map_tumour(
 ) -> dict[str, float]:
     """Segment viable and whole tumour and write them as one map.
 
-    Parameters
-    ----------
-    tumour : str or Path
-        The TIFF to write, with the labels of `microtome.rasters.labels`.
-    heatmap, tissue : str or Path
-        The slide's heatmap and tissue mask.
-    segmentation : dict
-        The config's section ``segmentation``, arguments of `segment_viable`.
+    The TIFF `tumour` has the labels of `microtome.rasters.labels`; `segmentation` are the arguments
+    of `segment_viable`.
 
     Returns
     -------

@@ -52,16 +52,8 @@ def vote(scores: Mapping[str, Scores]) -> dict:
 def count_right_votes(rows: list[dict]) -> dict[str, float | None]:
     """Count how many slides are called right.
 
-    Parameters
-    ----------
-    rows : list of dict
-        ``class`` and ``truth``, which is empty where it is not known.
-
-    Returns
-    -------
-    dict
-        ``slides`` of known truth and a vote, ``accuracy``, and ``recall`` of both classes; None
-        where there are no such slides.
+    `rows` hold ``class`` and ``truth``, which is empty where it is not known. Counted are
+    ``slides`` of known truth and a vote; shares of no slides are None.
 
     Examples
     --------
@@ -83,16 +75,8 @@ def vote_on_slide(
 ) -> dict:
     """Vote on a slide, and say what is true of it where that is known.
 
-    Parameters
-    ----------
-    slide : str
-        The slide's id.
-    scores : mapping of str to str or Path
-        Store of each member's scores.
-    truth : str or Path, optional
-        Its truth map.
-    label : str, optional
-        The sheet's: with 'negative' there is no tumour, with any other there is.
+    The truth is that of the sheet's `label`, with which there is tumour unless it is 'negative';
+    if that is unset, that of the truth map.
 
     Returns
     -------
