@@ -87,8 +87,8 @@ def load_images(folder: Path, *, side_px: int) -> tuple[Images, list[str]]:
         If there are no images of a class.
     """
     paths = [path for name in CLASSES for path in sorted((folder / name).glob("*.jpg"))]
-    for name in {*CLASSES} - {path.parent.name for path in paths}:
-        raise InputError(f"{folder / name}: holds no images, as name.jpg; give the folder above it")
+    if len({path.parent for path in paths}) < len(CLASSES):
+        raise InputError(f"{folder}: lacks images in {' or '.join(CLASSES)}, as {CLASSES[0]}/a.jpg")
     pixels, grey = [], []
     for path in paths:
         with Image.open(path) as image:

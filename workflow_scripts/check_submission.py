@@ -8,7 +8,7 @@ from pathlib import Path
 from microtome.errors import InputError
 from microtome.io.atomic import read_json
 from microtome.submission.checks import check_submission
-from microtome.submission.provenance import differences
+from microtome.submission.provenance import compare_records
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     print(f"{given.archive}: {len(made['cases'])} cases for {made['challenge']}")
     if digest != made["archive"]["sha256"]:
         print(f"{given.archive}: was changed since its JSON was written")
-    for line in differences(made, _record(given.beside)) if given.beside else ():
+    for line in compare_records(made, _record(given.beside)) if given.beside else ():
         print(line)
     if problems:
         sys.exit("\n".join(problems))

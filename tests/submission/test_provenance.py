@@ -13,7 +13,7 @@ from conftest import REPOSITORY
 from microtome import __version__
 from microtome.errors import InputError
 from microtome.io.atomic import write_json
-from microtome.submission.provenance import PACKAGES, differences, provenance
+from microtome.submission.provenance import PACKAGES, compare_records, describe_submission
 
 CONFIG = {
     "slides": "slides.tsv",
@@ -40,7 +40,7 @@ def record(**changes: object) -> dict:
         "archive": "a.zip",
         "packages": ["numpy", "Pillow"],
     }
-    return provenance(**given | changes)
+    return describe_submission(**given | changes)
 
 
 def test_a_record(folder):
@@ -116,7 +116,9 @@ def test_values_keep_their_kinds(folder):
 
 def test_packages(folder):
     """By default all that the masks come from; one that is not there has no version."""
-    found = provenance(challenge="x", config={}, code="", files={}, archive="a.zip")["packages"]
+    found = describe_submission(challenge="x", config={}, code="", files={}, archive="a.zip")[
+        "packages"
+    ]
     assert list(found) == sorted(PACKAGES)
     assert found["numpy"] == version("numpy")
     assert record(packages=["no-such-package"])["packages"] == {"no-such-package": None}
@@ -146,13 +148,13 @@ def test_a_missing_file(folder, name):
 def test_differences(folder):
     """None from a record read back from JSON, else one line each: where, and both values."""
     first, second = record(), json.loads(json.dumps(record()))
-    assert differences(first, second) == []
+    assert compare_records(first, second) == []
     second["config"]["models"]["a"]["scales"] = [1, 3, 4]
     del second["config"]["models"]["b"]["weights"]
     second["files"]["weights"]["sha256"] = "0"
     second["code"] = {"a": "1"}
     sha = first["files"]["weights"]["sha256"]
-    assert differences(first, second) == [
+    assert compare_records(first, second) == [
         'code: "0123456789abcdef", and nothing',
         'code.a: nothing, and "1"',
         "config.models.a.scales[1]: 2.5, and 3",
@@ -178,4 +180,4 @@ def test_differences(folder):
 )
 def test_differences_that_are_easily_missed(one, other, lines):
     """Kinds count as values do; what is empty is not what is absent; lines stay lines."""
-    assert differences(one, other) == lines
+    assert compare_records(one, other) == lines

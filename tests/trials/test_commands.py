@@ -130,7 +130,7 @@ def test_nodes_cross_validates_the_forests(run, tmp_path):
     ("script", "words"),
     [
         ("camelyon16_tables.py", "derived_train_max_lesion_diameter.csv: cannot be read"),
-        ("oral.py", "holds no images, as name.jpg"),
+        ("oral.py", "lacks images in Normal or OSCC, as Normal/a.jpg"),
         ("tiles.py", "images does not exist; tiles are in images and masks"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from microtome.io.atomic import write_json
 from microtome.logs import start_log
-from microtome.submission.provenance import provenance
+from microtome.submission.provenance import describe_submission
 from microtome.submission.step import write_submission
 
 start_log(snakemake.log[0])
@@ -17,7 +17,7 @@ cases = write_submission(
 )
 write_json(
     snakemake.output.provenance,
-    provenance(
+    describe_submission(
         challenge=challenge,
         config=snakemake.params.config,
         code=snakemake.params.scripts,

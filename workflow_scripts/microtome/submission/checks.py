@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 from microtome.errors import InputError, one_line
 from microtome.submission.mask_checks import check_mask_png, check_mask_tiff
@@ -22,13 +21,10 @@ _TABLE_BYTES = 2**26
 _MASK_BYTES = 2**24  # beside one for each px
 _MOST_LINES = 10  # of one file, and of files that do not belong
 _MOST_CHARACTERS = 300
+_CHALLENGES = ("paip2019", "camelyon16", "camelyon17", "digestpath")
 
-
-class _Expected(NamedTuple):
-    """How one file of a submission is checked."""
-
-    check: Callable[[Path], Iterable[str]]
-    max_bytes: int
+# How a file is checked, and how large it may be.
+_Expected = tuple[Callable[[Path], Iterable[str]], int]
 
 
 def check_submission(
@@ -57,60 +53,63 @@ def check_submission(
     -------
     list of str
         One line each, of files that do not belong there first, then by name; of one file no more
-        than ten, and how many more there are. Empty where nothing is wrong.
+        than ten, and how many more there are. Empty if nothing is wrong.
 
     Raises
     ------
     ValueError
         There is no such challenge.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     check_submission("camelyon17", folder, {"patient_100": ["patient_100_node_0"]})
+    ['submission.csv: is missing']
     """
     if challenge not in _CHALLENGES:
         raise ValueError(f"{challenge!r} is none of {', '.join(_CHALLENGES)}")
-    expected = _CHALLENGES[challenge](cases)
+    expected = _list_expected(challenge, cases)
     try:
         with open_source(source) as files:
-            problems = _few(
+            problems = _keep_few(
                 f"{name}: {files.faults[name] or f'does not belong to {challenge}; take it out'}"
                 for name in sorted(files.faults.keys() - expected.keys())
             )
             for name in sorted(expected):
-                wrong = _wrong(files, name, expected[name])
-                problems += [f"{name}: {line}" for line in _few(wrong)]
+                wrong = _check_file(files, name, *expected[name])
+                problems += [f"{name}: {line}" for line in _keep_few(wrong)]
     except InputError as error:
         problems = [str(error)]
-    return [_shortened(one_line(problem)) for problem in problems]
+    return [_shorten(one_line(problem)) for problem in problems]
 
 
 def require_valid(
     challenge: str, source: str | Path, cases: Sizes | Mapping[str, Collection[str]]
 ) -> None:
-    """Stop where `check_submission` finds anything wrong.
-
-    Raises
-    ------
-    InputError
-        The first thing that is wrong, and how many more there are.
-    """
+    """Raise the first problem that `check_submission` finds, with how many more there are."""
     problems = check_submission(challenge, source, cases)
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise InputError(f"{source}: {problems[0]}{more}")
 
 
-def _wrong(files: Source, name: str, expected: _Expected) -> Iterator[str]:
+def _check_file(
+    files: Source, name: str, check: Callable[[Path], Iterable[str]], max_bytes: int
+) -> Iterator[str]:
     """Say what is wrong with a file that has to be there."""
     fault = files.faults.get(name, "is missing")
     if fault:
         yield fault
         return
     try:
-        with files.local(name, max_bytes=expected.max_bytes) as path:
-            yield from expected.check(path)
+        with files.local(name, max_bytes=max_bytes) as path:
+            yield from check(path)
     except InputError as error:
         yield str(error)
 
 
-def _few(lines: Iterable[str]) -> list[str]:
+def _keep_few(lines: Iterable[str]) -> list[str]:
     """Keep the first lines, and say how many there are beside them."""
     lines = iter(lines)
     first = list(islice(lines, _MOST_LINES))
@@ -118,46 +117,30 @@ def _few(lines: Iterable[str]) -> list[str]:
     return [*first, f"and {n_more} more of this kind"] if n_more else first
 
 
-def _shortened(line: str) -> str:
+def _shorten(line: str) -> str:
     return line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS]} ..."
 
 
-def _masks(cases: Sizes, suffix: str, check: Callable) -> dict[str, _Expected]:
-    return {
-        f"{case}{suffix}": _Expected(
-            partial(check, size_px=(width, height)), width * height + _MASK_BYTES
-        )
+def _list_expected(challenge: str, cases: Mapping) -> dict[str, _Expected]:
+    """List the files that have to be there, by their names."""
+
+    def table(check: Callable, **wanted: object) -> _Expected:
+        return partial(check, **wanted), _TABLE_BYTES
+
+    if challenge == "camelyon17":
+        return {"submission.csv": table(check_stages, patients=cases)}
+    if challenge == "camelyon16":
+        lesions = {
+            f"detections/{slide}.csv": table(check_detections, size_px=size_px)
+            for slide, size_px in cases.items()
+        }
+        return {**lesions, "probabilities.csv": table(check_probabilities, slides=cases)}
+    is_tiff = challenge == "paip2019"
+    suffix, check = (".tif", check_mask_tiff) if is_tiff else (".png", check_mask_png)
+    masks = {
+        f"{case}{suffix}": (partial(check, size_px=(width, height)), width * height + _MASK_BYTES)
         for case, (width, height) in cases.items()
     }
-
-
-def _paip2019(cases: Sizes) -> dict[str, _Expected]:
-    table = _Expected(partial(check_predictions, cases=cases), _TABLE_BYTES)
-    return {**_masks(cases, ".tif", check_mask_tiff), "prediction.csv": table}
-
-
-def _camelyon16(cases: Sizes) -> dict[str, _Expected]:
-    lesions = {
-        f"detections/{slide}.csv": _Expected(
-            partial(check_detections, size_px=size_px), _TABLE_BYTES
-        )
-        for slide, size_px in cases.items()
-    }
-    table = _Expected(partial(check_probabilities, slides=cases), _TABLE_BYTES)
-    return {**lesions, "probabilities.csv": table}
-
-
-def _camelyon17(cases: Mapping[str, Collection[str]]) -> dict[str, _Expected]:
-    return {"submission.csv": _Expected(partial(check_stages, patients=cases), _TABLE_BYTES)}
-
-
-def _digestpath(cases: Sizes) -> dict[str, _Expected]:
-    return _masks(cases, ".png", check_mask_png)
-
-
-_CHALLENGES = {
-    "paip2019": _paip2019,
-    "camelyon16": _camelyon16,
-    "camelyon17": _camelyon17,
-    "digestpath": _digestpath,
-}
+    if is_tiff:
+        return {**masks, "prediction.csv": table(check_predictions, cases=cases)}
+    return masks

@@ -58,13 +58,13 @@ def write_mask_tiff(
         The mask has a higher value than `label`.
     """
     width, height = size_px
-    ratio = _ratio(path, mask, size_px, spacing_um)
+    ratio = _compute_ratio(path, mask, size_px, spacing_um)
     with (
         atomic(path) as temporary,
         tifffile.TiffWriter(temporary, bigtiff=_is_big(size_px)) as tiff,
     ):
         tiff.write(
-            _tiles(mask, size_px, ratio, label),
+            _compress_tiles(mask, size_px, ratio, label),
             shape=(height, width),
             dtype=np.uint8,
             tile=(TILE_PX, TILE_PX),
@@ -85,24 +85,17 @@ def write_mask_png(
     path : str or Path
         The PNG to write. It is made in memory, two bytes a px.
     mask, size_px, spacing_um, label
-        As of `write_mask_tiff`.
-
-    Raises
-    ------
-    InputError
-        The mask does not cover the image, or the image has 2^31 px or more.
-    ValueError
-        The mask has a higher value than `label`.
+        As of `write_mask_tiff`, as are errors; an image of 2^31 px or more raises InputError too.
     """
     width, height = size_px
     if width * height >= MAX_PNG_PX:
         raise InputError(f"{path}: {width} x {height} px are too many for a PNG; write a TIFF")
-    ratio = _ratio(path, mask, size_px, spacing_um)
+    ratio = _compute_ratio(path, mask, size_px, spacing_um)
 
-    def grey(first: int, n: int) -> np.ndarray:
-        return _tumour(mask.rows(first, n), label) * np.uint8(255)
+    def read_grey(first: int, n: int) -> np.ndarray:
+        return _select(mask.rows(first, n), label) * np.uint8(255)
 
-    pixels = resample_rows(grey, mask.shape, (height, width), ratio=ratio)(0, height)
+    pixels = resample_rows(read_grey, mask.shape, (height, width), ratio=ratio)(0, height)
     with atomic(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG")
 
@@ -115,16 +108,12 @@ def write_predictions(path: str | Path, burdens: Mapping[str, float]) -> None:
     path : str or Path
         The CSV to write.
     burdens : mapping of str to float
-        Case -> viable tumour burden, a fraction. It is written in percent with four decimals.
-
-    Raises
-    ------
-    InputError
-        A burden is no fraction from 0 to 1.
+        Case -> viable tumour burden, a fraction from 0 to 1, else InputError is raised. It is
+        written in percent with four decimals.
     """
     rows = [
-        {"wsi_id": case, "ratio": f"{100 * _fraction(burden, f'case {case}: the burden'):.4f}"}
-        for case, burden in sorted(burdens.items())
+        {"wsi_id": case, "ratio": f"{100 * _require_fraction(b, f'case {case}: the burden'):.4f}"}
+        for case, b in sorted(burdens.items())
     ]
     write_table(path, rows, columns=("wsi_id", "ratio"))
 
@@ -137,20 +126,14 @@ def write_probabilities(path: str | Path, probabilities: Mapping[str, float]) ->
     path : str or Path
         The CSV to write.
     probabilities : mapping of str to float
-        Slide, without suffix -> probability that it holds a metastasis.
-
-    Raises
-    ------
-    InputError
-        A probability is no fraction from 0 to 1.
+        Slide, without suffix -> probability that it holds a metastasis, from 0 to 1, else
+        InputError is raised.
     """
-    _write_rows(
-        path,
-        (
-            (slide, _nine_digits(_fraction(p, f"slide {slide}: the probability")))
-            for slide, p in sorted(probabilities.items())
-        ),
-    )
+    rows = [
+        (slide, _nine_digits(_require_fraction(p, f"slide {slide}: the probability")))
+        for slide, p in sorted(probabilities.items())
+    ]
+    _write_rows(path, rows)
 
 
 def write_detections(path: str | Path, detections: Iterable[tuple[float, int, int]]) -> None:
@@ -161,15 +144,21 @@ def write_detections(path: str | Path, detections: Iterable[tuple[float, int, in
     path : str or Path
         The CSV to write, named as the slide. Without lesions it is empty.
     detections : iterable of tuple
-        Confidence, x and y in level-0 px, in any order; the surest is written first.
+        Confidence, x and y in level-0 px, in any order; the surest is written first. If a
+        confidence is no fraction from 0 to 1, InputError is raised.
 
-    Raises
-    ------
-    InputError
-        A confidence is no fraction from 0 to 1.
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_detections(f"{folder}/test_001.csv", [(0.5, 7, 8), (0.75, 1, 2)])
+    ...     print(Path(folder, "test_001.csv").read_text(), end="")
+    0.75,1,2
+    0.5,7,8
     """
+    what = f"{path}: the confidence"
     found = sorted(
-        (-_fraction(confidence, f"{path}: the confidence"), operator.index(x), operator.index(y))
+        (-_require_fraction(confidence, what), operator.index(x), operator.index(y))
         for confidence, x, y in detections
     )
     _write_rows(path, ((_nine_digits(abs(minus)), x, y) for minus, x, y in found))
@@ -227,7 +216,7 @@ def _nine_digits(number: float) -> str:
     return f"{number:.9g}"
 
 
-def _fraction(value: float, what: str) -> float:
+def _require_fraction(value: float, what: str) -> float:
     if value is None or not 0 <= value <= 1:
         raise InputError(f"{what} {value} is no fraction from 0 to 1")
     return float(value)
@@ -238,7 +227,9 @@ def _is_big(size_px: tuple[int, int]) -> bool:
     return width * height > _BIG_TIFF_PX
 
 
-def _ratio(path: str | Path, mask: Raster, size_px: tuple[int, int], spacing_um: float) -> float:
+def _compute_ratio(
+    path: str | Path, mask: Raster, size_px: tuple[int, int], spacing_um: float
+) -> float:
     """Px of the mask per px of level 0, if its size agrees: rasters are rounded by less than 1."""
     ratio = spacing_um / mask.spacing_um
     for side, mask_side in zip(size_px, mask.shape[::-1], strict=True):
@@ -251,13 +242,15 @@ def _ratio(path: str | Path, mask: Raster, size_px: tuple[int, int], spacing_um:
     return ratio
 
 
-def _tumour(labels: np.ndarray, label: int) -> np.ndarray:
+def _select(labels: np.ndarray, label: int) -> np.ndarray:
     if labels.size and (highest := labels.max()) > label:
         raise ValueError(f"a mask up to {label} has the value {highest}")
     return (labels == label).view(np.uint8)
 
 
-def _tiles(mask: Raster, size_px: tuple[int, int], ratio: float, label: int) -> Iterator[bytes]:
+def _compress_tiles(
+    mask: Raster, size_px: tuple[int, int], ratio: float, label: int
+) -> Iterator[bytes]:
     """Compress the mask tile by tile; beyond the edge of the slide its last px go on."""
     width, height = (-(-side // TILE_PX) * TILE_PX for side in size_px)
     # The rows and columns of the mask under those of the slide.
@@ -266,7 +259,7 @@ def _tiles(mask: Raster, size_px: tuple[int, int], ratio: float, label: int) -> 
     of_one_value: dict[int, bytes] = {}
     for top, _ in bands(height, TILE_PX):
         first, last = int(row[top]), int(row[top + TILE_PX - 1])
-        band = _tumour(mask.rows(first, last - first + 1), label)
+        band = _select(mask.rows(first, last - first + 1), label)
         for left, _ in bands(width, TILE_PX):
             begin, end = int(column[left]), int(column[left + TILE_PX - 1])
             part = band[:, begin : end + 1]

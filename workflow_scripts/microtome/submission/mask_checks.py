@@ -17,7 +17,7 @@ _DEFLATE = (8, 32946)  # Adobe's number for it, and the older one
 
 
 @contextmanager
-def _damage_named(path: Path, kind: str) -> Iterator[None]:
+def _name_damage(path: Path, kind: str) -> Iterator[None]:
     """Turn whatever a parser or a codec trips over into one line."""
     try:
         yield
@@ -49,12 +49,12 @@ def check_mask_tiff(path: Path, size_px: tuple[int, int]) -> Iterator[str]:
     InputError
         It is no TIFF or is damaged, in such words too.
     """
-    with _damage_named(path, "TIFF"), TiffFile(path) as tiff:
+    with _name_damage(path, "TIFF"), TiffFile(path) as tiff:
         page = tiff.pages.first
         if page.subifds or _has_second(tiff):
             yield "has several pages or levels; write one page of the slide's size"
         if page.shape != size_px[::-1]:
-            yield f"has {_by(page.shape[::-1])} px, and the slide {_by(size_px)}"
+            yield f"has {_join(page.shape[::-1])} px, and the slide {_join(size_px)}"
             return  # so nothing larger than a slide is ever decoded
         if page.dtype != np.uint8:
             yield f"has {page.dtype} px; write uint8"
@@ -68,7 +68,7 @@ def check_mask_tiff(path: Path, size_px: tuple[int, int]) -> Iterator[str]:
         if min(len(page.dataoffsets), len(page.databytecounts)) != math.prod(page.chunked):
             yield "has an incomplete table of strips or tiles; write it again"
             return
-        highest = _highest(tiff, page)
+        highest = _find_highest(tiff, page)
         if highest > 1:
             yield f"holds the value {highest}; a mask is 0 and 1"
 
@@ -76,18 +76,13 @@ def check_mask_tiff(path: Path, size_px: tuple[int, int]) -> Iterator[str]:
 def check_mask_png(path: Path, size_px: tuple[int, int]) -> Iterator[str]:
     """Say what is wrong with a mask of DigestPath.
 
-    Parameters
-    ----------
-    path : Path
-        The PNG.
-    size_px : tuple of int
-        Width and height of the image.
+    Size, what is yielded and what is raised are as of `check_mask_tiff`.
     """
-    with _damage_named(path, "PNG"), warnings.catch_warnings():
+    with _name_damage(path, "PNG"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Pillow merely doubts about a file
         with Image.open(path, formats=("PNG",)) as image:
             if image.size != size_px:
-                yield f"has {_by(image.size)} px, and the image {_by(size_px)}"
+                yield f"has {_join(image.size)} px, and the image {_join(size_px)}"
                 return  # so nothing larger than an image is ever decoded
             if image.mode != "L":
                 yield f"is not 8-bit grey ({image.mode}); write it so"
@@ -106,7 +101,7 @@ def _has_second(tiff: TiffFile) -> bool:
     return True
 
 
-def _highest(tiff: TiffFile, page: TiffPage) -> int:
+def _find_highest(tiff: TiffFile, page: TiffPage) -> int:
     """Find the highest value; pieces of one value that are stored alike are decoded once."""
     highest = 0
     of_one_value = set()
@@ -127,5 +122,5 @@ def _highest(tiff: TiffFile, page: TiffPage) -> int:
     return highest
 
 
-def _by(sides: tuple[int, ...]) -> str:
+def _join(sides: tuple[int, ...]) -> str:
     return " x ".join(str(side) for side in sides)

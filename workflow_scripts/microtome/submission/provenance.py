@@ -34,10 +34,8 @@ PACKAGES = (
     "zarr",
 )
 
-_ABSENT = object()
 
-
-def provenance(
+def describe_submission(
     *,
     challenge: str,
     config: Mapping,
@@ -71,8 +69,8 @@ def provenance(
     -------
     dict
         ``challenge``; ``microtome`` and ``python``, their versions; ``code``; ``packages``, name ->
-        version, None where it is not installed; ``files``, name -> ``path`` and ``sha256``;
-        ``archive``, ``path`` and ``sha256``; ``cases``, where given; ``config``. For JSON; keys are
+        version, None if it is not installed; ``files``, name -> ``path`` and ``sha256``;
+        ``archive``, ``path`` and ``sha256``; ``cases``, if given; ``config``. For JSON; keys are
         sorted in all but the outermost. Of an absolute path there is its last part only.
 
     Raises
@@ -84,43 +82,46 @@ def provenance(
         "challenge": challenge,
         "microtome": __version__,
         "python": platform.python_version(),
-        "code": _portable(code),
-        "packages": {name: _version(name) for name in sorted(packages)},
-        "files": {name: _file(path) for name, path in sorted(_named(files).items())},
-        "archive": _file(archive),
-        **({} if cases is None else {"cases": _portable(cases)}),
-        "config": _portable(config),
+        "code": _make_portable(code),
+        "packages": {name: _find_version(name) for name in sorted(packages)},
+        "files": {name: _hash_file(path) for name, path in sorted(_name_files(files).items())},
+        "archive": _hash_file(archive),
+        **({} if cases is None else {"cases": _make_portable(cases)}),
+        "config": _make_portable(config),
     }
 
 
-def differences(first: Mapping, second: Mapping) -> list[str]:
-    """Say in what two records of `provenance` differ.
-
-    Parameters
-    ----------
-    first, second : mapping
-        As `provenance` made them, or as read from JSON.
+def compare_records(first: Mapping, second: Mapping) -> list[str]:
+    """Say in what two records of a submission differ, made by this module or read from JSON.
 
     Returns
     -------
     list of str
         One line each, sorted: where, and both values as JSON. 1 and 1.0 differ.
+
+    Examples
+    --------
+    >>> compare_records({"code": "ab", "cases": {"x": [1]}}, {"code": "ac", "cases": {"x": [1, 2]}})
+    ['cases.x[1]: nothing, and 2', 'code: "ab", and "ac"']
     """
     one, other = dict(_leaves(first, "")), dict(_leaves(second, ""))
     lines = []
     for key in sorted(one.keys() | other.keys()):
-        values = [_text(leaves.get(key, _ABSENT)) for leaves in (one, other)]
+        values = [
+            json.dumps(leaves[key], ensure_ascii=False) if key in leaves else "nothing"
+            for leaves in (one, other)
+        ]
         if values[0] != values[1]:
             lines.append(one_line(f"{key}: {values[0]}, and {values[1]}"))
     return lines
 
 
-def _named(files: Mapping | Sequence) -> dict[str, str | Path]:
+def _name_files(files: Mapping | Sequence) -> dict[str, str | Path]:
     if isinstance(files, Mapping):
         return dict(files)
     named: dict[str, str | Path] = {}
     for path in files:
-        name = key = _portable(str(path))
+        name = key = _make_portable(str(path))
         for n in count(2):
             if str(named.setdefault(key, path)) == str(path):
                 break
@@ -128,31 +129,31 @@ def _named(files: Mapping | Sequence) -> dict[str, str | Path]:
     return named
 
 
-def _version(package: str) -> str | None:
+def _find_version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
         return None
 
 
-def _file(path: str | Path) -> dict[str, str]:
+def _hash_file(path: str | Path) -> dict[str, str]:
     try:
         with Path(path).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (FileNotFoundError, IsADirectoryError):
         raise InputError(f"{path}: is no file; a submission cannot be traced to it") from None
-    return {"path": _portable(str(path)), "sha256": digest}
+    return {"path": _make_portable(str(path)), "sha256": digest}
 
 
-def _portable(value: object) -> object:
+def _make_portable(value: object) -> object:
     """Sort keys, and take from absolute paths whatever tells of the machine."""
     if isinstance(value, Mapping):
         items = {str(key): content for key, content in value.items()}
-        return {_portable(key): _portable(items[key]) for key in sorted(items)}
+        return {_make_portable(key): _make_portable(items[key]) for key in sorted(items)}
     if isinstance(value, list | tuple):
-        return [_portable(item) for item in value]
+        return [_make_portable(item) for item in value]
     if isinstance(value, Path):
-        return _portable(str(value))
+        return _make_portable(str(value))
     if isinstance(value, str) and _is_absolute(value):
         # As of Windows, which takes both kinds of slash.
         return PureWindowsPath(value).name
@@ -174,7 +175,3 @@ def _leaves(value: object, key: str) -> Iterator[tuple[str, object]]:
             yield from _leaves(content, f"{key}[{i}]")
     else:
         yield key, value
-
-
-def _text(value: object) -> str:
-    return "nothing" if value is _ABSENT else json.dumps(value, ensure_ascii=False)

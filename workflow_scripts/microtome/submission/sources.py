@@ -1,14 +1,14 @@
 """The files of a submission, in a folder or in a ZIP that a stranger made."""
 
 import errno
+import shutil
 import stat
 import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from microtome.errors import InputError, one_line
 from microtome.submission.archive import is_safe_name
@@ -16,44 +16,34 @@ from microtome.submission.archive import is_safe_name
 _CHUNK_BYTES = 2**20
 
 
-class Source(Protocol):
-    """Where the files of a submission are.
-
-    Attributes
-    ----------
-    faults : dict of str to str
-        Every file's name, with ``/`` between folders -> why it cannot be used, empty where it can.
-    """
-
-    faults: dict[str, str]
-
-    def local(self, name: str, *, max_bytes: int) -> AbstractContextManager[Path]:
-        """Give a path to read a file without a fault from; InputError where it is too large."""
-
-
 @contextmanager
-def open_source(path: str | Path) -> Iterator[Source]:
-    """Open a folder or a ZIP.
+def open_source(path: str | Path) -> Iterator["Source"]:
+    """Open a folder or a ZIP; InputError if there is neither.
 
     Nothing of a ZIP is unpacked under its own name: a member that is wanted is copied to a
     temporary file, never more than is allowed for it.
-
-    Raises
-    ------
-    InputError
-        There is neither.
     """
     path = Path(path)
     if path.is_dir():
         yield _Folder(path)
     elif path.is_file():
-        with _opened(path) as archive, tempfile.TemporaryDirectory() as folder:
+        with _name_damage("is neither a folder nor a ZIP that can be read ({})"):
+            opened = zipfile.ZipFile(path)
+        with opened as archive, tempfile.TemporaryDirectory() as folder:
             yield _Archive(archive, Path(folder) / "member")
     else:
         raise InputError("is not there; give the submission's folder or ZIP")
 
 
 class _Folder:
+    """The files of a folder.
+
+    Attributes
+    ----------
+    faults : dict of str to str
+        Every file's name, with ``/`` between folders -> why it cannot be used, empty if it can.
+    """
+
     def __init__(self, path: Path) -> None:
         self._path = path
         # A link to a folder is not followed: it may lead anywhere, and round.
@@ -65,12 +55,15 @@ class _Folder:
 
     @contextmanager
     def local(self, name: str, *, max_bytes: int) -> Iterator[Path]:
+        """Give a path to read a file without a fault from; InputError if it is too large."""
         path = self._path / name
         _require_small(path.stat().st_size, max_bytes)
         yield path
 
 
 class _Archive:
+    """The files of a ZIP, used as those of a `_Folder`."""
+
     def __init__(self, archive: zipfile.ZipFile, copy: Path) -> None:
         self._archive, self._copy = archive, copy
         members = archive.infolist()
@@ -84,21 +77,22 @@ class _Archive:
 
     @contextmanager
     def local(self, name: str, *, max_bytes: int) -> Iterator[Path]:
+        """Copy a member; zipfile reads no more of it than the size it declares."""
         _require_small(self._archive.getinfo(name).file_size, max_bytes)
-        with self._copy.open("wb") as copy:
-            for chunk in self._chunks(name):
-                copy.write(chunk)
+        with (
+            self._copy.open("wb") as copy,
+            _name_damage("is damaged ({}); pack it again"),
+            self._archive.open(name) as member,
+        ):
+            shutil.copyfileobj(member, copy, _CHUNK_BYTES)
         yield self._copy
 
-    def _chunks(self, name: str) -> Iterator[bytes]:
-        """Unpack a member; never more than the size it declares, which is how zipfile reads."""
-        with _damage_named("is damaged ({}); pack it again"), self._archive.open(name) as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                yield chunk
+
+Source = _Folder | _Archive
 
 
 @contextmanager
-def _damage_named(words: str) -> Iterator[None]:
+def _name_damage(words: str) -> Iterator[None]:
     """Turn whatever a stranger's bytes make zipfile and zlib raise into one line."""
     try:
         yield
@@ -109,11 +103,6 @@ def _damage_named(words: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise
         raise InputError(words.format(one_line(error))) from error
-
-
-def _opened(path: Path) -> zipfile.ZipFile:
-    with _damage_named("is neither a folder nor a ZIP that can be read ({})"):
-        return zipfile.ZipFile(path)
 
 
 def _is_harmless_folder(name: str) -> bool:

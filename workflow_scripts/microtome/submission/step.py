@@ -22,12 +22,12 @@ def write_submission(
     inspected: Sequence[str | Path],
     cohort: str | Path,
 ) -> dict:
-    """Write and check a submission.
+    """Write a submission, which is not there unless it is valid.
 
     Parameters
     ----------
     archive : str or Path
-        The zip to write; not there unless it is valid.
+        The zip to write.
     challenge : {'paip2019', 'camelyon16', 'camelyon17', 'digestpath'}
         Whose.
     cases : sequence of str, or mapping of str to sequence of str
@@ -36,7 +36,7 @@ def write_submission(
         Masks and burdens (paip2019), lesions (camelyon16), masks (digestpath), tables of nodes and
         patients (camelyon17).
     inspected : sequence of str or Path
-        What is known of each slide, but for camelyon17.
+        What is known of each slide; none for camelyon17.
     cohort : str or Path
         The table of all slides, for why one is missing.
 
@@ -48,7 +48,7 @@ def write_submission(
     Raises
     ------
     InputError
-        One line: a case is missing or the archive is not valid.
+        A case is missing or the archive is not valid.
     """
     if not cases:
         raise InputError(f"{challenge}: no slide or patient of the sheet is to be submitted")
@@ -65,8 +65,10 @@ def write_submission(
                     f" {reasons.get(case, 'see results/cohort.tsv')}"
                 )
             wanted[case] = (sizes[case]["width_px"], sizes[case]["height_px"])
-    with tempfile.TemporaryDirectory(dir=_folder(archive)) as scratch:
-        members = _MEMBERS[challenge](Path(scratch), [Path(path) for path in files], wanted)
+    folder = Path(archive).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        members = _gather_members(challenge, [Path(path) for path in files], wanted, Path(scratch))
         with atomic(archive) as temporary:
             write_archive(temporary, members)
             try:
@@ -78,53 +80,35 @@ def write_submission(
     return wanted
 
 
-def _folder(path: str | Path) -> Path:
-    folder = Path(path).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _paip2019(scratch: Path, files: list[Path], cases: dict) -> dict[str, Path]:
-    table = scratch / "prediction.csv"
-    burdens = {path.stem: read_json(path)["burden"] for path in files if path.suffix == ".json"}
-    write_predictions(table, burdens)
-    return {path.name: path for path in files if path.suffix == ".tif"} | {table.name: table}
-
-
-def _camelyon16(scratch: Path, files: list[Path], cases: dict) -> dict[str, Path]:
-    table = scratch / "probabilities.csv"
-    write_probabilities(table, {path.stem: _highest(path) for path in files})
-    return {f"detections/{path.name}": path for path in files} | {table.name: table}
-
-
-def _camelyon17(scratch: Path, files: list[Path], cases: dict) -> dict[str, Path]:
-    table = scratch / "submission.csv"
-    nodes, patients = (read_table(path) for path in files)
-    stages = {row["patient"]: row["stage"] for row in patients if row["patient"] in cases}
-    lost = [patient for patient, stage in stages.items() if not stage]
-    if lost:
-        raise InputError(
-            f"camelyon17: patient {lost[0]} is missing, for none of its nodes can be used; see"
-            " results/cohort.tsv"
-        )
-    classes = {row["slide"]: row["class"] for row in nodes if row["patient"] in cases}
-    write_stages(table, stages, classes)
-    return {table.name: table}
-
-
-def _digestpath(scratch: Path, files: list[Path], cases: dict) -> dict[str, Path]:
+def _gather_members(
+    challenge: str, files: list[Path], cases: dict, scratch: Path
+) -> dict[str, Path]:
+    """Name the files of an archive, and write the table of all cases that it needs."""
+    if challenge == "paip2019":
+        table = scratch / "prediction.csv"
+        burdens = {path.stem: read_json(path)["burden"] for path in files if path.suffix == ".json"}
+        write_predictions(table, burdens)
+        return {path.name: path for path in files if path.suffix == ".tif"} | {table.name: table}
+    if challenge == "camelyon16":
+        table = scratch / "probabilities.csv"
+        write_probabilities(table, {path.stem: _find_highest(path) for path in files})
+        return {f"detections/{path.name}": path for path in files} | {table.name: table}
+    if challenge == "camelyon17":
+        table = scratch / "submission.csv"
+        nodes, patients = (read_table(path) for path in files)
+        stages = {row["patient"]: row["stage"] for row in patients if row["patient"] in cases}
+        if lost := [patient for patient, stage in stages.items() if not stage]:
+            raise InputError(
+                f"camelyon17: patient {lost[0]} is missing, for none of its nodes can be used; see"
+                " results/cohort.tsv"
+            )
+        classes = {row["slide"]: row["class"] for row in nodes if row["patient"] in cases}
+        write_stages(table, stages, classes)
+        return {table.name: table}
     return {path.name: path for path in files}
 
 
-_MEMBERS = {
-    "paip2019": _paip2019,
-    "camelyon16": _camelyon16,
-    "camelyon17": _camelyon17,
-    "digestpath": _digestpath,
-}
-
-
-def _highest(path: Path) -> float:
+def _find_highest(path: Path) -> float:
     """Confidence of a slide's surest lesion: the tumour probability of the slide."""
     with path.open(newline="", encoding="utf-8") as file:
         return max((float(row[0]) for row in csv.reader(file)), default=0.0)

@@ -38,41 +38,31 @@ def check_predictions(path: Path, cases: Collection[str]) -> Iterator[str]:
     InputError
         It is no CSV, in such words too. So do the other checks.
     """
-    rows = _after_header(_read(path), ("wsi_id", "ratio"))
-    yield from _check_values(rows, cases, what="ratio", most=100)
+    rows = _skip_header(_read(path), ("wsi_id", "ratio"))
+    yield from _check_numbers(rows, cases, what="ratio", most=100)
 
 
 def check_probabilities(path: Path, slides: Collection[str]) -> Iterator[str]:
     """Say what is wrong with the slides' table of CAMELYON16, with or without a header.
 
-    Parameters
-    ----------
-    path : Path
-        The CSV. Its slides may end with ``.tif``.
-    slides : collection of str
-        All slides, without suffix.
+    Slides may end with ``.tif`` in the CSV; `slides` are all of them, without.
     """
     rows = _read(path)
     if rows and [cell.lower() for cell in rows[0][1]] == ["name", "probability"]:
         rows = rows[1:]
-    yield from _check_values(rows, slides, what="probability", most=1, suffix=".tif")
+    yield from _check_numbers(rows, slides, what="probability", most=1, suffix=".tif")
 
 
 def check_detections(path: Path, size_px: tuple[int, int]) -> Iterator[str]:
-    """Say what is wrong with the lesions of a slide of CAMELYON16; there may be none.
+    """Say what is wrong with the lesions of a slide of CAMELYON16, of a width and height in px.
 
-    Parameters
-    ----------
-    path : Path
-        The CSV, without a header.
-    size_px : tuple of int
-        Width and height of the slide's level 0.
+    There may be none, and there is no header.
     """
     for line, row in _read(path):
         if len(row) != 3:
             yield f"line {line}: has {len(row)} cells and not confidence,x,y"
             continue
-        if not 0 <= _number(row[0]) <= 1:
+        if not 0 <= _parse_number(row[0]) <= 1:
             yield f"line {line}: the confidence {row[0]!r} is no number from 0 to 1"
         for axis, cell, side in zip("xy", row[1:], size_px, strict=True):
             if not _INTEGER.fullmatch(cell):
@@ -97,7 +87,7 @@ def check_stages(path: Path, patients: Mapping[str, Collection[str]]) -> Iterato
     stages = {f"{patient}.zip": _Value(STAGES, "stage") for patient in patients}
     nodes = {f"{slide}.tif": _Value(CLASSES, "class") for p in patients.values() for slide in p}
     known = stages | nodes
-    for line, row in _after_header(_read(path), ("patient", "stage")):
+    for line, row in _skip_header(_read(path), ("patient", "stage")):
         if len(row) != 2:
             yield f"line {line}: has {len(row)} cells and not 2"
         elif row[0] not in known:
@@ -108,7 +98,7 @@ def check_stages(path: Path, patients: Mapping[str, Collection[str]]) -> Iterato
         stage = stages[f"{patient}.zip"]
         if not stage.is_there:
             yield f"lacks {patient}.zip"
-        yield from _disagreement(patient, stage.value, [nodes[f"{s}.tif"].value for s in slides])
+        yield from _compare_stage(patient, stage.value, [nodes[f"{s}.tif"].value for s in slides])
 
 
 class _Value:
@@ -128,7 +118,7 @@ class _Value:
             yield f"has the {self._what} {text!r}, which is none of {', '.join(self._known)}"
 
 
-def _disagreement(patient: str, stage: str, classes: list[str]) -> Iterator[str]:
+def _compare_stage(patient: str, stage: str, classes: list[str]) -> Iterator[str]:
     given = [name for name in classes if name]
     if not (stage and given):
         return
@@ -139,7 +129,7 @@ def _disagreement(patient: str, stage: str, classes: list[str]) -> Iterator[str]
         yield f"{patient}.zip has the stage {stage}, and its nodes are {implied}"
 
 
-def _check_values(
+def _check_numbers(
     rows: Rows, known: Collection[str], *, what: str, most: int, suffix: str = ""
 ) -> Iterator[str]:
     """Hold rows of a name and a number to one row each; names may end with `suffix`."""
@@ -154,7 +144,7 @@ def _check_values(
         elif name in seen:
             yield f"line {line}: {name} is there twice"
         seen.add(name)
-        if not 0 <= _number(cell) <= most:
+        if not 0 <= _parse_number(cell) <= most:
             yield f"line {line}: the {what} {cell!r} is no number from 0 to {most}"
     yield from (f"lacks {name}" for name in sorted(set(known) - seen))
 
@@ -168,13 +158,13 @@ def _read(path: Path) -> Rows:
         raise InputError(f"is no CSV in UTF-8 ({error})") from error
 
 
-def _after_header(rows: Rows, header: tuple[str, ...]) -> Rows:
+def _skip_header(rows: Rows, header: tuple[str, ...]) -> Rows:
     if not rows or tuple(rows[0][1]) != header:
         first = ",".join(rows[0][1]) if rows else ""
         raise InputError(f"begins with {first!r} and not with the columns {','.join(header)}")
     return rows[1:]
 
 
-def _number(text: str) -> float:
+def _parse_number(text: str) -> float:
     """Read a number as every program does; NaN where it is none."""
     return float(text) if _NUMBER.fullmatch(text) else float("nan")
