@@ -105,9 +105,9 @@ def test_there_is_no_rate_from_too_little():
 
 def test_a_stage_has_its_time_left():
     """30 done in 15 minutes, 10 running and 50 waiting: 2 a minute, half an hour."""
-    state = RunState([{"t": 0, "event": "planned", "jobs": {"segment": 90}}])
+    state = RunState([{"t": 0, "event": "planned", "jobs": {"tumour_burden": 90}}])
     for number in range(40):
-        state.apply({**submitted(number), "rule": "segment", "wildcards": {}})
+        state.apply({**submitted(number), "rule": "tumour_burden", "wildcards": {}})
         state.apply({"t": 0, "event": "job_started", "job": number})
         if number < 30:
             state.apply({"t": 30 * (number + 1), "event": "job_finished", "job": number})
@@ -472,15 +472,15 @@ def test_a_plan_that_grew_is_told_anew(told, monkeypatch):
     recorder = Recorder(told)
     recorder.record(record("run_info"))
     recorder.plan(1.0)
-    models = [("segment", {"model": m}) for m in "aab"]
+    models = [("tumour_burden", {"model": m}) for m in "aab"]
     flow.dag = Dag(("cohort", {}), ("all", {}), *models)
     recorder.plan(2.0)
     assert told[1:] == [
         {"event": "planned", "jobs": {"cohort": 1}, "models": {}},
         {
             "event": "planned",
-            "jobs": {"cohort": 1, "segment": 3},
-            "models": {"segment": {"a": 2, "b": 1}},
+            "jobs": {"cohort": 1, "tumour_burden": 3},
+            "models": {"tumour_burden": {"a": 2, "b": 1}},
         },
     ]
 
@@ -705,7 +705,7 @@ def test_without_stages_only_trouble_is_said(tmp_path, told):
 
 def test_the_block_shows_what_is_under_way(tmp_path):
     """Stages in the pipeline's order; finished ones in a line of their own; some do not fit."""
-    plan = {"score_slide": 4, "cohort": 1, "inspect_slide": 2, "segment": 4, "compress_slide": 1}
+    plan = {"score_slide": 4, "cohort": 1, "inspect_slide": 2, "tumour_burden": 4, "compress_slide": 1}
     state = RunState([{"t": 0, "event": "planned", "jobs": plan}])
     state.apply({"t": 0, "event": "pack_submitted", "pack": "p"})
     state.apply({**submitted(1), "rule": "cohort", "wildcards": {}})
@@ -727,7 +727,7 @@ def test_the_block_shows_what_is_under_way(tmp_path):
     assert lines(20)[-1] == "finished: tables 1"
     assert [line.split()[0] for line in lines(6)[2:]] == ["prepare", "score", "finished:", "and"]
     assert lines(6)[-1] == "and 2 stages to come"
-    state.apply({**submitted(2), "rule": "segment", "wildcards": {}})
+    state.apply({**submitted(2), "rule": "tumour_burden", "wildcards": {}})
     state.apply({"t": 4, "event": "member_started", "job": 2})
     assert [line.split()[0] for line in lines(6)[2:4]] == ["prepare", "maps"]
 
