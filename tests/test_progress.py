@@ -705,7 +705,8 @@ def test_without_stages_only_trouble_is_said(tmp_path, told):
 
 def test_the_block_shows_what_is_under_way(tmp_path):
     """Stages in the pipeline's order; finished ones in a line of their own; some do not fit."""
-    plan = {"score_slide": 4, "cohort": 1, "inspect_slide": 2, "tumour_burden": 4, "compress_slide": 1}
+    plan = {"score_slide": 4, "cohort": 1, "inspect_slide": 2, "tumour_burden": 4}
+    plan["compress_slide"] = 1
     state = RunState([{"t": 0, "event": "planned", "jobs": plan}])
     state.apply({"t": 0, "event": "pack_submitted", "pack": "p"})
     state.apply({**submitted(1), "rule": "cohort", "wildcards": {}})
