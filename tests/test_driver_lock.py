@@ -1,35 +1,44 @@
 """One driver a folder."""
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from microtome.driver_lock import DriverLock
 from microtome.errors import InputError
 
+ELSEWHERE = {"host": "elsewhere", "pid": 1, "began": 1.0}
+DEAD = json.dumps(ELSEWHERE)
 
-def test_a_second_driver_is_refused_while_the_first_lives(tmp_path):
-    """The message names the process."""
-    path = tmp_path / "lock.json"
-    DriverLock(path)
+
+@pytest.fixture
+def path(tmp_path):
+    """Where the lock is to be."""
+    return tmp_path / "lock.json"
+
+
+def age(path: Path, quiet_s: float) -> None:
+    """Let a lock's last sign of life be some time ago."""
+    os.utime(path, (time.time() - quiet_s,) * 2)
+
+
+def test_a_second_driver_waits_for_the_first(path):
+    """While that lives the message names its process; a lock given back is free."""
+    first = DriverLock(path)
     with pytest.raises(InputError, match=f"process {os.getpid()} runs this folder's workflow"):
         DriverLock(path)
-
-
-def test_a_lock_given_back_is_free(tmp_path):
-    """The next driver takes it."""
-    path = tmp_path / "lock.json"
-    DriverLock(path).release()
+    first.release()
     DriverLock(path)
 
 
-def test_a_killed_driver_holds_nothing(tmp_path):
+def test_a_killed_driver_holds_nothing(path):
     """Its lock is taken over at once."""
-    path = tmp_path / "lock.json"
     lines = (
         "import os, signal, sys; from pathlib import Path;"
         "from microtome.driver_lock import DriverLock;"
@@ -39,57 +48,79 @@ def test_a_killed_driver_holds_nothing(tmp_path):
     subprocess.run([sys.executable, "-c", lines, str(path)], env=env, check=False)
     dead = json.loads(path.read_text())["pid"]
     DriverLock(path)
-    assert json.loads(path.read_text())["pid"] != dead
+    assert json.loads(path.read_text())["pid"] == os.getpid() != dead
 
 
-def test_a_process_number_used_again_is_not_the_driver(tmp_path):
-    """Same number, begun at another time."""
-    path = tmp_path / "lock.json"
+def test_a_lock_of_nobody_is_taken(path):
+    """One whose process number was used again, and one of which half was written."""
     DriverLock(path)
     held = json.loads(path.read_text())
-    path.write_text(json.dumps({**held, "began": held["began"] - 100}))
-    DriverLock(path)
+    for text in (json.dumps({**held, "began": held["began"] - 100}), '{"host": ', "[1]"):
+        path.write_text(text)
+        DriverLock(path)
+        assert json.loads(path.read_text()) == held
 
 
-def test_a_driver_elsewhere_is_dead_when_it_has_been_quiet(tmp_path):
+def test_a_driver_elsewhere_is_dead_when_it_has_been_quiet(path):
     """Five minutes without a sign; a fresh sign keeps others out."""
-    path = tmp_path / "lock.json"
-    path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "began": 1.0}))
-    for quiet_s in (0, 280):
-        os.utime(path, (time.time() - quiet_s, time.time() - quiet_s))
+    path.write_text(DEAD)
+    for quiet_s in (-1000, 0):
+        age(path, quiet_s)
         with pytest.raises(InputError, match="on elsewhere"):
             DriverLock(path)
-    long_ago = time.time() - 301
-    os.utime(path, (long_ago, long_ago))
+    age(path, 301)
     DriverLock(path)
 
 
-def test_a_sign_of_life_is_seen(tmp_path):
+def test_a_sign_of_life_is_seen(path):
     """Also where somebody removed the file."""
-    path = tmp_path / "lock.json"
     lock = DriverLock(path)
     os.utime(path, (1, 1))
     lock.refresh()
-    assert time.time() - path.stat().st_mtime < 60
+    assert path.stat().st_mtime > 1e9
     path.unlink()
     lock.refresh()
     assert json.loads(path.read_text())["pid"] == os.getpid()
 
 
-def test_half_a_lock_is_none(tmp_path):
-    """Its writer was killed."""
-    path = tmp_path / "lock.json"
-    path.write_text('{"host": ')
-    DriverLock(path)
-
-
-def test_a_driver_that_was_taken_for_dead_goes_no_further(tmp_path):
+def test_a_driver_that_was_taken_for_dead_goes_no_further(path):
     """Another one has the folder: it keeps its lock."""
-    path = tmp_path / "lock.json"
     lock = DriverLock(path)
-    other = {"host": "elsewhere", "pid": 1, "began": 1.0}
-    path.write_text(json.dumps(other))
+    path.write_text(DEAD)
     with pytest.raises(InputError, match="process 1 on elsewhere has taken this folder over"):
         lock.refresh()
     lock.release()
-    assert json.loads(path.read_text()) == other
+    assert json.loads(path.read_text()) == ELSEWHERE
+
+
+def take_turns(folder, n_rounds, start, results):
+    """Try to get each of many locks at the moment when another process does."""
+    for number in range(n_rounds):
+        start.wait(300)
+        try:
+            DriverLock(folder / f"{number}.json")
+            results.put((number, "held"))
+        except Exception as error:  # whatever it is, the other process waits for this one
+            results.put((number, type(error).__name__))
+
+
+@pytest.mark.parametrize("is_left", [False, True], ids=["a new lock", "a dead driver's lock"])
+def test_of_two_drivers_that_begin_together_one_has_the_folder(tmp_path, is_left):
+    """The other one is refused, and nothing but the lock is left."""
+    n_rounds = 200
+    names = [f"{number}.json" for number in range(n_rounds)]
+    for name in names if is_left else ():
+        (tmp_path / name).write_text(DEAD)
+        age(tmp_path / name, 1000)
+    context = multiprocessing.get_context("fork")
+    start, results = context.Barrier(2), context.Queue()
+    given = (tmp_path, n_rounds, start, results)
+    drivers = [context.Process(target=take_turns, args=given) for _ in range(2)]
+    for driver in drivers:
+        driver.start()
+    found = sorted(results.get(timeout=300) for _ in range(2 * n_rounds))
+    for driver in drivers:
+        driver.join(300)
+    expected = [(number, end) for number in range(n_rounds) for end in ("InputError", "held")]
+    assert found == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)

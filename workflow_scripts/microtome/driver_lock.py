@@ -4,12 +4,12 @@ import json
 import os
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from microtome.errors import InputError
-from microtome.io.atomic import write_json
 
 # Another machine's driver that gave no sign for so long is taken for dead.
 _DEAD_AFTER_S = 300
@@ -29,13 +29,28 @@ class DriverLock:
     ------
     InputError
         If another driver holds it that lives, or may live, on another machine.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     lock = DriverLock(Path(folder) / "lock.json")
+    ...     lock.refresh()
+    ...     lock.release()
+    ...     list(Path(folder).iterdir())
+    []
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        _require_dead(path)
-        self._me = {"host": socket.gethostname(), "pid": os.getpid(), "began": _began(os.getpid())}
-        write_json(path, self._me)
+        host, pid = socket.gethostname(), os.getpid()
+        self._me = {"host": host, "pid": pid, "began": _began(pid)}
+        self._own = path.with_name(f".{path.name}.{host}.{pid}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while not self._create():
+            content = _content(path)
+            _require_dead(path, content)
+            self._set_aside(content)
 
     def refresh(self) -> None:
         """Give a sign of life.
@@ -45,7 +60,7 @@ class DriverLock:
         InputError
             If another driver took this one for dead: its jobs have been cancelled by then.
         """
-        holder = _read(self._path)
+        holder = _holder(_content(self._path))
         if holder not in (None, self._me):
             raise InputError(
                 f"{self._path}: process {holder.get('pid')} on {holder.get('host')} has taken this"
@@ -54,39 +69,68 @@ class DriverLock:
         try:
             os.utime(self._path)
         except FileNotFoundError:
-            write_json(self._path, self._me)  # somebody tidied up
+            self._create()  # somebody tidied up
 
     def release(self) -> None:
         """Give the lock back."""
-        if _read(self._path) == self._me:
+        if _holder(_content(self._path)) == self._me:
             self._path.unlink(missing_ok=True)
 
+    def _create(self) -> bool:
+        """Make the lock, whole at once; False where there is one: a link replaces no file."""
+        self._own.write_text(json.dumps(self._me))
+        try:
+            os.link(self._own, self._path)
+        except FileExistsError:
+            return False
+        finally:
+            self._own.unlink()
+        return True
 
-def _read(path: Path) -> dict | None:
-    """Who holds the lock; None where nobody does, or it cannot be read now."""
+    def _set_aside(self, dead: str) -> None:
+        """Remove a dead driver's lock, and no other: one that was made since is put back."""
+        with suppress(FileNotFoundError):  # another driver was quicker
+            self._path.rename(self._own)
+            if _content(self._own) != dead:
+                with suppress(FileExistsError):
+                    os.link(self._own, self._path)
+            self._own.unlink()
+
+
+def _content(path: Path) -> str:
+    """Text of a lock; empty where it cannot be read now."""
     try:
-        holder = json.loads(path.read_text())
+        return path.read_text()
     except (OSError, ValueError):
-        return None
-    return holder if isinstance(holder, dict) else None
+        return ""
 
 
-def _require_dead(path: Path) -> None:
+def _holder(content: str) -> dict | None:
+    """Who holds a lock; None where its text is not whole: its writer came no further."""
     try:
-        holder = json.loads(path.read_text())
-        host, pid, began = holder["host"], holder["pid"], holder["began"]
-        quiet_s = time.time() - path.stat().st_mtime
-    except FileNotFoundError:
+        holder = json.loads(content)
+    except ValueError:
+        return None
+    is_whole = isinstance(holder, dict) and {"host", "pid", "began"} <= holder.keys()
+    return holder if is_whole else None
+
+
+def _require_dead(path: Path, content: str) -> None:
+    holder = _holder(content)
+    if holder is None:
         return
-    except (OSError, ValueError, KeyError, TypeError):
-        return  # half a file: its writer came no further
+    host, pid = holder["host"], holder["pid"]
     if host == socket.gethostname():
-        if _began(pid) != began:
+        if _began(pid) != holder["began"]:
             return
         raise InputError(
             f"{path}: process {pid} runs this folder's workflow already; wait for its end, or stop"
             f" it (kill -INT {pid} also cancels its jobs)"
         )
+    try:
+        quiet_s = time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return
     if quiet_s < _DEAD_AFTER_S:
         raise InputError(
             f"{path}: process {pid} on {host} runs this folder's workflow already, or did so"
