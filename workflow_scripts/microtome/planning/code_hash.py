@@ -42,6 +42,16 @@ def code_hash(script: str | Path, *, root: str | Path, kinds: Collection[str] | 
     -------
     str
         16 hexadecimal digits.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name, text in (("a.py", "x = 1"), ("b.py", "x = 1  # the same"), ("c.py", "x = 2")):
+    ...         _ = (Path(folder) / name).write_text(text)
+    ...     hashes = [code_hash(f"{folder}/{name}.py", root=folder) for name in "abc"]
+    >>> [len(one) for one in hashes], len({*hashes})
+    ([16, 16, 16], 3)
     """
     script, root = Path(script).resolve(), Path(root).resolve()
     others = _NETWORKS.keys() - kinds if kinds is not None else ()

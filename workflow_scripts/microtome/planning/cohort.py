@@ -1,7 +1,6 @@
 """The slides of a sheet: what each is to each model, and which files are made of it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 
 from microtome.cohort.node_checks import staging_model
 from microtome.patches.grid_spec import split_patch_set
@@ -21,8 +20,17 @@ class Cohort:
     models : Models
         Of this config.
     usable : callable
-        Gives the slides that no step excluded, in the sheet's order. In the workflow it is asked
-        only once they are known.
+        Gives the slides that no step excluded. In the workflow it is asked once they are known.
+
+    Examples
+    --------
+    >>> models = {"hue": {"kind": "colour", "spacing_um": 2.0, "patch_px": 224}}
+    >>> config = {"models": models, "run": ["hue"], "cross_validation": {"folds": 0}}
+    >>> config["score_splits"] = ["test"]
+    >>> sheet = {"a": {"split": "test"}, "b": {"split": "train"}, "c": {}}
+    >>> cohort = Cohort(sheet, config, Models(config), usable=lambda: sheet)
+    >>> cohort.of_scored("hue", "{model}/{slide}.tif")
+    ['hue/a.tif', 'hue/c.tif']
     """
 
     def __init__(
@@ -42,8 +50,8 @@ class Cohort:
         return [slide for slide in self._usable() if slide in self.sheet]
 
     def only_usable(self, slides: Iterable[str]) -> list[str]:
-        """Keep those of some slides that no step excluded; quick where they are few of many."""
-        usable = _as_set(tuple(self._usable()))
+        """Keep those of some slides that no step excluded."""
+        usable = set(self._usable())
         return [slide for slide in slides if slide in usable]
 
     # One slide
@@ -213,8 +221,3 @@ class Cohort:
         """Name a file for each slide that tunes a model; `model` is the one that scored it."""
         scorer = self.models.scorer(model)
         return [pattern.format(model=scorer, slide=slide) for slide in self.for_tuning(model)]
-
-
-@lru_cache(maxsize=1)
-def _as_set(slides: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(slides)

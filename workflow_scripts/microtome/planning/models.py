@@ -15,19 +15,26 @@ _WITHOUT_EPOCHS = ("colour", "ensemble", "vote")
 class Models:
     """All models that are trained, given or made of others in a run of the workflow.
 
-    Parameters
-    ----------
-    config : mapping
-        A config that its schema has taken.
+    `config` has passed its schema. Methods take a run's name as `model`.
 
     Attributes
     ----------
     n_folds : int
         Of the cross-validation; 0: none.
     runs : dict of str to Run
-        By name; methods take this name as `model`.
+        By name.
     mapped, votes : list of str
         The models that results were asked for: those that give maps of their own, and votes.
+
+    Examples
+    --------
+    >>> member = {"kind": "segmenter", "spacing_um": 0.5, "patch_px": 64}
+    >>> both = {"kind": "ensemble", "members": ["a", "b"]}
+    >>> registry = {"a": member, "b": member, "both": both}
+    >>> config = {"models": registry, "run": ["both"], "cross_validation": {"folds": 0}}
+    >>> models = Models(config)
+    >>> list(models.runs), models.mapped, models.scorer("a")
+    (['both', 'a', 'b'], ['both'], 'both')
     """
 
     def __init__(self, config: Mapping) -> None:

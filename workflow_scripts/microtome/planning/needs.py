@@ -33,28 +33,14 @@ class Need:
 
 @dataclass(frozen=True)
 class Extent:
-    """How large a slide is.
-
-    Attributes
-    ----------
-    width_px, height_px : int
-        Of level 0.
-    spacing_um : float
-        Of level 0, µm per px.
-    widths_px : tuple of int
-        Of each level.
-    is_one_image : bool
-        It is held in memory as one image.
-    is_slow : bool
-        It may be one that OpenSlide reads.
-    """
+    """How large a slide is."""
 
     width_px: int
     height_px: int
-    spacing_um: float
-    widths_px: tuple[int, ...]
-    is_one_image: bool = False
-    is_slow: bool = True
+    spacing_um: float  # of level 0, µm per px, as are width and height
+    widths_px: tuple[int, ...]  # of each level
+    is_one_image: bool = False  # it is held in memory as one image
+    is_slow: bool = True  # it may be one that OpenSlide reads
 
     @property
     def mpx(self) -> float:
@@ -182,19 +168,20 @@ def measures(
     dict of str to float
         ``level_0``, ``map``, ``truth``: their Mpx. ``read``: Mpx of the level that a map is made
         from, ``patches``: of those that the patches are, both times what OpenSlide takes longer.
-        ``shown``:
-        Mpx of a map in a picture. ``opening``: Mpx of the map times the px² of the opening.
-        ``image``: Mpx of a slide that is one image. ``kpatches``: thousands of patches.
+        ``shown``: Mpx of a map in a picture. ``opening``: Mpx of the map times the px² of the
+        opening. ``image``: Mpx of a slide that is one image. ``kpatches``: thousands of patches.
         ``readers``, ``annotation``: MB.
     """
     times = _SLOW_TIMES if extent.is_slow else 1
     map_mpx = extent.mpx_at(map_um)
+    # Px of the slide's levels for a px of a patch, all its images together.
+    px_read_for_each = sum(extent.mpx_read_for(um) / extent.mpx_at(um) for um in spacings_um)
     return {
         "level_0": extent.mpx,
         "map": map_mpx,
         "truth": extent.mpx_at(truth_um),
         "read": extent.mpx_read_for(map_um) * times,
-        "patches": patches * patch_px**2 / 1e6 * times * _px_read(extent, spacings_um),
+        "patches": patches * patch_px**2 / 1e6 * times * px_read_for_each,
         "shown": min(map_mpx, _MOST_SHOWN_MPX),
         "opening": map_mpx * (opening_um / max(map_um, extent.spacing_um)) ** 2,
         "image": min(extent.mpx, _MOST_IMAGE_MPX) if extent.is_one_image else 0.0,
@@ -202,11 +189,6 @@ def measures(
         "readers": readers,
         "annotation": annotation_bytes / 1e6,
     }
-
-
-def _px_read(extent: Extent, spacings_um: Sequence[float]) -> float:
-    """Px of the slide's levels for a px of a patch, all its images together."""
-    return sum(extent.mpx_read_for(um) / extent.mpx_at(um) for um in spacings_um)
 
 
 def step_need(step: str, measured: Mapping[str, float]) -> Need:
@@ -219,7 +201,13 @@ def step_need(step: str, measured: Mapping[str, float]) -> Need:
 
 
 def mb_to_ask(need: Need, attempt: int) -> int:
-    """MB to ask for: more than was measured, and more at each attempt."""
+    """MB to ask for: more than was measured, and more at each attempt.
+
+    Examples
+    --------
+    >>> [mb_to_ask(Need(mb=1000, s=100), attempt) for attempt in (1, 2)]
+    [1400, 2800]
+    """
     mb = (need.mb * _TIMES_MB + _MORE_MB) * attempt
     return math.ceil(mb / _STEP_MB) * _STEP_MB
 

@@ -49,17 +49,7 @@ class Requests:
     """What the jobs of a rule ask for.
 
     Wildcards are mappings of their names, `files` a mapping of the names of the job's inputs.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        The slides, and the models.
-    staging : Staging
-        The lymph nodes.
-    config : mapping
-        A config that its schema has taken.
-    uses_gpu : callable
-        Says whether networks run on GPUs for sure. In the workflow it is asked only for jobs.
+    `uses_gpu` says whether networks run on GPUs for sure: known once there are jobs.
     """
 
     def __init__(

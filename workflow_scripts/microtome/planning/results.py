@@ -11,10 +11,6 @@ class Results:
 
     A pattern is a path such as ``results/figures/{model}/{slide}.png``.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        The slides, and with them the models.
     """
 
     def __init__(self, cohort: Cohort) -> None:
@@ -41,19 +37,12 @@ class Results:
         return results
 
     def compression(self, chosen: str, listed: Iterable[str]) -> list[str]:
-        """Name the pictures and the table of compressed slides.
-
-        Parameters
-        ----------
-        chosen : str
-            The model that compresses, by its name in the registry.
-        listed : iterable of str
-            The models that are run.
+        """Name pictures and table of the slides that a model of the registry compresses.
 
         Raises
         ------
         InputError
-            If the model that compresses is none of these.
+            If it is not among those listed to be run.
         """
         if chosen not in listed:
             raise InputError(f"config: compression.model: {chosen} is not in run")

@@ -7,15 +7,7 @@ from microtome.planning.cohort import Cohort
 
 
 class Staging:
-    """The lymph nodes of a cohort, and the patients they are of.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        All slides.
-    config : mapping
-        A config that its schema has taken.
-    """
+    """The lymph nodes of a cohort, and the patients they are of."""
 
     def __init__(self, cohort: Cohort, config: Mapping) -> None:
         self._cohort = cohort

@@ -23,17 +23,7 @@ _TRUTHS = {"camelyon16": "asap.xml", "paip2019": "viable.tif", "digestpath": "vi
 
 
 class Submissions:
-    """The submissions that a config asks for.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        All slides, and the models.
-    staging : Staging
-        Its lymph nodes.
-    config : mapping
-        A config that its schema has taken.
-    """
+    """The submissions that a config asks for."""
 
     def __init__(self, cohort: Cohort, staging: Staging, config: Mapping) -> None:
         self._cohort = cohort
@@ -124,28 +114,14 @@ class Submissions:
         return [f"results/scoring/{challenge}.json" for challenge in self._config["scoring"]]
 
     def scoring(self, challenge: str, key: str) -> Any:
-        """Return what the config says of the scoring of a challenge.
-
-        Raises
-        ------
-        InputError
-            If it says nothing of this challenge.
-        """
+        """Return what the config says of the scoring of a challenge; an error if it is nothing."""
         if challenge not in self._config["scoring"]:
             raise InputError(f"config: scoring: has no {challenge}")
         return self._config["scoring"][challenge][key]
 
 
 class DemoTruth:
-    """The truth of the demo cohort's test slides, for one who scores submissions.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        The demo cohort.
-    folder : str
-        Where it lies.
-    """
+    """The truth of the test slides of the demo cohort in `folder`, to score submissions by."""
 
     def __init__(self, cohort: Cohort, folder: str) -> None:
         self._cohort = cohort

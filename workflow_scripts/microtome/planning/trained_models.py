@@ -1,7 +1,7 @@
 """What a config asks to be trained, scored and shown: its models, their folds, their members."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 # What an ensemble has in common with each of its members, and takes from them.
 _COMMON = ("spacing_um", "further_spacings_um", "patch_px", "inference_patch_px")
@@ -9,50 +9,22 @@ _COMMON = ("spacing_um", "further_spacings_um", "patch_px", "inference_patch_px"
 
 @dataclass(frozen=True)
 class Run:
-    """One trained model, or what is made of several.
+    """One trained model, or what is made of several."""
 
-    Attributes
-    ----------
-    name : str
-        Its name in paths: the model's, with cross-validation ``NAME-fold1``.
-    model : str
-        Its name in the registry.
-    fold : int or None
-        Which fold tests it, from 1 on; None: the sheet's splits.
-    entry : dict
-        Its settings; of an ensemble with what it takes from its members.
-    members : tuple of str
-        Names of the runs it is made of.
-    is_listed : bool
-        Whether results of its own were asked for.
-    """
-
-    name: str
-    model: str
-    fold: int | None
-    entry: dict
-    members: tuple[str, ...] = field(default=())
-    is_listed: bool = True
+    name: str  # in paths: the model's, with cross-validation ``NAME-fold1``
+    model: str  # its name in the registry
+    fold: int | None  # which fold tests it, from 1 on; None: the sheet's splits
+    entry: dict  # its settings; of an ensemble with what it takes from its members
+    members: tuple[str, ...] = ()  # names of the runs it is made of
+    is_listed: bool = True  # results of its own were asked for
 
 
 def runs_of(
     models: Mapping[str, dict], listed: Sequence[str], *, n_folds: int = 0
 ) -> dict[str, Run]:
-    """Name all runs: those listed, and behind them the members that they need.
+    """Name all runs: those listed, in their order, and behind them the members that they need.
 
-    Parameters
-    ----------
-    models : mapping of str to dict
-        The registry.
-    listed : sequence of str
-        Names of models.
-    n_folds : int
-        Of a cross-validation; 0: none.
-
-    Returns
-    -------
-    dict of str to Run
-        In the order of the list.
+    `models` is the registry; `n_folds` of a cross-validation, 0: none.
     """
     needed = list(listed)
     for name in listed:
