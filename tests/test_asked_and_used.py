@@ -1,7 +1,5 @@
 """What jobs asked for beside what they used."""
 
-import csv
-import json
 import subprocess
 import sys
 from math import isnan, nan
@@ -10,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from conftest import REPOSITORY
-from microtome.run_benchmarks import Benchmark
+from helpers.simulated_runs import write_benchmark, write_run_log
+from microtome.io.tables import read_table
+from microtome.run_history import Benchmark
 from microtome.usage import (
     COLUMNS,
     Use,
@@ -56,11 +56,11 @@ def pack(name: str, jobs: list[int], **changes) -> list[dict]:
 def test_only_what_finished_counts_with_its_last_attempt():
     """A retry asked for more; a job that failed, runs, or is of an unknown event has no row."""
     events = [
-        submitted(1, "segment", "a"),
-        {"t": 1.5, "event": "job_failed", "job": 1, "rule": "segment"},
-        submitted(1, "segment", "a", mem_mb=2000),
+        submitted(1, "tumour_burden", "a"),
+        {"t": 1.5, "event": "job_failed", "job": 1, "rule": "tumour_burden"},
+        submitted(1, "tumour_burden", "a", mem_mb=2000),
         finished(1),
-        submitted(2, "segment", "b"),
+        submitted(2, "tumour_burden", "b"),
         {"t": 2, "event": "job_failed", "job": 2},
         {"t": 2, "event": "job_finished", "job": 99},
         {"t": 2, "event": "something_new"},
@@ -71,13 +71,16 @@ def test_only_what_finished_counts_with_its_last_attempt():
 
 def test_of_several_runs_the_last_counts():
     """The benchmark of a job is that of the last run that did it; ids are a run's own."""
-    first = [submitted(1, "segment", "a"), finished(1), submitted(2, "segment", "b"), finished(2)]
-    second = [submitted(2, "segment", "a", mem_mb=3000), finished(2)]
-    jobs = finished_jobs([first, second])
-    assert [(job["wildcards"]["slide"], job["mem_mb"]) for job in jobs] == [
-        ("a", 3000),
-        ("b", 1000),
+    first = [
+        submitted(1, "tumour_burden", "a"),
+        finished(1),
+        submitted(2, "tumour_burden", "b"),
+        finished(2),
     ]
+    second = [submitted(2, "tumour_burden", "a", mem_mb=3000), finished(2)]
+    jobs = finished_jobs([first, second])
+    found = [(job["wildcards"]["slide"], job["mem_mb"]) for job in jobs]
+    assert found == [("a", 3000), ("b", 1000)]
     bare = [submitted(1, "x", "a", benchmark=None), finished(1)]
     assert len(finished_jobs([bare, bare])) == 2
 
@@ -85,17 +88,17 @@ def test_of_several_runs_the_last_counts():
 def test_a_use_is_asked_and_measured():
     """90 s are 1.5 minutes; a job shorter than a second has hidden its memory."""
     jobs = [
-        submitted(1, "segment", "a"),
-        submitted(2, "segment", "b"),
+        submitted(1, "tumour_burden", "a"),
+        submitted(2, "tumour_burden", "b"),
         submitted(3, "train", "x", wildcards={"model": "m"}, benchmark=None, mem_mb=None),
         submitted(4, "cohort", "x", wildcards={}),
     ]
     measured = {
-        "benchmarks/segment/a.tsv": Benchmark(90.0, 250.0, 80.0),
-        "benchmarks/segment/b.tsv": Benchmark(0.9, 2.0, 0.1),
+        "benchmarks/tumour_burden/a.tsv": Benchmark(90.0, 250.0, 80.0),
+        "benchmarks/tumour_burden/b.tsv": Benchmark(0.9, 2.0, 0.1),
     }
     long, short, model, cohort = uses_of_jobs(jobs, measured)
-    assert long == Use("segment", "a", 1000, 250, 10, 1.5)
+    assert long == Use("tumour_burden", "a", 1000, 250, 10, 1.5)
     assert (long.share_mb, long.share_min) == (0.25, 0.15)
     assert isnan(short.used_mb)
     assert short.used_min == pytest.approx(0.015)
@@ -109,7 +112,7 @@ def test_scoring_in_a_pack_has_the_memory_of_the_pack():
     """Its worker is no child of the job; other rules of a pack have their own benchmark."""
     events = [
         submitted(1, "score_slide", "a"),
-        submitted(2, "segment", "a"),
+        submitted(2, "tumour_burden", "a"),
         submitted(3, "score_slide", "b"),
         *pack("p1", [1, 2]),
         *(finished(job) for job in (1, 2, 3)),
@@ -125,15 +128,14 @@ def test_scoring_in_a_pack_has_the_memory_of_the_pack():
 
 def test_packs_have_rows_of_their_own():
     """One use a SLURM job that ended; a pack of another run with the same name is another."""
-    assert uses_of_packs([pack("p1", [1])]) == [
-        Use("pack: maps", "SLURM job 77", 8000, 4000, 60, 30)
-    ]
+    use = Use("pack: maps", "SLURM job 77", 8000, 4000, 60, 30)
+    assert uses_of_packs([pack("p1", [1])]) == [use]
+    assert uses_of_packs([pack("p1", [1]), pack("p1", [1])]) == [use, use]
+    assert uses_of_packs([pack("p1", [1])[:1], pack("p1", [1])[1:]]) == []
     unknown = pack("p1", [1], peak_mb=None, elapsed_s=None)
     (use,) = uses_of_packs([unknown])
     assert isnan(use.used_mb)
     assert isnan(use.used_min)
-    assert uses_of_packs([pack("p1", [1])[:1], pack("p1", [1])[1:]]) == []
-    assert len(uses_of_packs([pack("p1", [1]), pack("p1", [1])])) == 2
 
 
 def test_a_row_is_medians_and_largest():
@@ -193,61 +195,42 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     )
 
 
-def write_run(folder: Path, name: str, events: list[dict], *, end: str = "\n") -> None:
-    """Write a run's log."""
-    path = folder / "logs" / "runs" / f"{name}.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(map(json.dumps, events)) + end)
-
-
-def write_benchmark(folder: Path, rule: str, slide: str, s: float, mb: float) -> None:
-    """Write a benchmark as Snakemake does."""
-    path = folder / "benchmarks" / rule / f"{slide}.tsv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"s\th:m:s\tmax_rss\tcpu_time\n{s}\t0:00:01\t{mb}\t1.0\n")
-
-
 def test_the_command_reads_the_newest_run_or_all(tmp_path):
-    """A cut-off last line is no matter; --tsv has the rows that are shown."""
-    write_run(tmp_path, "20260101T000000Z_1", [submitted(1, "segment", "a"), finished(1)])
+    """Of --directory, whatever its last line is; --tsv has the rows that are shown."""
+    folder = tmp_path / "there"
+    older = [submitted(1, "tumour_burden", "a"), finished(1)]
     newer = [submitted(1, "stitch", "b"), finished(1), *pack("p", [1])]
-    write_run(tmp_path, "20260102T000000Z_1", newer, end='\n{"t": 1, "ev')
-    write_benchmark(tmp_path, "segment", "a", 60.0, 900.0)
-    write_benchmark(tmp_path, "stitch", "b", 120.0, 300.0)
-    done = command(tmp_path)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert lines[0].split() == list(COLUMNS)
-    assert [line.split("  ")[0] for line in lines[1:]] == ["pack: maps", "stitch"]
-    assert lines[2].split()[1:] == ["1", "1000", "1000", "300", "300", "0.30", "10", "2.00", "0.20"]
-    done = command(tmp_path, "--all", "--tsv", "rows.tsv")
-    assert "near its limit: segment, a: 900 of 1000 MB" in done.stdout.splitlines()
-    with (tmp_path / "rows.tsv").open() as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    assert [row["rule"] for row in rows] == ["pack: maps", "segment", "stitch"]
-    assert rows[1]["used_mb"] == "900"
-
-
-def test_the_command_looks_into_another_folder(tmp_path):
-    """Logs and benchmarks are those of --directory."""
-    write_run(tmp_path / "there", "20260101T000000Z_1", [submitted(1, "segment", "a"), finished(1)])
-    write_benchmark(tmp_path / "there", "segment", "a", 60.0, 900.0)
+    write_run_log(folder, "20260101T000000Z_1.jsonl", older)
+    log = write_run_log(folder, "20260102T000000Z_1.jsonl", newer)
+    log.write_text(log.read_text() + '{"t": 1, "ev')
+    write_benchmark(folder, "benchmarks/tumour_burden/a.tsv", 60.0, 900.0, 1.0)
+    write_benchmark(folder, "benchmarks/stitch/b.tsv", 120.0, 300.0, 1.0)
     done = command(tmp_path, "--directory", "there")
-    assert "900" in done.stdout
+    assert done.returncode == 0, done.stderr
+    table = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    header, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table]
+    assert header == list(COLUMNS)
+    assert [row[0] for row in rows] == ["pack: maps", "stitch"]
+    assert rows[1][1:] == ["1", "1000", "1000", "300", "300", "0.30", "10", "2.00", "0.20"]
+    done = command(folder, "--all", "--tsv", "rows.tsv")
+    assert "near its limit: tumour_burden, a: 900 of 1000 MB" in done.stdout.splitlines()
+    rows = read_table(folder / "rows.tsv")
+    assert [row["rule"] for row in rows] == ["pack: maps", "stitch", "tumour_burden"]
+    assert rows[2]["used_mb"] == "900"
 
 
 @pytest.mark.parametrize(
-    ("events", "arguments", "said"),
+    ("has_run", "arguments", "said"),
     [
-        (None, (), "logs/runs: no run has left its log here; run first"),
-        ([], (), "logs/runs/1.jsonl: no job has finished yet; wait, or look at --all runs"),
-        ([], ("--tsv", "a.csv"), "--tsv a.csv: give a name that ends in .tsv"),
+        (False, (), "logs/runs: no run has left its log here; run first"),
+        (True, (), "logs/runs/1.jsonl: no job has finished yet; wait, or look at --all runs"),
+        (True, ("--tsv", "a.csv"), "--tsv a.csv: give a name that ends in .tsv"),
     ],
 )
-def test_what_is_not_there_is_said_in_one_line(tmp_path, events, arguments, said):
+def test_what_is_not_there_is_said_in_one_line(tmp_path, has_run, arguments, said):
     """No traceback, and exit code 1."""
-    if events is not None:
-        write_run(tmp_path, "1", events)
+    if has_run:
+        write_run_log(tmp_path, "1.jsonl", [])
     done = command(tmp_path, *arguments)
     assert done.returncode == 1
     assert done.stderr.strip() == said

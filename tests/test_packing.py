@@ -30,17 +30,26 @@ def test_short_jobs_share_a_pack_up_to_its_minutes():
     assert packs[0].cores == 4
 
 
-def test_memory_is_that_of_the_members_side_by_side():
-    """Four of at most 1020 MB at a time, and the Snakemake that runs them."""
-    members = [member(n, mem_mb=1000 + n) for n in range(21)]
-    [pack] = remaining_packs(members, SIZE)
+@pytest.mark.parametrize(
+    ("n_members", "changed", "expected"),
+    [
+        pytest.param(21, {"runtime_min": 8}, (4, 4000, 5 + 8 + 40), id="four at a time"),
+        pytest.param(1, {"threads": 2, "mem_mb": 5000}, (2, 5000, 15), id="one alone"),
+        pytest.param(3, {"gpus": 1, "threads": 2}, (2, 1000, 35), id="one at a time on a GPU"),
+        pytest.param(3, {"is_retry": True}, (1, 1000, 35), id="one at a time that failed before"),
+    ],
+)
+def test_a_pack_asks_for_the_members_side_by_side(n_members, changed, expected):
+    """Their cores and memory, that of the Snakemake that runs them, and the time of all in turn."""
+    [pack] = remaining_packs([member(n, **changed) for n in range(n_members)], SIZE)
+    assert (pack.cores, pack.mem_mb - RUNNER_MB, pack.runtime_min) == expected
+    assert pack.gpus == changed.get("gpus", 0)
+
+
+def test_each_member_may_be_as_large_as_the_largest():
+    """Any four of them may run at a time."""
+    [pack] = remaining_packs([member(n, mem_mb=1000 + n) for n in range(21)], SIZE)
     assert pack.mem_mb == RUNNER_MB + 4 * 1020
-
-
-def test_a_single_job_asks_for_itself_alone():
-    """One member: its own cores and memory."""
-    [pack] = remaining_packs([member(threads=2, mem_mb=5000, runtime_min=30)], SIZE)
-    assert (pack.cores, pack.mem_mb, pack.runtime_min) == (2, 5000 + RUNNER_MB, 35)
 
 
 def test_a_long_job_is_a_pack_at_once():
@@ -51,27 +60,15 @@ def test_a_long_job_is_a_pack_at_once():
 
 
 @pytest.mark.parametrize(
-    "other",
-    [{"kind": ("maps",)}, {"threads": 2}, {"gpus": 1}, {"mem_mb": 2100}, {"longest_min": 500}],
-    ids=["kind", "threads", "gpus", "memory", "limit"],
+    ("what", "value"),
+    [
+        *(("kind", ("maps",)), ("threads", 2), ("gpus", 1), ("mem_mb", 2100)),
+        *(("longest_min", 500), ("is_retry", True)),
+    ],
 )
-def test_unlike_jobs_are_kept_apart(other):
+def test_unlike_jobs_are_kept_apart(what, value):
     """Another kind, or another size, is another pack."""
-    assert len(packed([member(0), member(1, **other)])) == 2
-
-
-def test_jobs_on_a_gpu_follow_one_another():
-    """Their times add up, their memory does not."""
-    [pack] = remaining_packs([member(n, gpus=1, threads=2) for n in range(3)], SIZE)
-    assert (pack.gpus, pack.cores, pack.runtime_min) == (1, 2, 35)
-    assert pack.mem_mb == 1000 + RUNNER_MB
-
-
-def test_what_failed_before_runs_beside_no_other():
-    """Whoever runs when the job dies is to blame: there is one."""
-    [pack] = remaining_packs([member(n, is_retry=True) for n in range(3)], SIZE)
-    assert (pack.cores, pack.mem_mb, pack.runtime_min) == (1, 1000 + RUNNER_MB, 35)
-    assert len(packed([member(0), member(1, is_retry=True)])) == 2
+    assert len(packed([member(0), member(1, **{what: value})])) == 2
 
 
 def test_no_pack_is_longer_than_the_cluster_allows():

@@ -3,9 +3,9 @@
 import io
 import logging
 import os
+import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,15 +13,20 @@ import pytest
 from rich.console import Console
 
 from conftest import REPOSITORY
-from microtome.last_words import last_error, last_line
-from microtome.progress import Progress
-from microtome.progress_block import progress_block
-from microtome.progress_text import rate_per_s, stage_line, stage_rate, summary_lines
+from microtome.progress import Progress, progress_block
 from microtome.run_log import RunLog, read_events, run_logs
-from microtome.run_recorder import Recorder
-from microtome.run_stages import job_name, stage_name, stage_of
+from microtome.run_recorder import Recorder, last_error, last_line
+from microtome.run_stages import STAGES, job_name, stage_name, stage_of
 from microtome.run_state import RunState
-from microtome.run_words import duration_text, rate_text, share_text
+from microtome.run_texts import (
+    duration_text,
+    rate_per_s,
+    rate_text,
+    share_text,
+    stage_line,
+    stage_rate,
+    summary_lines,
+)
 
 SCORE = ("score", "histocae1")
 JOB = {"rule": "score_slide", "wildcards": {"slide": "a", "model": "histocae1"}, "log": ["a.log"]}
@@ -30,11 +35,6 @@ JOB = {"rule": "score_slide", "wildcards": {"slide": "a", "model": "histocae1"},
 def submitted(number, t=0.0, **what):
     """An event of a job sent."""
     return {"t": t, "event": "job_submitted", "job": number, **JOB, **what}
-
-
-def state_of(*events):
-    """A state after events, given as (t, name, what)."""
-    return RunState({"t": t, "event": name, **what} for t, name, what in events)
 
 
 # Rates and words
@@ -60,47 +60,34 @@ def test_durations_have_two_units(seconds, text):
     assert duration_text(seconds) == text
 
 
-def test_rates_are_said_a_minute_or_an_hour():
-    """Slow stages count by the hour."""
-    assert rate_text(2.1 / 60) == "2.1/min"
-    assert rate_text(250 / 60) == "250/min"
-    assert rate_text(12 / 3600) == "12.0/h"
+def test_rates_and_shares_in_words():
+    """Slow stages count by the hour; 999 of 1000 is not 100 %; of nothing all is done."""
+    rates = [rate_text(n / 3600) for n in (126, 15000, 12)]
+    assert rates == ["2.1/min", "250/min", "12.0/h"]
+    shares = [share_text(*counts) for counts in ((999, 1000), (1000, 1000), (0, 0))]
+    assert shares == ["99 %", "100 %", "100 %"]
 
 
-def test_all_is_done_only_when_it_is():
-    """999 of 1000 is not 100 %; of nothing all is done."""
-    assert share_text(999, 1000) == "99 %"
-    assert share_text(1000, 1000) == "100 %"
-    assert share_text(0, 0) == "100 %"
+IN_A_MINUTE = [(float(t), 1.0) for t in range(60)]
+EVERY_30_S = [(2700.0 + 30 * i, 1.0) for i in range(1, 31)]
+BATCHES_OF_40 = [(3600.0 * hour, 3600.0) for hour in (1, 2, 3, 4) for _ in range(40)]
 
 
-def test_the_rate_is_that_of_the_last_quarter_of_an_hour():
-    """120 short jobs in the first minute do not count an hour later; 30 in 900 s do."""
-    burst = [(float(t), 1.0) for t in range(60) for _ in range(2)]
-    steady = [(2700.0 + 30 * i, 1.0) for i in range(1, 31)]
-    found = rate_per_s(burst + steady, first_start_s=0, now=3600)
-    assert found == pytest.approx(30 / 900)
-
-
-def test_the_rate_counts_the_time_before_the_first_finish():
-    """40 jobs of 20 minutes that end together are two a minute, not forty."""
-    assert rate_per_s([(1200.0, 1200.0)] * 40, first_start_s=0, now=1200) == pytest.approx(
-        40 / 1200
-    )
-
-
-def test_bursts_of_long_jobs_are_averaged():
-    """Jobs of an hour in batches of 40: just after a batch the rate is still 40 an hour."""
-    finishes = [(3600.0 * hour, 3600.0) for hour in (1, 2, 3, 4) for _ in range(40)]
-    found = rate_per_s(finishes, first_start_s=0, now=4 * 3600 + 60)
-    assert found == pytest.approx(3 * 40 / (3 * 3600), rel=0.01)
-
-
-def test_there_is_no_rate_from_too_little():
-    """Two finishes, or less than a minute, tell nothing."""
-    assert rate_per_s([(100.0, 1.0)] * 2, first_start_s=0, now=200) is None
-    assert rate_per_s([(10.0, 1.0)] * 20, first_start_s=0, now=59) is None
-    assert rate_per_s([(10.0, 1.0)] * 3, first_start_s=0, now=60) == pytest.approx(3 / 60)
+@pytest.mark.parametrize(
+    ("finishes", "now", "expected"),
+    [
+        pytest.param([*IN_A_MINUTE, *EVERY_30_S], 3600, 30 / 900, id="an hour ago does not count"),
+        pytest.param([(1200.0, 1200.0)] * 40, 1200, 40 / 1200, id="before the first end counts"),
+        pytest.param(BATCHES_OF_40, 4 * 3600 + 60, 40 / 3600, id="batches of long jobs"),
+        pytest.param([(10.0, 1.0)] * 3, 60, 3 / 60, id="just enough"),
+        pytest.param([(100.0, 1.0)] * 2, 200, None, id="too few"),
+        pytest.param([(10.0, 1.0)] * 20, 59, None, id="too early"),
+    ],
+)
+def test_the_rate_is_that_of_the_last_quarter_of_an_hour(finishes, now, expected):
+    """Of long jobs it is that of a longer time; too little tells nothing."""
+    found = rate_per_s(finishes, first_start_s=0, now=now)
+    assert found == (expected and pytest.approx(expected, rel=0.01))
 
 
 def test_a_stage_has_its_time_left():
@@ -117,15 +104,9 @@ def test_a_stage_has_its_time_left():
 
 def test_a_stage_in_one_line():
     """Name, done of all, percent, running, waiting, failed."""
-    state = RunState([submitted(n) for n in range(4)])
-    state.apply(
-        {
-            "t": 0,
-            "event": "planned",
-            "jobs": {"score_slide": 9},
-            "models": {"score_slide": {"histocae1": 9}},
-        }
-    )
+    state = RunState(submitted(n) for n in range(4))
+    models = {"score_slide": {"histocae1": 9}}
+    state.apply({"t": 0, "event": "planned", "jobs": {"score_slide": 9}, "models": models})
     for number in range(3):
         state.apply({"t": 1, "event": "job_started", "job": number})
     state.apply({"t": 2, "event": "job_finished", "job": 0})
@@ -146,15 +127,12 @@ def test_rules_of_one_stage_share_a_line():
 
 
 def test_each_rule_of_the_workflow_has_a_stage():
-    """Rules that were added are put into a stage, those without a job apart."""
-    rules = set()
-    for path in (REPOSITORY / "rules").glob("*.smk"):
-        for line in path.read_text().splitlines():
-            kind, _, name = line.rstrip(":").partition(" ")
-            if kind in ("rule", "checkpoint"):
-                rules.add(name)
-    alone = {rule for rule in rules if stage_of(rule)[0] == rule.replace("_", " ")}
-    assert alone - {"evaluate"} <= {"score", "compression"}  # targets, which run nothing
+    """No rule is forgotten but targets, which run nothing; no stage names a rule that is gone."""
+    text = "".join(path.read_text() for path in (REPOSITORY / "rules").glob("*.smk"))
+    rules = set(re.findall(r"^(?:rule|checkpoint) (\w+):", text, re.MULTILINE))
+    staged = {rule for rules in STAGES.values() for rule in rules}
+    assert rules - staged <= {"score", "compression"}
+    assert staged <= rules
 
 
 def test_a_job_in_words():
@@ -193,18 +171,18 @@ def test_the_log_of_an_earlier_try_is_no_reason(tmp_path):
     """A log that was written before the job was sent tells of another try."""
     path = tmp_path / "a.log"
     path.write_text(LOG)
-    assert last_error([str(path)], since_s=time.time() - 5) != ""
-    assert last_error([str(path)], since_s=time.time() + 500) == ""
+    os.utime(path, (1000, 1000))
+    assert last_error([str(path)], since_s=1005) != ""
+    assert last_error([str(path)], since_s=1500) == ""
 
 
 def test_long_and_strange_reasons_are_one_line(tmp_path):
     """What a library prints cannot fill or change a terminal."""
     path = tmp_path / "a.log"
-    path.write_bytes(
-        b"2026-11-21 10:00:00 ERROR \x1b[31m\xff" + b"y" * 5000 + b"\n" + b"z" * 200000
-    )
+    line = b"2026-11-21 10:00:00 ERROR \x1b[31m\xff" + b"y" * 5000 + b"\n"
+    path.write_bytes(line + b"z" * 200000)
     assert last_error([str(path)], since_s=0) == ""  # beyond what is read
-    path.write_bytes(b"2026-11-21 10:00:00 ERROR \x1b[31m\xff" + b"y" * 5000 + b"\n")
+    path.write_bytes(line)
     found = last_error([str(path)], since_s=0)
     assert "\x1b" not in found
     assert len(found) == 303
@@ -246,38 +224,42 @@ def job_error(number, **what):
     )
 
 
-class Planned:
-    """As much of a job of Snakemake's as is looked at."""
+class Recorded(Recorder):
+    """A recorder that keeps what it tells."""
 
-    def __init__(self, rule, wildcards):
-        self.rule, self.wildcards_dict = SimpleNamespace(name=rule), wildcards
-        self.is_norun = rule == "all"
-
-
-class Told(list):
-    """Keeps events."""
-
-    def __call__(self, event, *, t, **what):
-        """Take one."""
-        self.append({"event": event, **what})
+    def __init__(self):
+        self.told = []
+        super().__init__(lambda event, *, t, **what: self.told.append({"event": event, **what}))
 
     def names(self):
-        """Only their names."""
-        return [event["event"] for event in self]
+        """Names of the events."""
+        return [event["event"] for event in self.told]
+
+    def fails(self, *numbers, **what):
+        """Let jobs fail, and give the last event of each failure."""
+        for number in numbers:
+            self.record(job_error(number, **what))
+        failed = [event for event in self.told if event["event"] == "job_failed"]
+        return failed[-len(numbers) :]
+
+    def sends(self, *numbers, **what):
+        """Send jobs."""
+        for number in numbers:
+            self.record(job_info(number, **what))
 
 
 @pytest.fixture
-def told(monkeypatch, tmp_path):
-    """What a recorder told; jobs are tried twice."""
+def recorder(monkeypatch, tmp_path):
+    """A recorder of a workflow whose jobs are tried twice."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("microtome.run_recorder._retries", lambda rule: 1)
-    return Told()
+    return Recorded()
 
 
-def test_a_job_that_is_sent(told):
-    """All that status and report need of it is in the event."""
-    Recorder(told).record(job_info(7, benchmark="b.tsv"))
-    assert told == [
+def test_a_job_that_is_sent(recorder):
+    """All that status and report need of it is in the event; what is not known yet is left out."""
+    recorder.sends(7, benchmark="b.tsv")
+    assert recorder.told == [
         {
             "event": "job_submitted",
             "job": 7,
@@ -293,81 +275,66 @@ def test_a_job_that_is_sent(told):
             "group": None,
         }
     ]
+    recorder.sends(8, resources={"mem_mb": "<TBD>"})
+    assert (recorder.told[1]["mem_mb"], recorder.told[1]["gpu"]) == (None, 0)
 
 
-def test_jobs_on_this_machine_begin_at_once(told):
+def test_jobs_on_this_machine_begin_at_once(recorder):
     """With cores of its own, or for a local rule on a cluster, a job that is sent runs."""
-    recorder = Recorder(told)
-    recorder.record(job_info(1))
-    recorder.record(job_info(2, local=True))
+    recorder.sends(1)
+    recorder.sends(2, local=True)
     recorder.record(record("resources_info", cores=4))
-    recorder.record(job_info(3))
-    assert told.names() == [*["job_submitted"] * 2, "job_started", "job_submitted", "job_started"]
-    assert told[2]["job"] == 2
+    recorder.sends(3)
+    sent, begun = "job_submitted", "job_started"
+    assert recorder.names() == [sent, sent, begun, sent, begun]
+    assert recorder.told[2]["job"] == 2
 
 
-def test_targets_are_no_jobs(told):
+def test_targets_are_no_jobs(recorder):
     """A rule that runs nothing is not counted, nor its end."""
-    recorder = Recorder(told)
-    recorder.record(job_info(1, output=[]))
+    recorder.sends(1, output=[])
     recorder.record(record("job_finished", job_id=1))
-    assert told == []
+    assert recorder.told == []
 
 
-def test_a_failure_is_tried_again_once(told):
+def test_a_failure_is_tried_again_once(recorder):
     """The second try has its number; after it the job is given up."""
-    recorder = Recorder(told)
     for _ in range(2):
-        recorder.record(job_info(1))
-        recorder.record(job_error(1, rule_msg="killed"))
-    assert told.names() == [
-        "job_submitted",
-        "job_failed",
-        "job_retried",
-        "job_submitted",
-        "job_failed",
+        recorder.sends(1)
+        recorder.fails(1, rule_msg="killed")
+    first, failed, retried, second, given_up = recorder.told
+    assert recorder.names() == [
+        *("job_submitted", "job_failed", "job_retried"),
+        *("job_submitted", "job_failed"),
     ]
-    assert [told[i].get("again") for i in (1, 4)] == [True, False]
-    assert told[2]["attempt"] == told[3]["attempt"] == 2
-    assert told[1]["reason"] == "killed"
+    assert (failed["again"], given_up["again"]) == (True, False)
+    assert (first["attempt"], retried["attempt"], second["attempt"]) == (1, 2, 2)
+    assert failed["reason"] == "killed"
 
 
-def test_reasons_in_their_order(told):
-    """The log's error comes first, then what SLURM says, then what it last wrote."""
-    recorder = Recorder(told)
-    recorder.record(job_info(1))
+def test_reasons_in_their_order(recorder):
+    """The log's error comes first, then what SLURM says, then what was last written; if anew."""
+    recorder.sends(1, 2, 3, 4)
     Path("1.log").write_text(LOG)
-    recorder.hear({"event": "member_failed", "job": 1, "reason": "job 9: TIMEOUT"})
-    recorder.record(job_error(1, rule_msg="job 9: TIMEOUT. "))
-    recorder.record(job_info(2))
     Path("2.log").write_text("2026-11-21 10:00:00 INFO tile 7\n")
-    recorder.hear({"event": "member_failed", "jobs": [2], "reason": "job 9: TIMEOUT"})
-    recorder.record(job_error(2))
-    recorder.record(job_info(3))
     Path("3.log").write_text("2026-11-21 10:00:00 INFO tile 8\n")
-    recorder.record(job_error(3))
-    recorder.record(job_info(4))
-    recorder.record(job_error(4))
-    assert [event["reason"] for event in told if event["event"] == "job_failed"] == [
+    recorder.hear({"event": "member_failed", "job": 1, "reason": "job 9: TIMEOUT"})
+    recorder.hear({"event": "member_failed", "jobs": [2], "reason": "job 9: TIMEOUT"})
+    failed = recorder.fails(1, rule_msg="job 9: TIMEOUT. ") + recorder.fails(2, 3, 4)
+    silent = "it ended without a word in its log"
+    assert [event["reason"] for event in failed] == [
         "slide a: it is cut off",
         "job 9: TIMEOUT",
         "2026-11-21 10:00:00 INFO tile 8",
-        "it ended without a word in its log",
+        silent,
     ]
+    Path("2.log").unlink()
+    recorder.sends(2)
+    [again] = recorder.fails(2)
+    assert again["reason"] == silent
 
 
-def test_a_reason_of_the_last_try_is_not_that_of_the_next(told):
-    """What SLURM said of one try is forgotten when the job is sent again."""
-    recorder = Recorder(told)
-    recorder.record(job_info(1))
-    recorder.hear({"event": "member_failed", "job": 1, "reason": "job 9: TIMEOUT"})
-    recorder.record(job_error(1))
-    recorder.record(job_info(1))
-    recorder.record(job_error(1))
-    assert told[-1]["reason"] == "it ended without a word in its log"
-
-
-def test_a_group_is_tried_again_as_its_most_patient_rule(told, monkeypatch):
+def test_a_group_is_tried_again_as_its_most_patient_rule(recorder, monkeypatch):
     """Snakemake tries a group as often as any of its rules asks for."""
     monkeypatch.setattr("microtome.run_recorder._retries", {"a": 0, "b": 1}.get)
     dag = SimpleNamespace(get_job_group=lambda job: SimpleNamespace(jobid="uuid"))
@@ -375,120 +342,103 @@ def test_a_group_is_tried_again_as_its_most_patient_rule(told, monkeypatch):
         SimpleNamespace(rule=SimpleNamespace(name=rule), jobid=number, dag=dag)
         for number, rule in enumerate("ab")
     ]
-    recorder = Recorder(told)
     recorder.record(record("group_info", group_id="maps", jobs=jobs))
-    recorder.record(job_info(0, rule_name="a"))
-    recorder.record(job_error(0))
-    assert told[0]["group"] == "uuid"
-    assert told.names() == ["job_submitted", "job_failed", "job_retried"]
+    recorder.sends(0, rule_name="a")
+    recorder.fails(0)
+    assert recorder.told[0]["group"] == "uuid"
+    assert recorder.names() == ["job_submitted", "job_failed", "job_retried"]
 
 
-def test_of_a_group_the_one_to_blame_is_named(told):
+def test_of_a_group_the_one_to_blame_is_named(recorder):
     """The member with an error in its log, else the one that wrote last; the rest fell with it."""
-    recorder = Recorder(told)
-    for number in (1, 2, 3):
-        recorder.record(job_info(number))
+
+    def blamed():
+        group = [{"jobid": n, "log": [f"{n}.log"]} for n in (1, 2, 3)]
+        recorder.record(record("group_error", job_error_info=group))
+        failed = recorder.fails(1, 2, 3)
+        assert [event["with_group"] for event in failed] == [True, False, True]
+        return failed[1]["reason"]
+
+    recorder.sends(1, 2, 3)
     Path("1.log").write_text("done\n")
     Path("2.log").write_text(LOG)
-    group = [{"jobid": n, "log": [f"{n}.log"]} for n in (1, 2, 3)]
-    recorder.record(record("group_error", job_error_info=group))
-    for number in (1, 2, 3):
-        recorder.record(job_error(number))
-    failed = [event for event in told if event["event"] == "job_failed"]
-    assert [event["with_group"] for event in failed] == [True, False, True]
-    assert failed[1]["reason"] == "slide a: it is cut off"
-    for number in (1, 2, 3):
-        recorder.record(job_info(number))
+    assert blamed() == "slide a: it is cut off"
+    recorder.sends(1, 2, 3)
     Path("2.log").write_text("at work\n")
     os.utime("1.log", (1, 1))
     recorder.hear({"event": "member_failed", "jobs": [1, 2, 3], "reason": "job 9: NODE_FAIL"})
-    recorder.record(record("group_error", job_error_info=group))
-    for number in (1, 2, 3):
-        recorder.record(job_error(number))
-    failed = [event for event in told if event["event"] == "job_failed"][3:]
-    assert [event["with_group"] for event in failed] == [True, False, True]
-    assert failed[1]["reason"] == "job 9: NODE_FAIL"
+    assert blamed() == "job 9: NODE_FAIL"
 
 
-def test_a_missing_output_is_a_failure(told):
+def test_a_missing_output_is_a_failure(recorder):
     """Snakemake has no record for it but a text, which is told in shorter words, once."""
-    recorder = Recorder(told)
-    recorder.record(job_info(18))
+    recorder.sends(18)
     text = (
-        "MissingOutputException in rule segment in file Snakefile, line 24:\n"
+        "MissingOutputException in rule tumour_burden in file Snakefile, line 24:\n"
         "Job 18  completed successfully, but some output files are missing. Missing files:\n"
         "o/a.map (missing locally, parent dir contents: b.map)"
     )
     for _ in range(2):
         recorder.record(record("error", msg=text, exception="MissingOutputException"))
-    failed = [event for event in told if event["event"] == "job_failed"]
-    assert [event["reason"] for event in failed] == [
-        "it ended well, but an output is missing: o/a.map"
-    ]
+    assert recorder.names() == ["job_submitted", "job_failed", "job_retried"]
+    assert recorder.told[1]["reason"] == "it ended well, but an output is missing: o/a.map"
 
 
-def test_resources_that_are_not_known_yet(told):
-    """A resource that is a text until its input is there is left out."""
-    Recorder(told).record(job_info(1, resources={"mem_mb": "<TBD>"}))
-    assert (told[0]["mem_mb"], told[0]["gpu"]) == (None, 0)
-
-
-def test_the_run_ends_well_when_all_is_done(told):
+def test_the_run_ends_well_when_all_is_done(recorder):
     """Only a run that did all of its jobs is told to have ended well; no run has no end."""
-    recorder = Recorder(told)
     recorder.end(1.0)
-    assert told == []
-    recorder.record(record("run_info"))
-    recorder.record(record("progress", done=1, total=3))
-    recorder.end(1.0)
-    assert told[-1] == {"event": "run_ended", "ok": False}
-    recorder.record(record("run_info"))
-    recorder.record(record("progress", done=3, total=3))
-    recorder.end(2.0)
-    recorder.end(2.0)
-    assert told[-1] == {"event": "run_ended", "ok": True}
-    assert told.names().count("run_ended") == 2
+    assert recorder.told == []
+    for done in (1, 3):
+        recorder.record(record("run_info"))
+        recorder.record(record("progress", done=done, total=3))
+        for _ in range(2):
+            recorder.end(1.0)
+        assert recorder.told[-1] == {"event": "run_ended", "ok": done == 3}
+    assert recorder.names().count("run_ended") == 2
 
 
-def test_a_plan_that_grew_is_told_anew(told, monkeypatch):
+class Planned(SimpleNamespace):
+    """As much of a job of Snakemake's as is looked at."""
+
+    __hash__ = object.__hash__
+
+
+class Dag(list):
+    """As much of Snakemake's graph as is looked at: jobs by rule and model."""
+
+    finished_jobs = ()
+
+    def needrun_jobs(self):
+        """All of them."""
+        return [
+            Planned(
+                rule=SimpleNamespace(name=rule),
+                wildcards_dict={"model": model} if model else {},
+                is_norun=rule == "all",
+            )
+            for rule, model in self
+        ]
+
+
+def test_a_plan_that_grew_is_told_anew(recorder, monkeypatch):
     """After a checkpoint there are more jobs; the same number is not told twice."""
-
-    class Dag:
-        """As much of Snakemake's as is looked at."""
-
-        finished_jobs = ()
-
-        def __init__(self, *jobs):
-            self.all = [Planned(*job) for job in jobs]
-
-        def needrun_jobs(self):
-            return iter(self.all)
-
-        def __len__(self):
-            return len(self.all)
-
-    flow = SimpleNamespace(dag=Dag(("cohort", {}), ("all", {})))
+    flow = SimpleNamespace(dag=Dag([("cohort", ""), ("all", "")]))
     monkeypatch.setattr("microtome.run_recorder._workflow", lambda: flow)
-    recorder = Recorder(told)
     recorder.record(record("run_info"))
     recorder.plan(1.0)
-    models = [("tumour_burden", {"model": m}) for m in "aab"]
-    flow.dag = Dag(("cohort", {}), ("all", {}), *models)
+    flow.dag += [("tumour_burden", model) for model in "aab"]
     recorder.plan(2.0)
-    assert told[1:] == [
+    of_models = {"tumour_burden": {"a": 2, "b": 1}}
+    assert recorder.told[1:] == [
         {"event": "planned", "jobs": {"cohort": 1}, "models": {}},
-        {
-            "event": "planned",
-            "jobs": {"cohort": 1, "tumour_burden": 3},
-            "models": {"tumour_burden": {"a": 2, "b": 1}},
-        },
+        {"event": "planned", "jobs": {"cohort": 1, "tumour_burden": 3}, "models": of_models},
     ]
 
 
 # The state
 
 
-def test_a_retry_that_works(told):
+def test_a_retry_that_works():
     """A job that failed and was done at last counts as done, with one failure."""
     state = RunState([submitted(1)])
     for t, name in enumerate(("job_started", "job_failed", "job_retried")):
@@ -566,8 +516,11 @@ def test_unknown_and_half_events_change_nothing(event):
 # The display
 
 
+NOW = 1_790_000_000.0
+
+
 class Screen:
-    """A progress display, its run log and what it printed."""
+    """A progress display that is looked at only when a test says so, and what it printed."""
 
     def __init__(self, folder, *, terminal=False, shows_stages=True):
         self.log, self.file = RunLog(folder), io.StringIO()
@@ -587,41 +540,54 @@ class Screen:
         self.progress.record(record("run_info"))
         for number in range(3):
             self.progress.record(job_info(number))
+        self.text()
 
-    def text(self):
-        """What was printed since the last time."""
+    def text(self, *, after_s=None):
+        """What was printed since the last time, or at a time after the begin."""
+        if after_s is not None:
+            self.text()
+            self.progress.tick(NOW + after_s)
         text = self.file.getvalue()
         self.file.seek(0)
         self.file.truncate()
         return text
 
 
-def test_lines_come_at_most_every_half_minute(tmp_path, told):
+@pytest.fixture
+def make_screen(tmp_path, recorder, monkeypatch):
+    """Give a function that makes a display whose clock stands still."""
+    monkeypatch.setattr("microtome.progress.time.time", lambda: NOW)
+    monkeypatch.setattr("microtome.progress._REDRAWN_S", 1e6)
+    monkeypatch.setattr("microtome.progress._CHECKED_S", 1e6)
+    screens = []
+
+    def make(**settings):
+        screens.append(Screen(tmp_path, **settings))
+        return screens[-1]
+
+    yield make
+    for screen in screens:
+        screen.progress.close()
+
+
+def test_lines_come_at_most_every_half_minute(make_screen):
     """A stage with news has one line an interval, and without news none."""
-    screen = Screen(tmp_path)
+    screen = make_screen()
     screen.begin()
-    now = time.time()
-    screen.text()
     screen.log.write("member_started", job=0)
-    screen.progress.tick(now + 5)
-    assert screen.text() == ""
-    screen.progress.tick(now + 31)
-    assert "score m   0/3    0 %  running 1  waiting 2  failed 0" in screen.text()
+    assert screen.text(after_s=5) == ""
+    line = "score m   0/3    0 %  running 1  waiting 2  failed 0"
+    assert line in screen.text(after_s=31)
     screen.log.write("member_started", job=1)
-    screen.progress.tick(now + 45)
-    assert screen.text() == ""
-    screen.progress.tick(now + 62)
-    assert "running 2  waiting 1" in screen.text()
-    screen.progress.tick(now + 95)
-    assert screen.text() == ""
-    screen.progress.close()
+    assert screen.text(after_s=45) == ""
+    assert "running 2  waiting 1" in screen.text(after_s=62)
+    assert screen.text(after_s=95) == ""
 
 
-def test_a_failure_is_said_at_once(tmp_path, told):
+def test_a_failure_is_said_at_once(make_screen):
     """Rule, slide, reason, and the log in the next line; the second time it is final."""
-    screen = Screen(tmp_path)
+    screen = make_screen()
     screen.begin()
-    screen.text()
     screen.progress.record(job_error(1, rule_msg="slide a: killed"))
     first, second = screen.text().splitlines()
     assert first[8:] == "  failed, will be tried again: score_slide m, slide a: killed"
@@ -631,39 +597,35 @@ def test_a_failure_is_said_at_once(tmp_path, told):
     assert "  failed: score_slide m, slide a: killed\n" in screen.text()
     screen.progress.close()
     end = screen.text()
-    assert "0 of 3 jobs done in " in end
-    assert ", 1 failed, 2 not done\n" in end
+    assert "0 of 3 jobs done in 0 s, 1 failed, 2 not done\n" in end
     assert f"Run log: {screen.log.path}" in end.replace("\n", "")
     screen.progress.close()
     assert screen.text() == ""
 
 
-def test_only_trouble_is_said_while_jobs_run(tmp_path, told):
+def test_only_trouble_is_said_while_jobs_run(make_screen):
     """Before the run all of Snakemake's words are shown, in it warnings and errors only."""
-    screen = Screen(tmp_path)
-    screen.progress.record(record(None, msg="Nothing to be done"))
-    assert screen.text() == "Nothing to be done\n"
+    screen = make_screen()
+
+    def said(event, level=logging.INFO, **what):
+        given = record(event, **what)
+        given.levelno = level
+        screen.progress.record(given)
+        return screen.text()
+
+    assert said(None, msg="Nothing to be done") == "Nothing to be done\n"
     screen.begin()
-    screen.text()
-    screen.progress.record(record(None, msg="Select jobs to execute..."))
-    screen.progress.record(record("job_started", msg="Execute 2 jobs..."))
-    assert screen.text() == ""
-    warning = record(None, msg="the disk is slow")
-    warning.levelno = logging.WARNING
-    screen.progress.record(warning)
-    assert screen.text() == "the disk is slow\n"
-    error = record("error", msg="x\nCalledProcessError in file y", exception="RuleException")
-    error.levelno = logging.ERROR
-    screen.progress.record(error)
-    assert screen.text() == ""
-    screen.progress.close()
+    assert said(None, msg="Select jobs to execute...") == ""
+    assert said("job_started", msg="Execute 2 jobs...") == ""
+    assert said(None, logging.WARNING, msg="the disk is slow") == "the disk is slow\n"
+    trace = "x\nCalledProcessError in file y"
+    assert said("error", logging.ERROR, msg=trace, exception="RuleException") == ""
 
 
-def test_trouble_of_the_cluster_is_said(tmp_path, told):
+def test_trouble_of_the_cluster_is_said(make_screen):
     """SLURM's silence, lost packs and leftovers have a line; packs that end well have none."""
-    screen = Screen(tmp_path)
+    screen = make_screen()
     screen.begin()
-    screen.text()
     screen.log.write("pack_submitted", pack="p", slurm_id="12", kind="score m", jobs=[0])
     screen.log.write("pack_ended", pack="p", state="COMPLETED")
     assert screen.text() == ""
@@ -676,34 +638,29 @@ def test_trouble_of_the_cluster_is_said(tmp_path, told):
     assert "SLURM answers again" in screen.text()
     screen.log.write("leftovers_cancelled", slurm_ids=["3"])
     assert "cancelled 1 SLURM job that an earlier run had left" in screen.text()
-    screen.progress.close()
 
 
-def test_a_driver_says_that_it_is_alive(tmp_path, told):
+def test_a_driver_says_that_it_is_alive(make_screen):
     """Once a minute, so that its death shows on other machines."""
-    screen = Screen(tmp_path)
+    screen = make_screen()
     screen.begin()
-    now = time.time()
-    for t in (10, 61, 65, 122):
-        screen.progress.tick(now + t)
-    screen.progress.close()
+    for after_s in (10, 61, 65, 122):
+        screen.progress.tick(NOW + after_s)
     events = list(read_events(screen.log.path))
-    assert [round(e["t"] - now) for e in events if e["event"] == "alive"] == [61, 122]
+    assert [e["t"] - NOW for e in events if e["event"] == "alive"] == [61, 122]
 
 
-def test_without_stages_only_trouble_is_said(tmp_path, told):
+def test_without_stages_only_trouble_is_said(make_screen):
     """`--quiet progress` leaves failures."""
-    screen = Screen(tmp_path, shows_stages=False)
+    screen = make_screen(shows_stages=False)
     screen.begin()
     screen.log.write("member_started", job=0)
-    screen.progress.tick(time.time() + 100)
-    assert screen.text() == ""
+    assert screen.text(after_s=100) == ""
     screen.progress.record(job_error(1))
     assert "failed, will be tried again" in screen.text()
-    screen.progress.close()
 
 
-def test_the_block_shows_what_is_under_way(tmp_path):
+def test_the_block_shows_what_is_under_way():
     """Stages in the pipeline's order; finished ones in a line of their own; some do not fit."""
     plan = {"score_slide": 4, "cohort": 1, "inspect_slide": 2, "tumour_burden": 4}
     plan["compress_slide"] = 1
@@ -715,37 +672,32 @@ def test_the_block_shows_what_is_under_way(tmp_path):
     def lines(height):
         console = Console(file=io.StringIO(), width=120)
         console.print(progress_block(state, 60, height=height))
-        return [line.strip() for line in console.file.getvalue().splitlines()]
+        return [line.strip() for line in console.file.getvalue().splitlines()[1:]]
 
-    assert lines(20)[1] == "1 of 12 jobs   8 %   1 min   SLURM jobs: 0 running, 1 in the queue"
-    assert [line.split()[0] for line in lines(20)[2:]] == [
-        "prepare",
-        "score",
-        "maps",
-        "compress",
-        "finished:",
-    ]
-    assert lines(20)[-1] == "finished: tables 1"
-    assert [line.split()[0] for line in lines(6)[2:]] == ["prepare", "score", "finished:", "and"]
-    assert lines(6)[-1] == "and 2 stages to come"
+    header, *stages, finished = lines(20)
+    assert header == "1 of 12 jobs   8 %   1 min   SLURM jobs: 0 running, 1 in the queue"
+    assert [line.split()[0] for line in stages] == ["prepare", "score", "maps", "compress"]
+    assert finished == "finished: tables 1"
+    _, *stages, finished, hidden = lines(6)
+    assert [line.split()[0] for line in stages] == ["prepare", "score"]
+    assert hidden == "and 2 stages to come"
     state.apply({**submitted(2), "rule": "tumour_burden", "wildcards": {}})
     state.apply({"t": 4, "event": "member_started", "job": 2})
-    assert [line.split()[0] for line in lines(6)[2:4]] == ["prepare", "maps"]
+    assert [line.split()[0] for line in lines(6)[1:3]] == ["prepare", "maps"]
 
 
-def test_a_terminal_has_a_block_that_goes(tmp_path, told):
+def test_a_terminal_has_a_block_that_goes(make_screen):
     """The block is drawn, failures stand above it, and the end is a summary."""
-    screen = Screen(tmp_path, terminal=True)
+    screen = make_screen(terminal=True)
     screen.begin()
-    screen.progress.tick(time.time())
-    assert "waiting 3" in screen.text()
+    assert "waiting 3" in screen.text(after_s=0)
     screen.progress.record(job_error(1, rule_msg="killed"))
     assert "slide a: killed" in screen.text()
     screen.progress.close()
     assert "0 of 3 jobs done" in screen.text()
 
 
-def test_a_summary_names_few_of_many(told):
+def test_a_summary_names_few_of_many():
     """Twenty failures are listed, the rest is counted; what fell with a group is, too."""
     state = RunState(submitted(n, wildcards={"slide": f"s{n}"}) for n in range(30))
     for number in range(30):

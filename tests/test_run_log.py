@@ -10,24 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microtome import run_log as module
 from microtome.run_log import RunLog, read_events, run_log, run_logs
 
 
 def test_an_event_is_a_line_of_json(tmp_path):
-    """Each event has its time, its name and what was told, in the order of telling."""
-    log = RunLog(tmp_path)
-    log.write("job_started", t=12.5, job=3)
-    log.write("job_finished", job=3)
-    first, second = log.path.read_text().splitlines()
-    assert json.loads(first) == {"t": 12.5, "event": "job_started", "job": 3}
-    assert json.loads(second)["t"] > 1.7e9
-
-
-def test_the_name_has_time_and_process(tmp_path):
-    """Files sort by time, and say which process wrote them."""
+    """With its time, its name and what was told, in a file of this time and process."""
     log = RunLog(tmp_path / "logs" / "runs")
-    log.write("a")
+    log.write("job_started", t=12.5, job=3)
+    log.write("job_finished", path=tmp_path)
+    first, second = map(json.loads, log.path.read_text().splitlines())
+    assert first == {"t": 12.5, "event": "job_started", "job": 3}
+    assert second["t"] > 1.7e9
+    assert second["path"] == str(tmp_path)  # what JSON cannot hold is text
     assert re.fullmatch(rf"\d{{8}}T\d{{6}}Z_{os.getpid()}\.jsonl", log.path.name)
 
 
@@ -64,50 +58,34 @@ def test_lines_of_threads_are_whole(tmp_path):
         assert [e["i"] for e in events if e["thread"] == number] == list(range(200))
 
 
-def test_what_json_cannot_hold_is_text(tmp_path):
-    """A path in an event is written as its text."""
-    log = RunLog(tmp_path)
-    log.write("a", path=tmp_path)
-    assert next(read_events(log.path))["path"] == str(tmp_path)
-
-
-def test_a_full_disk_is_one_warning(tmp_path, monkeypatch, caplog):
-    """Nothing is raised, it is said once, and events are kept again when there is room."""
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), None])
+def test_what_could_not_be_written_swallows_no_other_event(tmp_path, monkeypatch, caplog, error):
+    """A full disk raises nothing and is said once; half a line may be written without an error."""
     log = RunLog(tmp_path)
     log.write("before")
-    real = os.write
+    write = os.write
 
-    def full(file, data):
-        real(file, data[:7])
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def write_half(file, data):
+        n_written = write(file, data[:7])
+        if error:
+            raise error
+        return n_written
 
-    monkeypatch.setattr(module.os, "write", full)
+    monkeypatch.setattr("microtome.run_log.os.write", write_half)
     log.write("lost")
     log.write("lost too")
-    monkeypatch.setattr(module.os, "write", real)
+    monkeypatch.setattr("microtome.run_log.os.write", write)
     log.write("after")
     log.write("later")
     assert [e["event"] for e in read_events(log.path)] == ["before", "after", "later"]
-    assert [r.levelname for r in caplog.records] == ["WARNING"]
-    assert "No space left on device" in caplog.text
-
-
-def test_a_write_that_was_cut_short(tmp_path, monkeypatch):
-    """Half a line that was written without an error does not swallow the next."""
-    log = RunLog(tmp_path)
-    real = os.write
-    monkeypatch.setattr(module.os, "write", lambda file, data: real(file, data[:9]))
-    log.write("half")
-    monkeypatch.setattr(module.os, "write", real)
-    log.write("whole")
-    assert [e["event"] for e in read_events(log.path)] == ["whole"]
+    assert [r.levelname for r in caplog.records] == (["WARNING"] if error else [])
+    assert ("No space left" in caplog.text) is bool(error)
 
 
 def test_a_folder_that_cannot_be_made(tmp_path, caplog):
     """A file where the folder should be is no reason to end a run."""
     (tmp_path / "logs").write_text("")
-    log = RunLog(tmp_path / "logs" / "runs")
-    log.write("a")
+    RunLog(tmp_path / "logs" / "runs").write("a")
     assert "The run log cannot be written" in caplog.text
 
 
@@ -131,20 +109,11 @@ def test_one_log_a_process():
     assert run_log() is run_log()
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "",
-        "{",
-        "[1]",
-        "null",
-        '"event"',
-        '{"event":"x"}',
-        '{"t":1}',
-        '{"t":"1","event":"x"}',
-        "\x00",
-    ],
-)
+NO_EVENTS = ("", "{", "[1]", "null", '"event"', "\x00")
+HALF_EVENTS = ('{"event":"x"}', '{"t":1}', '{"t":"1","event":"x"}')
+
+
+@pytest.mark.parametrize("line", [*NO_EVENTS, *HALF_EVENTS])
 def test_what_is_no_event_is_passed_over(tmp_path, line):
     """A broken or foreign line in the middle costs that line only."""
     path = tmp_path / "a.jsonl"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from microtome.errors import InputError
 from microtome.io.tables import write_table
-from microtome.run_benchmarks import read_benchmarks
+from microtome.io.text_tables import markdown_table
+from microtome.run_history import read_benchmarks
 from microtome.run_log import RUNS, read_events, run_logs
 from microtome.usage import COLUMNS, finished_jobs, remarks, rows_of, uses_of_jobs, uses_of_packs
 
@@ -31,9 +32,8 @@ def main() -> None:
     if not uses:
         raise InputError(f"{logs[-1]}: no job has finished yet; wait, or look at --all runs")
     rows = rows_of(uses)
-    print(_lined_up([COLUMNS, *([_cell(row[column]) for column in COLUMNS] for row in rows)]))
-    for line in remarks(uses):
-        print(line)
+    shown = [{column: _cell(value) for column, value in row.items()} for row in rows]
+    print(markdown_table(shown), *remarks(uses), sep="\n")
     if given.tsv:
         write_table(given.tsv, rows, columns=COLUMNS)
 
@@ -44,17 +44,6 @@ def _cell(value: float | str) -> str:
     if value != value:  # noqa: PLR0124, NaN
         return ""
     return f"{value:.0f}" if value >= 10 else f"{value:.2f}"
-
-
-def _lined_up(lines: list) -> str:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if k else cell.ljust(width)
-            for k, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    )
 
 
 if __name__ == "__main__":

@@ -17,12 +17,14 @@ _STAGES = {
     "score": {"score_slide": (240, 8, 14000, 1)},
     "maps": {
         "stitch_heatmap": (15, 2, 4000, 0),
-        "segment": (12, 1, 3000, 0),
-        "tumour_burden": (5, 1, 1000, 0),
+        "tumour_burden": (12, 1, 3000, 0),
+        "tumour_polygons": (5, 1, 1000, 0),
         "slide_figure": (9, 1, 1500, 0),
     },
     "evaluate": {"evaluate_slide": (10, 1, 2000, 0)},
 }
+# Of one slide with two models.
+N_JOBS_OF_SLIDE = 3 + 2 * 6
 _MEMBERS = {"prepare": 40, "score": 8, "maps": 25, "evaluate": 60}
 _SLOTS = {"cpu": 12, "gpu": 24}
 _MOST_TRIES = 3
@@ -58,10 +60,11 @@ def simulate(
     jobs = _jobs(n_slides, models, rng)
     if benchmarks:
         for job in jobs.values():
-            _write_benchmark(folder, job, rng)
+            mb, s = job["mem_mb"] * rng.uniform(0.3, 0.8), job["seconds"]
+            write_benchmark(folder, job["benchmark"], s, mb, s * job["threads"] * 0.8)
     events = _Simulation(jobs, rng, p_fault, begun_s=BEGUN_S, pid=1001).events
     if killed_at_h is None:
-        return [_write(folder, events, _NAMES[0])]
+        return [write_run_log(folder, _NAMES[0], events)]
     end_s = BEGUN_S + 3600 * killed_at_h
     first = [event for event in events if event["t"] <= end_s]
     done = {event["job"] for event in first if event["event"] == "job_finished"}
@@ -69,7 +72,10 @@ def simulate(
     again = _Simulation(left, rng, p_fault, begun_s=end_s + 7200, pid=1002)
     again.tell(end_s + 7201, "leftovers_cancelled", slurm_ids=["7", "8"])
     again.events.sort(key=lambda event: event["t"])
-    return [_write(folder, first, _NAMES[0]), _write(folder, again.events, _NAMES[1])]
+    return [
+        write_run_log(folder, _NAMES[0], first),
+        write_run_log(folder, _NAMES[1], again.events),
+    ]
 
 
 def _jobs(n_slides: int, models: tuple[str, ...], rng: np.random.Generator) -> dict[int, dict]:
@@ -233,18 +239,16 @@ class _Simulation:
             self.given_up.add(unit[0] if unit[2] == "prepare" else unit[:2])
 
 
-def _write(folder: Path, events: list[dict], name: str) -> Path:
+def write_run_log(folder: Path, name: str, events: list[dict]) -> Path:
+    """Write events as a run log of a folder."""
     path = folder / "logs" / "runs" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(event) + "\n" for event in events))
     return path
 
 
-def _write_benchmark(folder: Path, job: dict, rng: np.random.Generator) -> None:
-    path = folder / job["benchmark"]
+def write_benchmark(folder: Path, name: str, seconds: float, mb: object, cpu_s: object) -> None:
+    """Write a benchmark as Snakemake does."""
+    path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    mb, s = job["mem_mb"] * rng.uniform(0.3, 0.8), job["seconds"]
-    path.write_text(
-        "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
-        f"{s:.2f}\t0:00:01\t{mb:.2f}\t1\t1\t1\t0\t0\t90\t{s * job['threads'] * 0.8:.2f}\n"
-    )
+    path.write_text(f"s\th:m:s\tmax_rss\tcpu_time\n{seconds}\t0:00:01\t{mb}\t{cpu_s}\n")

@@ -18,48 +18,21 @@ _WORDS = {
 
 @dataclass
 class PackState:
-    """A pack, and what it has told.
-
-    Attributes
-    ----------
-    pack : Pack
-    name : str
-        Of its SLURM job.
-    folder : Path
-    slurm_id : str
-        Empty before it is submitted.
-    submitted : float
-        When, in Unix seconds.
-    was_refused : bool
-        Whether a submission got no answer: it may have come through all the same.
-    was_held : bool
-        Whether its node could not start it, after which SLURM keeps it from any other.
-    began : float or None
-        When it began on its node, for the last time; None before.
-    node : str
-    last_words : dict or None
-        Its event ``pack_ended``.
-    stopped : dict or None
-        Its event ``pack_stopped``, where SLURM ended it.
-    gone_since : float or None
-        Since when SLURM says that it is over, without last words.
-    reported : set of int
-        Numbers of the members whose end has been told.
-    """
+    """A pack, and what it has told; times in Unix seconds."""
 
     pack: Pack
-    name: str
+    name: str  # of its SLURM job
     folder: Path
-    slurm_id: str = ""
+    slurm_id: str = ""  # empty before it is submitted
     submitted: float = 0.0
-    was_refused: bool = False
-    was_held: bool = False
-    began: float | None = None
+    was_refused: bool = False  # a submission got no answer: it may have come through all the same
+    was_held: bool = False  # its node could not start it, and SLURM keeps it from any other
+    began: float | None = None  # on its node, for the last time; None before
     node: str = ""
-    last_words: dict | None = None
-    stopped: dict | None = None
-    gone_since: float | None = None
-    reported: set[int] = field(default_factory=set)
+    last_words: dict | None = None  # its event ``pack_ended``
+    stopped: dict | None = None  # its event ``pack_stopped``, where SLURM ended it
+    gone_since: float | None = None  # SLURM says that it is over, without last words
+    reported: set[int] = field(default_factory=set)  # numbers of members whose end has been told
     _begun: set[str] = field(default_factory=set)
     _finished: set[str] = field(default_factory=set)
     _failed: set[str] = field(default_factory=set)
@@ -94,15 +67,18 @@ class PackState:
         return told
 
     def open_members(self) -> list[tuple[int, Member]]:
-        """The members whose end has not been told, with their numbers."""
+        """Number and member, of those whose end has not been told."""
         members = enumerate(self.pack.members)
         return [(number, one) for number, one in members if number not in self.reported]
 
     def ended_members(self) -> list[tuple[int, Member, bool]]:
-        """Those of them of which nothing runs or can run any more, and whether they ended well."""
+        """Number, member and success, of open members of which nothing can run any more."""
         found = []
         for number, member in self.open_members():
-            blocked = _blocked(member, self._failed)
+            blocked: set[str] = set()  # steps that failed, and what will never run because of it
+            for step in member.steps:  # in an order in which each comes after what it needs
+                if step.key in self._failed or blocked & set(step.needs):
+                    blocked.add(step.key)
             if {step.key for step in member.steps} <= self._finished | blocked:
                 found.append((number, member, not blocked))
         return found
@@ -112,13 +88,7 @@ class PackState:
         return any(step.key in self._begun for step in member.steps)
 
     def end(self, job: QueuedJob | None) -> tuple[str, str]:
-        """How the pack ended: a state as SLURM's, and words for people.
-
-        Parameters
-        ----------
-        job : QueuedJob or None
-            What SLURM says of it; None where it knows nothing.
-        """
+        """State of its end as SLURM calls it, and words for people, by what SLURM knows of it."""
         where = f"job {self.slurm_id} on {self.node or 'no node'}"
         if self.last_words is not None:  # SLURM itself may be some seconds behind
             state = "COMPLETED" if self.last_words.get("ok") else "FAILED"
@@ -127,12 +97,3 @@ class PackState:
             return "UNKNOWN", f"{where}: gone, SLURM does not know how"
         more = f" ({job.reason})" if job.reason not in ("", "None") else ""
         return job.state, f"{where}: {_WORDS.get(job.state, job.state)}{more}"
-
-
-def _blocked(member: Member, failed: set[str]) -> set[str]:
-    """Keys of the steps that failed, and of those that will never run because of it."""
-    found: set[str] = set()
-    for step in member.steps:  # in an order in which each comes after what it needs
-        if step.key in failed or found & set(step.needs):
-            found.add(step.key)
-    return found

@@ -13,81 +13,35 @@ _MOST_MEMBERS = 200
 
 @dataclass(frozen=True)
 class Step:
-    """A job of the workflow.
+    """A job of the workflow."""
 
-    Attributes
-    ----------
-    key : str
-        Its name, as `microtome.pack_events.job_key` makes it.
-    target : str
-        What Snakemake calls it on its command line.
-    number : int
-        What the driver calls it in this run.
-    needs : tuple of str
-        Keys of the steps of the same member that come before it.
-    """
-
-    key: str
-    target: str
-    number: int
-    needs: tuple[str, ...] = ()
+    key: str  # as `microtome.pack_events.job_key` makes it
+    target: str  # its name on Snakemake's command line
+    number: int  # the driver's, in this run
+    needs: tuple[str, ...] = ()  # keys of the steps of the same member that come before it
 
 
 @dataclass(frozen=True)
 class Member:
-    """A job of the workflow, or the steps of one slide that run one after another.
+    """A job of the workflow, or the steps of one slide that run one after another."""
 
-    Attributes
-    ----------
-    job : object
-        Whatever the caller knows it by.
-    steps : tuple of Step
-    label : str
-        What it does, for people.
-    kind : tuple
-        Only members of one kind share a pack, and of those only such as ask for similar memory.
-    threads : int
-        Cores it needs.
-    mem_mb : int
-        Upper bound of the memory of any of its steps.
-    runtime_min : int
-        Upper bound of its time.
-    gpus : int
-        GPUs it needs.
-    longest_min : int
-        No SLURM job of it may ask for more time than this, its partition's limit.
-    is_retry : bool
-        It failed before: it runs beside no other, so that it is known whose fault the next end is.
-    checkpoint : str
-        File from which it goes on after its time was up; empty for one that begins again.
-    is_alone : bool
-        It shares its pack with no other: something kept one from running anything.
-    """
-
-    job: Any
+    job: Any  # whatever the caller knows it by
     steps: tuple[Step, ...]
-    label: str
-    kind: tuple
+    label: str  # what it does, for people
+    kind: tuple  # only members of one kind share a pack, if they also need similar memory
     threads: int
-    mem_mb: int
-    runtime_min: int
+    mem_mb: int  # upper bound of any of its steps
+    runtime_min: int  # upper bound of all of them
     gpus: int = 0
-    longest_min: int = 1440
-    is_retry: bool = False
-    checkpoint: str = ""
-    is_alone: bool = False
+    longest_min: int = 1440  # its partition's limit: its SLURM job asks for no more
+    is_retry: bool = False  # it failed before: alone on the node the next end is its own fault
+    checkpoint: str = ""  # file from which it goes on after its time was up
+    is_alone: bool = False  # something kept its pack from running anything: it gets its own
 
 
 @dataclass(frozen=True)
 class Pack:
-    """Members that one SLURM job runs, and what that job asks for.
-
-    Attributes
-    ----------
-    members : tuple of Member
-    cores, mem_mb, runtime_min, gpus : int
-        Enough for the members that run side by side, and for the rest to follow them.
-    """
+    """Members that one SLURM job runs, and what it asks for: enough for those side by side."""
 
     members: tuple[Member, ...]
     cores: int
@@ -98,18 +52,10 @@ class Pack:
 
 @dataclass(frozen=True)
 class PackSize:
-    """How large packs are.
+    """How large packs are."""
 
-    Attributes
-    ----------
-    minutes : int
-        A pack is full when its time limit reaches this.
-    cores : int
-        Cores of a pack without GPUs: so many threads of its members run side by side.
-    """
-
-    minutes: int
-    cores: int
+    minutes: int  # a pack is full when its time limit reaches this
+    cores: int  # without GPUs so many threads of its members run side by side
 
 
 def full_packs(members: list[Member], size: PackSize) -> tuple[list[Pack], list[Member]]:
@@ -121,6 +67,14 @@ def full_packs(members: list[Member], size: PackSize) -> tuple[list[Pack], list[
         The full ones.
     rest : list of Member
         Those still waiting for others of their kind.
+
+    Examples
+    --------
+    >>> alike = {"label": "score", "kind": (), "threads": 1, "mem_mb": 500, "runtime_min": 20}
+    >>> members = [Member(job=n, steps=(), **alike) for n in range(4)]
+    >>> packs, rest = full_packs(members, PackSize(minutes=60, cores=1))
+    >>> [(len(pack.members), pack.runtime_min) for pack in packs], len(rest)
+    ([(3, 65)], 1)
     """
     packs, rest = [], []
     for alike in _by_kind(members):

@@ -11,8 +11,12 @@ from os import getpid
 from pathlib import Path
 from platform import node
 
-from microtome.last_words import last_error, last_line, last_written_s
+from microtome.errors import one_line
 
+_READ_BYTES = 2**16
+_MOST_CHARACTERS = 300
+# Clocks of node and driver differ a little, and file systems round times.
+_CLOCKS_S = 60
 # Of a job whose outputs are missing there is no record but this text, which ends with their names.
 _MISSING = re.compile(r"Job (\d+) +completed successfully, but")
 _NAME = re.compile(r"^(\S.*?) \(missing", re.MULTILINE)
@@ -43,19 +47,9 @@ class Recorder:
 
     def record(self, record: LogRecord) -> None:
         """Take in one of Snakemake's records."""
-        does = {
-            "run_info": self._run_info,
-            "resources_info": self._resources_info,
-            "group_info": self._group_info,
-            "job_info": self._job_info,
-            "job_finished": self._job_finished,
-            "group_error": self._group_error,
-            "job_error": self._job_error,
-            "progress": self._progress,
-            "error": self._error,
-        }.get(str(getattr(record, "event", "")))
-        if does:
-            does(record)
+        take_in = getattr(self, f"_on_{getattr(record, 'event', None)}", None)
+        if take_in:
+            take_in(record)
 
     def hear(self, event: dict) -> None:
         """Take in what the executor told the run log: why SLURM says that a job failed."""
@@ -92,24 +86,24 @@ class Recorder:
             self._tell("run_ended", t=t, ok=self._is_ok)
             self._is_begun = False
 
-    def _run_info(self, record: LogRecord) -> None:
+    def _on_run_info(self, record: LogRecord) -> None:
         self._is_begun = True
         command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
         self._tell("run_started", t=record.created, host=node(), pid=getpid(), command=command)
         self.plan(record.created)
 
-    def _resources_info(self, record: LogRecord) -> None:
+    def _on_resources_info(self, record: LogRecord) -> None:
         if hasattr(record, "cores"):
             self._is_local = True
 
-    def _group_info(self, record: LogRecord) -> None:
+    def _on_group_info(self, record: LogRecord) -> None:
         rules = {job.rule.name for job in record.jobs}
         for job in record.jobs:
             group = job.dag.get_job_group(job)
             self._of_group[job.jobid] = group.jobid if group else record.group_id
             self._rules_of_group[job.jobid] = rules
 
-    def _job_info(self, record: LogRecord) -> None:
+    def _on_job_info(self, record: LogRecord) -> None:
         if not record.output and not record.shellcmd:  # a target, which runs nothing
             return
         self.plan(record.created)
@@ -142,12 +136,12 @@ class Recorder:
         if self._is_local or record.local:
             self._tell("job_started", t=record.created, job=number)
 
-    def _job_finished(self, record: LogRecord) -> None:
+    def _on_job_finished(self, record: LogRecord) -> None:
         if record.job_id in self._jobs:
             self._over.add(record.job_id)
             self._tell("job_finished", t=record.created, job=record.job_id)
 
-    def _group_error(self, record: LogRecord) -> None:
+    def _on_group_error(self, record: LogRecord) -> None:
         """Find which of a group's jobs brought the others down; a record of each follows."""
         members = {info["jobid"]: info["log"] for info in record.job_error_info}
         found = {
@@ -161,7 +155,7 @@ class Recorder:
         for number in members:
             self._why[number] = found.get(number, _WITH_ANOTHER)
 
-    def _job_error(self, record: LogRecord) -> None:
+    def _on_job_error(self, record: LogRecord) -> None:
         number, logs = record.jobid, list(record.log)
         reason = self._why.pop(number, "") or self._reason(number, logs, str(record.rule_msg or ""))
         self._failed(record.created, number, reason, log=logs)
@@ -202,10 +196,10 @@ class Recorder:
         if again:
             self._tell("job_retried", t=t, job=number, attempt=attempt + 1)
 
-    def _progress(self, record: LogRecord) -> None:
+    def _on_progress(self, record: LogRecord) -> None:
         self._is_ok = record.done >= record.total
 
-    def _error(self, record: LogRecord) -> None:
+    def _on_error(self, record: LogRecord) -> None:
         text = record.getMessage()
         found = _MISSING.search(text)
         if found:
@@ -230,3 +224,63 @@ def _retries(rule: str) -> int:
 def _whole(value: object) -> int | None:
     """A resource as a number; None where it is not known yet, or is no number."""
     return value if isinstance(value, int) else None
+
+
+def last_error(paths: list[str], *, since_s: float) -> str:
+    """The line that says what went wrong, from the logs of a job that was sent at `since_s`.
+
+    Parameters
+    ----------
+    paths : list of str
+        What is missing or cannot be read is passed over.
+    since_s : float
+        Unix seconds: an older log is one of another try.
+
+    Returns
+    -------
+    str
+        The message of the last ERROR or CRITICAL line, with the last line of the traceback where
+        one follows; empty where there is none.
+    """
+    for path in paths:
+        lines = _last_lines(path, since_s)
+        for place in range(len(lines) - 1, -1, -1):
+            words = lines[place].split(maxsplit=3)
+            if len(words) == 4 and words[2] in ("ERROR", "CRITICAL"):
+                after = f": {lines[-1]}" if place + 1 < len(lines) else ""
+                return _short(words[3] + after)
+    return ""
+
+
+def last_line(paths: list[str], *, since_s: float) -> str:
+    """The last line of a job's logs, whatever it says; older than `since_s` none counts."""
+    return next((_short(lines[-1]) for path in paths if (lines := _last_lines(path, since_s))), "")
+
+
+def last_written_s(paths: list[str]) -> float:
+    """When the last of some logs was written, Unix seconds; 0 where there is none."""
+    return max(map(_written_s, paths), default=0)
+
+
+def _written_s(path: str) -> float:
+    try:
+        return Path(path).stat().st_mtime
+    except OSError:
+        return 0
+
+
+def _last_lines(path: str, since_s: float) -> list[str]:
+    if _written_s(path) < since_s - _CLOCKS_S:
+        return []
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(-min(_READ_BYTES, file.seek(0, 2)), 2)
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return []
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def _short(line: str) -> str:
+    line = one_line(line)
+    return line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS]}..."

@@ -10,19 +10,22 @@ from microtome.errors import InputError, one_line
 from microtome.io.atomic import atomic
 from microtome.io.tables import write_table
 from microtome.io.text_tables import markdown_table
-from microtome.run_faults import KINDS, Fault, find_faults, losses_text
 from microtome.run_history import History, is_done, is_given_up, read_history
 from microtome.run_log import RUNS, run_logs
 from microtome.run_report_figure import timeline_figure
 from microtome.run_tables import (
     FAULTS_COLUMNS,
     JOBS_COLUMNS,
+    KINDS,
     SLOWEST_COLUMNS,
+    Fault,
     faults_table,
+    find_faults,
     jobs_table,
+    losses_text,
     slowest_slides,
 )
-from microtome.run_words import count_text, day_and_clock, duration_text
+from microtome.run_texts import count_text, day_and_clock, duration_text
 
 REPORT = Path("results") / "run_report"
 _MOST_SLIDES = 10
@@ -71,13 +74,7 @@ def make_run_report(directory: str | Path, *, last: bool = False, running: int =
 
 
 def write_run_report(directory: str | Path = ".") -> None:
-    """Write the report at the end of a run, in its driver; a report that fails is a warning.
-
-    Parameters
-    ----------
-    directory : str or Path
-        The working folder of the workflow.
-    """
+    """Write the report at the end of a run, in its driver; a report that fails is a warning."""
     try:
         _wait_for_log()
         make_run_report(directory, running=os.getpid())

@@ -1,6 +1,6 @@
 """Stages of the pipeline: rules that a person follows as one, for each model by itself."""
 
-_STAGES = {
+STAGES = {
     "demo slides": ("make_demo_cohort", "make_demo_node", "make_demo_truth"),
     "prepare": ("inspect_slide", "tissue_mask", "rasterize_annotation", "patch_grid"),
     "patches": ("extract_patches",),
@@ -43,8 +43,8 @@ _STAGES = {
         "vote_table",
     ),
 }
-_OF_RULE = {rule: stage for stage, rules in _STAGES.items() for rule in rules}
-_ORDER = {stage: place for place, stage in enumerate(_STAGES)}
+_OF_RULE = {rule: stage for stage, rules in STAGES.items() for rule in rules}
+_ORDER = {stage: place for place, stage in enumerate(STAGES)}
 # Stages of few short jobs, which are not worth a line a model.
 _TOGETHER = {"tables", "staging", "demo slides", "prepare"}
 

@@ -2,10 +2,73 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
+from microtome.errors import one_line
 from microtome.pack_events import job_key
-from microtome.run_jobs import DONE, FAILED, RUNNING, WAITING, Job, Pack, Try
-from microtome.run_stages import Stage, stage_of
+from microtome.run_stages import Stage, job_name, stage_of
+
+WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
+
+
+@dataclass
+class Try:
+    """One go at a job; times in Unix seconds."""
+
+    submitted_s: float
+    threads: int = 1
+    mem_mb: int = 0
+    gpu: int = 0
+    pack: str = ""
+    started_s: float | None = None
+    ended_s: float | None = None
+    failed: bool = False
+    fell_with_group: bool = False
+    reason: str = ""
+
+
+@dataclass
+class Job:
+    """A job of the workflow."""
+
+    id: int
+    rule: str = ""
+    wildcards: dict[str, str] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+    benchmark: str = ""
+    state: str = ""
+    tries: list[Try] = field(default_factory=list)
+    # When it failed and why, but for those times when it fell with another job of its group.
+    failures: list[tuple[float, str]] = field(default_factory=list)
+    stage: Stage = ("", "")
+
+    @property
+    def name(self) -> str:
+        """It in words."""
+        return job_name(self.rule, self.wildcards)
+
+    def says(self, reason: str) -> str:
+        """It and why it failed, in words that name the slide once."""
+        slide = self.wildcards.get("slide")
+        return one_line(f"{self.name}: {reason.removeprefix(f'slide {slide}: ')}")
+
+
+@dataclass
+class Pack:
+    """A SLURM job; times in Unix seconds."""
+
+    id: str
+    slurm_id: str = ""
+    kind: str = ""
+    jobs: list[int] = field(default_factory=list)
+    gpus: int = 0
+    submitted_s: float = 0.0
+    started_s: float | None = None
+    ended_s: float | None = None
+    state: str = ""
+    reason: str = ""
+    node: str = ""
+    n_requeued: int = 0
 
 
 class RunState:
@@ -16,8 +79,6 @@ class RunState:
 
     Attributes
     ----------
-    jobs : dict of int to Job
-    packs : dict of str to Pack
     counts : dict of tuple to Counter
         Stage -> state -> number of jobs.
     planned : dict of tuple to int
@@ -28,6 +89,13 @@ class RunState:
         When SLURM fell silent and when it was back.
     leftovers : list of tuple of float, int
         When SLURM jobs of an earlier run were cancelled, and how many.
+
+    Examples
+    --------
+    >>> sent = {"t": 1.0, "event": "job_submitted", "job": 7, "rule": "score_slide"}
+    >>> state = RunState([sent, {"t": 9.0, "event": "job_finished", "job": 7}])
+    >>> state.counts["score", ""]["done"], state.jobs[7].name
+    (1, 'score_slide')
     """
 
     def __init__(self, events: Iterable[dict] = ()) -> None:
@@ -45,26 +113,6 @@ class RunState:
         self.silences: list[tuple[float, float | None]] = []
         self.leftovers: list[tuple[float, int]] = []
         self._of_key: dict[str, int] = {}
-        self._does = {
-            "run_started": self._run_started,
-            "run_ended": self._run_ended,
-            "planned": self._plan,
-            "job_submitted": self._job_submitted,
-            "job_started": self._started,
-            "job_finished": self._job_finished,
-            "job_failed": self._job_failed,
-            "job_retried": self._job_retried,
-            "member_started": self._started,
-            "member_finished": self._member_finished,
-            "member_failed": self._member_failed,
-            "members_requeued": self._members_requeued,
-            "pack_submitted": self._pack_submitted,
-            "pack_started": self._pack_started,
-            "pack_ended": self._pack_ended,
-            "slurm_silent": self._slurm_silent,
-            "slurm_back": self._slurm_back,
-            "leftovers_cancelled": self._leftovers_cancelled,
-        }
         for event in events:
             self.apply(event)
 
@@ -73,9 +121,9 @@ class RunState:
         t = event["t"]
         self.begun_s = t if self.begun_s is None else min(self.begun_s, t)
         self.last_s = t if self.last_s is None else max(self.last_s, t)
-        does = self._does.get(event["event"])
-        if does:
-            does(t, event)
+        take_in = getattr(self, f"_on_{event['event']}", None)
+        if take_in:
+            take_in(t, event)
 
     def total(self, stage: Stage) -> int:
         """Number of jobs of a stage: those planned, or those seen where they are more."""
@@ -94,14 +142,14 @@ class RunState:
         """Jobs that were given up."""
         return [job for job in self.jobs.values() if job.state == FAILED]
 
-    def _run_started(self, _: float, event: dict) -> None:
+    def _on_run_started(self, _: float, event: dict) -> None:
         self.host, self.command = str(event.get("host", "")), str(event.get("command", ""))
         self.pid = event.get("pid") or 0
 
-    def _run_ended(self, t: float, event: dict) -> None:
+    def _on_run_ended(self, t: float, event: dict) -> None:
         self.ended_s, self.ok = t, bool(event.get("ok"))
 
-    def _plan(self, _: float, event: dict) -> None:
+    def _on_planned(self, _: float, event: dict) -> None:
         planned: Counter = Counter()
         models = event.get("models", {})
         for rule, n in event.get("jobs", {}).items():
@@ -111,15 +159,12 @@ class RunState:
             planned[stage_of(rule)] += n - sum(of_models.values())
         self.planned = {stage: n for stage, n in planned.items() if n > 0}
 
-    def _job(self, number: object) -> Job | None:
-        return self.jobs.get(number) if isinstance(number, int) else None
-
     def _named(self, event: dict) -> list[Job]:
         """The jobs an event is about: by number, by numbers, or by key."""
         numbers = event["jobs"] if isinstance(event.get("jobs"), list) else [event.get("job")]
         if "key" in event:
             numbers = [self._of_key.get(event["key"])]
-        return [job for job in map(self._job, numbers) if job]
+        return [self.jobs[n] for n in numbers if isinstance(n, int) and n in self.jobs]
 
     def _to(self, job: Job, state: str) -> None:
         counts = self.counts[job.stage]
@@ -128,7 +173,7 @@ class RunState:
         job.state = state
         counts[state] += 1
 
-    def _job_submitted(self, t: float, event: dict) -> None:
+    def _on_job_submitted(self, t: float, event: dict) -> None:
         number = event.get("job")
         if not isinstance(number, int):
             return
@@ -148,7 +193,7 @@ class RunState:
         job.tries.append(Try(t, **asked))
         self._to(job, WAITING)
 
-    def _started(self, t: float, event: dict) -> None:
+    def _on_job_started(self, t: float, event: dict) -> None:
         for job in self._named(event):
             if job.tries and job.state == WAITING:
                 job.tries[-1].started_s = t
@@ -156,18 +201,20 @@ class RunState:
                 self.first_start_s.setdefault(job.stage, t)
                 self._to(job, RUNNING)
 
-    def _member_finished(self, t: float, event: dict) -> None:
+    _on_member_started = _on_job_started
+
+    def _on_member_finished(self, t: float, event: dict) -> None:
         for job in self._named(event):
             if job.tries:
                 job.tries[-1].ended_s = t
 
-    def _member_failed(self, t: float, event: dict) -> None:
+    def _on_member_failed(self, t: float, event: dict) -> None:
         for job in self._named(event):
             if job.tries:
                 job.tries[-1].ended_s = t
                 job.tries[-1].reason = str(event.get("reason", ""))
 
-    def _members_requeued(self, _: float, event: dict) -> None:
+    def _on_members_requeued(self, _: float, event: dict) -> None:
         jobs = self._named(event)
         for job in jobs:
             if job.tries and job.state in (WAITING, RUNNING):
@@ -177,7 +224,7 @@ class RunState:
         if pack:
             pack.n_requeued += len(jobs)
 
-    def _job_finished(self, t: float, event: dict) -> None:
+    def _on_job_finished(self, t: float, event: dict) -> None:
         for job in self._named(event):
             if not job.tries or job.state == DONE:
                 continue
@@ -189,7 +236,7 @@ class RunState:
             self.finishes[job.stage].append((t, last.ended_s - last.started_s))
             self._to(job, DONE)
 
-    def _job_failed(self, t: float, event: dict) -> None:
+    def _on_job_failed(self, t: float, event: dict) -> None:
         for job in self._named(event):
             if not job.tries:
                 continue
@@ -202,34 +249,34 @@ class RunState:
                 job.failures.append((t, last.reason))
             self._to(job, FAILED)
 
-    def _job_retried(self, _: float, event: dict) -> None:
+    def _on_job_retried(self, _: float, event: dict) -> None:
         for job in self._named(event):
             if job.state == FAILED:
                 self._to(job, WAITING)
 
-    def _pack_submitted(self, t: float, event: dict) -> None:
+    def _on_pack_submitted(self, t: float, event: dict) -> None:
         pack = Pack(str(event.get("pack", "")), submitted_s=t)
         pack.slurm_id, pack.kind = str(event.get("slurm_id", "")), str(event.get("kind", ""))
         pack.jobs, pack.gpus = event.get("jobs") or [], event.get("gpus") or 0
         self.packs[pack.id] = pack
 
-    def _pack_started(self, t: float, event: dict) -> None:
+    def _on_pack_started(self, t: float, event: dict) -> None:
         pack = self.packs.get(event.get("pack", ""))
         if pack:
             pack.started_s, pack.node = t, str(event.get("node", ""))
 
-    def _pack_ended(self, t: float, event: dict) -> None:
+    def _on_pack_ended(self, t: float, event: dict) -> None:
         pack = self.packs.get(event.get("pack", ""))
         if pack:
             pack.ended_s, pack.state = t, str(event.get("state", ""))
             pack.reason = str(event.get("reason", "") or "")
             pack.node = event.get("node") or pack.node
 
-    def _slurm_silent(self, t: float, event: dict) -> None:
+    def _on_slurm_silent(self, t: float, event: dict) -> None:
         if not self.is_slurm_silent:
             self.silences.append((event.get("since") or t, None))
 
-    def _slurm_back(self, t: float, _: dict) -> None:
+    def _on_slurm_back(self, t: float, _: dict) -> None:
         if self.is_slurm_silent:
             self.silences[-1] = (self.silences[-1][0], t)
 
@@ -238,5 +285,5 @@ class RunState:
         """Whether SLURM does not answer at present."""
         return bool(self.silences) and self.silences[-1][1] is None
 
-    def _leftovers_cancelled(self, t: float, event: dict) -> None:
+    def _on_leftovers_cancelled(self, t: float, event: dict) -> None:
         self.leftovers.append((t, len(event.get("slurm_ids") or [])))

@@ -1,16 +1,22 @@
 """How the newest run of a folder stands, in lines for a person."""
 
-import os
 import platform
 from pathlib import Path
 
+import psutil
+
 from microtome.errors import InputError
-from microtome.progress_text import failed_lines, pack_fault, slurm_text
-from microtome.run_jobs import DONE, FAILED, RUNNING
 from microtome.run_log import RUNS, read_events, run_logs
 from microtome.run_stages import stage_name, stage_order
-from microtome.run_state import RunState
-from microtome.run_words import count_text, day_and_clock, duration_text
+from microtome.run_state import DONE, FAILED, RUNNING, RunState
+from microtome.run_texts import (
+    count_text,
+    day_and_clock,
+    duration_text,
+    failed_lines,
+    pack_fault,
+    slurm_text,
+)
 
 # A driver tells once a minute that it is there.
 _SILENT_S = 300
@@ -20,19 +26,9 @@ _COLUMNS = ("stage", "done", "running", "waiting", "failed")
 
 
 def run_status(directory: str | Path, *, now: float) -> list[str]:
-    """Say how the newest run stands, from its run log alone.
+    """Lines that say how the newest run of a working folder stands, from its run log alone.
 
-    Parameters
-    ----------
-    directory : str or Path
-        The working folder of the workflow.
-    now : float
-        Unix seconds.
-
-    Returns
-    -------
-    list of str
-        Lines.
+    `now` is in Unix seconds.
 
     Raises
     ------
@@ -62,24 +58,12 @@ def is_alive(state: RunState, now: float) -> bool:
     """
     if state.host == platform.node() and state.pid:
         try:
-            os.kill(state.pid, 0)
-        except ProcessLookupError:
+            began_s = psutil.Process(state.pid).create_time()
+        except psutil.Error:
             return False
-        except PermissionError:
-            pass  # somebody else's process is one too
-        return _began_before(state.pid, state.begun_s, now)
+        # A younger process than the run was given its number again.
+        return state.begun_s is None or began_s <= state.begun_s + _CLOCKS_S
     return state.last_s is not None and now - state.last_s < _SILENT_S
-
-
-def _began_before(pid: int, t: float | None, now: float) -> bool:
-    """Say whether a process is older than the run: else its number was given out again."""
-    try:
-        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-        up_s = float(Path("/proc/uptime").read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return True
-    age_s = up_s - ticks / os.sysconf("SC_CLK_TCK")
-    return t is None or now - age_s <= t + _CLOCKS_S
 
 
 def _head(state: RunState, *, alive: bool, now: float) -> list[str]:

@@ -1,7 +1,7 @@
-"""The six things that are asked of SLURM, and what it answers when it cannot.
+"""The five things that are asked of SLURM, and what it answers when it cannot.
 
-A controller that is away for a minute is no reason to lose track of a thousand slides: whether it
-answered at all and what it answered are told apart everywhere.
+A controller that is away for a minute is no reason to lose track of a thousand slides: each of
+these functions raises `SilentError` where SLURM does not answer.
 """
 
 import os
@@ -60,46 +60,22 @@ class SilentError(Exception):
 
 @dataclass(frozen=True)
 class QueuedJob:
-    """A job that SLURM knows.
-
-    Attributes
-    ----------
-    slurm_id : str
-    name : str
-    state : str
-        Such as PENDING or RUNNING.
-    reason : str
-        Why it waits, or why it ended.
-    node : str
-        Where it runs or ran; empty before that.
-    """
+    """A job that SLURM knows."""
 
     slurm_id: str
     name: str
-    state: str
-    reason: str
-    node: str
+    state: str  # such as PENDING or RUNNING
+    reason: str  # why it waits, or why it ended
+    node: str  # where it runs or ran; empty before that
 
 
 def submit(script: Path, options: list[str]) -> str:
-    """Hand a job script to sbatch.
-
-    Parameters
-    ----------
-    script : Path
-        The job script.
-    options : list of str
-        Options of sbatch.
-
-    Returns
-    -------
-    str
-        The id of the job.
+    """Hand a job script to sbatch, and give the job's id.
 
     Raises
     ------
     SilentError
-        If SLURM does not answer, or takes no further jobs just now.
+        Also if SLURM takes no further jobs just now.
     InputError
         If it refuses the job: it would refuse it again.
     """
@@ -117,17 +93,9 @@ def submit(script: Path, options: list[str]) -> str:
 
 
 def queue() -> dict[str, QueuedJob]:
-    """Jobs of this user that are in the queue, by id.
-
-    Raises
-    ------
-    SilentError
-        If SLURM does not answer.
-    """
-    done = _run("squeue", "--me", "--noheader", "--states=all", "--format=%i|%j|%T|%r|%N")
-    if done.returncode:
-        raise SilentError(" ".join(done.stderr.split()))
-    rows = [line.split("|", 4) for line in done.stdout.splitlines()]
+    """Jobs of this user that are in the queue, by id."""
+    said = _ask("squeue", "--me", "--noheader", "--states=all", "--format=%i|%j|%T|%r|%N")
+    rows = [line.split("|", 4) for line in said.splitlines()]
     return {row[0]: QueuedJob(*row) for row in rows if len(row) == 5}
 
 
@@ -135,17 +103,9 @@ def time_limits() -> dict[str, int]:
     """The longest time that each partition allows, in minutes; of the default one under "" too.
 
     Partitions without a limit are left out.
-
-    Raises
-    ------
-    SilentError
-        If SLURM does not answer.
     """
-    done = _run("sinfo", "--noheader", "--format=%P|%l")
-    if done.returncode:
-        raise SilentError(" ".join(done.stderr.split()))
     limits = {}
-    for line in done.stdout.splitlines():
+    for line in _ask("sinfo", "--noheader", "--format=%P|%l").splitlines():
         name, _, limit = line.partition("|")
         found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limit.strip())
         if found:
@@ -157,21 +117,13 @@ def time_limits() -> dict[str, int]:
 
 
 def end_of(slurm_id: str) -> QueuedJob | None:
-    """How a job ended that is no longer in the queue; None where nobody remembers.
-
-    Raises
-    ------
-    SilentError
-        If SLURM does not answer.
-    """
-    done = _run("scontrol", "show", "job", "--oneliner", slurm_id)
-    if done.returncode == 0 and "JobState=" in done.stdout:
+    """How a job ended that is no longer in the queue; None where nobody remembers."""
+    said = _ask("scontrol", "show", "job", "--oneliner", slurm_id, may_be_gone=True)
+    if "JobState=" in said:
         # The first of a name: paths and comments further on may look like fields.
-        found = dict(reversed(re.findall(r"(\w+)=(\S+)", done.stdout)))
+        found = dict(reversed(re.findall(r"(\w+)=(\S+)", said)))
         names = ("JobId", "JobName", "JobState", "Reason", "BatchHost")
         return QueuedJob(*[found.get(name, "") for name in names])
-    if done.returncode and "Invalid job id" not in done.stderr:
-        raise SilentError(" ".join(done.stderr.split()))
     columns = "--format=JobID,JobName%100,State%40,Reason%40,NodeList%40"
     try:
         done = _run(
@@ -187,17 +139,19 @@ def end_of(slurm_id: str) -> QueuedJob | None:
 
 
 def cancel(slurm_ids: list[str]) -> None:
-    """End these jobs; those that have ended already are passed over.
-
-    Raises
-    ------
-    SilentError
-        If SLURM does not answer.
-    """
+    """End these jobs; those that have ended already are passed over."""
     for start in range(0, len(slurm_ids), 500):
-        done = _run("scancel", "--quiet", *slurm_ids[start : start + 500])
-        if done.returncode and "Invalid job id" not in done.stderr:
-            raise SilentError(" ".join(done.stderr.split()))
+        _ask("scancel", "--quiet", *slurm_ids[start : start + 500], may_be_gone=True)
+
+
+def _ask(*command: str, may_be_gone: bool = False) -> str:
+    """What a command says; nothing of a job that is no longer known."""
+    done = _run(*command)
+    if done.returncode == 0:
+        return done.stdout
+    if may_be_gone and "Invalid job id" in done.stderr:
+        return ""
+    raise SilentError(" ".join(done.stderr.split()))
 
 
 def _run(*command: str) -> subprocess.CompletedProcess:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import nan
 from statistics import median
 
-from microtome.run_benchmarks import Benchmark
+from microtome.run_history import Benchmark
 
 COLUMNS = (
     "rule",
