@@ -68,9 +68,9 @@ rule train_classifier:
         entry=planned(MODELS.entry, "model"),
         checkpoint="results/checkpoints/{model}_training.safetensors",
         data=planned(MODELS.training_settings, "model"),
-        code=code("training/train_classifier.py", "model"),
+        code=code("training/train_model.py", "model"),
     script:
-        "../workflow_scripts/jobs/training/train_classifier.py"
+        "../workflow_scripts/jobs/training/train_model.py"
 
 
 rule train_segmenter:
@@ -107,9 +107,9 @@ rule train_segmenter:
         entry=planned(MODELS.entry, "model"),
         checkpoint="results/checkpoints/{model}_training.safetensors",
         data=planned(MODELS.training_settings, "model"),
-        code=code("training/train_segmenter.py", "model"),
+        code=code("training/train_model.py", "model"),
     script:
-        "../workflow_scripts/jobs/training/train_segmenter.py"
+        "../workflow_scripts/jobs/training/train_model.py"
 
 
 rule fit_colour_baseline:

@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from microtome.errors import InputError
-from microtome.training.batches import turned
+from microtome.training.batches import turn
 
 CLASSES = ("Normal", "OSCC")
 _GREY_PX = 32
@@ -126,7 +126,7 @@ def correlations(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     norms = np.linalg.norm(centred, axis=(1, 2), keepdims=True)
     centred = np.divide(centred, norms, out=np.zeros_like(centred), where=norms > 1e-6)
     flat = centred.reshape(n, -1)
-    turns = (np.stack([turned(image, code) for image in centred]) for code in range(8))
+    turns = (np.stack([turn(image, code) for image in centred]) for code in range(8))
     whole = np.max([flat @ images.reshape(n, -1).T for images in turns], axis=0)
 
     def spectrum(values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from torch import nn
 
 from microtome.errors import InputError
 from microtome.training.batches import PatchData
-from microtome.training.distributed import SharedBatchNorm, is_first, share, summed
+from microtome.training.distributed import SharedBatchNorm, is_first, share, sum_over_processes
 from microtome.training.loop import fit
 from microtome.training.objectives import classification
 from microtome.training.random_colour import ColourChanges
@@ -76,7 +76,7 @@ def normalize(*, folder: str) -> None:
     state = {
         "output": found.detach(),
         "gradient": mine.grad,
-        "scale": summed(layer.weight.grad),
+        "scale": sum_over_processes(layer.weight.grad),
         "mean": layer.running_mean,
         "variance": layer.running_var,
     }
@@ -88,4 +88,4 @@ def refuse() -> None:
     """Raise what a user's mistake raises, in one process alone."""
     if is_first():
         raise InputError("models.m: batch is odd")
-    summed(torch.zeros(1))
+    sum_over_processes(torch.zeros(1))

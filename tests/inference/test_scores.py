@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from helpers.pictures import grid_of
 from microtome.errors import InputError
 from microtome.inference import score_store as score_stores
-from microtome.inference.score_store import open_scores, score_attributes, write_scores
+from microtome.inference.score_store import open_scores, write_scores
 
 
 def row_of(n: int, **settings_: object):
@@ -39,7 +39,6 @@ def test_scores_come_back_in_the_order_of_the_grid(tmp_path):
     np.testing.assert_array_equal(scores.grid.column, range(6))
     np.testing.assert_array_equal(scores.grid.label, [0, 1, 0, 1, 0, 1])
     assert (scores.grid.scale, scores.grid.patch_px, scores.grid.stride_px) == (1.5, 8, 4)
-    assert score_attributes(path) == scores.attributes
     assert (scores.attributes["model"], scores.attributes["unreadable_patches"]) == ("m", 3)
 
 

@@ -13,6 +13,7 @@ from microtome.inference import scoring as inference
 from microtome.inference.posteriors import tumour_probability
 from microtome.inference.score_store import open_scores, write_scores
 from microtome.inference.scoring import score
+from microtome.patches import progress
 from microtome.slides.slide import Slide
 
 PIXELS = noise(160, 224)
@@ -61,18 +62,14 @@ def path(tmp_path):
     return write_slide(tmp_path / "a.svs", PIXELS)
 
 
-def score_all(path, model: nn.Module, *, batch: int) -> tuple[np.ndarray, np.ndarray]:
+def score_all(path, model: nn.Module, **settings) -> tuple[np.ndarray, np.ndarray]:
     """Score the grid; give the patches' indices and their maps."""
+    grid = grid_of(PLACES, patch_px=32)
     with Slide(path, name="a") as slide:
-        grid = grid_of(PLACES, patch_px=32)
-        parts = list(score({"m": model}, slide, grid, batch=batch, map_um=0.5))
-    return together(parts)
-
-
-def together(parts: list) -> tuple[np.ndarray, np.ndarray]:
-    """Join the parts' indices and probabilities."""
-    index = np.concatenate([i for i, _ in parts])
-    return index, np.concatenate([maps["probability"] for _, maps in parts])
+        settings = {"batch": 4, "map_um": 0.5, **settings}
+        parts = list(score({"m": model}, slide, grid, **settings))
+    index, maps = zip(*parts, strict=True)
+    return np.concatenate(index), np.concatenate([each["probability"] for each in maps])
 
 
 @pytest.mark.parametrize("batch", [1, 2, 4, 7, len(PLACES), len(PLACES) - 1, 1000])
@@ -140,7 +137,20 @@ def test_a_model_that_gives_no_number_is_told_with_the_place(path, side):
     row, column = PLACES[9]
     text = f"slide a: the model gives no number for the patch at x={32 * column}, y={32 * row}"
     with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
-        score_all(path, Broken(side), batch=4)
+        score_all(path, Broken(side))
+
+
+def test_progress_is_told(path, caplog, monkeypatch):
+    """Now and then how many are done, and at the end how many could not be read."""
+    monkeypatch.setattr(progress, "_EVERY", 10)
+    caplog.set_level("INFO")
+    score_all(path, Brightness())
+    said = [record.getMessage() for record in caplog.records]
+    n = len(PLACES)
+    assert said == [
+        *(f"{i} of {n} patches scored" for i in (12, 20)),
+        f"{n} patches scored, 0 unreadable",
+    ]
 
 
 def test_an_empty_grid_has_no_scores(path):
@@ -165,10 +175,7 @@ def test_tumour_probability_by_hand():
 
 def test_maps_are_kept_at_the_heatmaps_spacing(path):
     """A network that gives every px is kept as means over the px of the heatmap."""
-    with Slide(path, name="a") as slide:
-        grid = grid_of(PLACES, patch_px=32)
-        parts = list(score({"m": Brightness(32)}, slide, grid, batch=5, map_um=4.0))
-    index, found = together(parts)
+    index, found = score_all(path, Brightness(32), map_um=4.0)
     assert found.shape == (len(PLACES), 4, 4)
     means = expected(32)[index].reshape(-1, 4, 8, 4, 8).mean((2, 4))
     np.testing.assert_allclose(found, means, atol=1e-5)
@@ -182,11 +189,7 @@ def test_co_centred_patches_reach_the_model(path):
             assert images.shape[1:] == (2, 3, 32, 32)
             return super().forward(images[:, 0])
 
-    with Slide(path, name="a") as slide:
-        grid = grid_of(PLACES, patch_px=32)
-        outer = {"m": Outer()}
-        parts = list(score(outer, slide, grid, batch=4, map_um=0.5, spacings_um=(1.0,)))
-    index, probability = together(parts)
+    index, probability = score_all(path, Outer(), spacings_um=(1.0,))
     np.testing.assert_allclose(probability, expected(1)[index], atol=1e-5)
     assert len(index) == len(PLACES)
 
@@ -203,9 +206,7 @@ def test_a_batch_that_does_not_fit_is_halved(path, caplog, fits):
 
     index, probability = score_all(path, Small(), batch=8)
     np.testing.assert_allclose(probability, expected(1)[index], atol=1e-5)
-    said = [
-        r.getMessage() for r in caplog.records if "do not fit into the memory" in r.getMessage()
-    ]
+    said = [record.getMessage() for record in caplog.records]
     assert len(said) == {1: 3, 2: 2, 3: 2, 5: 1}[fits]
     assert said[0].startswith("8 patches do not fit into the memory of the GPU: going on with 4;")
 
@@ -217,10 +218,8 @@ def test_not_even_one_patch_fits(path):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    with pytest.raises(
-        InputError, match=r"^a single patch does not fit into the memory of the GPU"
-    ):
-        score_all(path, Huge(), batch=4)
+    with pytest.raises(InputError, match=r"^a single patch does not fit into the memory of the "):
+        score_all(path, Huge())
 
 
 class Corner(nn.Module):
@@ -289,8 +288,8 @@ def test_slide_narrower_than_a_patch(tmp_path):
     with Slide(path, name="narrow") as slide:
         model = {"m": Brightness()}
         grid = grid_of([(0, 0)], patch_px=32)
-        _, probability = together(list(score(model, slide, grid, map_um=0.5)))
+        ((_, found),) = score(model, slide, grid, map_um=0.5)
     white = np.full((32, 32, 3), 255.0)
     white[:20, :12] = pixels
     grey = white.mean() / 255
-    assert probability.item() == pytest.approx(1 / (1 + np.exp(-4 * grey)), abs=1e-5)
+    assert found["probability"].item() == pytest.approx(1 / (1 + np.exp(-4 * grey)), abs=1e-5)

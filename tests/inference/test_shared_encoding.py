@@ -1,6 +1,6 @@
 """Encode once: the probabilities of window by window, whatever the grid, with less work."""
 
-import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from torch import nn
 
 from helpers.pictures import TILE_PX, break_tile, grid_of, noise, write_slide
 from microtome.errors import InputError
+from microtome.inference import scoring
 from microtome.inference import shared_encoding as encode_once
 from microtome.inference.scoring import score
 from microtome.inference.shared_encoding import score_shared, shares_latents
@@ -127,18 +128,27 @@ def test_equal_to_window_by_window(path, stride_px, downsampling):
     require_equal(shared(path, model, grid), one_by_one(model, grid))
 
 
-def test_equal_with_the_papers_head(path):
-    """Dense layers over all latents: a latent px out of place would show."""
-    model = settled(head="paper")
-    grid = lattice_of(48)
-    require_equal(shared(path, model, grid), one_by_one(model, grid))
-
-
 @pytest.mark.parametrize("region_px", [50, 96, 128, 207, 208, 300, 2048])
 def test_equal_for_regions_of_any_size(path, model, region_px):
     """From less than a window to more than the slide."""
     grid = lattice_of(16, holes=False)
     require_equal(shared(path, model, grid, region_px=region_px), one_by_one(model, grid))
+
+
+@pytest.mark.parametrize(
+    ("of_model", "grid", "settings"),
+    [
+        ({"head": "paper"}, lattice_of(48), {}),
+        ({"patch_px": 128, "border_latents": 3}, lattice_of(32, patch_px=128), {}),
+        ({}, lattice_of(16), {"threads": 2}),
+        ({}, grid_of([(r, 5) for r in range(12)], patch_px=96, stride_px=16), {}),
+    ],
+    ids=["dense layers over all latents", "more latents dropped", "reading ahead", "one column"],
+)
+def test_equal_for_other_models_and_grids(path, of_model, grid, settings):
+    """What matters is that padding does not reach the head; all else changes nothing."""
+    model = settled(**of_model)
+    require_equal(shared(path, model, grid, **settings), one_by_one(model, grid))
 
 
 def test_the_head_takes_windows_in_parts(path, model, monkeypatch):
@@ -159,13 +169,6 @@ def test_batch_norms_are_folded(path, model, monkeypatch):
     monkeypatch.setattr(encode_once, "fold_batch_norms", noting)
     shared(path, model, lattice_of(80))
     assert noted == ([] if torch.cuda.is_available() else [model.encoder])
-
-
-def test_equal_with_more_latents_dropped(path):
-    """What matters is that padding does not reach the head, not how far it stays away."""
-    model = settled(patch_px=128, border_latents=3)
-    grid = lattice_of(32, patch_px=128)
-    require_equal(shared(path, model, grid), one_by_one(model, grid))
 
 
 def test_equal_at_half_the_resolution(path, model):
@@ -209,12 +212,6 @@ def test_only_whole_px_are_shared(scale, downsamples):
     assert encode_once.in_whole_px(slide, whole)
 
 
-def test_threads_change_nothing(path, model):
-    """Reading ahead gives the same."""
-    grid = lattice_of(16)
-    require_equal(shared(path, model, grid, threads=2), one_by_one(model, grid))
-
-
 def test_what_windows_share_is_read_once(path, model, reads):
     """A lattice without holes is read as regions, and none of its windows alone."""
     grid = grid_of(
@@ -236,12 +233,6 @@ def test_few_windows_are_read_alone(path, model, reads):
     require_equal(shared(path, model, grid), one_by_one(model, grid))
     assert [len(read) for read in reads] == [1, 3]
     np.testing.assert_array_equal(reads[1].column, [9, 9, 9])
-
-
-def test_one_column_of_tissue(path, model):
-    """A single column is scored like any other grid."""
-    grid = grid_of([(r, 5) for r in range(12)], patch_px=96, stride_px=16)
-    require_equal(shared(path, model, grid), one_by_one(model, grid))
 
 
 def test_a_slide_smaller_than_a_window(tmp_path, model):
@@ -271,25 +262,6 @@ def test_a_broken_tile_costs_only_its_windows(tmp_path, model):
     np.testing.assert_allclose(probability, expected, rtol=0, atol=1e-6)
 
 
-def test_progress_is_told(path, model, caplog, monkeypatch):
-    """Now and then how many are done, and at the end how many could not be read."""
-    monkeypatch.setattr(encode_once, "_LOG_EVERY", 100)
-    grid = lattice_of(16)
-    with caplog.at_level("INFO"):
-        shared(path, model, grid)
-    said = [record.getMessage() for record in caplog.records]
-    assert said[-1] == f"{len(grid)} patches scored, 0 unreadable"
-    assert re.fullmatch(rf"1\d\d of {len(grid)} patches scored", said[0])
-
-
-def test_the_maps_name_is_the_callers(path, model):
-    """A member of an ensemble has its own."""
-    with Slide(path, name="a") as slide:
-        grid = lattice_of(80)
-        for index, maps in score_shared(model, slide, grid, name="m.probability"):
-            assert maps["m.probability"].shape == (len(index), 1, 1)
-
-
 class Interrupted(HistoCAEClassifier):
     """Gives no number for one window: the one that comes after so many."""
 
@@ -307,19 +279,17 @@ class Interrupted(HistoCAEClassifier):
 
 
 @pytest.mark.parametrize("before", [0, 70, -1])
-def test_a_window_without_a_number_is_told_with_its_place(path, before):
+def test_a_window_without_a_number_is_told_with_its_place(path, before, monkeypatch):
     """The first window, one of a later region, and one of those that are read alone."""
+    monkeypatch.setattr(scoring, "score_shared", partial(score_shared, region_px=REGION_PX))
     model = settled(kind=Interrupted)
     grid = lattice_of(16)
     index, _ = shared(path, model, grid)
     i = index[before]
     model.before = before % len(grid)
-    text = (
-        f"slide a: the model gives no number for the patch at x={16 * grid.column[i]},"
-        f" y={16 * grid.row[i]}"
-    )
-    with pytest.raises(InputError, match=f"^{re.escape(text)}$"):
-        shared(path, model, grid)
+    text = f"model gives no number for the patch at x={grid.x_px[i]:.0f}, y={grid.y_px[i]:.0f}$"
+    with Slide(path, name="a") as slide, pytest.raises(InputError, match=f"^slide a: the {text}"):
+        list(score({"m": model}, slide, grid, map_um=8.0))
 
 
 class Limit(nn.Module):
@@ -343,49 +313,34 @@ def limited(most: int) -> HistoCAEClassifier:
     return model
 
 
-def test_fewer_regions_at_a_time_where_memory_ends(path, model, caplog):
-    """Two regions of 176 px are tried, then one."""
-    grid = lattice_of(80, holes=False)
-    found = shared(path, limited(1), grid, region_px=255)
-    require_equal(found, one_by_one(model, grid))
-    said = [record.getMessage() for record in caplog.records]
-    assert said[0].startswith("2 regions do not fit into the memory of the GPU: going on with 1;")
-
-
-def test_fewer_windows_at_a_time_where_memory_ends(path, model, caplog):
-    """Single windows are halved down likewise."""
-    grid = grid_of([(0, 5 * c) for c in range(6)], patch_px=96, stride_px=16)
-    found = shared(path, limited(1), grid, region_px=255)
-    require_equal(found, one_by_one(model, grid))
+@pytest.mark.parametrize(
+    ("grid", "steps"),
+    [
+        (lattice_of(80, holes=False), ["2 regions to 1"]),
+        (
+            grid_of([(0, 5 * c) for c in range(6)], patch_px=96, stride_px=16),
+            ["7 patches to 3", "3 patches to 1"],
+        ),
+    ],
+    ids=["regions of 176 px", "single windows"],
+)
+def test_fewer_at_a_time_where_memory_ends(path, model, caplog, grid, steps):
+    """They are halved down to what fits, and said to be."""
+    require_equal(shared(path, limited(1), grid, region_px=255), one_by_one(model, grid))
     said = [record.getMessage().partition(";")[0] for record in caplog.records]
-    assert said == [
-        "7 patches do not fit into the memory of the GPU: going on with 3",
-        "3 patches do not fit into the memory of the GPU: going on with 1",
-    ]
+    does_not_fit = " do not fit into the memory of the GPU: going on with "
+    assert said == [step.replace(" to ", does_not_fit) for step in steps]
 
 
 @pytest.mark.parametrize(
-    ("places", "text"),
-    [
-        ([(r, c) for r in range(8) for c in range(8)], "region .* lower region_px"),
-        ([(0, 0)], "patch .* lower patch_px of the model"),
-    ],
+    ("n", "what", "key"), [(8, "region", "region_px"), (1, "patch", "patch_px of the model")]
 )
-def test_not_even_one_fits(path, places, text):
+def test_not_even_one_fits(path, n, what, key):
     """Out of memory with a single one: an error that says what to lower."""
-    what, _, key = text.partition(" .* ")
-    grid = grid_of(places, patch_px=96, stride_px=16)
-    with pytest.raises(
-        InputError, match=rf"^a single {what} does not fit into the memory of the GPU; {key}$"
-    ):
+    grid = grid_of([(r, c) for r in range(n) for c in range(n)], patch_px=96, stride_px=16)
+    text = rf"^a single {what} does not fit into the memory of the GPU; lower {key}$"
+    with pytest.raises(InputError, match=text):
         shared(path, limited(0), grid)
-
-
-@pytest.mark.parametrize("border_latents", [0, 1])
-def test_needs_latents_that_padding_does_not_reach(border_latents):
-    """With fewer dropped than padding reaches, a window's latents depend on where it is cut."""
-    model = settled(border_latents=border_latents)
-    assert not shares_latents(model, lattice_of(16))
 
 
 @pytest.mark.parametrize(
@@ -402,14 +357,16 @@ def test_needs_latents_that_padding_does_not_reach(border_latents):
 )
 def test_needs_whole_latents_and_overlap(model, patch_px, stride_px, expected):
     """Windows overlap, and lie on latent px."""
-    assert shares_latents(model, grid_of([(0, 0)], patch_px=patch_px, stride_px=stride_px)) is (
-        expected
-    )
+    grid = grid_of([(0, 0)], patch_px=patch_px, stride_px=stride_px)
+    assert shares_latents(model, grid) is expected
 
 
-def test_other_networks_share_nothing():
-    """Only a HistoCAE has such latents."""
-    assert not shares_latents(nn.Linear(1, 1), lattice_of(16))
+@pytest.mark.parametrize(
+    "network", [nn.Linear(1, 1), settled(border_latents=0), settled(border_latents=1)]
+)
+def test_needs_latents_that_padding_does_not_reach(network):
+    """Only a HistoCAE has them, and only if it drops as many as padding reaches."""
+    assert not shares_latents(network, lattice_of(16))
 
 
 @pytest.mark.parametrize("most", [1, 2])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from microtome.inference.test_time_augmentation import NAMES, turned, turned_back
+from microtome.inference.test_time_augmentation import NAMES, turn, turn_back
 
 # By hand: a 2 x 2 picture, and what each name makes of it.
 SQUARE = [[1, 2], [3, 4]]
@@ -20,7 +20,7 @@ def test_by_hand():
     """Each name does what it says, to every image of a batch."""
     assert set(TURNED) == set(NAMES)
     for name, expected in TURNED.items():
-        found = turned(torch.tensor([[SQUARE], [SQUARE]]), name)
+        found = turn(torch.tensor([[SQUARE], [SQUARE]]), name)
         assert found.tolist() == [[expected], [expected]], name
 
 
@@ -29,5 +29,5 @@ def test_by_hand():
 def test_each_is_undone(name, shape):
     """What is turned and turned back is as it was, of images of any number of axes."""
     images = torch.rand(shape, generator=torch.Generator().manual_seed(0))
-    assert not torch.equal(turned(images, name), images)
-    assert torch.equal(turned_back(turned(images, name), name), images)
+    assert not torch.equal(turn(images, name), images)
+    assert torch.equal(turn_back(turn(images, name), name), images)

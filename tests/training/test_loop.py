@@ -9,19 +9,30 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
-from helpers.pictures import stained, write_store
+from helpers.pictures import stained
+from helpers.training_runs import (
+    FITTING,
+    NOTHING,
+    KilledError,
+    Tiny,
+    killed_in,
+    one_thread,  # noqa: F401, a fixture
+    patch_data,
+    same,
+    train,
+    train_and_validation,
+)
 from microtome.errors import InputError
 from microtome.networks.devices import as_input
 from microtome.networks.histocae import HistoCAE
 from microtome.networks.reconstruction_loss import ReconstructionLoss
 from microtome.networks.registry import build_model
 from microtome.training import kinds as model_training
-from microtome.training.batches import PatchData
 from microtome.training.kinds import pretrain, train_model
 from microtome.training.loop import fit, measure
-from microtome.training.objectives import multi_task
+from microtome.training.objectives import classification, multi_task
+from microtome.training.random_colour import ColourChanges
 
-FITTING = {"epochs": 4, "batch": 4, "learning_rate": 1e-2, "beta1": 0.05}
 ENTRY = {
     "kind": "histocae",
     "spacing_um": 1.0,
@@ -36,96 +47,43 @@ ENTRY = {
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Keep PyTorch to one thread: these networks are too small for more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """Write a store to train on, 11 patches, and one to validate, 5."""
-    folder = tmp_path_factory.mktemp("stores")
-    stores = [
-        write_store(folder / f"{len(labels)}.zarr", stained(labels, seed=len(labels)), labels)
-        for labels in ([0, 1] * 5 + [1], [0, 1, 0, 1, 1])
-    ]
-    return [PatchData([store], labelled=True) for store in stores]
+    return train_and_validation(tmp_path_factory.mktemp("stores"))
 
 
-def tiny(*, dropout: float = 0.3) -> nn.Module:
-    """Make a small network with all that could differ after resuming: batch norm and dropout."""
-    torch.manual_seed(11)
-    return nn.Sequential(
-        nn.Conv2d(3, 5, 3, stride=2, padding=1),
-        nn.ReLU(),
-        nn.BatchNorm2d(5),
-        nn.Conv2d(5, 6, 3, stride=2, padding=1),
-        nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Dropout(dropout),
-        nn.Linear(6, 2),
-    )
+SGD = {"optimizer": "sgd", "momentum": 0.9}
+COLOURS = ColourChanges(
+    blur_px=1.0, brightness=0.25, contrast=0.5, hue=0.25, saturation=0.1, stain=0.05
+)
 
 
-def objective(model, images, labels):
-    """Measure cross-entropy and accuracy."""
-    logits = model(images)
-    right = (logits.argmax(1) == labels).float().mean()
-    return {"loss": functional.cross_entropy(logits, labels), "accuracy": right}
-
-
-def train(data, checkpoint, model=None, measured=objective, **changes: object) -> tuple:
-    """Fit the tiny network; give its weights and history."""
-    model = model or tiny()
-    arguments = {"seed": 7, "identity": {"model": "run"}, **FITTING, **changes}
-    history = fit(
-        model, measured, train=data[0], validation=data[1], checkpoint=checkpoint, **arguments
-    )
-    return {k: v.clone() for k, v in model.state_dict().items()}, history
-
-
-def same(first: dict, second: dict) -> bool:
-    """Compare weights bit for bit."""
-    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
-
-
-class KilledError(Exception):
-    """What a test raises in the middle of training."""
-
-
-def killed_in(epoch: int, *, n_train: int):
-    """Measure as `objective` does, until the second step of an epoch, which is never finished."""
-    steps_before = (epoch - 1) * math.ceil(n_train / FITTING["batch"])
-    done = 0
-
-    def measured(model, images, labels):
-        nonlocal done
-        if model.training:
-            if done == steps_before + 1:
-                raise KilledError
-            done += 1
-        return objective(model, images, labels)
-
-    return measured
-
-
-@pytest.mark.parametrize("epoch", [1, 2, 3, 4])
-def test_interrupted_training_ends_as_if_it_had_not_been(tmp_path, data, epoch):
-    """Killed in any epoch and started again: the same weights and history, bit for bit."""
-    weights, history = train(data, tmp_path / "whole.safetensors")
-    checkpoint = tmp_path / "killed.safetensors"
-    with pytest.raises(KilledError):
-        train(data, checkpoint, measured=killed_in(epoch, n_train=len(data[0])))
-    assert checkpoint.exists() == (epoch > 1)
-    torch.manual_seed(epoch)  # whatever a fresh process starts with
-    resumed, resumed_history = train(data, checkpoint, model=tiny(dropout=0.3))
-    assert resumed_history == history
-    assert same(resumed, weights)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {**SGD, "weight_decay": 0.01},
+        {"optimizer": "sgd", "momentum": 0.0},
+        {"weight_decay": 0.1, "beta1": 0.5},
+        {"frozen_epochs": 2},
+        {**SGD, "frozen_epochs": 2},
+        {"colours": COLOURS},
+    ],
+    ids=["plain", "sgd", "no momentum", "decay", "frozen", "frozen sgd", "colours"],
+)
+def test_interrupted_training_ends_as_if_it_had_not_been(tmp_path, data, changes):
+    """Killed in any epoch, with any of the settings: the same weights and history, bit for bit."""
+    weights, history = train(data, tmp_path / "whole.safetensors", **changes)
+    for epoch in (1, 2, 3, 4):
+        checkpoint = tmp_path / f"{epoch}.safetensors"
+        with pytest.raises(KilledError):
+            train(data, checkpoint, measured=killed_in(epoch, n_train=len(data[0])), **changes)
+        assert checkpoint.exists() == (epoch > 1)
+        torch.manual_seed(epoch)  # whatever a fresh process starts with
+        resumed, resumed_history = train(data, checkpoint, **changes)
+        assert resumed_history == history
+        assert same(resumed, weights)
 
 
 def test_resuming_continues_and_does_not_repeat(tmp_path, data):
@@ -137,7 +95,7 @@ def test_resuming_continues_and_does_not_repeat(tmp_path, data):
 
     def counted(model, images, labels):
         seen.append(model.training)
-        return objective(model, images, labels)
+        return classification(model, images, labels)
 
     weights, history = train(data, checkpoint, measured=counted)
     assert sum(seen) == 2 * 3
@@ -175,25 +133,19 @@ def test_a_checkpoint_of_another_run_is_not_resumed(tmp_path, data):
 def test_history_has_a_row_an_epoch(tmp_path, data):
     """Every scalar is there for training and validation."""
     _, history = train(data, tmp_path / "a.safetensors")
-    names = {
-        "epoch",
-        "learning_rate",
-        "train_loss",
-        "train_accuracy",
-        "validation_loss",
-        "validation_accuracy",
-    }
+    names = {f"{part}_{name}" for part in ("train", "validation") for name in ("loss", "accuracy")}
+    names |= {"epoch", "learning_rate"}
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]
     assert all(row.keys() == names for row in history)
 
 
 def test_training_learns(tmp_path, data):
     """The loss falls, and colours that differ are told apart."""
-    model = tiny(dropout=0.0)
+    model = Tiny(dropout=0.0)
     _, history = train(data, tmp_path / "a.safetensors", model=model, epochs=30)
     assert history[-1]["train_loss"] < 0.5 * history[0]["train_loss"]
     assert not model.training
-    assert measure(model, objective, data[1], batch=2).row("x")["x_accuracy"] == 1
+    assert measure(model, classification, data[1], batch=2).row("x")["x_accuracy"] == 1
 
 
 def scripted(losses: list[float]):
@@ -202,7 +154,7 @@ def scripted(losses: list[float]):
     state = {"training": True, "loss": 0.0}
 
     def measured(model, images, labels):
-        found = objective(model, images, labels)
+        found = classification(model, images, labels)
         if not model.training:
             if state["training"]:
                 state["loss"] = next(epochs)
@@ -219,9 +171,7 @@ def scripted(losses: list[float]):
 def test_the_best_epoch_counts(tmp_path, data, losses, best):
     """The weights are those of the epoch of least validation loss, of two equal ones the first."""
     found, _ = train(data, tmp_path / "a.safetensors", measured=scripted(losses))
-    expected, _ = train(
-        [data[0], PatchData([], labelled=True)], tmp_path / "b.safetensors", epochs=best
-    )
+    expected, _ = train([data[0], NOTHING], tmp_path / "b.safetensors", epochs=best)
     assert same(found, expected)
 
 
@@ -238,7 +188,7 @@ def test_the_best_epoch_survives_a_kill(tmp_path, data):
 def test_without_validation_the_last_epoch_counts(tmp_path, data):
     """No validation patches: the history has no such columns, the last weights count."""
     checkpoint = tmp_path / "a.safetensors"
-    found, history = train([data[0], PatchData([], labelled=True)], checkpoint)
+    found, history = train([data[0], NOTHING], checkpoint)
     assert set(history[0]) == {"epoch", "learning_rate", "train_loss", "train_accuracy"}
     saved = load_file(checkpoint)
     assert same(found, {k: saved[f"model.{k}"] for k in found})
@@ -246,10 +196,10 @@ def test_without_validation_the_last_epoch_counts(tmp_path, data):
 
 def test_means_are_over_patches(tmp_path, data):
     """A smaller last batch counts by its patches, not as a whole batch."""
-    model = tiny(dropout=0.0)
-    by_batch = measure(model, objective, data[0], batch=4).row("x")
-    at_once = measure(model, objective, data[0], batch=100).row("x")
-    one_by_one = measure(model, objective, data[0], batch=1).row("x")
+    model = Tiny(dropout=0.0)
+    by_batch = measure(model, classification, data[0], batch=4).row("x")
+    at_once = measure(model, classification, data[0], batch=100).row("x")
+    one_by_one = measure(model, classification, data[0], batch=1).row("x")
     assert by_batch["x_loss"] == pytest.approx(at_once["x_loss"], rel=1e-5)
     assert one_by_one["x_accuracy"] == pytest.approx(at_once["x_accuracy"])
 
@@ -262,7 +212,7 @@ def test_a_loss_that_is_no_number_stops_training(tmp_path, data, bad, part):
     of_an_epoch = {"training": 3, "validation": 2}
 
     def measured(model, images, labels):
-        found = objective(model, images, labels)
+        found = classification(model, images, labels)
         where = "training" if model.training else "validation"
         steps[where] += 1
         if where == part and steps[where] > of_an_epoch[part]:
@@ -286,11 +236,9 @@ def test_the_autoencoder_is_trained_without_labels(tmp_path, data):
 @pytest.mark.parametrize("n", [0, 1])
 def test_too_few_patches_to_pretrain(tmp_path, data, n):
     """Fewer than two patches are an error that says what the sheet needs."""
-    labels = [0] * n
-    few = PatchData([write_store(tmp_path / "a.zarr", stained(labels), labels)], labelled=False)
-    with pytest.raises(
-        InputError, match=rf"^models.m: pretraining has {n} patches; the slide sheet"
-    ):
+    few = patch_data(tmp_path / "a.zarr", [0] * n)
+    text = rf"^models.m: pretraining has {n} patches; the slide sheet"
+    with pytest.raises(InputError, match=text):
         pretrain("m", ENTRY, few, data[1], checkpoint=tmp_path / "c.safetensors", code="c")
 
 
@@ -321,7 +269,7 @@ def test_the_classifier_starts_as_the_autoencoder_and_is_not_frozen(tmp_path, da
 
 def test_the_classifier_needs_both_classes(tmp_path, data):
     """Only tumour to learn from is the user's mistake."""
-    one = PatchData([write_store(tmp_path / "a.zarr", stained([1, 1]), [1, 1])], labelled=True)
+    one = patch_data(tmp_path / "a.zarr", [1, 1])
     with pytest.raises(InputError, match=r"^models.m: training: 2 tumour and 0 non-tumour"):
         train_model("m", ENTRY, one, data[1], autoencoders=[], checkpoint=tmp_path / "c", code="c")
 
@@ -339,7 +287,7 @@ def test_a_batch_that_does_not_fit_is_computed_in_parts(tmp_path, data, caplog, 
     def measured(model, images, labels):
         if model.training and len(images) > fits:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return objective(model, images, labels)
+        return classification(model, images, labels)
 
     expected, history = train(data, tmp_path / "a.safetensors", model=plain)
     plain.load_state_dict(weights)
@@ -393,19 +341,16 @@ def test_the_learning_rate_follows_its_schedule(tmp_path, data):
 
 def test_balanced_training(tmp_path):
     """With sampling, a network that sees one tumour patch in nine says tumour half of the time."""
-    labels = [1] + [0] * 8
-    path = write_store(tmp_path / "a.zarr", stained(labels), labels)
-    few = PatchData([path], labelled=True)
+    few = patch_data(tmp_path / "a.zarr", [1] + [0] * 8)
     shares = {}
     for balanced in (False, True):
         seen = []
 
         def measured(model, images, labels, seen=seen):
             seen.extend(labels.tolist())
-            return objective(model, images, labels)
+            return classification(model, images, labels)
 
-        nothing = PatchData([], labelled=True)
-        train([few, nothing], tmp_path / f"{balanced}", measured=measured, balanced=balanced)
+        train([few, NOTHING], tmp_path / f"{balanced}", measured=measured, balanced=balanced)
         shares[balanced] = sum(seen) / len(seen)
     assert shares[False] < 0.2
     assert 0.4 < shares[True] < 0.6
@@ -423,9 +368,9 @@ def test_a_compiled_network_is_the_same_network(tmp_path, data, monkeypatch):
         calls.append(model)
         return really(model, backend="eager")
 
-    plain, _ = train(data, tmp_path / "a.safetensors", model=tiny(dropout=0.0))
+    plain, _ = train(data, tmp_path / "a.safetensors", model=Tiny(dropout=0.0))
     monkeypatch.setattr(torch, "compile", spied)
-    model = tiny(dropout=0.0)
+    model = Tiny(dropout=0.0)
     compiled, _ = train(data, tmp_path / "b.safetensors", model=model, compiled=True)
     assert calls == [model]
     assert plain.keys() == compiled.keys()
@@ -474,8 +419,8 @@ def co_centred(tmp_path_factory):
     for labels in ([0, 1] * 4, [0, 1]):
         one = stained(labels, seed=len(labels))
         pixels = np.stack([one, one // 2], axis=1)
-        path = write_store(folder / f"{len(labels)}.zarr", pixels, labels, spacings_um=(1.0,))
-        found.append(PatchData([path], labelled=True, spacings_um=(1.0,)))
+        path = folder / f"{len(labels)}.zarr"
+        found.append(patch_data(path, labels, pixels, spacings_um=(1.0,)))
     return found
 
 
@@ -536,8 +481,7 @@ def test_a_segmenter_learns_the_px(tmp_path):
         def read(self, row, out):
             out[...] = masks[row]
 
-    path = write_store(tmp_path / "a.zarr", pixels, [0, 1] * 6)
-    data = PatchData([path], labelled=True, truths=[Masks()])
+    data = patch_data(tmp_path / "a.zarr", [0, 1] * 6, pixels, truths=[Masks()])
     entry = {
         "kind": "segmenter",
         "architecture": "mobile_unet",

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 from skimage.color import combine_stains, hsv2rgb, rgb2hsv, rgb_from_hed, separate_stains
 
-from microtome.training.random_colour import ColourChanges, changed, hsv_to_rgb, rgb_to_hsv
+from microtome.training.random_colour import ColourChanges, change_colours, hsv_to_rgb, rgb_to_hsv
 
 ALL = ColourChanges(
     blur_px=1.5, brightness=0.25, contrast=0.75, hue=0.25, saturation=0.04, stain=0.05
@@ -71,7 +71,7 @@ def test_rgb_of_any_hue(hsv, turns):
 def test_brightness_is_added():
     """Each image has its own number added; what leaves [0, 1] is cut off."""
     rgb = images(3)
-    found = changed(rgb, of("brightness", 0.1, -0.3, 0.0))
+    found = change_colours(rgb, of("brightness", 0.1, -0.3, 0.0))
     assert torch.equal(found[2], rgb[2])
     torch.testing.assert_close(found[0], (rgb[0] + 0.1).clamp(max=1))
     torch.testing.assert_close(found[1], (rgb[1] - 0.3).clamp(min=0))
@@ -82,7 +82,7 @@ def test_contrast_is_about_the_mean_of_each_channel():
     rgb = torch.zeros(1, 3, 1, 2)
     rgb[0, 0, 0] = torch.tensor([0.2, 0.4])
     rgb[0, 1, 0] = torch.tensor([0.6, 0.8])
-    found = changed(rgb, of("contrast", 1.5))
+    found = change_colours(rgb, of("contrast", 1.5))
     expected = [[0.15, 0.45], [0.55, 0.85], [0.0, 0.0]]
     torch.testing.assert_close(found[0, :, 0], torch.tensor(expected))
 
@@ -91,7 +91,7 @@ def test_hue_and_saturation_are_changed_in_hsv():
     """Hue turns and saturation is multiplied, up to 1: as through scikit-image's HSV."""
     rgb = images(4)
     turns, factors = (0.25, -0.1, 0.5, 0.0), (1.0, 0.5, 1.8, 1.0)
-    found = changed(rgb, {**of("hue", *turns), **of("saturation", *factors)})
+    found = change_colours(rgb, {**of("hue", *turns), **of("saturation", *factors)})
     hsv = rgb2hsv(points(rgb))
     hsv[..., 0] = (hsv[..., 0] + np.reshape(turns, (4, 1, 1))) % 1
     hsv[..., 1] = np.minimum(hsv[..., 1] * np.reshape(factors, (4, 1, 1)), 1)
@@ -103,14 +103,14 @@ def test_pure_red_a_third_of_a_turn_on_is_green():
     """The direction of hue is the usual one."""
     red = torch.zeros(1, 3, 2, 2)
     red[:, 0] = 1
-    found = changed(red, {**of("hue", 1 / 3), **of("saturation", 1.0)})
+    found = change_colours(red, {**of("hue", 1 / 3), **of("saturation", 1.0)})
     torch.testing.assert_close(found, red.roll(1, dims=1), atol=1e-6, rtol=0)
 
 
 def test_blur_is_gaussian():
     """SciPy's Gaussian, of what lies in the image alone; sigma 0 leaves every bit."""
     rgb = images(3)
-    found = changed(rgb, of("sigma_px", 0.8, 0.0, 2.5))
+    found = change_colours(rgb, of("sigma_px", 0.8, 0.0, 2.5))
     assert torch.equal(found[1], rgb[1])
     for i, sigma in ((0, 0.8), (2, 2.5)):
         expected = points(rgb[i])
@@ -129,8 +129,8 @@ def test_stains_are_those_of_scikit_image():
     rgb = combine_stains(stains / 6, rgb_from_hed)
     np.testing.assert_allclose(separate_stains(rgb, np.linalg.inv(rgb_from_hed)) * 6, stains)
     colours = ColourChanges(stain=0.2)
-    drawn = colours.drawn(2, seed=1, epoch=1, batch=0)
-    found = changed(torch.from_numpy(rgb).permute(0, 3, 1, 2).float(), drawn)
+    drawn = colours.draw(2, seed=1, epoch=1, batch=0)
+    found = change_colours(torch.from_numpy(rgb).permute(0, 3, 1, 2).float(), drawn)
     # What was drawn, from where it ended: its effect on each pure stain.
     effect = rgb_from_hed @ drawn["density_matrix"] @ np.linalg.inv(rgb_from_hed)
     factors = np.diagonal(effect, axis1=1, axis2=2)
@@ -149,7 +149,7 @@ def test_black_and_white_are_stained_too():
     """No pixel becomes infinite, and none leaves [0, 1]."""
     rgb = torch.zeros(2, 3, 4, 4)
     rgb[1] = 1
-    found = changed(rgb, ColourChanges(stain=1.0).drawn(2, seed=1, epoch=1, batch=0))
+    found = change_colours(rgb, ColourChanges(stain=1.0).draw(2, seed=1, epoch=1, batch=0))
     assert torch.isfinite(found).all()
     assert found.min() >= 0
     assert found.max() <= 1
@@ -158,24 +158,26 @@ def test_black_and_white_are_stained_too():
 def test_the_order_of_the_changes():
     """Blur, stain, brightness, contrast, then hue and saturation of what was cut to [0, 1]."""
     rgb = images(5)
-    drawn = ALL.drawn(5, seed=2, epoch=1, batch=0)
+    drawn = ALL.draw(5, seed=2, epoch=1, batch=0)
     # Within these bounds only the last two steps see anything cut off.
     step = 0.4 + 0.2 * rgb
     for names in (["sigma_px"], ["density_matrix", "density_offset"]):
-        step = changed(step, {name: drawn[name] for name in names})
+        step = change_colours(step, {name: drawn[name] for name in names})
     bright = step + torch.from_numpy(drawn["brightness"]).view(-1, 1, 1, 1)
     mean = bright.mean((2, 3), keepdim=True)
     contrasted = (bright - mean) * torch.from_numpy(drawn["contrast"]).view(-1, 1, 1, 1) + mean
-    expected = changed(
+    expected = change_colours(
         contrasted.clamp(0, 1), {name: drawn[name] for name in ("hue", "saturation")}
     )
-    torch.testing.assert_close(changed(0.4 + 0.2 * rgb, drawn), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(change_colours(0.4 + 0.2 * rgb, drawn), expected, atol=1e-6, rtol=0)
 
 
 def test_colours_are_cut_before_hue_is_turned():
     """Orange, made brighter than white can be, is yellow before its hue is turned by a half."""
     orange = torch.tensor([1.0, 0.75, 0.0]).view(1, 3, 1, 1)
-    found = changed(orange, {**of("brightness", 0.25), **of("hue", 0.5), **of("saturation", 1.0)})
+    found = change_colours(
+        orange, {**of("brightness", 0.25), **of("hue", 0.5), **of("saturation", 1.0)}
+    )
     # (1, 1, 0.25), half a turn on
     torch.testing.assert_close(
         found, torch.tensor([0.25, 0.25, 1.0]).view(1, 3, 1, 1), atol=1e-6, rtol=0
@@ -187,7 +189,7 @@ def test_shape_and_order_in_memory_stay(spacings):
     """Channels last as before, a new tensor, all values in [0, 1]; also with further spacings."""
     rgb = images(6, spacings=spacings)
     before = rgb.clone()
-    found = changed(rgb, ALL.drawn(6, seed=0, epoch=0, batch=0))
+    found = change_colours(rgb, ALL.draw(6, seed=0, epoch=0, batch=0))
     assert found.shape == rgb.shape
     assert found.stride() == rgb.stride()
     assert torch.equal(rgb, before)
@@ -200,22 +202,22 @@ def test_shape_and_order_in_memory_stay(spacings):
 def test_images_of_a_patch_are_changed_alike():
     """With further spacings each image is changed as if it were the patch's only one."""
     rgb = images(6, spacings=2)
-    drawn = ALL.drawn(6, seed=0, epoch=0, batch=0)
-    found = changed(rgb, drawn)
+    drawn = ALL.draw(6, seed=0, epoch=0, batch=0)
+    found = change_colours(rgb, drawn)
     for spacing in (0, 1):
         torch.testing.assert_close(
-            found[:, spacing], changed(rgb[:, spacing], drawn), atol=1e-6, rtol=0
+            found[:, spacing], change_colours(rgb[:, spacing], drawn), atol=1e-6, rtol=0
         )
 
 
 def test_changes_follow_from_seed_epoch_and_batch():
     """The same three give the same numbers, another of them others."""
     known = {"seed": 1, "epoch": 2, "batch": 3}
-    drawn = ALL.drawn(8, **known)
-    again = ALL.drawn(8, **known)
+    drawn = ALL.draw(8, **known)
+    again = ALL.draw(8, **known)
     assert all(np.array_equal(drawn[name], again[name]) for name in drawn)
     for name in known:
-        other = ALL.drawn(8, **{**known, name: 7})
+        other = ALL.draw(8, **{**known, name: 7})
         assert not any(np.array_equal(drawn[key], other[key]) for key in drawn)
 
 
@@ -223,9 +225,9 @@ def test_changes_follow_from_seed_epoch_and_batch():
 def test_shares_are_the_whole(of_processes):
     """Processes draw for the whole batch and take theirs, as they take theirs of the patches."""
     known = {"seed": 1, "epoch": 2, "batch": 3}
-    whole = ALL.drawn(7, **known)
+    whole = ALL.draw(7, **known)
     for number in range(of_processes):
-        share = ALL.drawn(7, share=(number, of_processes), **known)
+        share = ALL.draw(7, share=(number, of_processes), **known)
         assert share.keys() == whole.keys()
         for name, values in share.items():
             assert values.dtype == np.float32
@@ -235,7 +237,7 @@ def test_shares_are_the_whole(of_processes):
 def test_one_change_does_not_depend_on_others():
     """With the others off each change is drawn as with them on, and nothing else is."""
     known = {"seed": 1, "epoch": 2, "batch": 3}
-    whole = ALL.drawn(8, **known)
+    whole = ALL.draw(8, **known)
     names = {
         "blur_px": {"sigma_px"},
         "brightness": {"brightness"},
@@ -243,27 +245,27 @@ def test_one_change_does_not_depend_on_others():
         "stain": {"density_matrix", "density_offset"},
     }
     for setting, expected in names.items():
-        alone = ColourChanges(**{setting: getattr(ALL, setting)}).drawn(8, **known)
+        alone = ColourChanges(**{setting: getattr(ALL, setting)}).draw(8, **known)
         assert alone.keys() == expected
         assert all(np.array_equal(alone[name], whole[name]) for name in alone)
-    hue = ColourChanges(hue=0.25).drawn(8, **known)
+    hue = ColourChanges(hue=0.25).draw(8, **known)
     assert np.array_equal(hue["hue"], whole["hue"])
     assert (hue["saturation"] == 1).all()
-    saturation = ColourChanges(saturation=0.04).drawn(8, **known)
+    saturation = ColourChanges(saturation=0.04).draw(8, **known)
     assert np.array_equal(saturation["saturation"], whole["saturation"])
     assert not saturation["hue"].any()
 
 
 def test_changes_are_the_same_everywhere():
     """Their numbers are their own, not those that order, turns or moves are drawn from."""
-    drawn = ColourChanges(brightness=0.25, hue=0.25).drawn(2, seed=1, epoch=2, batch=3)
+    drawn = ColourChanges(brightness=0.25, hue=0.25).draw(2, seed=1, epoch=2, batch=3)
     np.testing.assert_allclose(drawn["brightness"], [-0.04730776, 0.1868235], rtol=1e-6)
     np.testing.assert_allclose(drawn["hue"], [0.2252746, -0.2193273], rtol=1e-6)
 
 
 def test_bounds_of_what_is_drawn():
     """Uniform up to the largest delta on both sides; half of the patches are blurred."""
-    drawn = ALL.drawn(20000, seed=0, epoch=0, batch=0)
+    drawn = ALL.draw(20000, seed=0, epoch=0, batch=0)
     for name, middle, delta in (
         ("brightness", 0, 0.25),
         ("contrast", 1, 0.75),

@@ -14,7 +14,7 @@ from microtome.rasters.labels import VIABLE
 from microtome.slides.inspection import inspect
 from microtome.slides.slide import Slide
 from microtome.slides.tiled_source import TiledSource
-from microtome.training.batches import turned
+from microtome.training.batches import turn
 from microtome.training.open_data import open_training_data
 from microtome.training.random_placement import STILL, Move, Moves
 from microtome.training.slide_source import SlideData
@@ -27,7 +27,7 @@ SLIDE = {"spacing_tolerance": 0.02, "upsample": False}
 
 def test_shifts_are_uniform_in_a_disc():
     """Each of the 13 whole px within 2 px comes as often as the others, and no other does."""
-    moves = Moves(shift_px=2).drawn(13000, seed=3, epoch=1)
+    moves = Moves(shift_px=2).draw(13000, seed=3, epoch=1)
     places, counts = np.unique(np.stack([moves["x_px"], moves["y_px"]]), axis=1, return_counts=True)
     assert {(x, y) for x, y in places.T.tolist()} == {
         (x, y) for x in range(-2, 3) for y in range(-2, 3) if x * x + y * y <= 4
@@ -38,7 +38,7 @@ def test_shifts_are_uniform_in_a_disc():
 
 def test_far_shifts_fit():
     """The largest shift of all comes near its end and not beyond."""
-    moves = Moves(shift_px=1024).drawn(20000, seed=0, epoch=0)
+    moves = Moves(shift_px=1024).draw(20000, seed=0, epoch=0)
     distance = np.hypot(moves["x_px"].astype(float), moves["y_px"])
     assert 1020 < distance.max() <= 1024
     assert np.mean(distance < 512) == pytest.approx(0.25, abs=0.02)
@@ -46,7 +46,7 @@ def test_far_shifts_fit():
 
 def test_zooms_are_uniform():
     """The spacing is multiplied by 0.8 to 1.2, on average by 1; the place stays without shift."""
-    moves = Moves(zoom=0.2).drawn(20000, seed=3, epoch=1)
+    moves = Moves(zoom=0.2).draw(20000, seed=3, epoch=1)
     assert 0.8 <= moves["zoom"].min() < 0.801
     assert 1.199 < moves["zoom"].max() <= 1.2
     assert moves["zoom"].mean() == pytest.approx(1, abs=0.005)
@@ -56,17 +56,17 @@ def test_zooms_are_uniform():
 
 def test_moves_follow_from_seed_and_epoch():
     """Another seed or epoch draws others; zoom leaves the shifts as they are without."""
-    moves = Moves(shift_px=50).drawn(100, seed=1, epoch=1)
-    assert np.array_equal(moves, Moves(shift_px=50).drawn(100, seed=1, epoch=1))
-    assert not np.array_equal(moves, Moves(shift_px=50).drawn(100, seed=1, epoch=2))
-    assert not np.array_equal(moves, Moves(shift_px=50).drawn(100, seed=2, epoch=1))
-    zoomed = Moves(shift_px=50, zoom=0.1).drawn(100, seed=1, epoch=1)
+    moves = Moves(shift_px=50).draw(100, seed=1, epoch=1)
+    assert np.array_equal(moves, Moves(shift_px=50).draw(100, seed=1, epoch=1))
+    assert not np.array_equal(moves, Moves(shift_px=50).draw(100, seed=1, epoch=2))
+    assert not np.array_equal(moves, Moves(shift_px=50).draw(100, seed=2, epoch=1))
+    zoomed = Moves(shift_px=50, zoom=0.1).draw(100, seed=1, epoch=1)
     assert np.array_equal(zoomed[["x_px", "y_px"]], moves[["x_px", "y_px"]])
 
 
 def test_moves_are_the_same_everywhere():
     """Their numbers are their own, not those that order and turns are drawn from."""
-    moves = Moves(shift_px=128, zoom=0.1).drawn(3, seed=1, epoch=2)
+    moves = Moves(shift_px=128, zoom=0.1).draw(3, seed=1, epoch=2)
     assert moves["x_px"].tolist() == [-13, 17, -17]
     assert moves["y_px"].tolist() == [26, 94, -26]
     np.testing.assert_allclose(moves["zoom"], [1.0462060, 0.9151516, 0.9816576], rtol=1e-6)
@@ -109,10 +109,8 @@ def data_of(info, *, scale: float = 1.0, **settings: object) -> SlideData:
 
 def truth_of(raster, *, max_blob_px: int = 0) -> TruthPatches:
     """Give the truth of the patches of `data_of`."""
-    row, column = np.array(PLACES, np.int32).T
-    return TruthPatches(
-        raster, row=row, column=column, stride_px=STRIDE, scale=1.0, max_blob_px=max_blob_px
-    )
+    grid = grid_of(PLACES, patch_px=SIDE, stride_px=STRIDE)
+    return TruthPatches(raster, grid, max_blob_px=max_blob_px)
 
 
 def plan(n: int, *, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -142,11 +140,11 @@ def test_a_shifted_patch_is_a_slice_of_the_slide(pixels, info, monkeypatch):
     assert set(asked) == {(0, SIDE, SIDE, 1)}
     padded = np.pad(pixels, ((99, 99), (99, 99), (0, 0)), constant_values=255)
     order, turns = plan(len(PLACES), seed=7, epoch=2)
-    drawn = moves.drawn(len(PLACES), seed=7, epoch=2)
+    drawn = moves.draw(len(PLACES), seed=7, epoch=2)
     assert len(images) == len(PLACES)
     for image, i, code, (x_px, y_px, _) in zip(images, order, turns, drawn, strict=True):
         top, left = PLACES[i][0] * STRIDE + y_px + 99, PLACES[i][1] * STRIDE + x_px + 99
-        expected = turned(padded[top : top + SIDE, left : left + SIDE], int(code))
+        expected = turn(padded[top : top + SIDE, left : left + SIDE], int(code))
         np.testing.assert_array_equal(image.permute(1, 2, 0), expected)
 
 

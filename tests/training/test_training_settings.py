@@ -7,10 +7,17 @@ import torch
 import yaml
 from safetensors.torch import load_file
 from torch import nn
-from torch.nn import functional
 
 from conftest import REPOSITORY
-from helpers.pictures import grid_of, noise, stained, write_slide, write_store
+from helpers.pictures import grid_of, noise, write_slide
+from helpers.training_runs import (
+    FITTING,
+    NOTHING,
+    Tiny,
+    one_thread,  # noqa: F401, a fixture
+    train,
+    train_and_validation,
+)
 from microtome.cohort.config_checks import check_config
 from microtome.errors import InputError
 from microtome.io.atomic import write_json
@@ -20,92 +27,21 @@ from microtome.rasters.labels import VIABLE
 from microtome.slides.inspection import inspect
 from microtome.training import kinds as model_training
 from microtome.training import step as training_steps
-from microtome.training.batches import PatchData
 from microtome.training.kinds import train_model
 from microtome.training.loop import fit
-from microtome.training.random_colour import ColourChanges, changed
+from microtome.training.objectives import classification
+from microtome.training.random_colour import ColourChanges, change_colours
 from microtome.training.random_placement import Moves
-from training.test_loop import KilledError, killed_in, objective, same
+from training.test_loop import COLOURS, SGD
 
-ROOT = REPOSITORY
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-SCHEMA = ROOT / "rules" / "schemas" / "config.schema.yaml"
-FITTING = {"epochs": 4, "batch": 4, "learning_rate": 1e-2}
-COLOURS = ColourChanges(
-    blur_px=1.0, brightness=0.25, contrast=0.5, hue=0.25, saturation=0.1, stain=0.05
-)
-SGD = {"optimizer": "sgd", "momentum": 0.9}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Keep PyTorch to one thread: these networks are too small for more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
+SCHEMA = REPOSITORY / "rules" / "schemas" / "config.schema.yaml"
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """Write a store to train on, 11 patches, and one to validate, 5."""
-    folder = tmp_path_factory.mktemp("stores")
-    stores = [
-        write_store(folder / f"{len(labels)}.zarr", stained(labels, seed=len(labels)), labels)
-        for labels in ([0, 1] * 5 + [1], [0, 1, 0, 1, 1])
-    ]
-    return [PatchData([store], labelled=True) for store in stores]
-
-
-class Tiny(nn.Module):
-    """An encoder with batch norm and dropout, and a head."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(11)
-        self.encoder = nn.Sequential(
-            nn.Conv2d(3, 5, 3, stride=2, padding=1), nn.ReLU(), nn.BatchNorm2d(5), nn.Dropout(0.3)
-        )
-        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 2))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (B, 2)."""
-        return self.head(self.encoder(images))
-
-
-def train(data, checkpoint, *, measured=objective, **changes: object) -> tuple[dict, list]:
-    """Fit the tiny network; give its weights and history."""
-    model = Tiny()
-    arguments = {"seed": 7, "identity": {}, "encoder": model.encoder, **FITTING, **changes}
-    history = fit(
-        model, measured, train=data[0], validation=data[1], checkpoint=checkpoint, **arguments
-    )
-    return {k: v.clone() for k, v in model.state_dict().items()}, history
-
-
-@pytest.mark.parametrize("epoch", [2, 3, 4])
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {**SGD, "weight_decay": 0.01},
-        {"optimizer": "sgd", "momentum": 0.0},
-        {"weight_decay": 0.1, "beta1": 0.5},
-        {"frozen_epochs": 2},
-        {**SGD, "frozen_epochs": 2},
-        {"colours": COLOURS},
-    ],
-    ids=["sgd", "no momentum", "decay", "frozen", "frozen sgd", "colours"],
-)
-def test_a_killed_run_ends_as_if_it_had_not_been(tmp_path, data, changes, epoch):
-    """Killed after any epoch, with any of the settings: the same weights, bit for bit."""
-    weights, history = train(data, tmp_path / "whole.safetensors", **changes)
-    checkpoint = tmp_path / "killed.safetensors"
-    with pytest.raises(KilledError):
-        train(data, checkpoint, measured=killed_in(epoch, n_train=len(data[0])), **changes)
-    torch.manual_seed(epoch)
-    resumed, resumed_history = train(data, checkpoint, **changes)
-    assert resumed_history == history
-    assert same(resumed, weights)
+    return train_and_validation(tmp_path_factory.mktemp("stores"))
 
 
 class Line(nn.Module):
@@ -129,20 +65,9 @@ def gradient(weight: float, images: torch.Tensor, labels: torch.Tensor) -> float
 
 def fitted_line(data, path, **changes: object) -> float:
     """Train the one weight on whole batches of ten patches, three epochs."""
-    line = Line()
-    arguments = {**FITTING, "epochs": 3, "batch": 11, "learning_rate": 0.1, **changes}
-    nothing = PatchData([], labelled=True)
-    fit(
-        line,
-        lambda model, images, labels: {"loss": functional.cross_entropy(model(images), labels)},
-        train=data[0],
-        validation=nothing,
-        seed=7,
-        checkpoint=path,
-        identity={},
-        **arguments,
-    )
-    return line.weight.item()
+    defaults = {"epochs": 3, "batch": 11, "learning_rate": 0.1}
+    weights, _ = train([data[0], NOTHING], path, Line(), **{**defaults, **changes})
+    return weights["weight"].item()
 
 
 def test_sgd_by_hand(tmp_path, data):
@@ -188,8 +113,8 @@ def test_a_frozen_encoder_stands_still(tmp_path, data, settings):
 
 def test_a_frozen_encoder_leaves_no_trace_in_the_optimizer(tmp_path, data):
     """Adam has no moments of its weights, which are the first of the model."""
-    encoder_and_head = {"0", "1", "2", "3", "4", "5"}
-    for epochs, expected in ((1, {"4", "5"}), (2, encoder_and_head)):
+    encoder_and_head = {"0", "1", "2", "3", "4", "5", "6", "7"}
+    for epochs, expected in ((1, {"4", "5", "6", "7"}), (2, encoder_and_head)):
         path = tmp_path / f"{epochs}.safetensors"
         train(data, path, epochs=epochs, frozen_epochs=1)
         assert {k.split(".")[1] for k in load_file(path) if k.startswith("optimizer.")} == expected
@@ -202,7 +127,7 @@ def test_a_frozen_encoder_is_in_evaluation_mode(tmp_path, data):
     def measured(model, images, labels):
         if model.training:
             modes.append((model.encoder[2].training, model.head.training))
-        return objective(model, images, labels)
+        return classification(model, images, labels)
 
     train(data, tmp_path / "a", measured=measured, frozen_epochs=1, epochs=2)
     assert modes == [(False, True)] * 3 + [(True, True)] * 3
@@ -317,7 +242,7 @@ def seen_in(data, path, *, fits: int = 100, **settings: object) -> dict[bool, li
         if model.training and len(images) > fits:
             raise torch.OutOfMemoryError("CUDA out of memory")
         seen[model.training].append(images.clone())
-        return objective(model, images, labels)
+        return classification(model, images, labels)
 
     train(data, path, measured=measured, **settings)
     return seen
@@ -331,8 +256,8 @@ def test_training_patches_have_new_colours(tmp_path, data):
     places = [(epoch, batch) for epoch in (1, 2) for batch in range(3)]
     for (epoch, batch), before, after in zip(places, plain[True], found[True], strict=True):
         n = 3 if batch == 2 else 4
-        drawn = COLOURS.drawn(n, seed=7, epoch=epoch, batch=batch)
-        assert torch.equal(after, changed(before, drawn))
+        drawn = COLOURS.draw(n, seed=7, epoch=epoch, batch=batch)
+        assert torch.equal(after, change_colours(before, drawn))
 
 
 def test_parts_of_a_batch_have_the_colours_of_the_whole(tmp_path, data):
@@ -346,7 +271,8 @@ def test_parts_of_a_batch_have_the_colours_of_the_whole(tmp_path, data):
 def mistake_in(fitting: dict, *, kind: str = "histocae1", **entry: object) -> str | None:
     """What the check says of a config with such a training."""
     config = copy.deepcopy(CONFIG)
-    config["models"][kind].update(training={**FITTING, **fitting}, **entry)
+    training = {"epochs": 4, "batch": 4, "learning_rate": 1e-2, **fitting}
+    config["models"][kind].update(training=training, **entry)
     try:
         check_config(config, schema=SCHEMA)
     except InputError as error:

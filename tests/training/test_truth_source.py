@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.morphology import remove_small_holes
 
+from helpers.pictures import grid_of
 from microtome.rasters.label_tiff import open_raster, write_array
 from microtome.rasters.labels import VIABLE
 from microtome.training.truth_source import TruthPatches
@@ -26,10 +27,9 @@ def truth(tmp_path_factory):
 
 def patches(raster, places, *, stride_px, scale=1.0, max_blob_px=0) -> TruthPatches:
     """Lay patches at (row, column) of the lattice over a truth map."""
-    row, column = np.array(places, np.int32).T
-    return TruthPatches(
-        raster, row=row, column=column, stride_px=stride_px, scale=scale, max_blob_px=max_blob_px
-    )
+    # Of 0.5 µm/px at scale 1; the map is of 1 µm/px.
+    grid = grid_of(places, patch_px=32, stride_px=stride_px, scale=2 * scale)
+    return TruthPatches(raster, grid, max_blob_px=max_blob_px)
 
 
 def read(found: TruthPatches, row: int, side: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Rule uncertainty_figure: where a model is unsure, beside its heatmap."""
 
 from microtome.logs import start_log
-from microtome.uncertainty.figure_step import draw_uncertainty
+from microtome.uncertainty.figure import draw_uncertainty
 
 start_log(snakemake.log[0])
 draw_uncertainty(

@@ -26,9 +26,8 @@ def reliability_figure(path: str | Path, counts: dict[str, np.ndarray]) -> None:
     ----------
     path : str or Path
         PNG to write.
-    counts : dict
-        Model -> ndarray of shape (255, 2), int, from
-        `microtome.calibration.temperature.count_codes`.
+    counts : dict of str to ndarray of shape (255, 2), int
+        Of each model, from `microtome.calibration.temperature.count_codes`.
     """
     n_rows, n_columns = -(-len(counts) // _COLUMNS), min(len(counts), _COLUMNS)
     column = max(2.3, 0.09 * max(map(len, counts)))  # wide enough for the longest name

@@ -1,5 +1,6 @@
 """What the evaluated slides say of a model's probabilities and of its uncertainty."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -33,8 +34,6 @@ def count_pixels(
 
     Parameters
     ----------
-    heatmap, tissue, truth : str or Path
-        The slide's rasters.
     uncertainty : mapping of str to str or Path
         ``aleatoric`` and ``epistemic``, those there are; variances on the heatmap's px.
     threshold : float
@@ -120,9 +119,9 @@ def error_detection_rows(
         ``auroc_epistemic`` (None where there is no such map, or nothing is wrong), the interval,
         the true burden, and ``covered``: 1 or 0, of all slides how many of those it is known of.
     """
-    by_model: dict[str, list[tuple[str, dict]]] = {}
+    by_model: dict[str, list[tuple[str, dict]]] = defaultdict(list)
     for model, slide, counts in found:
-        by_model.setdefault(model, []).append((slide, counts))
+        by_model[model].append((slide, counts))
     rows = []
     for model, slides in by_model.items():
         of_slides = [

@@ -12,20 +12,7 @@ from microtome.io.tables import read_table
 def read_counts(
     which: Iterable[dict], paths: Iterable[str | Path]
 ) -> list[tuple[str, str, dict[str, np.ndarray]]]:
-    """Read the counts of all models and slides.
-
-    Parameters
-    ----------
-    which : iterable of dict
-        ``model`` and ``slide`` of each file.
-    paths : iterable of str or Path
-        From `save_counts`.
-
-    Returns
-    -------
-    list of (str, str, dict)
-        Model, slide, counts.
-    """
+    """Read counts of px: model, slide and counts of each file; `which` says model and slide."""
     return [
         (one["model"], one["slide"], load_counts(path))
         for one, path in zip(which, paths, strict=True)

@@ -20,48 +20,40 @@ _LOGIT = logit(_CLIPPED)
 _TEMPERATURES = (0.05, 20.0)
 
 
-def count_codes(
-    encoded: ReadRows, truth: ReadRows, shape: tuple[int, int], *, n_rows: int | None = None
-) -> np.ndarray:
+def count_codes(encoded: ReadRows, truth: ReadRows, shape: tuple[int, int]) -> np.ndarray:
     """Count the px of each code among tumour and the rest, in bands.
 
     Parameters
     ----------
-    encoded : callable
-        ``encoded(first_row, n_rows)`` gives an ndarray of shape (n_rows, width), uint8, as a
-        heatmap has it: 0 where nothing was scored, else 1 + 254 * probability.
-    truth : callable
-        The same of tumour, bool.
-    shape : tuple of int
-        Height and width of both.
-    n_rows : int, optional
-        Rows of a band.
+    encoded, truth : ReadRows
+        Rows of rasters of this `shape`: uint8, as a heatmap has it, 0 where nothing was scored,
+        else 1 + 254 * probability; and bool, where tumour is.
 
     Returns
     -------
     ndarray of shape (255, 2), int64
         Row k: px of probability k / 254; column 0 other tissue, 1 tumour. Px without a score do
         not count.
+
+    Examples
+    --------
+    >>> encoded, truth = np.array([[0, 1, 255, 255]], np.uint8), np.array([[0, 0, 1, 0]])
+    >>> counts = count_codes(lambda *_: encoded, lambda *_: truth, (1, 4))
+    >>> counts[0].tolist(), counts[254].tolist(), int(counts.sum())
+    ([1, 0], [1, 1], 3)
     """
     counts = np.zeros(2 * 256, np.int64)
-    for band in bands(shape[0], n_rows or band_rows(shape[1])):
+    for band in bands(shape[0], band_rows(shape[1])):
         both = encoded(*band).astype(np.uint16) * 2 + (truth(*band) != 0)
         counts += np.bincount(both.ravel(), minlength=len(counts))
     return counts.reshape(256, 2)[NO_DATA + 1 :]
 
 
 def reliability_table(counts: np.ndarray, n_bins: int = 15) -> list[dict]:
-    """Mean probability and share of tumour in bins of equal width.
+    """Mean probability and share of tumour in bins of equal width, of the counts of `count_codes`.
 
     Bins are open below and closed above, as in Guo et al., "On calibration of modern neural
     networks", 2017, section 2; a probability of 0 is in the first.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (255, 2), int
-        From `count_codes`.
-    n_bins : int
-        Number of bins.
 
     Returns
     -------
@@ -114,14 +106,8 @@ def brier(counts: np.ndarray) -> float | None:
 def negative_log_likelihood(counts: np.ndarray, temperature: float = 1.0) -> float | None:
     """Mean of -log(probability of what is true), in nats; None without px.
 
-    Probabilities are clipped to half a step of the heatmap's code, [1/508, 1 - 1/508].
-
-    Parameters
-    ----------
-    counts : ndarray of shape (255, 2), int
-        From `count_codes`.
-    temperature : float
-        See `apply_temperature`; applied after clipping.
+    Probabilities are clipped to half a step of the heatmap's code, [1/508, 1 - 1/508], before
+    their logits are divided by `temperature`.
     """
     scaled = _LOGIT / temperature
     return _mean(np.logaddexp(0, np.stack([scaled, -scaled], axis=1)), counts)
@@ -130,10 +116,7 @@ def negative_log_likelihood(counts: np.ndarray, temperature: float = 1.0) -> flo
 def fit_temperature(counts: np.ndarray) -> float | None:
     """The temperature of the least negative log-likelihood (Guo et al. 2017, section 4.2).
 
-    Parameters
-    ----------
-    counts : ndarray of shape (255, 2), int
-        From `count_codes`, of slides that no network was trained on.
+    `counts` are those of `count_codes`, of slides that no network was trained on.
 
     Returns
     -------
@@ -153,12 +136,7 @@ def fit_temperature(counts: np.ndarray) -> float | None:
 
 
 def best_threshold(counts: np.ndarray) -> float | None:
-    """The threshold of the greatest Dice of tumour over all px.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (255, 2), int
-        From `count_codes`.
+    """The threshold of the greatest Dice of tumour over all px, by the counts of `count_codes`.
 
     Returns
     -------

@@ -20,16 +20,15 @@ from zarr.codecs import ZstdCodec
 from microtome.errors import InputError
 from microtome.io.atomic import atomic
 from microtome.io.sharded_zarr import CHUNK_KEYS
-from microtome.logs import log
 from microtome.networks.devices import autocast, default_device, to_images
 from microtome.networks.histocae import LATENT_DEPTH
 from microtome.patches.grid import Grid, patches_along
+from microtome.patches.progress import log_progress
 from microtome.patches.reading import read_patches
 from microtome.patches.regrouping import regroup
 from microtome.patches.zarr_groups import create_store, write_array, write_columns
 from microtome.slides.slide import Slide
 
-_LOG_EVERY = 1000
 _CELL_PX = 16  # four blocks of the encoder, each halves the size
 # A shard, that is a file, holds so many patches a side: 32 MiB of latents before compression.
 _SHARD_PATCHES = 32
@@ -78,8 +77,8 @@ def encode_slide(
     """
     device = default_device()
     encoder = cae.encoder.to(device, memory_format=torch.channels_last).eval()
-    n_done = 0
-    for index, pixels in regroup(read_patches(slide, grid, threads=threads), batch):
+    parts = regroup(read_patches(slide, grid, threads=threads), batch)
+    for index, pixels in log_progress(parts, len(grid), "encoded"):
         images = to_images(pixels).to(device, memory_format=torch.channels_last)
         with torch.inference_mode(), autocast(device):
             latents = encoder(images).float().permute(0, 2, 3, 1).cpu().numpy()
@@ -91,11 +90,7 @@ def encode_slide(
                 f" y={grid.y_px[i]:.0f} are no numbers or beyond {_MOST:.0f}; train the"
                 " autoencoder again"
             )
-        if n_done // _LOG_EVERY != (n_done + len(index)) // _LOG_EVERY:
-            log.info("%d of %d patches encoded", n_done + len(index), len(grid))
-        n_done += len(index)
         yield index, latents
-    log.info("%d patches encoded, %d unreadable", n_done, len(grid) - n_done)
 
 
 def quantize(latents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

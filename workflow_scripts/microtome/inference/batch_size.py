@@ -26,9 +26,10 @@ def fitting_batch(
         Where. On a GPU two patches are tried, one after the other and together, and the rest of
         its memory is divided by what the second one took; a CPU's number follows from the size.
 
-    Returns
-    -------
-    int
+    Examples
+    --------
+    >>> fitting_batch(torch.nn.Identity(), (3, 256, 256), torch.device("cpu"))
+    8
     """
     if device.type != "cuda":
         n_px = patch_shape[-1] * patch_shape[-2]

@@ -13,7 +13,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from microtome.errors import InputError
 from microtome.inference.score_store import ALEATORIC, EPISTEMIC, PROBABILITY, of_member
-from microtome.inference.test_time_augmentation import turned, turned_back
+from microtome.inference.test_time_augmentation import turn, turn_back
 from microtome.networks.devices import autocast
 from microtome.patches.grid import Grid
 from microtome.slides.slide import Slide
@@ -53,6 +53,13 @@ def posteriors(
     ------
     InputError
         If a network gives another number of classes than two.
+
+    Examples
+    --------
+    >>> unsure, sure = (lambda images, n=n: torch.tensor([[0.0, n]]) for n in (0, 100))
+    >>> found = posteriors({"a": unsure, "b": sure}, torch.zeros(1, 3, 8, 8))
+    >>> {part: values.item() for part, values in found.items()}
+    {'a.probability': 0.5, 'b.probability': 1.0, 'probability': 0.75, 'epistemic': 0.0625}
     """
     found: dict[str, torch.Tensor] = {}
     means, variances = [], []
@@ -71,7 +78,7 @@ def posteriors(
         found[ALEATORIC] = torch.stack(torch.broadcast_tensors(*variances)).mean(dim=0)
     if len(members) > 1:
         found[EPISTEMIC] = maps.var(dim=0, correction=0)
-    return {part: _pooled(values, side) for part, values in found.items()}
+    return {part: _pool(values, side) for part, values in found.items()}
 
 
 def tumour_probability(logits: torch.Tensor) -> torch.Tensor:
@@ -88,8 +95,8 @@ def _over_views(
     squares = torch.zeros_like(mean)
     for n, augmentation in enumerate(augmentations, start=2):
         # Each alone, never one on top of another, and undone before anything is compared.
-        view = _probability(name, model, turned(images, augmentation))
-        difference = turned_back(view, augmentation) - mean
+        view = _probability(name, model, turn(images, augmentation))
+        difference = turn_back(view, augmentation) - mean
         mean = mean + difference / n
         squares = squares + difference.square() * ((n - 1) / n)
     return mean, squares / (1 + len(augmentations))
@@ -106,7 +113,7 @@ def _probability(name: str, model: nn.Module, images: torch.Tensor) -> torch.Ten
     return tumour_probability(logits)
 
 
-def _pooled(maps: torch.Tensor, side: int | None) -> torch.Tensor:
+def _pool(maps: torch.Tensor, side: int | None) -> torch.Tensor:
     return adaptive_avg_pool2d(maps, side) if side and maps.shape[-1] > side else maps
 
 

@@ -62,7 +62,7 @@ def write_scores(
         for _ in map_ahead(put, parts, workers=1):
             pass
         for array in arrays.values() or [_Chunks(group, PROBABILITY, (len(grid), 1, 1))]:
-            array.flush()
+            array.write_down()
         group.attrs["unreadable_patches"] = int(np.count_nonzero(~is_scored))
 
 
@@ -86,23 +86,20 @@ class _Chunks:
             chosen = index // self._size == number
             self._chunk(number)[index[chosen] % self._size] = probability[chosen]
 
-    def flush(self) -> None:
-        """Write what is in memory."""
-        while self._held:
-            self._write(*self._held.popitem())
+    def write_down(self, *, to: int = 0) -> None:
+        """Write what is in memory, least recently touched first, until `to` chunks are left."""
+        while len(self._held) > to:
+            number, chunk = self._held.popitem(last=False)
+            first = number * self._size
+            self._array[first : first + len(chunk)] = chunk
 
     def _chunk(self, number: int) -> np.ndarray:
         if number not in self._held:
-            if len(self._held) == _CHUNKS_HELD:
-                self._write(*self._held.popitem(last=False))
+            self.write_down(to=_CHUNKS_HELD - 1)
             first = number * self._size
             self._held[number] = self._array[first : first + self._size]
         self._held.move_to_end(number)
         return self._held[number]
-
-    def _write(self, number: int, chunk: np.ndarray) -> None:
-        first = number * self._size
-        self._array[first : first + len(chunk)] = chunk
 
 
 @dataclass(frozen=True)
@@ -146,15 +143,7 @@ class Scores:
 
 
 def open_scores(path: str | Path, *, member: str | None = None) -> Scores:
-    """Open a store that `write_scores` wrote.
-
-    Parameters
-    ----------
-    path : str or Path
-        The store.
-    member : str, optional
-        The scores of one member of the ensemble, not of all together.
-    """
+    """Open a store that `write_scores` wrote; `member` for those of one member of an ensemble."""
     group = open_store(path)
     found = {
         part: group.get(of_member(member, part) if member else part)
@@ -163,11 +152,6 @@ def open_scores(path: str | Path, *, member: str | None = None) -> Scores:
     if found[PROBABILITY] is None:
         raise InputError(f"{path} holds no scores of {member}; delete it and run again")
     return Scores(read_grid(group), attributes=dict(group.attrs), **found)
-
-
-def score_attributes(path: str | Path) -> dict:
-    """Where the scores of a store came from, without reading them."""
-    return dict(open_store(path).attrs)
 
 
 PROBABILITY, ALEATORIC, EPISTEMIC = "probability", "aleatoric", "epistemic"

@@ -1,6 +1,6 @@
 """Tumour probabilities of the patches of a slide: all networks, in one pass over it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -8,18 +8,16 @@ from torch import nn
 
 from microtome.inference.batch_size import fitting_batch
 from microtome.inference.posteriors import posteriors, require_numbers
-from microtome.inference.score_store import PROBABILITY
 from microtome.inference.shared_encoding import score_shared, shares_latents
 from microtome.logs import log
 from microtome.networks.compiling import compile_for
 from microtome.networks.devices import as_input, default_device
 from microtome.networks.gpu_memory import halve_batch
 from microtome.patches.grid import Grid
+from microtome.patches.progress import log_progress
 from microtome.patches.reading import read_patches
 from microtome.patches.regrouping import regroup
 from microtome.slides.slide import Slide
-
-_LOG_EVERY = 1000
 
 
 def score(
@@ -54,10 +52,10 @@ def score(
         µm per px of the maps that are kept of a network that gives a value for each px: means of
         their px.
     batch : int, optional
-        Patches a step; as many as the device is good for if it is not said. Fewer, with a warning,
-        where the GPU's memory asks for it.
+        Patches a step; if unset as many as the device is good for. Fewer, with a warning, where
+        the GPU's memory asks for it.
     augmentations : sequence of str
-        See `posteriors`.
+        Test-time augmentations: see `posteriors`.
     spacings_um : sequence of float
         Further spacings of each patch that the models take: see `read_patches`.
     threads : int
@@ -82,31 +80,34 @@ def score(
     alone = next(iter(members.values())) if len(members) == 1 and not augmentations else None
     if alone is not None and shares_latents(alone, grid):
         log.info("overlapping windows share their encoding")
-        yield from score_shared(
-            alone, slide, grid, batch=batch, threads=threads, compiled=compiled, name=PROBABILITY
-        )
-        return
-    work = _Work(members, grid, map_um=map_um, augmentations=augmentations)
-    shape = (3, grid.patch_px, grid.patch_px)
-    if spacings_um:
-        shape = (1 + len(spacings_um), *shape)
-    batch = batch or work.fitting(shape)
-    if compiled:
-        work.compile((min(batch, len(grid)), *shape))
-    parts = read_patches(slide, grid, threads=threads, spacings_um=spacings_um)
+        parts = score_shared(alone, slide, grid, batch=batch, threads=threads, compiled=compiled)
+    else:
+        work = _Work(members, grid, map_um=map_um, augmentations=augmentations)
+        shape = (3, grid.patch_px, grid.patch_px)
+        if spacings_um:
+            shape = (1 + len(spacings_um), *shape)
+        batch = batch or work.fitting(shape)
+        if compiled:
+            work.compile((min(batch, len(grid)), *shape))
+        patches = read_patches(slide, grid, threads=threads, spacings_um=spacings_um)
+        parts = _score_batches(work, regroup(patches, batch))
+    for index, maps in log_progress(parts, len(grid), "scored"):
+        require_numbers(slide, grid, index, maps)
+        yield index, maps
+
+
+def _score_batches(
+    work: "_Work", batches: Iterable[tuple[np.ndarray, np.ndarray]]
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Launch each batch before the maps of the one before it are waited for."""
     waiting: tuple[np.ndarray, list[_Travelling]] | None = None
-    n_done = 0
-    for index, pixels in regroup(parts, batch):
+    for index, pixels in batches:
         launched = index, work.launch(torch.from_numpy(pixels).movedim(-1, -3))
         if waiting:
-            yield _arrived(slide, grid, *waiting)
+            yield waiting[0], _wait_for(waiting[1])
         waiting = launched
-        if n_done // _LOG_EVERY != (n_done + len(index)) // _LOG_EVERY:
-            log.info("%d of %d patches scored", n_done + len(index), len(grid))
-        n_done += len(index)
     if waiting:
-        yield _arrived(slide, grid, *waiting)
-    log.info("%d patches scored, %d unreadable", n_done, len(grid) - n_done)
+        yield waiting[0], _wait_for(waiting[1])
 
 
 class _Work:
@@ -176,17 +177,13 @@ class _Travelling:
             self._event = torch.cuda.Event()
             self._event.record()
 
-    def arrived(self) -> dict[str, np.ndarray]:
+    def wait(self) -> dict[str, np.ndarray]:
         if self._event:
             self._event.synchronize()
         return {name: values.numpy() for name, values in self._maps.items()}
 
 
-def _arrived(
-    slide: Slide, grid: Grid, index: np.ndarray, parts: list[_Travelling]
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Wait for the maps of a batch and look at them."""
-    found = [part.arrived() for part in parts]
-    maps = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
-    require_numbers(slide, grid, index, maps)
-    return index, maps
+def _wait_for(parts: list[_Travelling]) -> dict[str, np.ndarray]:
+    """Wait for the maps of a batch."""
+    found = [part.wait() for part in parts]
+    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from microtome.inference.posteriors import require_numbers, tumour_probability
+from microtome.inference.posteriors import tumour_probability
+from microtome.inference.score_store import PROBABILITY
 from microtome.inference.shared_regions import in_whole_px, regions_of
-from microtome.logs import log
 from microtome.networks.batch_norm_folding import fold_batch_norms
 from microtome.networks.compiling import compile_for
 from microtome.networks.devices import as_input, autocast, default_device
@@ -24,13 +24,13 @@ from microtome.patches.reading import read_patches
 from microtome.patches.regrouping import regroup
 from microtome.slides.slide import Slide
 
-_LOG_EVERY = 1000
 # Windows that the head classifies at a time: their latents are copies.
 _HEAD_WINDOWS = 256
 # Px of the regions that a GPU encodes at a time, 3 GB of activations, where nothing else is said.
 _GPU_PX = 16 * 2**20
-# Some of the images asked for, and at most how many at a time -> which windows, probabilities.
-_Job = Callable[[slice, int], tuple[np.ndarray, np.ndarray]]
+_Scored = tuple[np.ndarray, dict[str, np.ndarray]]  # which windows, and their maps
+# Some of the images asked for, and at most how many at a time.
+_Job = Callable[[slice, int], _Scored]
 
 
 def shares_latents(model: nn.Module, grid: Grid) -> bool:
@@ -53,8 +53,7 @@ def score_shared(
     batch: int | None = None,
     threads: int = 1,
     compiled: bool = False,
-    name: str = "probability",
-) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+) -> Iterator[_Scored]:
     """Score every patch of a grid whose patches overlap, each place of the slide encoded once.
 
     Windows are read one by one, and go through the encoder each, where that is less work (regions
@@ -79,52 +78,23 @@ def score_shared(
     threads : int
         Processes or threads that read ahead while the model works.
     compiled : bool
-        Compile the encoder of the regions first.
-    name : str
-        What the probabilities are called.
+        Whether to compile the encoder of the regions first.
 
     Yields
     ------
     index : ndarray of shape (n,), int64
         Which patches of the grid.
     maps : dict of str to ndarray of shape (n, 1, 1), float32
-        Tumour probability.
+        ``probability``, of tumour.
 
     Raises
     ------
     InputError
-        If the model gives something that is not a number, or the GPU's memory holds no region.
+        If the GPU's memory holds no region.
     """
     if not len(grid):
         return
-    n_done = 0
-    for index, probability in _scored(
-        _Work(model, grid, compiled=compiled),
-        slide,
-        grid,
-        region_px=region_px,
-        batch=batch,
-        threads=threads,
-    ):
-        maps = {name: probability}
-        require_numbers(slide, grid, index, maps)
-        if n_done // _LOG_EVERY != (n_done + len(index)) // _LOG_EVERY:
-            log.info("%d of %d patches scored", n_done + len(index), len(grid))
-        n_done += len(index)
-        yield index, maps
-    log.info("%d patches scored, %d unreadable", n_done, len(grid) - n_done)
-
-
-def _scored(
-    work: "_Work",
-    slide: Slide,
-    grid: Grid,
-    *,
-    region_px: int,
-    batch: int | None,
-    threads: int,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Windows and their probabilities: first those of regions, then what is left alone."""
+    work = _Work(model, grid, compiled=compiled)
     regions = regions_of(grid, region_px if in_whole_px(slide, grid) else grid.patch_px)
     most_px = region_px**2
     if work.device.type == "cuda":
@@ -153,7 +123,7 @@ class _Memory:
         self.most = max(1, most_px // side_px**2)
         self._words = words  # as `halve_batch` takes them
 
-    def run(self, job: _Job, n: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def run(self, job: _Job, n: int) -> Iterator[_Scored]:
         """Do the work on n images, in parts."""
         first = 0
         while first < n:
@@ -183,7 +153,7 @@ class _Work:
 
     def regions(
         self, pixels: np.ndarray, windows: list[np.ndarray], strides: int, part: slice, most: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> _Scored:
         """Classify the windows of some regions from their latents."""
         windows = windows[part]
         index = np.concatenate(windows)
@@ -199,15 +169,13 @@ class _Work:
                 self._model.classify(views[tuple(some)].movedim(-1, 1))
                 for some in places.split(_HEAD_WINDOWS, dim=1)
             ]
-            return index, tumour_probability(torch.cat(logits)).cpu().numpy()
+            return index, _maps_of(torch.cat(logits))
 
-    def windows(
-        self, pixels: np.ndarray, index: np.ndarray, part: slice, most: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def windows(self, pixels: np.ndarray, index: np.ndarray, part: slice, _: int) -> _Scored:
         """Classify windows, each by itself."""
         with torch.inference_mode(), autocast(self.device):
             logits = self._model.classify(self._encoder(self._input(pixels[part])))
-            return index[part], tumour_probability(logits).cpu().numpy()
+            return index[part], _maps_of(logits)
 
     def _input(self, pixels: np.ndarray) -> torch.Tensor:
         return as_input(torch.from_numpy(pixels).movedim(-1, -3), self.device)
@@ -221,3 +189,7 @@ class _Work:
             example = example.to(memory_format=torch.channels_last)
             self._compiled[shape] = compile_for(self._encoder, example)
         return self._compiled[shape](images)
+
+
+def _maps_of(logits: torch.Tensor) -> dict[str, np.ndarray]:
+    return {PROBABILITY: tumour_probability(logits).cpu().numpy()}

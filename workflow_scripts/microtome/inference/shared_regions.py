@@ -41,18 +41,8 @@ class Regions:
 def regions_of(grid: Grid, region_px: int) -> Regions:
     """Divide a grid into regions, row by row.
 
-    Parameters
-    ----------
-    grid : Grid
-        The windows; they overlap.
-    region_px : int
-        Largest side of a region in patch px. The side is such that its last window ends with it.
-
-    Returns
-    -------
-    Regions
-        Those that are less px than their windows are one by one; the windows of the others are in
-        none.
+    A region is at most `region_px` patch px wide, and ends with its last window. Regions that are
+    no less px than their windows one by one are left out, and their windows are in none.
     """
     strides = max(0, region_px - grid.patch_px) // grid.stride_px + 1
     side_px = grid.patch_px + (strides - 1) * grid.stride_px

@@ -32,40 +32,16 @@ def score_step(
     allow_cpu: bool,
     scratch_dir: str | None,
 ) -> None:
-    """Give every patch of a slide's grid a tumour probability and write the store.
+    """Give every patch of a slide's grid a tumour probability and write the store `scores`.
 
-    Parameters
-    ----------
-    scores : str or Path
-        The store's folder, ``.zarr``.
-    name, model : str
-        The slide's id and the model's name, for the record.
-    slide_path, inspected, grid : str or Path
-        The slide, what `inspect` found of it, and its grid.
-    weights : sequence of str or Path
-        Of each network.
-    members : mapping of str to dict
-        Name and registry entry of each network, in the order of `weights`.
-    entry : dict
-        The model's own entry: its further spacings and test-time augmentations.
-    slide_settings : dict
-        The config's section ``slide``.
-    batch, map_um, compiled, threads
-        See `microtome.inference.scoring.score`.
-    gpus, allow_cpu
-        See `microtome.networks.devices.require_gpus`.
-    scratch_dir : str or None
-        See `microtome.parallel.local_copies.copy_to_scratch`.
-
-    Raises
-    ------
-    InputError
-        If there is no GPU, the weights are another network's, the slide has changed, or a network
-        gives something that is not a number.
+    `members` are name and registry entry of each network, in the order of `weights`; `entry` is
+    the model's own, with further spacings and test-time augmentations. InputError if there is no
+    GPU, the weights are another network's, the slide has changed, or a network gives something that
+    is not a number.
     """
     from microtome.inference.score_store import write_scores  # noqa: PLC0415
     from microtome.inference.scoring import score  # noqa: PLC0415
-    from microtome.networks.devices import require_gpus, use_threads  # noqa: PLC0415, PyTorch: seconds
+    from microtome.networks.devices import require_gpus, use_threads  # noqa: PLC0415
     from microtome.parallel.local_copies import copy_to_scratch  # noqa: PLC0415
     from microtome.patches.grid import Grid  # noqa: PLC0415
     from microtome.slides.inspection import open_inspected, read_inspected  # noqa: PLC0415
@@ -105,11 +81,8 @@ def _networks(
     if compiled:
         # After some shapes of batches PyTorch would go on uncompiled, with other last digits.
         torch.compiler.reset()
-    states = [Path(path).stat() for path in weights]
-    files = [
-        [str(Path(path).resolve()), state.st_mtime_ns, state.st_size]
-        for path, state in zip(weights, states, strict=True)
-    ]
+    paths = [Path(path).resolve() for path in weights]
+    files = [[str(p), (state := p.stat()).st_mtime_ns, state.st_size] for p in paths]
     key = json.dumps([files, members])
     if key not in _LOADED:
         _LOADED.clear()

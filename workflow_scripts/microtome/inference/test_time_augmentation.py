@@ -13,27 +13,23 @@ _SYMMETRIES = {
 NAMES = tuple(_SYMMETRIES)
 
 
-def turned(images: torch.Tensor, name: str) -> torch.Tensor:
-    """Turn or flip images.
+def turn(images: torch.Tensor, name: str) -> torch.Tensor:
+    """Turn square images (..., side, side) against the clock, or flip them.
 
-    Parameters
-    ----------
-    images : Tensor of shape (..., side, side)
-        Square images or maps.
-    name : {'rotate_90', 'rotate_180', 'rotate_270', 'flip_horizontal', 'flip_vertical'}
-        Turns are against the clock; a horizontal flip changes left and right.
+    A horizontal flip changes left and right.
 
-    Returns
-    -------
-    Tensor of shape (..., side, side)
+    Examples
+    --------
+    >>> turn(torch.tensor([[1, 2], [3, 4]]), "rotate_90").tolist()
+    [[2, 4], [1, 3]]
     """
     quarters, is_flipped = _SYMMETRIES[name]
     found = torch.rot90(images, quarters, (-2, -1)) if quarters else images
     return found.flip(-1) if is_flipped else found
 
 
-def turned_back(maps: torch.Tensor, name: str) -> torch.Tensor:
-    """The inverse of `turned`, for what a network makes of a turned image."""
+def turn_back(maps: torch.Tensor, name: str) -> torch.Tensor:
+    """Undo `turn` on what a network makes of a turned image."""
     quarters, is_flipped = _SYMMETRIES[name]
     found = maps.flip(-1) if is_flipped else maps
     return torch.rot90(found, -quarters, (-2, -1)) if quarters else found

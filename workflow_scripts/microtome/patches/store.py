@@ -26,10 +26,10 @@ from microtome.io.zarr_jpeg import NAME as JPEG
 from microtome.io.zarr_jpeg import JpegCodec
 from microtome.logs import log
 from microtome.patches.grid import Grid
+from microtome.patches.progress import log_progress
 from microtome.patches.white_filter import is_kept
 from microtome.patches.zarr_groups import create_store, write_columns
 
-_LOG_EVERY = 1000
 # What reading something else as a store raises, beside errors of files.
 _NOT_A_STORE = (LookupError, RuntimeError, TypeError, ValueError)
 
@@ -94,7 +94,7 @@ def write_patches(
     if codec == "jpeg":
         about["jpeg_quality"] = jpeg_quality
     stored = [np.empty(0, np.int64)]
-    n_come = n_readable = 0
+    n_readable = 0
     with atomic(path) as temporary:
         group = create_store(temporary, grid, {**origin, **about})
         with ExitStack() as stack:
@@ -108,15 +108,12 @@ def write_patches(
                 stack.enter_context(ShardWriter(temporary / name, per_shard=per_shard))
                 for name in names
             ]
-            for index, block in parts:
+            for index, block in log_progress(parts, len(grid), "read", sum_up=False):
                 readable, kept, chunks = choose[codec](block)
                 for writer, of_spacing in zip(writers, chunks, strict=True):
                     writer.append(of_spacing)
                 stored.append(index[kept])
                 n_readable += int(np.count_nonzero(readable))
-                if n_come // _LOG_EVERY != (n_come + len(index)) // _LOG_EVERY:
-                    log.info("%d of %d patches read", n_come + len(index), len(grid))
-                n_come += len(index)
         index = np.concatenate(stored)
         serializer = {
             "raw": BytesCodec(),

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,12 +12,45 @@ from microtome.errors import InputError
 from microtome.parallel.prefetch import map_ahead
 from microtome.patches.store import open_patches
 from microtome.training.random_placement import Move, Moves
-from microtome.training.sources import Source, Truth
 
 _RGB = np.dtype("V3")  # a pixel as one thing to be moved, three times faster than three bytes
 
 # Which patches come in which order, how each is turned, and how it is moved: None is not at all.
 _Plan = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
+
+
+class Source(Protocol):
+    """The patches of one slide, wherever they are read from.
+
+    Attributes
+    ----------
+    slide : str
+        The slide's id.
+    label : ndarray of shape (n_patches,), int8
+        1 tumour, 0 not, -1 unknown.
+    shape : tuple of int
+        Of one patch: (spacings, side, side, 3).
+    """
+
+    slide: str
+    label: np.ndarray
+    shape: tuple[int, int, int, int]
+
+    def read(self, row: int, out: np.ndarray, *move: Move) -> None:
+        """Read one patch into `out`, of `shape`, uint8; in any thread.
+
+        With a move it is read elsewhere than where it lies, which a store cannot.
+        """
+
+    def identity(self) -> str:
+        """Which patches these are, for a checkpoint to know its own."""
+
+
+class Truth(Protocol):
+    """What is true of the patches of one slide, px by px."""
+
+    def read(self, row: int, out: np.ndarray, *move: Move) -> None:
+        """Read the truth of the patch in a row of the source into `out`, (side, side), uint8."""
 
 
 class Patches:
@@ -171,20 +205,20 @@ class Patches:
         balanced : bool
             As many tumour as other patches: of the smaller class each comes several times, of
             the larger not all come. An epoch is as long as without.
-        share
-            See `in_order`.
+        share : tuple of int
+            As for `in_order`.
 
         Yields
         ------
-        images, labels
-            See `in_order`.
+        images, labels : Tensor
+            As `in_order` yields them.
         """
         generator = np.random.default_rng([seed, epoch])
         number = np.int32 if len(self) < 2**31 else np.int64
         order = self._balanced(generator) if balanced else np.arange(len(self), dtype=number)
         generator.shuffle(order)
         turns = generator.integers(0, 8, len(self), dtype=np.uint8)
-        moves = self._moves.drawn(len(self), seed=seed, epoch=epoch) if self._moves else None
+        moves = self._moves.draw(len(self), seed=seed, epoch=epoch) if self._moves else None
         rest = len(self) % batch
         last = len(self) - (rest if len(self) > rest and rest < max(2, share[1]) else 0)
         return self._batches((order, turns, moves), batch, last, share)
@@ -225,15 +259,15 @@ class Patches:
         pixels, maps = images.numpy(), truths.numpy()
         straight, straight_map = np.empty(self._shape, np.uint8), np.empty((side, side), np.uint8)
         for place, (source, row) in enumerate(self._places(index)):
-            turn = 0 if turns is None else int(turns[place])
+            code = 0 if turns is None else int(turns[place])
             move = () if moves is None else (Move(*moves[place].item()),)
-            self._all[source].read(row, straight if turn else pixels[:, place], *move)
-            if turn:
+            self._all[source].read(row, straight if code else pixels[:, place], *move)
+            if code:
                 for image, target in zip(straight, pixels[:, place], strict=True):
-                    np.copyto(_as_points(target), turned(_as_points(image), turn))
+                    np.copyto(_as_points(target), turn(_as_points(image), code))
             if self._truths:
                 self._truths[source].read(row, straight_map, *move)
-                np.copyto(maps[place], turned(straight_map, turn))
+                np.copyto(maps[place], turn(straight_map, code))
         batch = images.permute(1, 0, 4, 2, 3)
         labels = truths if self._truths else torch.from_numpy(self.labels[index].astype(np.int64))
         return batch if n_spacings > 1 else batch[:, 0], labels
@@ -251,14 +285,18 @@ class PatchData(Patches):
     ----------
     paths : sequence of str or Path
         Patch stores, one a slide.
-    labelled, workers
-        See `Patches`.
+    labelled, workers, truths
+        Arguments of `Patches`.
     spacings_um : sequence of float
         Further spacings of the stores: co-centred images of each patch.
     own : bool
         Whether to read the patches' own spacing.
-    truths
-        See `Patches`.
+
+    Examples
+    --------
+    >>> data = PatchData([], labelled=True)
+    >>> len(data), data.summary()
+    (0, {'slides': [], 'patches': 0, 'tumour_patches': 0})
     """
 
     def __init__(
@@ -280,20 +318,15 @@ def _as_points(pixels: np.ndarray) -> np.ndarray:
     return pixels.view(_RGB)[..., 0]
 
 
-def turned(image: np.ndarray, code: int) -> np.ndarray:
-    """Turn a square image by 0-3 quarter turns and flip it where the number is 4-7.
+def turn(image: np.ndarray, code: int) -> np.ndarray:
+    """Turn a square image (side, side, ...) by `code` quarter turns; from 4 on flip it, too.
 
-    Parameters
-    ----------
-    image : ndarray of shape (side, side, ...)
-        The image.
-    code : int
-        0 to 7: the eight symmetries of a square (random rotation, horizontal and vertical flips).
+    The codes 0 to 7 are the eight symmetries of a square; the result is a view.
 
-    Returns
-    -------
-    ndarray of shape (side, side, ...)
-        A view of `image`.
+    Examples
+    --------
+    >>> turn(np.array([[1, 2], [3, 4]]), 1).tolist()
+    [[2, 4], [1, 3]]
     """
     quarter = np.rot90(image, code % 4)
     return quarter[:, ::-1] if code >= 4 else quarter

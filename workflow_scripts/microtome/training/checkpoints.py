@@ -1,6 +1,7 @@
 """What a training run needs to go on after its last epoch, in one file without pickle."""
 
 import json
+from collections import defaultdict
 from pathlib import Path
 
 import torch
@@ -24,20 +25,10 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
 ) -> None:
-    """Write everything the next epoch depends on.
+    """Write everything the next epoch depends on to a ``.safetensors`` file.
 
-    Parameters
-    ----------
-    path : str or Path
-        A ``.safetensors`` file.
-    identity : dict
-        What the run is, of what JSON can hold.
-    history : list of dict
-        One row an epoch.
-    model, optimizer, scaler
-        As the last epoch left them.
-    best : dict of str to Tensor
-        The weights of the best epoch so far.
+    `identity` says what the run is, in what JSON can hold; `best` are the weights of the best epoch
+    so far, all else is as the last epoch left it.
     """
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in best.items()}
@@ -91,11 +82,11 @@ def resume(
         part, _, rest = name.partition(".")
         parts[part][rest] = value
     model.load_state_dict(parts["model"])
-    states: dict[int, dict[str, torch.Tensor]] = {}
+    states: dict[int, dict[str, torch.Tensor]] = defaultdict(dict)
     for name, value in parts["optimizer"].items():
         i, _, key = name.partition(".")
-        states.setdefault(int(i), {})[key] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": states})
+        states[int(i)][key] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": dict(states)})
     scaler.load_state_dict(json.loads(text["scaler"]))
     history = json.loads(text["history"])
     log.info("resumed after epoch %d from %s", len(history), path)
@@ -103,7 +94,13 @@ def resume(
 
 
 def differences(old: dict, new: dict, *, within: str = "") -> str:
-    """What two nested dicts do not have in common, as text: ``training.batch is 8, was 16``."""
+    """Say what two nested dicts do not have in common.
+
+    Examples
+    --------
+    >>> differences({"seed": 1, "training": {"batch": 16}}, {"seed": 1, "training": {"batch": 8}})
+    'training.batch is 8, was 16'
+    """
     found = []
     for key in sorted({*old, *new}):
         before, after = old.get(key), new.get(key)

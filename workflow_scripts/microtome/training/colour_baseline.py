@@ -12,17 +12,7 @@ from microtome.training.batches import Patches
 
 
 def fit_colour(data: Patches) -> ColourModel:
-    """Fit the baseline with both classes weighted alike.
-
-    Parameters
-    ----------
-    data : Patches
-        Labelled patches of both classes.
-
-    Returns
-    -------
-    ColourModel
-    """
+    """Fit the baseline to labelled patches, both classes weighted alike."""
     features = np.concatenate(
         [colour_features(as_input(images)).numpy() for images, _ in data.in_order(64)]
     )

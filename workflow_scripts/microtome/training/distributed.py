@@ -42,8 +42,8 @@ def is_first() -> bool:
     return share()[0] == 0
 
 
-def shared(model: nn.Module) -> nn.Module:
-    """The same module, its gradients averaged over the processes where there are several."""
+def share_gradients(model: nn.Module) -> nn.Module:
+    """Have the gradients of a module averaged over the processes, where there are several."""
     if share()[1] == 1:
         return model
     _share_statistics(model)
@@ -52,7 +52,7 @@ def shared(model: nn.Module) -> nn.Module:
     return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
 
 
-def summed(values: torch.Tensor) -> torch.Tensor:
+def sum_over_processes(values: torch.Tensor) -> torch.Tensor:
     """Sum of a tensor over all processes."""
     if share()[1] > 1:
         distributed.all_reduce(values)

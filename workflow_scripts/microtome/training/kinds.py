@@ -30,18 +30,16 @@ def pretrain(
     checkpoint: str | Path,
     code: str,
 ) -> tuple[HistoCAE, History]:
-    """Train the autoencoder of a registry entry on patches, labelled or not.
+    """Train the autoencoder of a registry entry on patches of one spacing, labelled or not.
 
     Parameters
     ----------
-    name : str
-        The entry's name.
-    entry : dict
-        Its settings.
+    name, entry : str, dict
+        Of the registry.
     train, validation : Patches
-        Patches of one spacing; `validation` may be empty.
+        What to learn from and what to judge epochs by; `validation` may be empty.
     checkpoint : str or Path
-        See `fit`.
+        File to resume from and to write.
     code : str
         Hash of the code; a checkpoint of other code is not resumed.
 
@@ -88,7 +86,7 @@ def train_model(
     Parameters
     ----------
     name, entry, train, validation, checkpoint, code
-        See `pretrain`; the patches are labelled.
+        As `pretrain` takes them, but all patches are labelled.
     autoencoders : list of dict of str to Tensor
         Weights of the trained autoencoders, one a spacing, where the kind starts from any: its
         encoder starts as theirs and is not frozen.
@@ -123,7 +121,7 @@ def train_model(
         seed=entry["seed"],
         checkpoint=checkpoint,
         identity=_identity(name, entry, train, validation, code=code, start=_digest(model)),
-        encoder=_encoder_of(entry["kind"], model),
+        encoder=_ENCODERS.get(entry["kind"], lambda _: None)(model),
         colours=ColourChanges.of(entry.get("augmentation", {})),
         **entry["training"],
     )
@@ -149,10 +147,6 @@ _STARTS: dict[str, Callable[[nn.Module, list[_State]], None]] = {
 
 # What stands still in the first epochs, where training.frozen_epochs asks for it.
 _ENCODERS = {"histocae": attrgetter("encoder"), "segmenter": attrgetter("network.encoder")}
-
-
-def _encoder_of(kind: str, model: nn.Module) -> nn.Module | None:
-    return _ENCODERS[kind](model) if kind in _ENCODERS else None
 
 
 def _identity(

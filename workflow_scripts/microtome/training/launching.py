@@ -30,7 +30,7 @@ def launch(step: Callable[..., None], *, gpus: int, log_path: str, **settings: o
     log_path : str
         The rule's log, which the first of the processes goes on writing.
     **settings
-        What JSON can hold.
+        Arguments of `step`, of what JSON can hold.
 
     Raises
     ------
@@ -47,13 +47,9 @@ def launch(step: Callable[..., None], *, gpus: int, log_path: str, **settings: o
     if default_device().type == "cpu":
         environment["CUDA_VISIBLE_DEVICES"] = ""  # of cards that cannot be used
     with tempfile.TemporaryDirectory() as folder:
-        job = {
-            "module": step.__module__,
-            "step": step.__name__,
-            "settings": settings,
-            "log": log_path,
-            "error": str(Path(folder) / "error"),
-        }
+        error = Path(folder) / "error"
+        names = {"module": step.__module__, "step": step.__name__}
+        job = {**names, "settings": settings, "log": log_path, "error": str(error)}
         (Path(folder) / "job.json").write_text(json.dumps(job))
         torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}"]
         done = subprocess.run(  # noqa: S603, a list of our own words: no shell
@@ -63,8 +59,8 @@ def launch(step: Callable[..., None], *, gpus: int, log_path: str, **settings: o
             text=True,
             check=False,
         )
-        if Path(job["error"]).exists():
-            raise InputError(Path(job["error"]).read_text())
+        if error.exists():
+            raise InputError(error.read_text())
     if done.returncode:
         raise RuntimeError(f"torchrun ended with {done.returncode}:\n{done.stderr[-8000:]}")
 

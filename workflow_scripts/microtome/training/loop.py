@@ -12,9 +12,9 @@ from microtome.logs import log
 from microtome.networks.devices import as_input, autocast, default_device, needs_loss_scaling
 from microtome.training.batches import Patches
 from microtome.training.checkpoints import History, resume, save_checkpoint
-from microtome.training.distributed import is_first, share, shared, summed
+from microtome.training.distributed import is_first, share, share_gradients, sum_over_processes
 from microtome.training.optimizer_step import Objective, Step, make_optimizer
-from microtome.training.random_colour import ColourChanges, changed
+from microtome.training.random_colour import ColourChanges, change_colours
 from microtome.training.schedules import is_over, learning_rate_of
 
 _CONSTANT = {"kind": "constant"}
@@ -59,7 +59,7 @@ def fit(
     objective : callable
         What is measured on a batch.
     train, validation : Patches
-        Patches; `validation` may be empty.
+        What is learnt from and what judges an epoch; `validation` may be empty.
     epochs, batch : int
         Passes over the patches at most, and patches a step, of all processes together.
     learning_rate : float
@@ -71,13 +71,13 @@ def fit(
     identity : dict
         What the run is, of what JSON can hold; a checkpoint of another identity is not resumed.
     optimizer, beta1, momentum, weight_decay
-        See `microtome.training.optimizer_step.make_optimizer`.
+        Of `microtome.training.optimizer_step.make_optimizer`.
     schedule : dict
-        See `microtome.training.schedules.learning_rate_of`.
+        Of `microtome.training.schedules.learning_rate_of`.
     patience : int, optional
         Stop when so many epochs have brought no new minimum of the validation loss.
     balanced : bool
-        See `Patches.shuffled`.
+        Whether an epoch has as many tumour as other patches.
     compiled : bool
         Whether to have torch.compile make faster kernels of the network first: some minutes.
     frozen_epochs : int
@@ -110,7 +110,7 @@ def fit(
         raise InputError(
             f"training: {len(train)} patches are too few for {share()[1]} GPUs; lower gpus"
         )
-    trained = shared(model)
+    trained = share_gradients(model)
     if compiled:
         trained = torch.compile(trained)
     descent = make_optimizer(
@@ -125,7 +125,7 @@ def fit(
     history, best = resume(checkpoint, identity, model=model, optimizer=descent, scaler=scaler)
     step = Step(trained, objective, descent, scaler)
     for epoch in range(len(history) + 1, epochs + 1):
-        losses = [_judged(row) for row in history]
+        losses = [row.get("validation_loss", row["train_loss"]) for row in history]
         if is_over(losses, patience=patience):
             log.info("no gain in %d epochs: training ends", patience)
             break
@@ -187,14 +187,13 @@ def _epoch(
     device = default_device()
     number, of = share()
     batches = data.shuffled(batch, seed=seed, epoch=epoch, balanced=balanced, share=(number, of))
-    n_together = [min(batch, len(data) - first) for first in range(0, len(data), batch)]
     means = _Means()
-    # A last batch may be left out.
-    for i, ((pixels, labels), n) in enumerate(zip(batches, n_together, strict=False)):
+    for i, (pixels, labels) in enumerate(batches):
+        n = min(batch, len(data) - i * batch)  # of all processes together
         images = as_input(pixels, device)
         if colours:
-            changes = colours.drawn(n, seed=seed, epoch=epoch, batch=i, share=(number, of))
-            images = changed(images, changes)
+            changes = colours.draw(n, seed=seed, epoch=epoch, batch=i, share=(number, of))
+            images = change_colours(images, changes)
         # The mean of the processes' gradients is to be that of the whole batch.
         scalars = step(
             images,
@@ -239,7 +238,8 @@ class _Means:
         if not self._sums:
             return {}
         values = list(self._sums.values())
-        *sums, n = summed(torch.stack([*values, torch.full_like(values[0], self._n)])).tolist()
+        n_here = torch.full_like(values[0], self._n)
+        *sums, n = sum_over_processes(torch.stack([*values, n_here])).tolist()
         return {f"{prefix}_{name}": s / n for name, s in zip(self._sums, sums, strict=True)}
 
 
@@ -249,10 +249,6 @@ def _require_numbers(row: dict[str, float]) -> None:
             raise InputError(
                 f"training: {part} is {row[part]} in epoch {row['epoch']}; lower learning_rate"
             )
-
-
-def _judged(row: dict[str, float]) -> float:
-    return row.get("validation_loss", row["train_loss"])
 
 
 def _best_row(history: History) -> dict[str, float]:

@@ -31,21 +31,9 @@ def classification(model: nn.Module, images: torch.Tensor, labels: torch.Tensor)
 def segmentation(loss: str) -> _Objective:
     """A network tells tumour px from others; labels are truths (B, H, W) of 1 and 0, uint8.
 
-    Parameters
-    ----------
-    loss : str
-        What is minimized, a name of `microtome.networks.segmentation_losses.LOSSES`.
-
-    Returns
-    -------
-    callable
-        Gives ``loss``; ``accuracy``, the share of right px; and ``dice`` of the tumour px of the
-        batch, 1 where neither truth nor prediction has any.
-
-    Raises
-    ------
-    InputError
-        If there is no such loss.
+    Minimized is a loss of `microtome.networks.segmentation_losses.LOSSES`; besides it there are
+    ``accuracy``, the share of right px, and ``dice`` of the tumour px of the batch, 1 where neither
+    truth nor prediction has any. InputError if there is no such loss.
     """
     if loss not in LOSSES:
         raise InputError(f"models: there is no loss {loss}; set loss to one of {', '.join(LOSSES)}")

@@ -17,10 +17,7 @@ from microtome.training.truth_source import TruthPatches
 def slides_of_rule(files: Mapping[str, Sequence[str]]) -> dict[str, dict]:
     """What `inspect` found of each slide that a training rule reads itself, by the slide's id.
 
-    Parameters
-    ----------
-    files : mapping of str to sequence of str
-        See `data_of_rule`.
+    `files` is the rule's input, as `data_of_rule` takes it; with stored patches there is none.
     """
     found = {}
     for part in ("train", "validation"):
@@ -43,7 +40,7 @@ def data_of_rule(
     settings : dict
         ``min_tissue_fraction`` and ``slide_settings``.
     copies : mapping of str to str
-        See `SlideData`.
+        Files to read instead of slides, by the slide's id.
 
     Returns
     -------
@@ -88,7 +85,7 @@ def open_training_data(
     inspected : sequence of str or Path
         With grids: what `inspect` found each slide to be, under the same names.
     labelled, workers
-        See `Patches`.
+        Arguments of `Patches`.
     min_tissue_fraction : float
         With grids: a patch must hold more tissue than this.
     slide_settings : dict
@@ -96,19 +93,15 @@ def open_training_data(
     slide_paths : sequence of str or Path
         With grids: the slides, in the order of `inspected`.
     spacings_um, own
-        Further spacings, and whether to read the patches' own: see `PatchData`.
+        Further spacings, and whether to read the patches' own: arguments of `PatchData`.
     truths : sequence of str or Path
         The slides' truth maps, where the truth of every px is wanted.
-    max_blob_px
-        See `TruthPatches`.
+    max_blob_px : int
+        Holes in the tumour of at most so many px are closed.
     moves : Moves, optional
         How far patches are moved in training, with grids only.
     copies : mapping of str to str, optional
-        With grids: see `SlideData`.
-
-    Returns
-    -------
-    Patches
+        Files to read instead of slides, by the slide's id.
 
     Raises
     ------
@@ -120,39 +113,24 @@ def open_training_data(
             f"augmentation.shift_px and zoom: the patches of {Path(patches[0]).stem} are stored and"
             " cannot be moved; train on the slides, or leave both out"
         )
-    settings = {
-        "labelled": labelled,
-        "workers": workers,
-        "spacings_um": tuple(spacings_um),
-        "own": own,
-    }
+    settings = {"labelled": labelled, "workers": workers, "spacings_um": spacings_um, "own": own}
     if not inspected:
         grids = [read_grid(open_store(path)) for path in patches] if truths else []
-        return PatchData(patches, truths=_truths(truths, grids, max_blob_px), **settings)
+        return PatchData(patches, truths=_open_truths(truths, grids, max_blob_px), **settings)
     slides = []
     for path, report, slide_path in zip(patches, inspected, slide_paths, strict=True):
         grid = Grid.load(path)
         grid = grid.subset(grid.tissue_fraction > min_tissue_fraction)
         info = read_inspected(report, slide_path=slide_path)
         slides.append((Path(path).stem, info, grid))
-    found = _truths(truths, [grid for *_, grid in slides] if truths else [], max_blob_px)
+    found = _open_truths(truths, [grid for *_, grid in slides] if truths else [], max_blob_px)
     return SlideData(slides, truths=found, moves=moves, copies=copies, **settings, **slide_settings)
 
 
-def _truths(
+def _open_truths(
     paths: Sequence[str | Path], grids: Sequence[Grid], max_blob_px: int
 ) -> list[TruthPatches]:
-    found = []
-    for path, grid in zip(paths, grids, strict=True):
-        truth = open_raster(path)
-        found.append(
-            TruthPatches(
-                truth,
-                row=grid.row,
-                column=grid.column,
-                stride_px=grid.stride_px,
-                scale=grid.spacing_um / truth.spacing_um,
-                max_blob_px=max_blob_px,
-            )
-        )
-    return found
+    return [
+        TruthPatches(open_raster(path), grid, max_blob_px=max_blob_px)
+        for path, grid in zip(paths, grids, strict=True)
+    ]

@@ -23,20 +23,10 @@ def make_optimizer(
     momentum: float,
     weight_decay: float,
 ) -> torch.optim.Optimizer:
-    """Make the optimizer of some weights.
+    """Make the optimizer of some weights: 'adam', or 'sgd' (stochastic gradient descent).
 
-    Parameters
-    ----------
-    parameters : iterable of Parameter
-        The weights.
-    kind : {'adam', 'sgd'}
-        Which one.
-    learning_rate : float
-        Of both.
-    beta1, momentum : float
-        Of Adam, and of stochastic gradient descent.
-    weight_decay : float
-        This times a weight is added to its gradient (L2, in Adam too: not AdamW).
+    `beta1` is of Adam, `momentum` of the other; `weight_decay` times a weight is added to its
+    gradient (L2, in Adam too: not AdamW).
     """
     if kind == "sgd":
         return torch.optim.SGD(
@@ -48,15 +38,7 @@ def make_optimizer(
 
 
 class Step:
-    """One step of the optimizer on one batch.
-
-    Parameters
-    ----------
-    model : nn.Module
-        What is trained, as the objective is to call it.
-    objective, optimizer, scaler
-        See `microtome.training.loop.fit`.
-    """
+    """One step of the optimizer on one batch; `model` is what the objective is to call."""
 
     def __init__(
         self,

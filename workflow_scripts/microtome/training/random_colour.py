@@ -16,7 +16,7 @@ _BLURRED = 0.5  # share of the patches
 _LEAST_SIGMA_PX = 1e-3  # no blur: the weight of the nearest neighbour is 0 in float32
 _DARKEST = 1e-6  # as in scikit-image: the logarithm of black
 
-# What is done to the patches of a batch, by name: see `changed`.
+# What is done to the patches of a batch, by name: see `change_colours`.
 Changes = dict[str, np.ndarray]
 
 
@@ -51,7 +51,7 @@ class ColourChanges:
         given = {f.name: augmentation[f.name] for f in fields(cls) if augmentation.get(f.name)}
         return cls(**given) if given else None
 
-    def drawn(
+    def draw(
         self, n: int, *, seed: int, epoch: int, batch: int, share: tuple[int, int] = (0, 1)
     ) -> Changes:
         """Draw what is done to the patches of one batch.
@@ -63,13 +63,12 @@ class ColourChanges:
         seed, epoch, batch : int
             The changes follow from these alone; each is the same whether others are off or on.
         share : tuple of int
-            (number, of): which patches are wanted, see
-            `microtome.training.batches.Patches.in_order`.
+            (number, of): every how many-th patch is wanted, from which on.
 
         Returns
         -------
         dict of str to ndarray of shape (n_wanted, ...), float32
-            For `changed`.
+            What `change_colours` takes.
         """
         generator = np.random.default_rng([seed, epoch, 2, batch])
         chosen = generator.random(n) < _BLURRED
@@ -94,7 +93,7 @@ class ColourChanges:
         return {name: values[number::of].astype(np.float32) for name, values in changes.items()}
 
 
-def changed(images: torch.Tensor, changes: Changes) -> torch.Tensor:
+def change_colours(images: torch.Tensor, changes: Changes) -> torch.Tensor:
     """Blur images, change their stains, brightness, contrast, hue and saturation, in this order.
 
     Parameters
@@ -122,9 +121,9 @@ def changed(images: torch.Tensor, changes: Changes) -> torch.Tensor:
 
     found = images
     if "sigma_px" in numbers:
-        found = _blurred(found, numbers["sigma_px"])
+        found = _blur(found, numbers["sigma_px"])
     if "density_matrix" in numbers:
-        found = _restained(found, numbers["density_matrix"], numbers["density_offset"])
+        found = _restain(found, numbers["density_matrix"], numbers["density_offset"])
     if "brightness" in numbers:
         found = found + of_each("brightness")
     if "contrast" in numbers:
@@ -138,7 +137,7 @@ def changed(images: torch.Tensor, changes: Changes) -> torch.Tensor:
     return torch.empty_like(images).copy_(found)
 
 
-def _blurred(images: torch.Tensor, sigma_px: torch.Tensor) -> torch.Tensor:
+def _blur(images: torch.Tensor, sigma_px: torch.Tensor) -> torch.Tensor:
     """Gaussian blur, (B, ..., H, W), by sigma (B,); beyond its edge an image weighs nothing.
 
     Two matrices an image, one that mixes its rows and one its columns.
@@ -156,7 +155,7 @@ def _weights(sigma_px: torch.Tensor, side: int) -> torch.Tensor:
     return weights / weights.sum(-1, keepdim=True)
 
 
-def _restained(images: torch.Tensor, matrix: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+def _restain(images: torch.Tensor, matrix: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
     """Map the optical densities of images (B, ..., 3, H, W), by (B, 3, 3) and (B, 3)."""
     density = -torch.log10(images.clamp(min=_DARKEST))
     mapped = torch.einsum("ncd,n...chw->n...dhw", matrix, density)
@@ -165,17 +164,14 @@ def _restained(images: torch.Tensor, matrix: torch.Tensor, offset: torch.Tensor)
 
 
 def rgb_to_hsv(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Hue, saturation and value of RGB images.
+    """Hue, saturation and value (..., H, W) of RGB images (..., 3, H, W), all in [0, 1].
 
-    Parameters
-    ----------
-    images : Tensor of shape (..., 3, H, W), float
-        In [0, 1].
+    Hue is in turns from red over green, 0 for grey.
 
-    Returns
-    -------
-    hue, saturation, value : Tensor of shape (..., H, W)
-        In [0, 1]; hue in turns from red over green, 0 for grey.
+    Examples
+    --------
+    >>> [float(part) for part in rgb_to_hsv(torch.tensor([0.0, 0.5, 0.0]).reshape(3, 1, 1))]
+    [0.3333333432674408, 1.0, 0.5]
     """
     red, green, blue = images.unbind(-3)
     value = images.amax(-3)
@@ -190,17 +186,7 @@ def rgb_to_hsv(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.
 
 
 def hsv_to_rgb(hue: torch.Tensor, saturation: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """RGB images of hue, saturation and value.
-
-    Parameters
-    ----------
-    hue, saturation, value : Tensor of shape (..., H, W), float
-        Hue in turns, of any number of them; the others in [0, 1].
-
-    Returns
-    -------
-    Tensor of shape (..., 3, H, W)
-    """
+    """RGB images (..., 3, H, W) of hue, in any number of turns, saturation and value."""
     chroma = value * saturation
     channels = []
     for sector in (5, 3, 1):

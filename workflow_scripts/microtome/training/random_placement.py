@@ -51,19 +51,18 @@ class Moves:
 
     @classmethod
     def of(cls, augmentation: dict) -> "Moves | None":
-        """Take what is set in the section ``augmentation`` of an entry; None where nothing is."""
+        """Take what is set in the section ``augmentation`` of an entry; None where nothing is.
+
+        Examples
+        --------
+        >>> Moves.of({"shift_px": 128, "hue": 0.1})
+        Moves(shift_px=128, zoom=0.0)
+        """
         given = {f.name: augmentation[f.name] for f in fields(cls) if augmentation.get(f.name)}
         return cls(**given) if given else None
 
-    def drawn(self, n: int, *, seed: int, epoch: int) -> np.ndarray:
-        """Draw the moves of an epoch, from a generator of its own.
-
-        Parameters
-        ----------
-        n : int
-            How many.
-        seed, epoch : int
-            They follow from these alone.
+    def draw(self, n: int, *, seed: int, epoch: int) -> np.ndarray:
+        """Draw the moves of the n patches of an epoch; they follow from seed and epoch alone.
 
         Returns
         -------

@@ -12,9 +12,8 @@ from microtome.io.open_files import Handles
 from microtome.patches.grid import Grid
 from microtome.slides.inspection import open_inspected
 from microtome.slides.slide import Slide
-from microtome.training.batches import Patches
+from microtome.training.batches import Patches, Truth
 from microtome.training.random_placement import STILL, Move, Moves
-from microtome.training.sources import MovableSource, MovableTruth
 
 # An open slide holds its tables of tiles, a few MB, and a file or a few.
 _MOST_OPEN = 64
@@ -35,16 +34,14 @@ class SlideData(Patches):
     ----------
     slides : sequence of (str, dict, Grid)
         Each slide's id, what `inspect` found it to be, and its patches.
-    labelled, workers
-        See `Patches`.
+    labelled, workers, truths, moves
+        Arguments of `Patches`.
     spacing_tolerance, upsample
-        See `Slide`.
+        Arguments of `Slide`.
     spacings_um : sequence of float
         Further spacings in µm per px: images of the same size in px about the same centres.
     own : bool
         Whether to read the patches' own spacing, which comes first.
-    truths, moves
-        See `Patches`.
     copies : mapping of str to str
         Files to read instead, by the slide's id: what `copy_to_scratch` gives.
     """
@@ -59,14 +56,14 @@ class SlideData(Patches):
         workers: int = 1,
         spacings_um: Sequence[float] = (),
         own: bool = True,
-        truths: Sequence[MovableTruth] = (),
+        truths: Sequence[Truth] = (),
         moves: Moves | None = None,
         copies: Mapping[str, str] | None = None,
     ) -> None:
         infos = {name: info for name, info, _ in slides}
         opener = _Opener(infos, spacing_tolerance, upsample, copies or {})
         opened = Handles(opener, Slide.close, _most_open)
-        sources: list[MovableSource] = [
+        sources = [
             _SlidePatches(name, info, grid, opened, spacings_um=tuple(spacings_um), own=own)
             for name, info, grid in slides
         ]
@@ -119,12 +116,8 @@ class _SlidePatches:
         self._row, self._column = grid.row, grid.column
         self._scale, self._stride_px = grid.scale, grid.stride_px
         content = hashlib.sha256(json.dumps(info, sort_keys=True).encode())
-        for part in (
-            grid.row,
-            grid.column,
-            grid.label,
-            *map(np.float64, (self._scale, *spacings_um)),
-        ):
+        numbers = np.array([self._scale, *spacings_um], np.float64)
+        for part in (grid.row, grid.column, grid.label, numbers):
             content.update(part.tobytes())
         content.update(f"{grid.patch_px} {grid.stride_px} {own}".encode())
         self._identity = f"{name} {content.hexdigest()}"

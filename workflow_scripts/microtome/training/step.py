@@ -1,104 +1,106 @@
 """The steps of training, from files to files; several processes may run one together."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from torch import nn
 
 from microtome.io.tables import write_table
-from microtome.networks.devices import use_threads
+from microtome.networks.devices import require_gpus, use_threads
 from microtome.networks.pretrained import read_safetensors
 from microtome.networks.registry import save_weights
+from microtome.parallel.local_copies import copy_to_scratch
+from microtome.training.checkpoints import History
 from microtome.training.distributed import is_first
 from microtome.training.kinds import pretrain, train_model
-from microtome.training.open_data import open_training_data
+from microtome.training.launching import launch
+from microtome.training.open_data import data_of_rule, open_training_data, slides_of_rule
 from microtome.training.random_placement import Moves
 
 
-def pretrain_step(
+def launch_step(
+    step: Callable[..., None],
+    files: Mapping[str, Sequence[str]],
     *,
-    name: str,
     entry: dict,
-    spacing_um: float,
     data: dict,
-    weights: str | Path,
-    curves: str | Path,
-    checkpoint: str | Path,
-    threads: int,
-    code: str,
+    log_path: str,
+    gpus: int,
+    allow_cpu: bool,
+    scratch_dir: str | None,
+    **settings: object,
 ) -> None:
-    """Train the autoencoder of one spacing and write weights and curves.
+    """Run `pretrain_step` or `train_step` for a rule, in one process a GPU.
 
     Parameters
     ----------
-    name, entry : str, dict
-        Of the registry.
-    spacing_um : float
-        Which of the entry's spacings.
+    files : mapping of str to sequence of str
+        The rule's input, see `data_of_rule`; slides are copied to `scratch_dir` first, if set.
+    entry : dict
+        The model's registry entry.
     data : dict
-        Of ``train`` and ``validation`` the arguments of `open_training_data` that are not said
-        here.
-    weights, curves, checkpoint : str or Path
-        Files to write.
-    threads : int
-        CPU threads.
-    code : str
-        Hash of the code.
+        ``min_tissue_fraction`` and ``slide_settings``.
+    gpus : int
+        How many GPUs the job has asked for.
+    **settings
+        Further arguments of `step`.
     """
-    use_threads(threads)
+    require_gpus(gpus, allow_cpu=allow_cpu)
+    with copy_to_scratch(slides_of_rule(files), folder=scratch_dir) as copies:
+        launch(
+            step,
+            gpus=entry.get("gpus", 1),
+            log_path=log_path,
+            entry=entry,
+            data=data_of_rule(files, data, copies=copies),
+            **settings,
+        )
+
+
+def pretrain_step(*, entry: dict, spacing_um: float, **run: object) -> None:
+    """Train the autoencoder of one of the entry's spacings and write weights and curves."""
     own = spacing_um == entry["spacing_um"]
-    settings = {"labelled": False, "workers": threads, "own": own}
-    settings["spacings_um"] = () if own else (spacing_um,)
-    train, validation = (
-        open_training_data(**data[part], **settings) for part in ("train", "validation")
-    )
-    cae, history = pretrain(name, entry, train, validation, checkpoint=checkpoint, code=code)
-    if is_first():
-        write_table(curves, history)
-        training = {**train.summary(), "spacing_um": spacing_um, "code": code}
-        save_weights(weights, cae, name=name, entry=entry, training=training)
+    reading = {"labelled": False, "own": own, "spacings_um": () if own else (spacing_um,)}
+    _run(pretrain, entry=entry, reading=reading, about={"spacing_um": spacing_um}, **run)
 
 
-def train_step(
-    *,
-    name: str,
-    entry: dict,
-    data: dict,
-    autoencoders: Sequence[str | Path],
-    weights: str | Path,
-    curves: str | Path,
-    checkpoint: str | Path,
-    threads: int,
-    code: str,
-) -> None:
+def train_step(*, entry: dict, autoencoders: Sequence[str], **run: object) -> None:
     """Train the network that tells tumour from the rest and write weights and curves.
 
-    Parameters
-    ----------
-    autoencoders : sequence of str or Path
-        Weights to start from, one a spacing, where the kind starts from any.
-    name, entry, data, weights, curves, checkpoint, threads, code
-        See `pretrain_step`.
+    It starts from the weights in the files `autoencoders`, one a spacing, where its kind does.
     """
-    use_threads(threads)
-    settings = {
+    reading = {
         "labelled": True,
-        "workers": threads,
         "spacings_um": entry.get("further_spacings_um", ()),
         "max_blob_px": entry.get("max_blob_px", 0),
         "moves": Moves.of(entry.get("augmentation", {})),
     }
-    train, validation = (
-        open_training_data(**data[part], **settings) for part in ("train", "validation")
+    states = [read_safetensors(path) for path in autoencoders]
+    _run(partial(train_model, autoencoders=states), entry=entry, reading=reading, about={}, **run)
+
+
+def _run(
+    train: Callable[..., tuple[nn.Module, History]],
+    *,
+    name: str,
+    entry: dict,
+    data: dict,
+    reading: dict,
+    about: dict,
+    weights: str,
+    curves: str,
+    checkpoint: str,
+    threads: int,
+    code: str,
+) -> None:
+    """Open what there is to learn from, train, and write; `about` goes into the model's card."""
+    use_threads(threads)
+    patches, validation = (
+        open_training_data(**data[part], **reading, workers=threads)
+        for part in ("train", "validation")
     )
-    model, history = train_model(
-        name,
-        entry,
-        train,
-        validation,
-        autoencoders=[read_safetensors(path) for path in autoencoders],
-        checkpoint=checkpoint,
-        code=code,
-    )
+    model, history = train(name, entry, patches, validation, checkpoint=checkpoint, code=code)
     if is_first():
         write_table(curves, history)
-        training = {**train.summary(), "code": code}
+        training = {**patches.summary(), **about, "code": code}
         save_weights(weights, model, name=name, entry=entry, training=training)

@@ -3,6 +3,7 @@
 import numpy as np
 from skimage.morphology import remove_small_holes
 
+from microtome.patches.grid import Grid
 from microtome.rasters.label_tiff import Raster
 from microtome.rasters.labels import VIABLE
 from microtome.training.random_placement import STILL, Move
@@ -15,43 +16,24 @@ class TruthPatches:
     ----------
     truth : Raster
         The slide's truth map.
-    row, column : ndarray of shape (n_patches,), int
-        Places of the patches in the lattice.
-    stride_px : int
-        Their distance, in patch px.
-    scale : float
-        Truth px per patch px.
+    grid : Grid
+        The patches.
     max_blob_px : int
         Holes in the tumour of at most so many patch px are closed (HistoCAE, comparison with
         segmenters: 50).
     """
 
-    def __init__(
-        self,
-        truth: Raster,
-        *,
-        row: np.ndarray,
-        column: np.ndarray,
-        stride_px: int,
-        scale: float,
-        max_blob_px: int,
-    ) -> None:
-        self._truth = truth
-        self._row, self._column = row, column
-        self._stride_px, self._scale, self._max_blob_px = stride_px, scale, max_blob_px
+    def __init__(self, truth: Raster, grid: Grid, *, max_blob_px: int) -> None:
+        self._truth, self._max_blob_px = truth, max_blob_px
+        # Of the grid, only what is needed to read: ten million patches have to fit.
+        self._row, self._column, self._stride_px = grid.row, grid.column, grid.stride_px
+        self._scale = grid.spacing_um / truth.spacing_um  # truth px per patch px
 
     def read(self, row: int, out: np.ndarray, move: Move = STILL) -> None:
-        """Read the truth of one patch, 1 viable tumour and 0 not.
+        """Read the truth of one patch into `out`, (side, side), uint8: 1 viable tumour, 0 not.
 
-        Parameters
-        ----------
-        row : int
-            Which patch.
-        out : ndarray of shape (side, side), uint8
-            Where to.
-        move : Move
-            Where the patch is read instead of its own place. The same holes are closed: of as many
-            px at another zoom as are as large on the slide.
+        Wherever it is moved the same holes are closed: of as many px at another zoom as are as
+        large on the slide.
         """
         # A hole that is to be closed and reaches into the patch lies wholly within this margin.
         margin = round(self._max_blob_px / move.zoom**2)

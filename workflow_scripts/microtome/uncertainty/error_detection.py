@@ -18,7 +18,6 @@ def error_counts(
     shape: tuple[int, int],
     *,
     largest: float,
-    n_rows: int | None = None,
 ) -> np.ndarray:
     """Histograms of uncertainty, of the px that are right and of those that are wrong, in bands.
 
@@ -26,18 +25,12 @@ def error_counts(
 
     Parameters
     ----------
-    uncertainty : callable
-        ``uncertainty(first_row, n_rows)`` gives an ndarray of shape (n_rows, width), float, from
-        0 to `largest`; NaN where there is none, which does not count.
-    wrong : callable
-        The same, bool: where the prediction is wrong.
-    shape : tuple of int
-        Height and width of both.
+    uncertainty, wrong : ReadRows
+        Rows of rasters of this `shape`: float from 0 to `largest`, NaN where there is none, which
+        does not count; and bool, where the prediction is wrong.
     largest : float
         The end of the last bin, in which greater ones lie too. A variance of probabilities is
         0.25 at most.
-    n_rows : int, optional
-        Rows of a band.
 
     Returns
     -------
@@ -45,7 +38,7 @@ def error_counts(
         Row k: px of sqrt(uncertainty / largest) from k / 16384 on; column 0 right, 1 wrong.
     """
     counts = np.zeros(2 * _N_BINS, np.int64)
-    for band in bands(shape[0], n_rows or band_rows(shape[1])):
+    for band in bands(shape[0], band_rows(shape[1])):
         value = uncertainty(*band)
         known = ~np.isnan(value)
         share = np.clip(value[known].astype(np.float64) / largest, 0, 1)
@@ -67,6 +60,11 @@ def auroc(counts: np.ndarray) -> float | None:
     float or None
         1 if every wrong px is more uncertain than all right ones, 0.5 if uncertainty says nothing.
         None where no px is wrong, or none right.
+
+    Examples
+    --------
+    >>> auroc(np.array([[9, 0], [0, 1]])), auroc(np.array([[9, 1]])), auroc(np.array([[9, 0]]))
+    (1.0, 0.5, None)
     """
     right, wrong = counts.astype(np.float64).T  # products of counts do not fit into int64
     pairs = right.sum() * wrong.sum()

@@ -9,6 +9,9 @@ from matplotlib.figure import Figure
 
 from microtome.figures.panels import MAX_SIDE_PX, draw_outlines, draw_panel, draw_scale_bar, lighten
 from microtome.figures.style import INK, save_figure
+from microtome.heatmaps.panels import read_panels, read_shown
+from microtome.io.atomic import read_json
+from microtome.rasters.label_tiff import open_raster
 from microtome.rasters.labels import VIABLE
 from microtome.rasters.resampling import resample
 
@@ -17,7 +20,35 @@ _WRONG = np.array([194, 24, 91], np.uint8)
 _LEAST_TOP = 0.1  # a map that is sure everywhere is to look so
 
 
-def uncertainty_figure(
+def draw_uncertainty(
+    figure: str | Path,
+    *,
+    name: str,
+    model: str,
+    overview: str | Path,
+    tissue: str | Path,
+    heatmap: str | Path,
+    tumour: str | Path,
+    uncertainty: Mapping[str, str | Path],
+    summary: str | Path,
+    truth: str | Path | None,
+) -> None:
+    """Draw a slide's heatmap and uncertainty maps side by side, and what is wrong if that is known.
+
+    `uncertainty` are the maps there are, ``aleatoric`` and ``epistemic``; `summary` is what
+    `microtome.uncertainty.summary.summarize` found, whose burden stands in the title.
+    """
+    spacing_um, maps = read_panels(overview, tissue, heatmap, tumour, truth)
+    variances = {kind: read_shown(open_raster(path))[0] for kind, path in uncertainty.items()}
+    found = read_json(summary)
+    title = f"{name}  ·  {model}"
+    if "burden" in found:
+        low, high = found["burden_low"], found["burden_high"]
+        title += f"  ·  tumour burden {found['burden']:.0%} ({low:.0%} to {high:.0%})"
+    _draw(figure, title=title, spacing_um=spacing_um, variances=variances, **maps)
+
+
+def _draw(
     path: str | Path,
     *,
     title: str,
@@ -25,29 +56,11 @@ def uncertainty_figure(
     overview_spacing_um: float,
     probability: np.ndarray,
     labels: np.ndarray,
-    variances: Mapping[str, np.ndarray],
+    variances: dict[str, np.ndarray],
     spacing_um: float,
     truth: np.ndarray | None,
 ) -> None:
-    """Draw a slide's heatmap and uncertainty maps side by side, and what is wrong if that is known.
-
-    Parameters
-    ----------
-    path : str or Path
-        PNG to write.
-    title : str
-        Above the panels.
-    overview : ndarray of shape (height, width, 3), uint8
-        The slide at `overview_spacing_um` µm/px.
-    probability : ndarray of shape (h, w), float
-        Tumour probability at `spacing_um` µm/px, NaN where nothing is to be shown.
-    labels : ndarray of shape (h, w), uint8
-        Tumour map, see `microtome.rasters.labels`.
-    variances : mapping of str to ndarray of shape (h, w), float32
-        ``aleatoric`` and ``epistemic``, those there are.
-    truth : ndarray of shape (h, w), uint8, optional
-        Like `labels`, of the truth.
-    """
+    """Draw the panels: the overview at its spacing, all maps at `spacing_um`."""
     step = -(-max(overview.shape[:2]) // MAX_SIDE_PX)
     overview = overview[::step, ::step]
     shape, shown_um = overview.shape[:2], overview_spacing_um * step

@@ -22,14 +22,9 @@ def uncertainty_summary(
 
     Parameters
     ----------
-    variance : callable
-        Rows of the map, float; NaN where nothing was scored.
-    tissue : callable
-        Rows of the tissue mask at its spacing, bool or 0/1.
-    labels : callable
-        Rows of the tumour map, see `microtome.rasters.labels`.
-    shape : tuple of int
-        Height and width of all three.
+    variance, tissue, labels : ReadRows
+        Rows of rasters of this `shape`: of the map, float, NaN where nothing was scored; of the
+        tissue mask, bool or 0/1; of the tumour map, see `microtome.rasters.labels`.
 
     Returns
     -------
@@ -70,6 +65,11 @@ def burden_interval(burden: float, of_members: Sequence[float]) -> dict[str, flo
         ``burden_high``, the 95 % prediction interval about the burden, t sd sqrt(1 + 1/n) to either
         side and within [0, 1]: as if the truth were one more member. It is wide, for a few members
         say little, and yet too narrow where they all err alike.
+
+    Examples
+    --------
+    >>> {key: round(value, 3) for key, value in burden_interval(0.5, [0.49, 0.5, 0.51]).items()}
+    {'burden': 0.5, 'burden_low': 0.45, 'burden_high': 0.55, 'burden_sd': 0.01}
     """
     n, sd = len(of_members), float(np.std(of_members, ddof=1))
     reach = float(stats.t.ppf(0.975, n - 1)) * sd * (1 + 1 / n) ** 0.5
@@ -97,26 +97,15 @@ def summarize(
     burden: str | Path,
     of_members: Sequence[str | Path],
 ) -> dict:
-    """Summarize the uncertainty maps of a slide.
+    """Summarize the uncertainty maps of a slide: one row of the model's table.
 
     Parameters
     ----------
-    slide : str
-        The slide's id.
     maps : mapping of str to str or Path
         ``aleatoric`` and ``epistemic``, those there are, of the same spacing as `tumour`.
-    tissue, tumour : str or Path
-        Its tissue mask and tumour map.
-    burden : str or Path
-        Its tumour burden, JSON.
-    of_members : sequence of str or Path
-        The same by each member of an ensemble alone; none for other models.
-
-    Returns
-    -------
-    dict
-        ``slide``; with members the burden's interval; then of each map what
-        `uncertainty_summary` gives.
+    burden, of_members : str or Path, sequence of str or Path
+        The slide's tumour burden, JSON, and that by each member of an ensemble alone; none for
+        other models.
     """
     labels, mask = open_raster(tumour), open_raster(tissue)
     found: dict = {"slide": slide}
