@@ -2,13 +2,14 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
 import tifffile
 import yaml
 
-from conftest import NODE, REPOSITORY, SMALL_COHORT
+from conftest import NODE, REPOSITORY, SMALL_COHORT, SMALL_CONFIG
 from microtome.rasters.label_tiff import open_raster
 
 TINY = {"width_px": 1600, "height_px": 1408, "artefacts": {}}
@@ -21,19 +22,35 @@ def table(path) -> list[dict[str, str]]:
         return list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
 
 
+@pytest.fixture(scope="module")
+def drawn(make_workflow):
+    """Give a function that makes a workflow whose tiny slides are drawn already, once for all."""
+    first = make_workflow()
+    first.configure({"slides": "slides.tsv", "run": ["colour"], "demo": TINY}, SMALL_COHORT)
+    done = first.run("--until", "make_demo_cohort")
+    assert done.returncode == 0, done.stdout
+
+    def make():
+        workflow = make_workflow()
+        shutil.copytree(first.folder / "demo", workflow.folder / "demo")
+        return workflow
+
+    return make
+
+
 def scaled_down(recipe: str) -> dict:
     """Make a recipe small enough for two cores: tiny slides, an epoch, batches of four."""
     config = yaml.safe_load((REPOSITORY / "recipes" / f"{recipe}.yaml").read_text())
     for model in config["models"].values():
         for run in {"pretraining", "training"} & model.keys():
             model[run] = {**model[run], **FITTING}
-    return {**config, "slides": "slides.tsv", "demo": TINY, "inference": {"overlap": 0, "batch": 4}}
+    return {**config, "slides": "slides.tsv", "demo": TINY, "inference": {"overlap": 0}}
 
 
 @pytest.mark.parametrize("recipe", ["histocae", "mr_histocae"])
-def test_a_recipe_runs(make_workflow, recipe):
+def test_a_recipe_runs(drawn, recipe):
     """From the sheet to Table 1 and the curves."""
-    workflow = make_workflow()
+    workflow = drawn()
     config = scaled_down(recipe)
     if recipe == "mr_histocae":
         config["run"] = [recipe]  # what it is compared with are plain HistoCAEs
@@ -79,7 +96,7 @@ def dense_and_small(recipe: str) -> dict:
             model["validation_fold"] = 1 + model["validation_fold"] % 2
         if "test_time_augmentation" in model:
             model["test_time_augmentation"] = ["rotate_90"]
-    config["inference"] = {"overlap": 0.5, "batch": 4}
+    config["inference"] = {"overlap": 0.5}
     return config
 
 
@@ -97,10 +114,10 @@ def test_the_same_framework_elsewhere(make_workflow, recipe):
     assert {"train_segmenter", "cohort", "tissue_mask"} <= planned[0]
 
 
-def test_an_ensemble_runs(make_workflow):
+def test_an_ensemble_runs(drawn):
     """From the sheet to heatmaps of ensemble and members, their uncertainty and calibration."""
     recipe = "generalized_paip"
-    workflow = make_workflow()
+    workflow = drawn()
     workflow.configure(dense_and_small(recipe), FOLDED_COHORT)
     done = workflow.run()
     assert done.returncode == 0, done.stdout
@@ -145,16 +162,16 @@ def test_an_ensemble_runs(make_workflow):
     assert workflow.planned() == set()
 
 
-def test_the_joint_recipe_runs(make_workflow):
+def test_the_joint_recipe_runs(drawn):
     """UNet++ and a vote: a class for the slide, by the patches of three spacings."""
-    workflow = make_workflow()
+    workflow = drawn()
     config = scaled_down("joint_liver")
     assert config["run"][:2] == ["unet_plus_plus", "vote_efficientnet_b0"]
     config["run"] = config["run"][:2]  # the other vote is the same with another network
     for name, model in config["models"].items():
         if "spacing_um" in model:
             coarse = {"4x": 1.0, "16x": 2.0, "64x": 4.0}.get(name.rpartition("_")[2], 2.0)
-            model |= {"pretrained": "none", "patch_px": 96, "stride_px": 32, "spacing_um": coarse}
+            model |= {"pretrained": "none", "patch_px": 96, "stride_px": 48, "spacing_um": coarse}
     workflow.configure(config, SMALL_COHORT)
     done = workflow.run()
     assert done.returncode == 0, done.stdout
@@ -170,9 +187,10 @@ def test_the_joint_recipe_runs(make_workflow):
     assert 0 < float(history[0]["train_loss"]) < 1  # Dice loss
 
 
-def test_cross_validation(make_workflow):
+def test_cross_validation(finished, make_workflow):
     """Each slide is tested by the model that has not seen its fold; the table says the spread."""
     workflow = make_workflow()
+    shutil.copytree(finished.folder / "demo", workflow.folder / "demo")
     rows = {
         slide: {"annotation": f"demo/cohort/{slide}_{kind}", "fold": fold}
         for slide, kind, fold in (
@@ -185,7 +203,7 @@ def test_cross_validation(make_workflow):
         "slides": "slides.tsv",
         "run": ["colour"],
         "cross_validation": {"folds": 3},
-        "demo": {**TINY, "width_px": 3200, "height_px": 2800},
+        "demo": SMALL_CONFIG["demo"],
     }
     workflow.configure(config, rows)
     done = workflow.run()
