@@ -10,7 +10,13 @@ from skimage.draw import disk
 from skimage.measure import label, regionprops
 
 from microtome.challenges import froc as module
-from microtome.challenges.froc import RATES, SlideHits, evaluation_lesions, froc, slide_hits
+from microtome.challenges.froc import (
+    RATES,
+    SlideHits,
+    compute_froc,
+    match_detections,
+    number_lesions,
+)
 from microtome.errors import InputError
 
 SPACING_UM = 0.243 * 32
@@ -32,9 +38,7 @@ def hits(*best: float, itc: int = 0, false: tuple[float, ...] = ()) -> SlideHits
 
 def test_lesions_are_numbered_and_grow_by_half_of_75_um():
     """At 7.776 µm/px the reach is 4.82 px: a px 4 px off belongs to it, 5 px off does not."""
-    labels, is_itc = evaluation_lesions(
-        mask_of((20, 20, 1, 1), (60, 150, 30, 40)), spacing_um=7.776
-    )
+    labels, is_itc = number_lesions(mask_of((20, 20, 1, 1), (60, 150, 30, 40)), spacing_um=7.776)
     assert labels.dtype == np.int32
     assert [labels[20, 20 + off] for off in (0, 4, 5)] == [1, 1, 0]
     assert [labels[20 + off, 20] for off in (-4, -5)] == [1, 0]
@@ -46,9 +50,9 @@ def test_lesions_are_numbered_and_grow_by_half_of_75_um():
 def test_holes_are_filled():
     """A hole too wide to be reached is lesion all the same; a bay is not."""
     ring = mask_of((10, 10, 60, 60)) & ~mask_of((20, 20, 40, 40))
-    assert evaluation_lesions(ring, spacing_um=7.776)[0][40, 40] == 1
+    assert number_lesions(ring, spacing_um=7.776)[0][40, 40] == 1
     open_ring = ring & ~mask_of((30, 10, 20, 10))
-    assert evaluation_lesions(open_ring, spacing_um=7.776)[0][40, 40] == 0
+    assert number_lesions(open_ring, spacing_um=7.776)[0][40, 40] == 0
 
 
 @pytest.mark.parametrize(("radius_px", "expected"), [(10, True), (12, True), (14, False)])
@@ -56,7 +60,7 @@ def test_what_is_an_itc(radius_px, expected):
     """A disc of radius r has a major axis of about 2 r: 275 µm are 35.4 px, the reach included."""
     mask = np.zeros((140, 140), bool)
     mask[disk((70, 70), radius_px)] = True
-    assert evaluation_lesions(mask, spacing_um=SPACING_UM)[1].tolist() == [expected]
+    assert number_lesions(mask, spacing_um=SPACING_UM)[1].tolist() == [expected]
 
 
 def by_organizers(mask: np.ndarray, spacing_um: float) -> tuple[np.ndarray, list[bool]]:
@@ -77,7 +81,7 @@ def by_organizers(mask: np.ndarray, spacing_um: float) -> tuple[np.ndarray, list
 )
 def test_lesions_equal_those_of_the_whole_array(mask, spacing_um):
     """Looking only around the tumour changes nothing, at borders neither."""
-    labels, is_itc = evaluation_lesions(mask, spacing_um=spacing_um)
+    labels, is_itc = number_lesions(mask, spacing_um=spacing_um)
     expected, expected_itc = by_organizers(mask, spacing_um)
     np.testing.assert_array_equal(labels, expected)
     assert is_itc.tolist() == expected_itc
@@ -87,7 +91,7 @@ def test_too_large_a_mask(monkeypatch):
     """One beyond memory is refused."""
     monkeypatch.setattr(module, "_MAX_MASK_PX", 34)
     with pytest.raises(InputError, match="a mask of 7 x 5 px is too large"):
-        evaluation_lesions(np.zeros((5, 7), bool), spacing_um=7.776)
+        number_lesions(np.zeros((5, 7), bool), spacing_um=7.776)
 
 
 LABELS = np.array([[0, 1, 1, 0], [2, 0, 0, 3]])
@@ -99,7 +103,7 @@ def test_hits_by_hand():
     on_lesion, on_itc = [(0.3, 32, 0), (0.7, 95, 31), (0.5, 64, 31)], [(0.9, 31, 32)]
     outside = [(0.6, 128, 0), (0.4, 0, 64), (0.8, -1, 40), (0.1, 100, -1)]
     points = [*on_lesion, *on_itc, (0.2, 0, 31), *outside]
-    found = slide_hits(points, LABELS, IS_ITC, scale_px=32)
+    found = match_detections(points, LABELS, IS_ITC, scale_px=32)
     assert found.best.tolist() == [0.7, 0, 0]
     assert found.is_itc.tolist() == [False, True, False]
     assert found.false_positives.tolist() == [0.2, 0.6, 0.4, 0.8, 0.1]
@@ -107,11 +111,11 @@ def test_hits_by_hand():
 
 def test_slides_without_detections_or_tumour():
     """Both are slides all the same: lesions missed, or everything false."""
-    assert slide_hits([], LABELS, IS_ITC, scale_px=32).best.tolist() == [0, 0, 0]
-    found = slide_hits([(0.5, 10, 10), (0.5, 10, 10)], scale_px=32)
+    assert match_detections([], LABELS, IS_ITC, scale_px=32).best.tolist() == [0, 0, 0]
+    found = match_detections([(0.5, 10, 10), (0.5, 10, 10)], scale_px=32)
     assert found.false_positives.tolist() == [0.5, 0.5]
     assert len(found.best) == len(found.is_itc) == 0
-    assert len(slide_hits([]).false_positives) == 0
+    assert len(match_detections([]).false_positives) == 0
 
 
 def test_a_curve_by_hand():
@@ -119,7 +123,7 @@ def test_a_curve_by_hand():
 
     At 0.9: 1 hit, no false one. At 0.5: 1 false in 2 slides. At 0.2: 3 false in 2 slides.
     """
-    found = froc([hits(0.9, 0.0, false=(0.5, 0.2)), hits(false=(0.2,))])
+    found = compute_froc([hits(0.9, 0.0, false=(0.5, 0.2)), hits(false=(0.2,))])
     assert found.thresholds.tolist() == [0.2, 0.5, 0.9, np.inf]
     assert found.false_positives.tolist() == [1.5, 0.5, 0, 0]
     assert found.sensitivity.tolist() == [0.5, 0.5, 0.5, 0]
@@ -129,7 +133,7 @@ def test_a_curve_by_hand():
 
 def test_between_points_the_curve_is_straight_and_then_level():
     """Lesions found at 0, 1 and 3 false positives per slide; read at 1/4, 1/2, 1, 2, 4, 8."""
-    found = froc([hits(0.9, 0.6, 0.3, 0.0, false=(0.6, 0.4, 0.3))])
+    found = compute_froc([hits(0.9, 0.6, 0.3, 0.0, false=(0.6, 0.4, 0.3))])
     assert found.false_positives.tolist() == [3, 2, 1, 0, 0]
     assert found.sensitivity.tolist() == [0.75, 0.5, 0.5, 0.25, 0]
     expected = (0.25 + 0.25 / 4, 0.25 + 0.25 / 2, 0.5, 0.5, 0.75, 0.75)
@@ -150,20 +154,18 @@ def test_between_points_the_curve_is_straight_and_then_level():
 )
 def test_the_lowest_confidence_is_left_out(slide, score):
     """The organizers' quirk: where every lesion is hit, the weakest hit or false one is lost."""
-    assert froc([slide]).score == score
+    assert compute_froc([slide]).score == score
 
 
-def test_no_detections_no_lesions_no_slides():
-    """Nothing found is 0; nothing to find is undefined; nothing at all is refused."""
-    none = froc([hits(0.0, 0.0), hits()])
+def test_no_detections_and_no_lesions():
+    """Nothing found is 0; nothing to find is undefined."""
+    none = compute_froc([hits(0.0, 0.0), hits()])
     assert none.score == 0
     assert none.false_positives.tolist() == [0]
     for slides in ([hits(false=(0.5, 0.4))], [hits(0.0, itc=1, false=(0.5,))]):
-        found = froc(slides)
+        found = compute_froc(slides)
         assert (found.score, found.at_rates, found.sensitivity) == (None, None, None)
         assert found.false_positives[0] == 1
-    with pytest.raises(InputError, match="no slide"):
-        froc([])
 
 
 CONFIDENCES = st.sampled_from([i / 10 for i in range(11)])
@@ -210,8 +212,8 @@ def read_off(rates: list[float], sensitivity: list[float], rate: float) -> float
 @given(SLIDES)
 def test_against_plain_loops(slides):
     """Whatever is drawn, curve, sensitivities and score are those of the loops."""
-    found = froc(
-        [slide_hits(points, labels, is_itc, scale_px=2) for points, labels, is_itc in slides]
+    found = compute_froc(
+        [match_detections(points, labels, is_itc, scale_px=2) for points, labels, is_itc in slides]
     )
     rates, sensitivity = plain_froc(slides)
     assert found.false_positives.tolist() == pytest.approx(rates)

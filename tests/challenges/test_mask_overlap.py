@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from microtome.challenges import mask_overlap
-from microtome.challenges.mask_overlap import overlap
+from microtome.challenges.mask_overlap import compare_masks
 from microtome.errors import InputError
 
 LEFT = np.zeros((40, 60), bool)
@@ -44,7 +44,7 @@ def write(path: Path, mask: np.ndarray, value: int = 255, **form: object) -> Pat
 def test_forms_of_masks(tmp_path, name, value, form):
     """Two squares of 400 px share 200: Jaccard 1/3, Dice 1/2, whatever the files are."""
     predicted = write(tmp_path / name, LEFT, value, **form)
-    found = overlap(predicted, write(tmp_path / "truth.tif", RIGHT, 1))
+    found = compare_masks(predicted, write(tmp_path / "truth.tif", RIGHT, 1))
     if name == "a.jpg":
         assert found.dice == pytest.approx(0.5, abs=0.02)
     else:
@@ -58,7 +58,7 @@ def test_other_kinds_of_images(tmp_path):
     Image.fromarray(LEFT).save(tmp_path / "bit.png")
     Image.fromarray(LEFT * np.uint8(255)).save(tmp_path / "png.tif", format="PNG")
     for name in ("rgb.png", "bit.png", "png.tif"):
-        assert overlap(tmp_path / name, truth).dice == 0.5
+        assert compare_masks(tmp_path / name, truth).dice == 0.5
 
 
 @pytest.mark.parametrize(("value", "dice"), [(128, 1), (127, 0)])
@@ -66,16 +66,16 @@ def test_a_jpegs_threshold(tmp_path, value, dice):
     """Of a JPEG 128 is foreground and 127 is not."""
     everywhere = np.ones((16, 16), bool)
     path = write(tmp_path / "a.jpg", everywhere, value, quality=100)
-    assert overlap(path, write(tmp_path / "truth.png", everywhere)).dice == dice
+    assert compare_masks(path, write(tmp_path / "truth.png", everywhere)).dice == dice
 
 
 def test_empty_masks(tmp_path):
     """Both empty agree; one of them does not."""
     empty = write(tmp_path / "a.png", np.zeros((40, 60), bool))
     left = write(tmp_path / "b.png", LEFT)
-    assert (overlap(empty, empty).dice, overlap(empty, empty).jaccard) == (1, 1)
-    assert (overlap(empty, left).dice, overlap(empty, left).truth_px) == (0, 400)
-    assert (overlap(left, empty).jaccard, overlap(left, empty).truth_px) == (0, 0)
+    assert (compare_masks(empty, empty).dice, compare_masks(empty, empty).jaccard) == (1, 1)
+    assert (compare_masks(empty, left).dice, compare_masks(empty, left).truth_px) == (0, 400)
+    assert (compare_masks(left, empty).jaccard, compare_masks(left, empty).truth_px) == (0, 0)
 
 
 @settings(max_examples=30)
@@ -89,7 +89,7 @@ def test_all_bands_count(tmp_path_factory, masks):
     folder = tmp_path_factory.mktemp("masks")
     paths = [write(folder / f"{i}.tif", mask, 1) for i, mask in enumerate(masks)]
     both, either = (masks[0] & masks[1]).sum(), (masks[0] | masks[1]).sum()
-    found = overlap(*paths)
+    found = compare_masks(*paths)
     assert found.jaccard == pytest.approx(both / either if either else 1)
     assert found.truth_px == masks[1].sum()
 
@@ -97,7 +97,7 @@ def test_all_bands_count(tmp_path_factory, masks):
 def mistake(predicted: Path, truth: Path) -> str:
     """Give the line that comparing raises."""
     with pytest.raises(InputError) as caught:
-        overlap(predicted, truth)
+        compare_masks(predicted, truth)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 

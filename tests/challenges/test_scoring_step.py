@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from conftest import REAL_DATA
 from microtome.challenges import camelyon16_truth, scored_files
-from microtome.challenges.camelyon16_truth import slide_lesions, truth_files
+from microtome.challenges.camelyon16_truth import find_truth_files, read_lesions
 from microtome.challenges.scoring_step import CHALLENGES, score_submission
 from microtome.errors import InputError
 from microtome.io import csv_cells
@@ -277,11 +277,11 @@ def test_outlines_and_masks_give_the_same_lesions(tmp_path):
     level0[960:1920, 320:1280] = 0
     put_tiff(tmp_path, "B.tif", level0)
     put_tiff(tmp_path, "c_mask.tif", level0 * 255)
-    files = truth_files(tmp_path)
+    files = find_truth_files(tmp_path)
     assert sorted(files) == ["a", "b", "c"]
-    drawn, drawn_is_itc = slide_lesions("a", files)
+    drawn, drawn_is_itc = read_lesions("a", files)
     for name in ("b", "c"):
-        labels, is_itc = slide_lesions(name, files)
+        labels, is_itc = read_lesions(name, files)
         assert labels.shape == (100, 100)
         height, width = (min(sides) for sides in zip(labels.shape, drawn.shape, strict=True))
         np.testing.assert_array_equal(labels[:height, :width], drawn[:height, :width])
@@ -293,7 +293,7 @@ def test_outlines_come_before_a_mask(tmp_path):
     """A slide that has both is judged by what was drawn; a `.tif` may be the slide itself."""
     put(tmp_path, "a.xml", asap())
     put(tmp_path, "A.tif", "")
-    assert truth_files(tmp_path) == {"a": tmp_path / "a.xml"}
+    assert find_truth_files(tmp_path) == {"a": tmp_path / "a.xml"}
 
 
 def test_the_px_under_the_centre_counts(tmp_path):
@@ -303,10 +303,10 @@ def test_the_px_under_the_centre_counts(tmp_path):
         level0[32 + at, 32 + at] = 1
         level0[16, 16] = 1
         put_tiff(tmp_path, f"{at}.tif", level0)
-        labels, _ = slide_lesions(str(at), truth_files(tmp_path))
+        labels, _ = read_lesions(str(at), find_truth_files(tmp_path))
         # Both cells are within reach of each other; a third column begins beyond the edge's centre.
         assert labels.shape == (3, 2)
-        assert camelyon16_truth._sampled(tmp_path / f"{at}.tif").sum() == 1 + n
+        assert camelyon16_truth._sample(tmp_path / f"{at}.tif").sum() == 1 + n
 
 
 def test_real_outlines():
@@ -314,7 +314,7 @@ def test_real_outlines():
     folder = REAL_DATA / "camelyon_annotations"
     if not folder.is_dir():
         pytest.skip("the real annotations (../shared/data/camelyon_annotations) are not here")
-    labels, is_itc = slide_lesions("patient_004_node_4", truth_files(folder))
+    labels, is_itc = read_lesions("patient_004_node_4", find_truth_files(folder))
     assert is_itc.tolist() == [True, True, True]
     boxes = ndimage.find_objects(labels)
     grown = [sorted(len(range(*s.indices(10**6))) for s in box) for box in boxes]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from microtome.challenges.camelyon16_lesions import lesions_of
+from microtome.challenges.camelyon16_lesions import find_slide_lesions
 from microtome.heatmaps.aligned import read_heatmap
 from microtome.io.atomic import read_json, write_json
 from microtome.rasters.label_tiff import write_array
@@ -65,7 +65,7 @@ def test_the_table_has_what_the_sheet_says(files):
 def test_lesions_lie_on_tissue_and_on_the_slide(files):
     """A plateau each, at its middle in level-0 px; nothing beyond the slide's edge."""
     given = {"inspected": files / "slide.json", "threshold": 0.5, "min_distance_um": 0}
-    found = lesions_of(files / "heatmap.tif", tissue=files / "tissue.tif", **given)
+    found = find_slide_lesions(files / "heatmap.tif", tissue=files / "tissue.tif", **given)
     assert found["confidence"].tolist() == [1, 1]
     for x_px, left in zip(found["x_px"], (25, 33), strict=True):
         assert left * 16 <= x_px < (left + 5) * 16
@@ -75,6 +75,6 @@ def test_lesions_lie_on_tissue_and_on_the_slide(files):
     write_array(files / "all.tif", tissue, spacing_um=16.0)
     slide = read_json(files / "slide.json")
     write_json(files / "slide.json", slide | {"width_px": 760})
-    every = lesions_of(files / "heatmap.tif", tissue=files / "all.tif", **given)
+    every = find_slide_lesions(files / "heatmap.tif", tissue=files / "all.tif", **given)
     assert len(every) == 3
     assert every["x_px"].max() == 759

@@ -46,18 +46,25 @@ def find_lesions(
     ndarray of shape (n_lesions,), dtype `LESION`
         ``confidence`` (probability), ``x_px`` and ``y_px`` (the level-0 px at the centre of the
         heatmap's px); by falling confidence, then y, then x.
+
+    Examples
+    --------
+    >>> heatmap = np.array([[1, 255, 1, 1], [1, 1, 1, 128]], np.uint8)
+    >>> options = {"scale_px": 32, "threshold": 0.5, "min_distance_um": 0, "spacing_um": 8.0}
+    >>> find_lesions(heatmap, **options).tolist()
+    [(1.0, 48, 16), (0.5, 112, 48)]
     """
-    peak = _peaks(np.where(is_at_least(heatmap, threshold), heatmap, NO_DATA))
+    peak = _find_peaks(np.where(is_at_least(heatmap, threshold), heatmap, NO_DATA))
     code = heatmap[peak[:, 0], peak[:, 1]]
     order = np.lexsort((peak[:, 1], peak[:, 0], 255 - code))
-    order = order[_apart(peak[order], min_distance_um / spacing_um)]
+    order = order[_keep_apart(peak[order], min_distance_um / spacing_um)]
     lesions = np.empty(len(order), LESION)
     lesions["confidence"] = decode(code[order])
     lesions["y_px"], lesions["x_px"] = np.floor((peak[order].T + 0.5) * scale_px)
     return lesions
 
 
-def _peaks(codes: np.ndarray) -> np.ndarray:
+def _find_peaks(codes: np.ndarray) -> np.ndarray:
     """One px of every peak: ndarray of shape (n, 2), row and column."""
     # Within a frame of what is lower, even a heatmap of one value has a peak.
     framed = np.pad(codes, 1, constant_values=NO_DATA)
@@ -73,7 +80,7 @@ def _peaks(codes: np.ndarray) -> np.ndarray:
     return at[order[np.unique(number[order], return_index=True)[1]]]
 
 
-def _apart(points: np.ndarray, least_px: float) -> list[int]:
+def _keep_apart(points: np.ndarray, least_px: float) -> list[int]:
     """Places of the points that stay when each that stays drops the later ones near it."""
     if not len(points):
         return []
@@ -87,7 +94,7 @@ def _apart(points: np.ndarray, least_px: float) -> list[int]:
     return kept
 
 
-def lesions_of(
+def find_slide_lesions(
     heatmap: str | Path,
     *,
     tissue: str | Path,
@@ -95,21 +102,12 @@ def lesions_of(
     threshold: float,
     min_distance_um: float,
 ) -> np.ndarray:
-    """Find the lesions of a slide.
-
-    Parameters
-    ----------
-    heatmap, tissue : str or Path
-        Heatmap and tissue mask.
-    inspected : str or Path
-        What is known of the slide.
-    threshold, min_distance_um : float
-        See `microtome.challenges.camelyon16_lesions.find_lesions`.
+    """Find the lesions of a slide from its files, with the options of `find_lesions`.
 
     Returns
     -------
-    ndarray of shape (n,)
-        `microtome.challenges.camelyon16_lesions.LESION`, in level-0 px, all of them on the slide.
+    ndarray of shape (n,), dtype `LESION`
+        In level-0 px, all of them on the slide.
     """
     encoded, spacing_um, _ = read_heatmap(heatmap, tissue)
     slide = read_json(inspected)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from microtome.challenges.froc import evaluation_lesions
+from microtome.challenges.froc import number_lesions
 from microtome.errors import InputError
 from microtome.io.csv_cells import read_lines
 from microtome.rasters.bands import bands
@@ -29,34 +29,22 @@ _LARGEST_PX = 400_000  # level-0 px; scanners give half of that
 _BAND_ROWS = 16  # one row of tiles of 512 px
 
 
-def slide_name(text: str) -> str:
+def fold_name(text: str) -> str:
     """Give a slide's name as it is compared: in lower case, without `.tif`."""
     return text.casefold().removesuffix(".tif")
 
 
 def read_reference(path: Path) -> dict[str, bool]:
-    """Read which slides hold tumour.
+    """Read which slides hold tumour, by `fold_name`: of another class than Normal or negative.
 
-    Parameters
-    ----------
-    path : Path
-        A CSV of rows ``name,class``, with or without that header; more columns are ignored.
-
-    Returns
-    -------
-    dict
-        Whether its class is another than Normal or negative, by `slide_name`.
-
-    Raises
-    ------
-    InputError
-        It cannot be read, has no rows, or names a slide twice.
+    The CSV has rows ``name,class``, with or without that header; more columns are ignored.
+    InputError is raised if it cannot be read, has no rows, or names a slide twice.
     """
     found: dict[str, bool] = {}
     for where, cells in read_lines(path):
         if len(cells) < 2 or not all(cells[:2]):
             raise InputError(f"{where}: has no name and class, as in test_001,Tumor")
-        name, kind = slide_name(cells[0]), cells[1].casefold()
+        name, kind = fold_name(cells[0]), cells[1].casefold()
         if (name, kind) == ("name", "class"):
             continue
         if name in found:
@@ -67,8 +55,8 @@ def read_reference(path: Path) -> dict[str, bool]:
     return found
 
 
-def truth_files(folder: Path) -> dict[str, Path]:
-    """Find the outlines or the mask of each slide, by `slide_name`; outlines come first."""
+def find_truth_files(folder: Path) -> dict[str, Path]:
+    """Find the outlines or the mask of each slide, by `fold_name`; outlines come first."""
     found: dict[str, Path] = {}
     for suffix in (".xml", ".tif"):
         of_kind: dict[str, Path] = {}
@@ -84,26 +72,12 @@ def truth_files(folder: Path) -> dict[str, Path]:
     return found
 
 
-def slide_lesions(slide: str, files: Mapping[str, Path]) -> tuple[np.ndarray, np.ndarray]:
-    """Number the lesions of a tumour slide.
+def read_lesions(slide: str, files: Mapping[str, Path]) -> tuple[np.ndarray, np.ndarray]:
+    """Number the lesions of a tumour slide, named by `fold_name`, as `number_lesions` does.
 
-    Parameters
-    ----------
-    slide : str
-        By `slide_name`.
-    files : mapping of str to Path
-        Of `truth_files`. A TIFF's first level is level 0, of which the px under the centre of
-        each px of the evaluation mask is read.
-
-    Returns
-    -------
-    labels, is_itc : ndarray
-        See `evaluation_lesions`.
-
-    Raises
-    ------
-    InputError
-        There is no truth, it cannot be read, or it holds no tumour.
+    Of a mask among the `files` of `find_truth_files`, whose first level is level 0, the px under
+    the centre of each px of the evaluation mask is read. InputError is raised if there is no truth,
+    it cannot be read, or it holds no tumour.
     """
     if slide not in files:
         raise InputError(
@@ -111,13 +85,13 @@ def slide_lesions(slide: str, files: Mapping[str, Path]) -> tuple[np.ndarray, np
             " beside reference.csv"
         )
     path = files[slide]
-    mask = _drawn(path) if path.suffix.lower() == ".xml" else _sampled(path)
+    mask = _draw(path) if path.suffix.lower() == ".xml" else _sample(path)
     if not mask.any():
         raise InputError(f"{path}: holds no tumour, but the slide's class says it has some")
-    return evaluation_lesions(mask, spacing_um=SPACING_UM)
+    return number_lesions(mask, spacing_um=SPACING_UM)
 
 
-def _drawn(path: Path) -> np.ndarray:
+def _draw(path: Path) -> np.ndarray:
     regions, _ = read_annotation(path, classes=_CLASSES)
     # Nothing in the truth tells the size of the slide: the mask ends where no lesion can be.
     bounds = np.array([region.bounds_px for region in regions]).reshape(-1, 4)
@@ -128,7 +102,7 @@ def _drawn(path: Path) -> np.ndarray:
     return OutlineSource(regions).rows(first_row=0, shape=shape, scale=SCALE_PX)
 
 
-def _sampled(path: Path) -> np.ndarray:
+def _sample(path: Path) -> np.ndarray:
     tiff = MaskTiff(path)
     source = MaskSource(tiff)
     try:

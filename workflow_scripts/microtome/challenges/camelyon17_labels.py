@@ -18,15 +18,7 @@ PATIENT = re.compile(r"patient_[0-9]{3}")
 
 @dataclass
 class Labels:
-    """What the tables say.
-
-    Attributes
-    ----------
-    classes : dict of str to str
-        Slide -> one of `CLASSES`.
-    stages : dict of str to str
-        Patient -> one of `STAGES`.
-    """
+    """The class of each slide, one of `CLASSES`, and the stage of each patient, one of `STAGES`."""
 
     classes: dict[str, str] = field(default_factory=dict)
     stages: dict[str, str] = field(default_factory=dict)

@@ -64,7 +64,7 @@ class Froc:
     score: float | None
 
 
-def evaluation_lesions(mask: np.ndarray, *, spacing_um: float) -> tuple[np.ndarray, np.ndarray]:
+def number_lesions(mask: np.ndarray, *, spacing_um: float) -> tuple[np.ndarray, np.ndarray]:
     """Number the lesions of a slide as the organizers' evaluation mask does.
 
     Tumour and what is nearer to it than 37.5 µm, holes filled, in 8-connected pieces.
@@ -88,6 +88,12 @@ def evaluation_lesions(mask: np.ndarray, *, spacing_um: float) -> tuple[np.ndarr
     ------
     InputError
         The mask has more than 2 ** 28 px.
+
+    Examples
+    --------
+    >>> labels, is_itc = number_lesions(np.eye(3, dtype=bool), spacing_um=50)
+    >>> labels.tolist(), is_itc.tolist()
+    ([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [True])
     """
     if mask.size > _MAX_MASK_PX:
         raise InputError(
@@ -98,14 +104,14 @@ def evaluation_lesions(mask: np.ndarray, *, spacing_um: float) -> tuple[np.ndarr
     if not mask.any():
         return labels, np.zeros(0, bool)
     reach_px = _REACH_UM / spacing_um
-    part = _around(mask, int(np.ceil(reach_px)) + 1)
+    part = _bound(mask, int(np.ceil(reach_px)) + 1)
     near = ndimage.distance_transform_edt(~mask[part]) < reach_px
     labels[part] = label(ndimage.binary_fill_holes(near), connectivity=2)
     axes = regionprops_table(labels[part], properties=("axis_major_length",))["axis_major_length"]
     return labels, axes < _ITC_BELOW_UM / spacing_um
 
 
-def slide_hits(
+def match_detections(
     detections: Iterable[tuple[float, int, int]],
     labels: np.ndarray | None = None,
     is_itc: np.ndarray | None = None,
@@ -122,13 +128,16 @@ def slide_hits(
     detections : iterable of (confidence, x_px, y_px)
         Confidences in [0, 1], level-0 px. One outside the mask is false.
     labels, is_itc : ndarray
-        Of `evaluation_lesions`; without them the slide is free of tumour.
+        Of `number_lesions`; without them the slide is free of tumour.
     scale_px : float
         Level-0 px per px of the mask.
 
-    Returns
-    -------
-    SlideHits
+    Examples
+    --------
+    >>> labels, is_itc = np.array([[0, 1], [2, 0]]), np.array([False, True])
+    >>> found = match_detections([(0.9, 1, 0), (0.7, 1, 0), (0.8, 0, 0)], labels, is_itc)
+    >>> found.best.tolist(), found.false_positives.tolist()
+    ([0.9, 0.0], [0.8])
     """
     confidence, x_px, y_px = np.array(list(detections), np.float64).reshape(-1, 3).T
     if labels is None or is_itc is None:
@@ -143,7 +152,7 @@ def slide_hits(
     return SlideHits(np.where(is_itc, 0.0, best[1:]), is_itc, confidence[lesion == 0])
 
 
-def froc(slides: Sequence[SlideHits]) -> Froc:
+def compute_froc(slides: Sequence[SlideHits]) -> Froc:
     """Draw the FROC curve of a set of slides and score it.
 
     Thresholds are all confidences that occur, those of hits (0 for a lesion that is missed) and of
@@ -153,34 +162,23 @@ def froc(slides: Sequence[SlideHits]) -> Froc:
     Parameters
     ----------
     slides : sequence of SlideHits
-        Of all slides, those without any detection or lesion too: false positives are averaged
-        over them.
-
-    Returns
-    -------
-    Froc
-
-    Raises
-    ------
-    InputError
-        There is no slide.
+        Of all slides, at least one, those without any detection or lesion too: false positives
+        are averaged over them.
     """
-    if not slides:
-        raise InputError("there is no slide to draw a FROC curve of; give at least one")
     hits = np.sort(np.concatenate([slide.best for slide in slides]))
     false = np.sort(np.concatenate([slide.false_positives for slide in slides]))
     n_lesions = sum(int(np.count_nonzero(~slide.is_itc)) for slide in slides)
     thresholds = np.append(np.unique(np.concatenate([hits, false]))[1:], np.inf)
-    rates = _at_least(false, thresholds) / len(slides)
+    rates = _count_from(false, thresholds) / len(slides)
     if not n_lesions:
         return Froc(thresholds, rates, None, None, None)
-    sensitivity = _at_least(hits, thresholds) / n_lesions
+    sensitivity = _count_from(hits, thresholds) / n_lesions
     at_rates = np.interp(RATES, rates[::-1], sensitivity[::-1])
     score = float(at_rates.mean())
     return Froc(thresholds, rates, sensitivity, tuple(at_rates.tolist()), score)
 
 
-def _around(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
+def _bound(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
     """Bound all tumour with a margin: what is farther off is beside every lesion."""
     bounds = []
     for axis in (1, 0):
@@ -189,5 +187,5 @@ def _around(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
     return bounds[0], bounds[1]
 
 
-def _at_least(ordered: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+def _count_from(ordered: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return len(ordered) - np.searchsorted(ordered, thresholds, side="left")

@@ -39,7 +39,7 @@ class Overlap:
     truth_px: int
 
 
-def overlap(predicted: Path, truth: Path) -> Overlap:
+def compare_masks(predicted: Path, truth: Path) -> Overlap:
     """Compare two mask files.
 
     Parameters
@@ -48,16 +48,22 @@ def overlap(predicted: Path, truth: Path) -> Overlap:
         Told by their content: TIFF (see `MaskTiff`), read in bands; PNG of 0 and 1, or of 0 and
         255; JPEG, of which 128 or more is foreground.
 
-    Returns
-    -------
-    Overlap
-
     Raises
     ------
     InputError
         A file is no mask, or their sizes differ.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     paths = [Path(folder, name) for name in ("predicted.png", "truth.png")]
+    ...     for path, row in zip(paths, ([0, 1, 1, 0], [0, 0, 1, 1])):
+    ...         Image.fromarray(np.array([row], np.uint8)).save(path)
+    ...     compare_masks(*paths)
+    Overlap(jaccard=0.3333333333333333, dice=0.5, truth_px=2)
     """
-    with _opened(predicted) as (size_px, rows), _opened(truth) as (true_size_px, true_rows):
+    with _open_mask(predicted) as (size_px, rows), _open_mask(truth) as (true_size_px, true_rows):
         if size_px != true_size_px:
             raise InputError(
                 f"{predicted}: is {size_px[0]} x {size_px[1]} px, the truth {truth} is "
@@ -71,10 +77,12 @@ def overlap(predicted: Path, truth: Path) -> Overlap:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[tuple[int, int], ReadRows]]:
+def _open_mask(path: Path) -> Iterator[tuple[tuple[int, int], ReadRows]]:
     """Give width and height of a mask, and its rows as bool."""
-    if not _is_tiff(path):
-        pixels = _image_mask(path)
+    with path.open("rb") as file:
+        is_tiff = file.read(4) in _TIFF_STARTS
+    if not is_tiff:
+        pixels = _read_image(path)
         yield pixels.shape[::-1], rows_of(pixels)
         return
     mask = MaskTiff(path)
@@ -85,12 +93,7 @@ def _opened(path: Path) -> Iterator[tuple[tuple[int, int], ReadRows]]:
         mask.close()
 
 
-def _is_tiff(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) in _TIFF_STARTS
-
-
-def _image_mask(path: Path) -> np.ndarray:
+def _read_image(path: Path) -> np.ndarray:
     """Read a PNG of 0 and 1 or of 0 and 255, or a JPEG of about 0 and 255, to bool."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)

@@ -29,13 +29,16 @@ class SubmissionFiles:
     def __init__(self, path: Path, source: Source) -> None:
         self.path = path
         self._source = source
-        kept = [name for name in source.faults if not _is_hidden(name)]
-        for name in sorted(kept):
+        kept = sorted(name for name in source.faults if not _is_hidden(name))
+        for name in kept:
             if fault := source.faults[name]:
                 raise InputError(f"{self.shown(one_line(name))}: {fault}")
         if len(kept) > _MAX_FILES:
             raise InputError(f"{path}: holds {len(kept)} files; at most {_MAX_FILES} are read")
-        top = _one_folder(kept)
+        # Archives often have a folder around everything.
+        tops = {name.partition("/")[0] for name in kept}
+        is_wrapped = len(tops) == 1 and all("/" in name for name in kept) and tops != {DETECTIONS}
+        top = f"{tops.pop()}/" if is_wrapped else ""
         self._stored = {name.removeprefix(top): name for name in kept}
         self.names = tuple(sorted(self._stored))
 
@@ -65,22 +68,9 @@ class SubmissionFiles:
 def open_submission(path: str | Path) -> Iterator[SubmissionFiles]:
     """Open the folder or the ZIP of a submission.
 
-    Of a ZIP one file at a time is unpacked, under a name of its own.
-
-    Parameters
-    ----------
-    path : str or Path
-        Of either.
-
-    Yields
-    ------
-    SubmissionFiles
-
-    Raises
-    ------
-    InputError
-        There is neither; or the archive is damaged, encrypted, holds too much or too many files,
-        or names a file twice or one outside itself.
+    Of a ZIP one file at a time is unpacked, under a name of its own. InputError is raised if there
+    is neither; or the archive is damaged, encrypted, holds too much or too many files, or names a
+    file twice or one outside itself.
     """
     path = Path(path)
     with ExitStack() as stack:
@@ -94,11 +84,3 @@ def open_submission(path: str | Path) -> Iterator[SubmissionFiles]:
 def _is_hidden(name: str) -> bool:
     parts = set(name.split("/")) - {".", ".."}
     return "__MACOSX" in parts or any(part.startswith(".") for part in parts)
-
-
-def _one_folder(names: list[str]) -> str:
-    """Give the folder around everything, as archives often have it, with its slash; or nothing."""
-    tops = {name.partition("/")[0] for name in names}
-    if len(tops) == 1 and all("/" in name for name in names) and tops != {DETECTIONS}:
-        return f"{tops.pop()}/"
-    return ""

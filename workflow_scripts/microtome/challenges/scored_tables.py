@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from microtome.challenges.camelyon16_truth import slide_name
+from microtome.challenges.camelyon16_truth import fold_name
 from microtome.challenges.scored_files import SubmissionFiles
 from microtome.errors import InputError, one_line
 from microtome.io.csv_cells import (
@@ -25,25 +25,20 @@ _STAGES = {stage.casefold() for stage in STAGES}
 def read_burdens(source: SubmissionFiles) -> dict[str, float]:
     """Read ``prediction.csv`` of PAIP 2019, ``wsi_id,ratio``: percent by case.
 
-    Raises
-    ------
-    InputError
-        As all functions here: a cell is wrong, or a name is there twice.
+    InputError is raised, as by all functions here, if a cell is wrong or a name is there twice.
     """
-    lines = _lines(source, BURDENS)
+    cells = select_columns(_read(source, BURDENS), "wsi_id", "ratio", shown=source.shown(BURDENS))
     return index_by_key(
         (where, case, parse_number(ratio, where, of="ratio", high=100))
-        for where, (case, ratio) in select_columns(
-            lines, "wsi_id", "ratio", shown=source.shown(BURDENS)
-        )
+        for where, (case, ratio) in cells
     )
 
 
 def read_probabilities(source: SubmissionFiles) -> dict[str, float]:
-    """Read ``probabilities.csv`` of CAMELYON16, ``name,probability``, by `slide_name`."""
+    """Read ``probabilities.csv`` of CAMELYON16, ``name,probability``, by `fold_name`."""
     return index_by_key(
-        (where, slide_name(name), parse_number(text, where, of="probability", high=1))
-        for where, (name, text) in _headless(source, PROBABILITIES, "name", "probability")
+        (where, fold_name(name), parse_number(text, where, of="probability", high=1))
+        for where, (name, text) in _read_headless(source, PROBABILITIES, "name", "probability")
     )
 
 
@@ -55,7 +50,7 @@ def read_detections(source: SubmissionFiles, name: str) -> list[tuple[float, int
             parse_whole_number(x, where, of="x"),
             parse_whole_number(y, where, of="y"),
         )
-        for where, (confidence, x, y) in _headless(source, name, "confidence", "x", "y")
+        for where, (confidence, x, y) in _read_headless(source, name, "confidence", "x", "y")
     ]
 
 
@@ -67,27 +62,14 @@ def read_patients(source: SubmissionFiles) -> dict[str, str]:
             f"{source.path}: holds no {PATIENTS} and {len(tables)} other CSVs; give one"
         )
     name = PATIENTS if PATIENTS in tables else tables[0]
-    return patient_stages(
-        select_columns(_lines(source, name), "patient", "stage", shown=source.shown(name))
-    )
+    lines = _read(source, name)
+    return index_stages(select_columns(lines, "patient", "stage", shown=source.shown(name)))
 
 
-def patient_stages(lines: Iterable[Line]) -> dict[str, str]:
-    """Give the stage of each patient, in lower case and without `.zip`.
+def index_stages(lines: Iterable[Line]) -> dict[str, str]:
+    """Gather the stage of each patient, in lower case and without `.zip`.
 
-    Parameters
-    ----------
-    lines : iterable of Line
-        Patient and stage; or node and its class, which is checked and left out.
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    InputError
-        A patient is there twice, or something is neither a stage nor a class.
+    Lines hold patient and stage; or node and its class, which is checked and left out.
     """
     rows = []
     for where, (name, stage) in lines:
@@ -101,14 +83,14 @@ def patient_stages(lines: Iterable[Line]) -> dict[str, str]:
     return index_by_key(rows)
 
 
-def _lines(source: SubmissionFiles, name: str) -> list[Line]:
+def _read(source: SubmissionFiles, name: str) -> list[Line]:
     with source.file(name) as path:
         return read_lines(path, shown=source.shown(name))
 
 
-def _headless(source: SubmissionFiles, name: str, *header: str) -> list[Line]:
+def _read_headless(source: SubmissionFiles, name: str, *header: str) -> list[Line]:
     """Read a table that may do without its header."""
-    lines = _lines(source, name)
+    lines = _read(source, name)
     if lines and [cell.casefold() for cell in lines[0].cells] == list(header):
         lines = lines[1:]
     for where, cells in lines:

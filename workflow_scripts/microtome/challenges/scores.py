@@ -9,7 +9,7 @@ from statistics import fmean, median
 
 from sklearn.metrics import roc_auc_score
 
-from microtome.challenges.froc import RATES, SlideHits, froc
+from microtome.challenges.froc import RATES, SlideHits, compute_froc
 from microtome.challenges.mask_overlap import Overlap
 from microtome.errors import InputError
 from microtome.staging.kappa import bootstrap_interval, quadratic_kappa
@@ -154,7 +154,7 @@ def score_camelyon16(
         truth = [is_tumour[slide] for slide in slides]
         if len(set(truth)) == 2:
             auc = float(roc_auc_score(truth, [probabilities[slide] for slide in slides]))
-    curve = froc([hits[slide] for slide in slides]) if hits is not None else None
+    curve = compute_froc([hits[slide] for slide in slides]) if hits is not None else None
     at_rates = (curve and curve.at_rates) or [None] * len(RATES)
     summary = {
         "challenge": "camelyon16",
@@ -188,10 +188,17 @@ def score_digestpath(overlaps: Mapping[str, Overlap | None]) -> Scored:
     summary : dict
         ``dice``, the mean over all images, None while one is missing, and ``dice_present``, over
         those there are; of these alone ``dice_lesion`` and ``dice_lesion_free``, over images with
-        and without any lesion in truth. An image without lesion scores 1 where none is predicted,
+        and without any lesion in truth. An image without lesion scores 1 if none is predicted,
         else 0.
     rows : list of dict
         ``image``, ``dice``, ``lesion_free``.
+
+    Examples
+    --------
+    >>> found = {"a": Overlap(jaccard=0.6, dice=0.75, truth_px=9), "b": None}
+    >>> summary, rows = score_digestpath(found)
+    >>> summary["dice"], summary["dice_present"], summary["missing"]
+    (None, 0.75, ['b'])
     """
     rows = [
         {

@@ -5,19 +5,24 @@ from pathlib import Path, PurePosixPath
 
 from microtome.challenges.camelyon16_truth import (
     SCALE_PX,
+    find_truth_files,
+    fold_name,
+    read_lesions,
     read_reference,
-    slide_lesions,
-    slide_name,
-    truth_files,
 )
-from microtome.challenges.froc import SlideHits, slide_hits
-from microtome.challenges.mask_overlap import IMAGE_SUFFIXES, TIFF_SUFFIXES, Overlap, overlap
+from microtome.challenges.froc import SlideHits, match_detections
+from microtome.challenges.mask_overlap import (
+    IMAGE_SUFFIXES,
+    TIFF_SUFFIXES,
+    Overlap,
+    compare_masks,
+)
 from microtome.challenges.paip2019_truth import read_paip2019_truth
 from microtome.challenges.scored_files import DETECTIONS, SubmissionFiles, open_submission
 from microtome.challenges.scored_tables import (
     BURDENS,
     PROBABILITIES,
-    patient_stages,
+    index_stages,
     read_burdens,
     read_detections,
     read_patients,
@@ -35,7 +40,7 @@ from microtome.io.csv_cells import read_lines, select_columns
 
 
 def score_submission(challenge: str, *, submission: str | Path, truth: str | Path) -> Scored:
-    """Score a submission as the organizers would.
+    r"""Score a submission as the organizers would.
 
     Parameters
     ----------
@@ -64,7 +69,8 @@ def score_submission(challenge: str, *, submission: str | Path, truth: str | Pat
     Returns
     -------
     summary : dict
-        See `microtome.challenges.scores`; ``notes`` says what was not there or not looked at.
+        As the functions of `microtome.challenges.scores` give it; ``notes`` says what was not there
+        or not looked at.
     rows : list of dict
         One a case.
 
@@ -72,11 +78,18 @@ def score_submission(challenge: str, *, submission: str | Path, truth: str | Pat
     ------
     InputError
         The challenge is unknown, or a file is missing or wrong.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "submission.csv").write_text("patient,stage\npatient_100,pN1\n")
+    ...     scores, cases = score_submission("camelyon17", submission=folder, truth=folder)
+    >>> cases
+    [{'patient': 'patient_100', 'stage': 'pN1', 'true_stage': 'pN1', 'right': 1}]
     """
     if challenge not in _SCORERS:
-        raise InputError(
-            f"{one_line(challenge)!r} is no challenge; known: {', '.join(sorted(_SCORERS))}"
-        )
+        raise InputError(f"{one_line(challenge)!r} is no challenge; known: {', '.join(CHALLENGES)}")
     folder = Path(truth)
     if not folder.is_dir():
         raise InputError(f"{folder}: is no folder; give the one that holds the truth")
@@ -84,24 +97,28 @@ def score_submission(challenge: str, *, submission: str | Path, truth: str | Pat
         return _SCORERS[challenge](source, folder)
 
 
-def _paip2019(source: SubmissionFiles, folder: Path) -> Scored:
+def _score_paip2019(source: SubmissionFiles, folder: Path) -> Scored:
     masks, true_burdens = read_paip2019_truth(folder)
-    submitted = _by_case(source, TIFF_SUFFIXES)
-    notes = []
+    submitted = _find_masks(source, TIFF_SUFFIXES)
+    notes, burdens = [], {}
     if BURDENS in source.names:
         burdens = read_burdens(source)
     else:
-        burdens = {}
         notes.append(f"{BURDENS} is not there, so task 2 is not scored")
     if no_truth := sorted(set(masks) - set(true_burdens)):
         notes.append(f"the truth has no burden of: {', '.join(no_truth)}")
-    summary, rows = score_paip2019(_overlaps(source, submitted, masks), burdens, true_burdens)
-    return _noted(summary, notes, {*submitted, *burdens} - set(masks)), rows
+    overlaps = _compare_all(source, submitted, masks)
+    summary, rows = score_paip2019(overlaps, burdens, true_burdens)
+    return _add_notes(summary, notes, {*submitted, *burdens} - set(masks)), rows
 
 
-def _camelyon16(source: SubmissionFiles, folder: Path) -> Scored:
+def _score_camelyon16(source: SubmissionFiles, folder: Path) -> Scored:
     is_tumour = read_reference(folder / "reference.csv")
-    tables = _detection_tables(source)
+    tables: dict[str, str] = {}
+    for name in source.names:
+        path = PurePosixPath(name)
+        if path.parts[:-1] == (DETECTIONS,) and path.suffix.lower() == ".csv":
+            _enter(source, tables, fold_name(path.stem), name, "the same slide")
     probabilities = read_probabilities(source) if PROBABILITIES in source.names else None
     if probabilities is None and not tables:
         raise InputError(
@@ -114,27 +131,14 @@ def _camelyon16(source: SubmissionFiles, folder: Path) -> Scored:
     if not tables:
         notes.append(f"{DETECTIONS} is not there, so the FROC is not scored")
     else:
-        hits = _hits(source, folder, tables, is_tumour)
+        hits = _match_all(source, folder, tables, is_tumour)
         if missing := sorted(set(is_tumour) - set(tables)):
             notes.append(f"no table of detections, so none, of: {', '.join(missing)}")
     summary, rows = score_camelyon16(is_tumour, probabilities=probabilities, hits=hits)
-    return _noted(summary, notes, {*tables, *(probabilities or ())} - set(is_tumour)), rows
+    return _add_notes(summary, notes, {*tables, *(probabilities or ())} - set(is_tumour)), rows
 
 
-def _detection_tables(source: SubmissionFiles) -> dict[str, str]:
-    tables: dict[str, str] = {}
-    for name in source.names:
-        path = PurePosixPath(name)
-        if path.parts[:-1] != (DETECTIONS,) or path.suffix.lower() != ".csv":
-            continue
-        slide = slide_name(path.stem)
-        if slide in tables:
-            raise InputError(f"{source.shown(name)}: {tables[slide]} is of the same slide")
-        tables[slide] = name
-    return tables
-
-
-def _hits(
+def _match_all(
     source: SubmissionFiles, folder: Path, tables: dict[str, str], is_tumour: dict[str, bool]
 ) -> dict[str, SlideHits]:
     # All tables first: a mistake in the last should not cost the masks of all slides.
@@ -142,29 +146,29 @@ def _hits(
         slide: read_detections(source, tables[slide]) if slide in tables else []
         for slide in is_tumour
     }
-    files = truth_files(folder)
+    files = find_truth_files(folder)
     hits = {}
     for slide, found in detections.items():
-        lesions = slide_lesions(slide, files) if is_tumour[slide] else ()
-        hits[slide] = slide_hits(found, *lesions, scale_px=SCALE_PX)
+        lesions = read_lesions(slide, files) if is_tumour[slide] else ()
+        hits[slide] = match_detections(found, *lesions, scale_px=SCALE_PX)
     return hits
 
 
-def _camelyon17(source: SubmissionFiles, folder: Path) -> Scored:
+def _score_camelyon17(source: SubmissionFiles, folder: Path) -> Scored:
     of_truth = []
     for path in sorted(folder.glob("*.csv")):
         lines = read_lines(path)
         if lines and {"patient", "stage"} <= {cell.casefold() for cell in lines[0].cells}:
             of_truth += select_columns(lines, "patient", "stage", shown=str(path))
-    truth = patient_stages(of_truth)
+    truth = index_stages(of_truth)
     if not truth:
         raise InputError(f"{folder}: holds no CSV with patient,stage and rows of patients")
     submitted = read_patients(source)
     summary, rows = score_camelyon17(submitted, truth)
-    return _noted(summary, [], set(submitted) - set(truth)), rows
+    return _add_notes(summary, [], set(submitted) - set(truth)), rows
 
 
-def _digestpath(source: SubmissionFiles, folder: Path) -> Scored:
+def _score_digestpath(source: SubmissionFiles, folder: Path) -> Scored:
     suffixes = TIFF_SUFFIXES + IMAGE_SUFFIXES
     plain: dict[str, Path] = {}
     masks: dict[str, Path] = {}
@@ -176,49 +180,50 @@ def _digestpath(source: SubmissionFiles, folder: Path) -> Scored:
         if image in of_kind:
             raise InputError(f"{path}: {of_kind[image]} is its truth as well; remove one")
         of_kind[image] = path
-    truth = plain | masks  # where both are there, the other one is the picture
+    truth = plain | masks  # of an image that has both, the plain one is the picture
     if not truth:
         raise InputError(f"{folder}: holds no masks, as <image>_mask.png")
-    submitted = _by_case(source, suffixes)
-    summary, rows = score_digestpath(_overlaps(source, submitted, truth))
-    return _noted(summary, [], set(submitted) - set(truth)), rows
+    submitted = _find_masks(source, suffixes)
+    summary, rows = score_digestpath(_compare_all(source, submitted, truth))
+    return _add_notes(summary, [], set(submitted) - set(truth)), rows
 
 
-def _by_case(source: SubmissionFiles, suffixes: tuple[str, ...]) -> dict[str, str]:
+def _find_masks(source: SubmissionFiles, suffixes: tuple[str, ...]) -> dict[str, str]:
     """Pair the files at the top of the submission with the cases they are named after."""
     found: dict[str, str] = {}
     for name in source.names:
         path = PurePosixPath(name)
-        if len(path.parts) > 1 or path.suffix.lower() not in suffixes:
-            continue
-        if path.stem in found:
-            raise InputError(
-                f"{source.shown(name)}: {found[path.stem]} is of the same case; remove one"
-            )
-        found[path.stem] = name
+        if len(path.parts) == 1 and path.suffix.lower() in suffixes:
+            _enter(source, found, path.stem, name, "the same case; remove one")
     return found
 
 
-def _overlaps(
+def _enter(source: SubmissionFiles, found: dict[str, str], key: str, name: str, of: str) -> None:
+    if key in found:
+        raise InputError(f"{source.shown(name)}: {found[key]} is of {of}")
+    found[key] = name
+
+
+def _compare_all(
     source: SubmissionFiles, submitted: dict[str, str], truth: dict[str, Path]
 ) -> dict[str, Overlap | None]:
     overlaps: dict[str, Overlap | None] = dict.fromkeys(truth)
     for case in sorted(set(submitted) & set(truth)):
         with source.file(submitted[case]) as path:
-            overlaps[case] = overlap(path, truth[case])
+            overlaps[case] = compare_masks(path, truth[case])
     return overlaps
 
 
-def _noted(summary: dict, notes: list[str], unknown: Iterable[str]) -> dict:
+def _add_notes(summary: dict, notes: list[str], unknown: Iterable[str]) -> dict:
     """Add what is odd about a submission to its scores."""
     strange = [f"{one_line(name)}: is not in the truth" for name in sorted(unknown)]
     return summary | {"notes": notes + strange}
 
 
 _SCORERS: dict[str, Callable[[SubmissionFiles, Path], Scored]] = {
-    "paip2019": _paip2019,
-    "camelyon16": _camelyon16,
-    "camelyon17": _camelyon17,
-    "digestpath": _digestpath,
+    "camelyon16": _score_camelyon16,
+    "camelyon17": _score_camelyon17,
+    "digestpath": _score_digestpath,
+    "paip2019": _score_paip2019,
 }
-CHALLENGES = tuple(sorted(_SCORERS))
+CHALLENGES = tuple(_SCORERS)

@@ -53,6 +53,12 @@ def write_archive(path: str | Path, files: Mapping[str, str | Path]) -> None:
 
 
 def is_safe_name(name: str) -> bool:
-    """Whether a member's name stays inside the folder it is unpacked in, on any system."""
+    """Tell whether a member's name stays inside the folder it is unpacked in, on any system.
+
+    Examples
+    --------
+    >>> [is_safe_name(name) for name in ("detections/a.csv", "../a.csv", "C:a.csv")]
+    [True, False, False]
+    """
     parts = name.split("/")
     return not re.search(r"[\\:\x00-\x1f\x7f]", name) and not {"", ".", ".."} & set(parts)

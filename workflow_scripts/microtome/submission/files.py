@@ -56,6 +56,15 @@ def write_mask_tiff(
         The mask does not cover the slide.
     ValueError
         The mask has a higher value than `label`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     mask = Raster(np.array([[0, 1]], np.uint8), 1.0)
+    ...     write_mask_tiff(f"{folder}/a.tif", mask, size_px=(4, 2), spacing_um=0.5)
+    ...     tifffile.imread(f"{folder}/a.tif").tolist()
+    [[0, 0, 1, 1], [0, 0, 1, 1]]
     """
     width, height = size_px
     ratio = _compute_ratio(path, mask, size_px, spacing_um)
