@@ -1,5 +1,6 @@
 """What several tests share: a copy of the workflow, and one finished run of a small demo cohort."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,9 @@ REPOSITORY = Path(__file__).parent.parent
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profiles")
 
+# Processes that run tests have a core each: more threads would wait for each other. PyTorch looks
+# here when it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # How fast an example is made or tested depends on what else runs on the machine.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
