@@ -1,13 +1,6 @@
 """The demo cohort: what is drawn, what is true of it, and what the files say."""
 
-import hashlib
-import os
-import runpy
-import subprocess
-import sys
-from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -19,16 +12,13 @@ from matplotlib.path import Path as Ring
 from scipy import ndimage
 from skimage.morphology import convex_hull_image
 
-from conftest import REPOSITORY
+from helpers.drawn_slides import coarseness, cut_patches, saturation, separation, stained
 from microtome.demo.files import write_asap_xml, write_mask, write_paip_xml, write_svs
 from microtome.demo.outlines import Outlines, fill
 from microtome.demo.slide import DemoSlide, draw_slide
 from microtome.errors import InputError
 
-LIBRARY = REPOSITORY / "workflow_scripts"
-SCRIPTS = LIBRARY / "jobs" / "demo"
 SIZE = {"width_px": 2048, "height_px": 1792}
-OUTPUTS = ("svs", "paip_xml", "asap_xml", "viable_mask", "whole_mask")
 
 
 def draw(slide: str = "demo-01", *, seed: int = 2021, **options) -> DemoSlide:
@@ -43,41 +33,17 @@ def cohort() -> list[DemoSlide]:
 
 
 @pytest.fixture(scope="module")
+def outlines(cohort: list[DemoSlide]) -> Outlines:
+    """Outlines with a hole."""
+    return next(slide.outlines for slide in cohort if slide.outlines.holes)
+
+
+@pytest.fixture(scope="module")
 def svs(cohort: list[DemoSlide], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write the first slide of the cohort."""
     path = tmp_path_factory.mktemp("demo") / "demo-01.svs"
     write_svs(path, cohort[0].pixels)
     return path
-
-
-def saturation(pixels: np.ndarray) -> np.ndarray:
-    """HSV saturation of means over 16 x 16 px: stain, without the camera's noise."""
-    height, width = (side // 16 for side in pixels.shape[:2])
-    squares = (
-        pixels[: height * 16, : width * 16].reshape(height, 16, width, 16, 3).mean(axis=(1, 3))
-    )
-    return (squares.max(axis=2) - squares.min(axis=2)) / np.maximum(squares.max(axis=2), 1)
-
-
-def separation(low: np.ndarray, high: np.ndarray) -> float:
-    """How surely a value of `high` exceeds one of `low`, 0.5 to 1 (area under the ROC curve)."""
-    chance = (high[:, None] > low).mean() + 0.5 * (high[:, None] == low).mean()
-    return max(chance, 1 - chance)
-
-
-def patches(slide: DemoSlide, side_px: int = 128) -> tuple[np.ndarray, np.ndarray]:
-    """Patches full of one tissue, shape (n, side, side, 3), and whether that is viable tumour."""
-    found, labels = [], []
-    for top in range(0, SIZE["height_px"] - side_px + 1, side_px // 2):
-        for left in range(0, SIZE["width_px"] - side_px + 1, side_px // 2):
-            window = np.s_[top : top + side_px, left : left + side_px]
-            share = slide.viable[window].mean()
-            if (saturation(slide.pixels[window]) > 0.06).mean() > 0.8 and (
-                share == 0 or share > 0.95
-            ):
-                found.append(slide.pixels[window])
-                labels.append(share > 0)
-    return np.array(found), np.array(labels)
 
 
 def test_openslide_sees_an_aperio_scan(svs: Path) -> None:
@@ -93,12 +59,15 @@ def test_openslide_sees_an_aperio_scan(svs: Path) -> None:
         assert set(slide.associated_images) == {"thumbnail"}
 
 
-def test_svs_says_the_spacing_it_is_given(cohort: list[DemoSlide], tmp_path: Path) -> None:
-    """Another spacing changes µm/px and lens together."""
-    write_svs(tmp_path / "a.svs", cohort[0].pixels[:512, :512], spacing_um=0.25)
-    with openslide.OpenSlide(tmp_path / "a.svs") as slide:
+def test_options_reach_the_svs(cohort: list[DemoSlide], tmp_path: Path) -> None:
+    """Another spacing changes µm/px and lens together; lower quality compresses harder."""
+    for quality in (40, 85):
+        options = {"spacing_um": 0.25, "quality": quality}
+        write_svs(tmp_path / f"{quality}.svs", cohort[0].pixels[:1024, :1024], **options)
+    with openslide.OpenSlide(tmp_path / "40.svs") as slide:
         assert float(slide.properties["openslide.mpp-x"]) == 0.25
         assert slide.properties["openslide.objective-power"] == "40"
+    assert (tmp_path / "40.svs").stat().st_size < 0.7 * (tmp_path / "85.svs").stat().st_size
 
 
 def test_svs_shows_the_drawn_colours(cohort: list[DemoSlide], svs: Path) -> None:
@@ -111,69 +80,6 @@ def test_svs_shows_the_drawn_colours(cohort: list[DemoSlide], svs: Path) -> None
             wanted = drawn.reshape(height, every, width, every, 3).mean(axis=(1, 3))
             assert np.abs(read - wanted).mean() < 5
             assert np.abs((read - wanted).mean(axis=(0, 1))).max() < 1
-
-
-def test_svs_compresses_harder_at_lower_quality(cohort: list[DemoSlide], tmp_path: Path) -> None:
-    """The option reaches the encoder."""
-    for quality in (40, 85):
-        write_svs(tmp_path / f"{quality}.svs", cohort[0].pixels, quality=quality)
-    assert (tmp_path / "40.svs").stat().st_size < 0.7 * (tmp_path / "85.svs").stat().st_size
-
-
-def test_another_process_writes_the_same_bytes(tmp_path: Path) -> None:
-    """Nothing depends on time, on Python's hash seed or on what was drawn before."""
-    options = {
-        "seed": 2021,
-        "width_px": 1100,
-        "height_px": 1000,
-        "spacing_um": 0.5,
-        "quality": 85,
-        "artefacts": {"demo-02": "pen"},
-        "normal": [],
-    }
-    digests = []
-    for hash_seed in ("1", "2"):
-        folder = tmp_path / hash_seed
-        folder.mkdir()
-        code = (
-            "import runpy, types\n"
-            f"outputs = {{n: f'{folder}/' + n for n in {list(OUTPUTS)}}}\n"
-            "fake = types.SimpleNamespace(output=types.SimpleNamespace(**outputs),"
-            f" params=types.SimpleNamespace(demo={options}),"
-            f" wildcards=types.SimpleNamespace(slide='demo-02'), log=['{tmp_path}/log'])\n"
-            f"runpy.run_path('{SCRIPTS}/make_demo_cohort.py', init_globals={{'snakemake': fake}})\n"
-        )
-        environment = os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(LIBRARY)}
-        subprocess.run([sys.executable, "-c", code], env=environment, check=True)
-        files = sorted(folder.iterdir())
-        assert [file.name for file in files] == sorted(OUTPUTS)
-        digests.append([hashlib.sha256(file.read_bytes()).hexdigest() for file in files])
-    assert digests[0] == digests[1]
-
-
-def test_script_gives_each_slide_its_options(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A normal, padded slide comes out normal and padded, and its files agree."""
-    monkeypatch.setattr("microtome.logs.start_log", lambda path: None)
-    output = SimpleNamespace(**{name: tmp_path / f"{name}.tif" for name in OUTPUTS})
-    demo = {"seed": 1, "width_px": 1100, "height_px": 1000, "spacing_um": 0.5, "quality": 85}
-    demo |= {"artefacts": {"n": "padding"}, "normal": ["n"]}
-    snakemake = SimpleNamespace(
-        output=output,
-        params=SimpleNamespace(demo=demo),
-        wildcards=SimpleNamespace(slide="n"),
-        log=[tmp_path / "log"],
-    )
-    runpy.run_path(
-        str(SCRIPTS / "make_demo_cohort.py"),
-        init_globals={"snakemake": snakemake},
-    )
-    assert not tifffile.imread(output.viable_mask).any()
-    assert tifffile.imread(output.whole_mask).shape == (1000, 1100)
-    assert (tifffile.imread(output.svs)[-1] == 0).all()
-    assert "Vertex" not in output.paip_xml.read_text()
-    assert "Coordinate" not in output.asap_xml.read_text()
 
 
 def test_every_slide_and_seed_gives_another_picture(cohort: list[DemoSlide]) -> None:
@@ -239,7 +145,7 @@ def test_bed_holds_viable_and_other_tissue(cohort: list[DemoSlide]) -> None:
         assert not (slide.viable & ~slide.whole).any()
         assert len(slide.outlines.whole) == 1
         # A few squares are glass: vessels, and clefts of the tumour.
-        assert (saturation(slide.pixels) > 0.06)[slide.whole[8::16, 8::16]].mean() > 0.97
+        assert stained(slide.pixels)[slide.whole[8::16, 8::16]].mean() > 0.97
         burdens.append(slide.viable.sum() / slide.whole.sum())
     assert min(burdens) > 0.4
     assert max(burdens) < 0.95
@@ -250,18 +156,18 @@ def test_hull_of_viable_is_nearly_the_bed(cohort: list[DemoSlide]) -> None:
     """The PAIP way to the whole tumour works: hull of viable, cut to the tissue, within 10 %."""
     for slide in cohort:
         viable, whole = slide.viable[8::16, 8::16], slide.whole[8::16, 8::16]
-        tissue = ndimage.binary_closing(saturation(slide.pixels) > 0.06, iterations=3)
+        tissue = ndimage.binary_closing(stained(slide.pixels), iterations=3)
         assert (convex_hull_image(viable) & tissue).sum() == pytest.approx(whole.sum(), rel=0.1)
 
 
 def test_tissue_covers_a_third_of_clean_glass(cohort: list[DemoSlide]) -> None:
     """Several pieces on bright, nearly grey glass."""
     for slide in cohort:
-        stained = saturation(slide.pixels) > 0.06
-        assert 0.28 < stained.mean() < 0.47
-        labels, _ = ndimage.label(ndimage.binary_opening(stained, iterations=2))
+        tissue = stained(slide.pixels)
+        assert 0.28 < tissue.mean() < 0.47
+        labels, _ = ndimage.label(ndimage.binary_opening(tissue, iterations=2))
         sizes = np.bincount(labels.ravel())[1:]
-        assert 2 <= (sizes > 0.01 * stained.size).sum() <= 4
+        assert 2 <= (sizes > 0.01 * tissue.size).sum() <= 4
         glass = slide.pixels[:64, :64].reshape(-1, 3).astype(float)
         assert 232 < glass.mean() < 248
         assert 0.3 < glass.std(axis=0).mean() < 3
@@ -269,26 +175,16 @@ def test_tissue_covers_a_third_of_clean_glass(cohort: list[DemoSlide]) -> None:
 
 def test_colour_does_not_give_the_tumour_away(cohort: list[DemoSlide]) -> None:
     """Mean colours of viable tumour and of the rest overlap over slides, in every channel."""
-    pairs = [patches(slide) for slide in cohort]
-    means = np.concatenate([found.mean(axis=(1, 2)) for found, _ in pairs])
-    labels = np.concatenate([label for _, label in pairs])
-    for channel in range(3):
-        assert separation(means[~labels, channel], means[labels, channel]) < 0.85
+    patches, is_tumour = cut_patches(cohort)
+    for channel in patches.mean(axis=(1, 2)).T:
+        assert separation(channel[~is_tumour], channel[is_tumour]) < 0.85
 
 
 def test_structure_gives_the_tumour_away(cohort: list[DemoSlide]) -> None:
-    """Large nuclei against small ones and none: coarse against fine structure at 1 µm/px."""
-    values, labels = [], []
-    for found, label in (patches(slide) for slide in cohort):
-        red = -np.log((found[..., 0].reshape(-1, 64, 2, 64, 2).mean(axis=(2, 4)) + 1) / 255)
-        blurred = [
-            ndimage.gaussian_filter(red, (0, sigma, sigma)) for sigma in (0.7, 1.5, 3.0, 5.0)
-        ]
-        _, middle, coarse = ((a - b).std(axis=(1, 2)) for a, b in pairwise(blurred))
-        values.append(coarse / middle)
-        labels.append(label)
-    value, label = np.concatenate(values), np.concatenate(labels)
-    assert separation(value[~label], value[label]) > 0.95
+    """Large nuclei against small ones and none."""
+    patches, is_tumour = cut_patches(cohort)
+    value = coarseness(patches)
+    assert separation(value[~is_tumour], value[is_tumour]) > 0.95
 
 
 def test_normal_slide_has_no_tumour(tmp_path: Path) -> None:
@@ -304,67 +200,44 @@ def test_normal_slide_has_no_tumour(tmp_path: Path) -> None:
     assert ElementTree.parse(tmp_path / "a.xml").getroot().find("Annotations") is not None
 
 
-def test_paip_xml_holds_the_outlines(cohort: list[DemoSlide], tmp_path: Path) -> None:
-    """Layer 1 whole, layer 2 viable with its holes marked, every corner exact."""
-    outlines = next(slide.outlines for slide in cohort if slide.outlines.holes)
+def corners_of(element: Element, name: str) -> list[tuple[float, float]]:
+    """X and Y of the corners below an element, in the order written."""
+    return [(float(corner.get("X")), float(corner.get("Y"))) for corner in element.iter(name)]
+
+
+def as_tuples(rings: tuple[np.ndarray, ...]) -> list[list[tuple[float, float]]]:
+    """Rings as they are read."""
+    return [[tuple(corner) for corner in ring] for ring in rings]
+
+
+def test_paip_xml_holds_the_outlines(outlines: Outlines, tmp_path: Path) -> None:
+    """Layer 1 whole, layer 2 viable with its holes marked, every corner exact and in order."""
     write_paip_xml(tmp_path / "a.xml", outlines, spacing_um=0.25)
     root = ElementTree.parse(tmp_path / "a.xml").getroot()
     assert root.get("MicronsPerPixel") == "0.25"
-    read = {
-        (layer.get("Id"), negative): [
-            np.array(
-                [(float(v.get("X")), float(v.get("Y"))) for v in region.iterfind("Vertices/Vertex")]
-            )
-            for region in layer.iterfind("Regions/Region")
-            if region.get("NegativeROA") == negative
-        ]
+    read = [
+        (layer.get("Id"), region.get("NegativeROA"), corners_of(region, "Vertex"))
         for layer in root.iterfind("Annotation")
-        for negative in "01"
-    }
-    for key, rings in {
-        ("1", "0"): outlines.whole,
-        ("2", "0"): outlines.viable,
-        ("2", "1"): outlines.holes,
-    }.items():
-        assert len(read.pop(key)) == len(rings)
-    assert read == {("1", "1"): []}
-
-
-def test_xml_coordinates_are_exact(cohort: list[DemoSlide], tmp_path: Path) -> None:
-    """Both formats give back every corner of every ring, in order."""
-    outlines = next(slide.outlines for slide in cohort if slide.outlines.holes)
-    write_paip_xml(tmp_path / "p.xml", outlines)
-    write_asap_xml(tmp_path / "a.xml", outlines)
-    paip = [
-        [(float(v.get("X")), float(v.get("Y"))) for v in region.iter("Vertex")]
-        for region in ElementTree.parse(tmp_path / "p.xml").iter("Region")
+        for region in layer.iterfind("Regions/Region")
     ]
-    asap = [
-        [
-            (float(c.get("X")), float(c.get("Y")))
-            for c in sorted(drawn.iter("Coordinate"), key=_order)
-        ]
-        for drawn in ElementTree.parse(tmp_path / "a.xml").iter("Annotation")
-    ]
-    viable = [[tuple(corner) for corner in ring] for ring in outlines.viable + outlines.holes]
-    whole = [[tuple(corner) for corner in ring] for ring in outlines.whole]
-    assert paip == whole + viable
-    assert asap == viable
+    wanted = (("1", "0", outlines.whole), ("2", "0", outlines.viable), ("2", "1", outlines.holes))
+    assert read == [(*keys, ring) for *keys, rings in wanted for ring in as_tuples(rings)]
 
 
-def _order(coordinate: Element) -> int:
-    return int(coordinate.get("Order"))
-
-
-def test_asap_xml_names_tumour_and_holes(cohort: list[DemoSlide], tmp_path: Path) -> None:
-    """Groups as in CAMELYON17: metastases, and normal for holes."""
-    outlines = next(slide.outlines for slide in cohort if slide.outlines.holes)
+def test_asap_xml_holds_tumour_and_holes(outlines: Outlines, tmp_path: Path) -> None:
+    """Groups as in CAMELYON17: metastases, and normal for holes; every corner exact, numbered."""
     write_asap_xml(tmp_path / "a.xml", outlines)
     root = ElementTree.parse(tmp_path / "a.xml").getroot()
-    groups = [annotation.get("PartOfGroup") for annotation in root.iter("Annotation")]
+    drawn = list(root.iter("Annotation"))
+    groups = [annotation.get("PartOfGroup") for annotation in drawn]
     assert groups == ["metastases"] * len(outlines.viable) + ["normal"] * len(outlines.holes)
-    assert {annotation.get("Type") for annotation in root.iter("Annotation")} == {"Polygon"}
+    assert {annotation.get("Type") for annotation in drawn} == {"Polygon"}
     assert [group.get("Name") for group in root.iter("Group")] == ["metastases", "normal"]
+    read = [corners_of(annotation, "Coordinate") for annotation in drawn]
+    assert read == as_tuples(outlines.viable + outlines.holes)
+    for annotation in drawn:
+        order = [int(corner.get("Order")) for corner in annotation.iter("Coordinate")]
+        assert order == list(range(len(order)))
 
 
 def test_mask_file_is_as_in_paip(cohort: list[DemoSlide], tmp_path: Path) -> None:

@@ -12,12 +12,7 @@ STEP_PX = 8
 
 
 class Grid:
-    """The grid of a plan (see `Layout`): where its nodes lie.
-
-    Parameters
-    ----------
-    width_px, height_px : int
-        Size of the slide.
+    """The grid of a plan of a slide: how many nodes it has, and where they lie.
 
     Attributes
     ----------
@@ -34,11 +29,11 @@ class Grid:
         self.x = ((np.arange(self.shape[1], dtype=np.float32) + 0.5) * STEP_PX)[None, :]
 
     def noise(self, rng: np.random.Generator, sigma_px: float) -> np.ndarray:
-        """Smooth noise of mean 0 and standard deviation 1."""
+        """Draw smooth noise of mean 0 and standard deviation 1."""
         return smooth_noise(rng, self.shape, sigma_px / STEP_PX)
 
-    def at(self, field: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """A field at points (..., 2) x, y in px; what is off the slide is as its border."""
+    def look_up(self, field: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """Interpolate a field at points (..., 2) x, y in px; off the slide it is as its border."""
         places = np.moveaxis(points[..., ::-1] / STEP_PX - 0.5, -1, 0)
         return ndimage.map_coordinates(field, places, order=1, mode="nearest")
 
@@ -62,7 +57,7 @@ class Blob:
     waves: np.ndarray
 
     def radius(self, angle: np.ndarray) -> np.ndarray:
-        """Distance from the centre to the outline."""
+        """Measure the distance from the centre to the outline."""
         along = angle - self.turn
         ellipse = 1 / np.hypot(np.cos(along) / self.half[0], np.sin(along) / self.half[1])
         wavy = np.ones_like(ellipse)
@@ -71,12 +66,12 @@ class Blob:
         return ellipse * wavy
 
     def corners(self) -> np.ndarray:
-        """Points on the outline of a blob about (0, 0), shape (180, 2), x and y."""
+        """Give points on the outline of a blob about (0, 0), shape (180, 2), x and y."""
         angle = np.linspace(-np.pi, np.pi, 180, endpoint=False)
         return self.radius(angle)[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
     def field(self, grid: Grid, centre: np.ndarray) -> np.ndarray:
-        """Roughly the signed distance in px, with its zero line exactly on the outline."""
+        """Give roughly the signed distance in px, with its zero line exactly on the outline."""
         y, x = grid.y - centre[1], grid.x - centre[0]
         # The radius varies slowly: a table of it is as good and far faster.
         table = np.linspace(-np.pi, np.pi, 2048)
@@ -84,7 +79,7 @@ class Blob:
         return (radius.reshape(grid.shape) - np.hypot(y, x)).astype(np.float32)
 
 
-def irregular(
+def draw_blob(
     rng: np.random.Generator,
     half: tuple[float, float],
     *,
@@ -92,23 +87,10 @@ def irregular(
     ragged: float,
     times: range = range(2, 10),
 ) -> Blob:
-    """Draw an irregular ellipse.
+    """Draw an irregular ellipse about no centre yet.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of all chance.
-    half, turn
-        See `Blob`.
-    ragged : float
-        Height of a wave that goes once round; others are lower by their number.
-    times : range
-        How many times round the waves go.
-
-    Returns
-    -------
-    Blob
-        About no centre yet.
+    Of the waves, which go so many `times` round, one that went once round would be as high as
+    `ragged`; others are lower by their number.
     """
     k = np.array(times, float)
     depth, phase = rng.normal(0, ragged / k), rng.uniform(0, 2 * np.pi, len(k))

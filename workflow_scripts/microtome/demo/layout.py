@@ -47,23 +47,9 @@ def plan_slide(
     scanned_px: tuple[int, int],
     tumour: bool,
 ) -> Layout:
-    """Plan a slide.
+    """Plan a slide with or without a tumour bed.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of all chance.
-    width_px, height_px : int
-        Size of the slide.
-    scanned_px : tuple of int
-        Width and height of the part that holds tissue, from the upper left corner.
-    tumour : bool
-        Whether there is a tumour bed.
-
-    Returns
-    -------
-    Layout
-        The plan.
+    Tissue lies in the part of width and height `scanned_px`, from the upper left corner.
     """
     scale = min(width_px / FULL_WIDTH_PX, height_px / FULL_HEIGHT_PX)
     step = max(4, 2 * round(scale * FULL_STEP_PX / 2))
@@ -77,17 +63,14 @@ def plan_slide(
     tissue_distance = signed_distance(tissue, step)
     if tumour:
         in_tissue = tissue_distance > 1.5 * step
-        whole = _largest(bed & in_tissue) & in_tissue
+        whole = _keep_largest(bed & in_tissue) & in_tissue
         viable, necrosis, bands = _inside_bed(rng, whole, centre=centre, radius=radius, unit=unit)
     else:
         whole = viable = necrosis = bands = np.zeros(shape, bool)
     whole_distance = signed_distance(whole, step)
 
-    capsule = (
-        (whole_distance < 0)
-        & (whole_distance > -110 * scale)
-        & (smooth_noise(rng, shape, 400 * unit) > -0.4)
-    )
+    capsule = (whole_distance < 0) & (whole_distance > -110 * scale)
+    capsule &= smooth_noise(rng, shape, 400 * unit) > -0.4
     septa = np.abs(smooth_noise(rng, shape, 330 * unit)) < 0.045
     septa &= smooth_noise(rng, shape, 500 * unit) > -0.2
     lumen, walls = place_vessels(rng, tissue_distance, whole_distance, step=step, scale=scale)
@@ -108,7 +91,7 @@ def plan_slide(
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], sigma: float) -> np.ndarray:
-    """Smooth noise of mean 0 and standard deviation 1 (over a long run), sigma in nodes."""
+    """Draw smooth noise of mean 0 and standard deviation 1 (over a long run), sigma in nodes."""
     # Made on a coarser grid where it is smooth anyway: wide filters are what costs.
     every = max(1, int(sigma / 3))
     coarse = tuple(-(-side // every) + 2 for side in shape)
@@ -121,7 +104,7 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], sigma: float)
 
 
 def signed_distance(mask: np.ndarray, step: int) -> np.ndarray:
-    """Signed distance in px, smoothed so that its zero line is a curve and not a staircase."""
+    """Measure the distance in px, positive inside, smoothed: the zero line is no staircase."""
     if not mask.any():
         return np.full(mask.shape, -1e4, np.float32)
     inside = ndimage.distance_transform_edt(mask) - 0.5 * mask
@@ -129,20 +112,34 @@ def signed_distance(mask: np.ndarray, step: int) -> np.ndarray:
     return ndimage.gaussian_filter((inside - outside).astype(np.float32), 1.0) * np.float32(step)
 
 
+def turn_axes(
+    y: np.ndarray, x: np.ndarray, angle: float | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give places along a direction (from x to y) and across it."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    return x * cos + y * sin, y * cos - x * sin
+
+
+def _ragged(
+    rng: np.random.Generator, shape: tuple[int, int], waves: dict[float, float]
+) -> np.ndarray:
+    """Add smooth noises, heights by their sigma in nodes."""
+    return sum(height * smooth_noise(rng, shape, sigma) for sigma, height in waves.items())
+
+
 def _ellipse(
     shape: tuple[int, int], *, centre: tuple[float, float], axes: tuple[float, float], angle: float
 ) -> np.ndarray:
-    """Distance from the centre in units of the axes: 1 on the outline."""
+    """Measure the distance from the centre in units of the axes: 1 on the outline."""
     y, x = np.ogrid[: shape[0], : shape[1]]
-    y, x = y - centre[0], x - centre[1]
-    along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    along, across = turn_axes(y - centre[0], x - centre[1], angle)
     return np.hypot(across / axes[0], along / axes[1]).astype(np.float32)
 
 
 def _bed(
     rng: np.random.Generator, shape: tuple[int, int], *, scanned: tuple[float, float], unit: float
 ) -> tuple[np.ndarray, tuple[float, float], float]:
-    """A tumour bed of one or two nodules, and its centre and radius in nodes.
+    """Lay out a tumour bed of one or two nodules; tell its centre and radius in nodes, too.
 
     Two nodules touch so closely that their hull adds little: pathologists draw the bed as one
     outline that is nearly convex.
@@ -169,10 +166,8 @@ def _bed(
         reach = -np.logaddexp(-6 * parts[0], -6 * parts[1]) / 6
     else:
         reach = _ellipse(shape, centre=centre, axes=(radius * squeeze, radius), angle=angle)
-    ragged = 0.045 * smooth_noise(rng, shape, 0.3 * radius) + 0.012 * smooth_noise(
-        rng, shape, 60 * unit
-    )
-    return _largest(reach + ragged < 1), centre, radius
+    ragged = _ragged(rng, shape, {0.3 * radius: 0.045, 60 * unit: 0.012})
+    return _keep_largest(reach + ragged < 1), centre, radius
 
 
 def _pieces(
@@ -184,7 +179,7 @@ def _pieces(
     centre: tuple[float, float],
     radius: float,
 ) -> np.ndarray:
-    """Two to four pieces of tissue, the first round `centre`, on a third or more of the slide."""
+    """Lay out two to four pieces of tissue, the first round `centre`, on a third of the slide."""
     height, width = scanned
     n_others = int(rng.integers(1, 4))
     main = 1 - _ellipse(
@@ -200,11 +195,7 @@ def _pieces(
         )
     reach = np.sort(reach, axis=0)
     best, second = reach[-1], reach[-2]
-    ragged = (
-        0.10 * smooth_noise(rng, shape, 450 * unit)
-        + 0.035 * smooth_noise(rng, shape, 120 * unit)
-        + 0.012 * smooth_noise(rng, shape, 30 * unit)
-    )
+    ragged = _ragged(rng, shape, {450 * unit: 0.10, 120 * unit: 0.035, 30 * unit: 0.012})
     # Glass between two pieces, and round the slide.
     y, x = np.ogrid[: shape[0], : shape[1]]
     margin = np.minimum(np.minimum(y, height - y), np.minimum(x, width - x)) - 220 * unit
@@ -216,7 +207,7 @@ def _pieces(
     level = np.quantile(field, 1 - target * height * width / field.size)
     # Never up to where the margin forbids it, however little tissue there is.
     tissue = (field > level) & (margin > 0)
-    return _without_small(tissue, 600_000 * unit**2)
+    return _drop_small(tissue, 600_000 * unit**2)
 
 
 def _inside_bed(
@@ -233,7 +224,7 @@ def _inside_bed(
     depth = ndimage.distance_transform_edt(whole)
     ridge = np.abs(smooth_noise(rng, shape, 420 * unit))
     bands = whole & (ridge < 0.045) & (smooth_noise(rng, shape, 500 * unit) > 0.5) & (depth > 3)
-    bands = _without_small(bands, 30_000 * unit**2)
+    bands = _drop_small(bands, 30_000 * unit**2)
 
     pockets = np.full(shape, -2.0, np.float32)
     for _ in range(round(1 + 2 * (0.9 - burden) / 0.4)):
@@ -242,9 +233,7 @@ def _inside_bed(
         at = centre[0] + far * np.sin(turn), centre[1] + far * np.cos(turn)
         axes = size, size * rng.uniform(0.6, 1.0)
         np.maximum(pockets, 1 - _ellipse(shape, centre=at, axes=axes, angle=turn), out=pockets)
-    pockets += 0.12 * smooth_noise(rng, shape, 180 * unit) + 0.03 * smooth_noise(
-        rng, shape, 40 * unit
-    )
+    pockets += _ragged(rng, shape, {180 * unit: 0.12, 40 * unit: 0.03})
     # A rim of living tumour round the bed: what is fed from outside lives longest.
     pockets -= np.maximum(0, 1 - depth / (420 * unit))
     # The outline of viable tumour stays a little inside the bed's, simplified or not.
@@ -252,15 +241,15 @@ def _inside_bed(
     dead = max(0.0, room.sum() - burden * whole.sum())
     level = np.quantile(pockets[room], 1 - dead / room.sum())
     viable = room & (pockets <= level)
-    viable = ~_without_small(~viable, 3_000 * unit**2) & (depth > 1.5)
-    viable = _without_islands(_without_small(viable, 20_000 * unit**2))
+    viable = ~_drop_small(~viable, 3_000 * unit**2) & (depth > 1.5)
+    viable = _drop_islands(_drop_small(viable, 20_000 * unit**2))
     return viable, whole & ~viable & ~bands & (depth > 1.5), bands
 
 
 def place_vessels(
     rng: np.random.Generator, tissue: np.ndarray, whole: np.ndarray, *, step: int, scale: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lumina (signed distance in px) and the fibrous fields round them, outside the tumour bed."""
+    """Place lumina (signed distance in px) and fibrous walls round them, outside the bed."""
     y, x = np.ogrid[: tissue.shape[0], : tissue.shape[1]]
     lumen = np.full(tissue.shape, -1e4, np.float32)
     walls = np.zeros(tissue.shape, bool)
@@ -273,8 +262,7 @@ def place_vessels(
             rng.choice([30, 45, 70, 130], p=[0.4, 0.3, 0.2, 0.1]) * max(scale, 0.5), 3 * step
         )
         turn, squeeze = rng.uniform(0, np.pi), rng.uniform(0.5, 1)
-        dy, dx = (y - row) * step, (x - column) * step
-        along, across = dx * np.cos(turn) + dy * np.sin(turn), dy * np.cos(turn) - dx * np.sin(turn)
+        along, across = turn_axes((y - row) * step, (x - column) * step, turn)
         reach = np.hypot(across / squeeze, along).astype(np.float32)
         np.maximum(lumen, size - reach, out=lumen)
         walls |= reach < size + rng.uniform(30, 110) * scale
@@ -288,17 +276,17 @@ def _labels(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return labels, sizes
 
 
-def _largest(mask: np.ndarray) -> np.ndarray:
+def _keep_largest(mask: np.ndarray) -> np.ndarray:
     labels, sizes = _labels(mask)
     return ndimage.binary_fill_holes(labels == sizes.argmax())
 
 
-def _without_small(mask: np.ndarray, min_nodes: float) -> np.ndarray:
+def _drop_small(mask: np.ndarray, min_nodes: float) -> np.ndarray:
     labels, sizes = _labels(mask)
     return ((sizes >= min_nodes) & (sizes > 0))[labels]
 
 
-def _without_islands(mask: np.ndarray) -> np.ndarray:
+def _drop_islands(mask: np.ndarray) -> np.ndarray:
     """Drop parts that lie in a hole of another part: a hole in an annotation takes all of it."""
     labels, sizes = _labels(mask)
     kept = mask.copy()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from microtome.demo.blobs import Blob, Grid, irregular
+from microtome.demo.blobs import Blob, Grid, draw_blob
 from microtome.demo.nuclei import SPACING_UM
 
 # Largest diameter of one metastasis. Isolated tumour cells go up to 200 µm, micrometastases up to
@@ -22,23 +22,10 @@ TRIES = 40
 def place_metastases(
     rng: np.random.Generator, grid: Grid, node: np.ndarray, *, category: str
 ) -> np.ndarray:
-    """Place what has spread to a node.
+    """Place what has spread to a node: one or two clusters of ITC, or one larger metastasis.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of all chance.
-    grid : Grid
-        Of the slide.
-    node : ndarray of shape (rows, columns)
-        Signed distance in px to the outline of the node, positive inside.
-    category : {'negative', 'itc', 'micro', 'macro'}
-        One or two clusters of isolated tumour cells, one metastasis of the others, or nothing.
-
-    Returns
-    -------
-    ndarray of shape (rows, columns)
-        float32, roughly the signed distance in px, positive inside; its zero line is exact.
+    From the signed distance in px to the outline of the node (rows, columns), positive inside,
+    to that of the metastases, float32: its zero line is exact, all else roughly so.
     """
     found = np.full(grid.shape, -1e4, np.float32)
     if category not in LENGTHS_UM:
@@ -57,11 +44,11 @@ def place_metastases(
 
 
 def _metastasis(rng: np.random.Generator, length_px: float, *, lengthwise: bool) -> Blob:
-    """A blob of this largest diameter, in any direction or along the node."""
+    """Draw a blob of this largest diameter, in any direction or along the node."""
     turn = rng.uniform(-0.06, 0.06) if lengthwise else rng.uniform(0, np.pi)
     # The largest are narrow: there is room for no others.
     squeeze = rng.uniform(0.42, 0.52) if lengthwise else rng.uniform(0.6, 0.95)
-    blob = irregular(rng, (1.0, squeeze), turn=turn, ragged=0.15, times=range(2, 14))
+    blob = draw_blob(rng, (1.0, squeeze), turn=turn, ragged=0.15, times=range(2, 14))
     corners = blob.corners()
     size = length_px / np.hypot(*(corners[:, None] - corners).T).max()
     return replace(blob, half=(size, size * squeeze))
@@ -70,35 +57,20 @@ def _metastasis(rng: np.random.Generator, length_px: float, *, lengthwise: bool)
 def _place(
     rng: np.random.Generator, grid: Grid, room: np.ndarray, corners: np.ndarray
 ) -> tuple[np.ndarray, bool]:
-    """A centre about which all corners lie where there is room, or else the best; and which."""
+    """Find a centre about which all corners lie where there is room, or the best; say which."""
     y, x = np.linspace(0, grid.height_px, 64), np.linspace(0, grid.width_px, 64)
     centres = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    centres = centres[grid.at(room, centres) > 0]
-    least = grid.at(room, centres[:, None] + corners[::2]).min(axis=1)
+    centres = centres[grid.look_up(room, centres) > 0]
+    least = grid.look_up(room, centres[:, None] + corners[::2]).min(axis=1)
     fits = np.flatnonzero(least > 0)
     return centres[rng.choice(fits) if len(fits) else least.argmax()], len(fits) > 0
 
 
 def place_necrosis(rng: np.random.Generator, grid: Grid, whole: np.ndarray) -> np.ndarray:
-    """Place a little necrosis deep in a metastasis.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of all chance.
-    grid : Grid
-        Of the slide.
-    whole : ndarray of shape (rows, columns)
-        Of `place_metastases`.
-
-    Returns
-    -------
-    ndarray of shape (rows, columns)
-        float32, roughly the signed distance in px, positive inside.
-    """
+    """Place a little necrosis deep in a metastasis; both are signed distances in px."""
     rows, columns = np.nonzero(whole > 0.75 * whole.max())
     i = rng.integers(len(rows))
     centre = np.array([grid.x[0, columns[i]], grid.y[rows[i], 0]])
     size = rng.uniform(150, 300)
-    blob = irregular(rng, (size, 0.7 * size), turn=rng.uniform(0, np.pi), ragged=0.2)
+    blob = draw_blob(rng, (size, 0.7 * size), turn=rng.uniform(0, np.pi), ragged=0.2)
     return np.minimum(blob.field(grid, centre), whole - 100)

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from microtome.demo.blobs import STEP_PX, Grid, irregular
+from microtome.demo.blobs import STEP_PX, Grid, draw_blob
 from microtome.demo.layout import Layout, place_vessels, signed_distance
 from microtome.demo.metastases import place_metastases, place_necrosis
 from microtome.demo.slide import DemoSlide, draw_layout
@@ -78,19 +78,9 @@ def draw_node(slide: str, *, seed: int, category: str) -> DemoSlide:
 def plan_node(rng: np.random.Generator, *, category: str) -> tuple[Layout, np.ndarray]:
     """Plan a slide of one lymph node.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of all chance.
-    category : {'negative', 'itc', 'micro', 'macro'}
-        As in `draw_node`.
-
-    Returns
-    -------
-    layout : Layout
-        The plan. Its lumina are those of vessels and of fat cells, which are as empty.
-    vessels : ndarray of shape (rows, columns)
-        float32, signed distance in px to the lumina of vessels alone.
+    The lumina of the plan are those of vessels and of fat cells, which are as empty. Beside it
+    stands the signed distance to the lumina of vessels alone, float32 of shape (rows, columns) in
+    px.
     """
     grid = Grid(*SIZES_PX[category])
     node, hilum = _node(rng, grid)
@@ -131,13 +121,13 @@ def plan_node(rng: np.random.Generator, *, category: str) -> tuple[Layout, np.nd
 
 
 def _node(rng: np.random.Generator, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Signed distance to the outline of a node, a bean, and the place (x, y) of its hilum."""
+    """Draw a bean: signed distance to the node's outline, and the place (x, y) of its hilum."""
     width, height = grid.width_px, grid.height_px
     half = width * rng.uniform(0.425, 0.45), height * rng.uniform(0.40, 0.42)
     side = rng.choice([-1, 1])
     # The fat of the hilum takes room on its side.
     centre = np.array([0.5 * width, height * (0.5 - 0.025 * side)])
-    bean = irregular(rng, half, turn=rng.uniform(-0.04, 0.04), ragged=0.03, times=range(3, 7))
+    bean = draw_blob(rng, half, turn=rng.uniform(-0.04, 0.04), ragged=0.03, times=range(3, 7))
     hilum = centre + np.array([half[0] * rng.uniform(-0.25, 0.25), side * half[1] * 0.98])
     inside = bean.field(grid, centre) > 0
     notch = np.hypot((grid.x - hilum[0]) / (0.16 * width), (grid.y - hilum[1]) / (0.15 * height))
@@ -178,7 +168,7 @@ def _fat_cells(rng: np.random.Generator, grid: Grid, zone: np.ndarray) -> np.nda
 def _inside_node(
     rng: np.random.Generator, grid: Grid, node: np.ndarray, hilum: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where lymphocytes lie close, in cortex and cords; the medulla; and where nuclei are few."""
+    """Tell where lymphocytes lie close (cortex, cords), the medulla, and where nuclei are few."""
     far = np.hypot(
         (grid.x - hilum[0]) / (0.36 * grid.width_px), (grid.y - hilum[1]) / (0.50 * grid.height_px)
     )
@@ -207,7 +197,7 @@ def _follicles(
     for place in chosen:
         size = rng.uniform(60, 115)
         squeeze = size * rng.uniform(0.75, 1), size
-        ball = irregular(rng, squeeze, turn=rng.uniform(0, np.pi), ragged=0.1)
+        ball = draw_blob(rng, squeeze, turn=rng.uniform(0, np.pi), ragged=0.1)
         np.maximum(field, ball.field(grid, place), out=field)
     return field > 0, field > -50
 

@@ -7,59 +7,51 @@ main colour. Sizes are those at 0.5 µm/px.
 import numpy as np
 from scipy import ndimage
 
-from microtome.demo.layout import Layout, smooth_noise
+from microtome.demo.layout import Layout, smooth_noise, turn_axes
 
 # Stamps are square and odd, so that a centre pixel exists.
 SMALL_PX, LARGE_PX = 27, 45
 
 # Mean distance between nuclei in µm, and how much of the grid stays empty.
-PITCH_UM = {
-    "normal": 10.8,
-    "lymphoid": 8.2,
-    "tumour": 13.6,
-    "stroma": 17.0,
-    "necrosis": 12.0,
-    "lumen": 9.0,
-}
-EMPTY = {
-    "normal": 0.1,
-    "lymphoid": 0.06,
-    "tumour": 0.05,
-    "stroma": 0.15,
-    "necrosis": 0.1,
-    "lumen": 0.3,
+SPREAD = {
+    "normal": (10.8, 0.1),
+    "lymphoid": (8.2, 0.06),
+    "tumour": (13.6, 0.05),
+    "stroma": (17.0, 0.15),
+    "necrosis": (12.0, 0.1),
+    "lumen": (9.0, 0.3),
 }
 SPACING_UM = 0.5
 
+# Where nuclei of a kind lie: wherever all these signed distances are positive.
+_FIELDS = {
+    "normal": lambda plan: (
+        *(plan.tissue - 8, -plan.whole, -plan.stroma, -plan.lymphoid),
+        -plan.lumen - 10,
+    ),
+    "lymphoid": lambda plan: (plan.tissue - 8, plan.lymphoid, -plan.lumen - 10),
+    "tumour": lambda plan: (plan.tissue - 16, plan.viable),
+    "stroma": lambda plan: (plan.tissue - 8, plan.stroma, -plan.lumen - 6),
+    "necrosis": lambda plan: (plan.tissue - 8, plan.necrosis),
+}
+
 
 def draw_stamps(rng: np.random.Generator, *, strength: dict[str, float]) -> dict[str, np.ndarray]:
-    """Draw the library of nuclei of a slide.
+    """Draw the library of nuclei of a slide: of each kind uint8 stamps of shape (n, side, side).
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of all chance.
-    strength : dict of str to float
-        Factor on the haematoxylin of 'normal' and 'tumour' nuclei.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (n, side, side)
-        uint8 stamps of each kind of nucleus.
+    `strength` has factors on the haematoxylin of 'normal' and 'tumour' nuclei.
     """
-    normal = _solid(rng, 120, radius_px=(5.8, 7.4), ratio=(1.0, 1.22), level=(85, 120), grain=0.16)
-    return {
-        "normal": _bytes(normal * strength["normal"]),
-        "lymphoid": _bytes(
-            _solid(rng, 80, radius_px=(5.2, 6.6), ratio=(1.0, 1.15), level=(95, 135), grain=0.12)
-            * strength["normal"]
-        ),
-        "tumour": _bytes(_vesicular(rng, 260) * strength["tumour"]),
-        "stroma": _bytes(
-            _solid(rng, 120, radius_px=(4.6, 6.2), ratio=(2.2, 3.8), level=(75, 115), grain=0.15)
-        ),
-        "necrosis": _bytes(_debris(rng, 160)),
+    normal = {"radius_px": (5.8, 7.4), "ratio": (1.0, 1.22), "level": (85, 120), "grain": 0.16}
+    lymphoid = {"radius_px": (5.2, 6.6), "ratio": (1.0, 1.15), "level": (95, 135), "grain": 0.12}
+    stroma = {"radius_px": (4.6, 6.2), "ratio": (2.2, 3.8), "level": (75, 115), "grain": 0.15}
+    drawn = {
+        "normal": _draw_solid(rng, 120, **normal) * strength["normal"],
+        "lymphoid": _draw_solid(rng, 80, **lymphoid) * strength["normal"],
+        "tumour": _draw_vesicular(rng, 260) * strength["tumour"],
+        "stroma": _draw_solid(rng, 120, **stroma),
+        "necrosis": _draw_debris(rng, 160),
     }
+    return {kind: _to_bytes(stamps) for kind, stamps in drawn.items()}
 
 
 def place_nuclei(
@@ -72,25 +64,12 @@ def place_nuclei(
 ) -> np.ndarray:
     """Stamp every kind of nucleus where its kind of tissue is.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of all chance.
-    layout : Layout
-        The plan of the slide.
-    stamps : dict of str to ndarray
-        Of `draw_stamps`.
-    width_px, height_px : int
-        Size of the slide.
-
-    Returns
-    -------
-    ndarray of shape (height, width)
-        uint8, haematoxylin in nuclei, 0 elsewhere.
+    On a canvas of the slide's size, uint8: haematoxylin in nuclei, 0 elsewhere.
     """
     canvas = np.zeros((height_px, width_px), np.uint8)
-    for kind, where in _WHERE.items():
-        _stamp(rng, canvas, stamps[kind], layout, where(layout), kind=kind)
+    for kind, fields in _FIELDS.items():
+        distance = np.minimum.reduce(fields(layout))
+        _stamp(rng, canvas, stamps[kind], distance, kind=kind, step_px=layout.step_px)
     return canvas
 
 
@@ -99,27 +78,16 @@ def place_red_cells(
 ) -> np.ndarray:
     """Fill some vessels with red cells.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of all chance.
-    layout : Layout
-        The plan of the slide.
-    width_px, height_px : int
-        Size of the slide.
-
-    Returns
-    -------
-    ndarray of shape (height, width)
-        uint8, hundredths of eosin in red cells, 0 elsewhere.
+    On a canvas of the slide's size, uint8: hundredths of eosin in red cells, 0 elsewhere.
     """
     canvas = np.zeros((height_px, width_px), np.uint8)
-    discs = _inside(rng, 40, SMALL_PX, radius_px=(5.5, 7.0), ratio=(1.0, 1.2), waves=0.03)
-    y, x = _centred(SMALL_PX)
+    discs = _draw_ellipses(rng, 40, SMALL_PX, radius_px=(5.5, 7.0), ratio=(1.0, 1.2), waves=0.03)
+    y, x = _count_from_centre(SMALL_PX)
     # Biconcave: paler in the middle.
-    stamps = _bytes(np.clip(discs / 1.5 + 0.5, 0, 1) * (115 - 30 * np.exp(-(y**2 + x**2) / 8)))
+    stamps = _to_bytes(np.clip(discs / 1.5 + 0.5, 0, 1) * (115 - 30 * np.exp(-(y**2 + x**2) / 8)))
     filled = smooth_noise(rng, layout.tissue.shape, 30) > 0
-    _stamp(rng, canvas, stamps, layout, np.where(filled, layout.lumen - 9, -1e4), kind="lumen")
+    distance = np.where(filled, layout.lumen - 9, -1e4)
+    _stamp(rng, canvas, stamps, distance, kind="lumen", step_px=layout.step_px)
     return canvas
 
 
@@ -127,16 +95,15 @@ def _stamp(
     rng: np.random.Generator,
     canvas: np.ndarray,
     library: np.ndarray,
-    layout: Layout,
     distance: np.ndarray,
     *,
     kind: str,
+    step_px: int,
 ) -> None:
     """Stamp cells of one kind on `canvas` wherever `distance` is positive."""
     side = library.shape[1]
-    places = _scatter(
-        rng, distance, kind=kind, step_px=layout.step_px, shape=canvas.shape, room_px=side
-    )
+    room = {"shape": canvas.shape, "room_px": side}
+    places = _scatter(rng, distance, kind=kind, step_px=step_px, **room)
     chosen = rng.integers(len(library), size=len(places)).tolist()
     for (top, left), i in zip((places - side // 2).tolist(), chosen, strict=True):
         spot = canvas[top : top + side, left : left + side]
@@ -153,11 +120,12 @@ def _scatter(
     shape: tuple[int, int],
     room_px: int,
 ) -> np.ndarray:
-    """Places (row, column) for cells where a coarse field is positive and `room_px` fit round them.
+    """Choose places (row, column) where a coarse field is positive and `room_px` fit round a cell.
 
     A hexagonal grid shaken so far that no grid shows: even, as cells are, unlike random places.
     """
-    pitch = PITCH_UM[kind] / SPACING_UM
+    pitch_um, empty = SPREAD[kind]
+    pitch = pitch_um / SPACING_UM
     rows, columns = np.nonzero(distance > 0)
     if len(rows) == 0:
         return np.empty((0, 2), np.int64)
@@ -166,7 +134,7 @@ def _scatter(
     grid = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1)
     grid[1::2, :, 1] += pitch / 2
     places = grid.reshape(-1, 2) + rng.uniform(-0.36 * pitch, 0.36 * pitch, (grid.size // 2, 2))
-    places = places[rng.random(len(places)) >= EMPTY[kind]]
+    places = places[rng.random(len(places)) >= empty]
     half = room_px // 2 + 1
     fits = (places >= half).all(axis=1) & (places < np.array(shape) - half).all(axis=1)
     places = places[fits]
@@ -175,60 +143,24 @@ def _scatter(
     return places[inside].astype(np.int64)
 
 
-def _normal(layout: Layout) -> np.ndarray:
-    return _least(
-        layout.tissue - 8, -layout.whole, -layout.stroma, -layout.lymphoid, -layout.lumen - 10
-    )
-
-
-def _lymphoid(layout: Layout) -> np.ndarray:
-    return _least(layout.tissue - 8, layout.lymphoid, -layout.lumen - 10)
-
-
-def _tumour(layout: Layout) -> np.ndarray:
-    return _least(layout.tissue - 16, layout.viable)
-
-
-def _stroma(layout: Layout) -> np.ndarray:
-    return _least(layout.tissue - 8, layout.stroma, -layout.lumen - 6)
-
-
-def _necrosis(layout: Layout) -> np.ndarray:
-    return _least(layout.tissue - 8, layout.necrosis)
-
-
-_WHERE = {
-    "normal": _normal,
-    "lymphoid": _lymphoid,
-    "tumour": _tumour,
-    "stroma": _stroma,
-    "necrosis": _necrosis,
-}
-
-
-def _least(*fields: np.ndarray) -> np.ndarray:
-    return np.minimum.reduce(fields)
-
-
-def _bytes(stamps: np.ndarray) -> np.ndarray:
+def _to_bytes(stamps: np.ndarray) -> np.ndarray:
     return np.clip(stamps, 0, 255).astype(np.uint8)
 
 
-def _centred(side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Y and x from the centre of a stamp."""
+def _count_from_centre(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give y and x from the centre of a stamp."""
     y, x = np.mgrid[:side, :side].astype(np.float32) - side // 2
     return y, x
 
 
-def _grain(rng: np.random.Generator, n: int, side: int, sigma: float) -> np.ndarray:
-    """Chromatin: noise of standard deviation 1."""
+def _draw_grain(rng: np.random.Generator, n: int, side: int, sigma: float) -> np.ndarray:
+    """Draw chromatin: noise of standard deviation 1."""
     white = rng.standard_normal((n, side, side), dtype=np.float32)
-    return ndimage.gaussian_filter(white, (0, sigma, sigma)) * np.float32(
-        2 * np.sqrt(np.pi) * sigma
-    )
+    smooth = ndimage.gaussian_filter(white, (0, sigma, sigma))
+    return smooth * np.float32(2 * np.sqrt(np.pi) * sigma)
 
 
-def _inside(
+def _draw_ellipses(
     rng: np.random.Generator,
     n: int,
     side: int,
@@ -237,26 +169,22 @@ def _inside(
     ratio: tuple[float, float],
     waves: float,
 ) -> np.ndarray:
-    """Distance in px to the outlines of irregular ellipses, positive inside, one a stamp."""
-    y, x = _centred(side)
+    """Draw the distance in px to outlines of irregular ellipses, positive inside, one a stamp."""
+    y, x = _count_from_centre(side)
     size, stretch = rng.uniform(*radius_px, n), np.sqrt(rng.uniform(*ratio, n))
-    turn = rng.uniform(0, np.pi, n)
-    cos, sin = np.cos(turn)[:, None, None], np.sin(turn)[:, None, None]
-    along = (x * cos + y * sin) / stretch[:, None, None]
-    across = (y * cos - x * sin) * stretch[:, None, None]
+    along, across = turn_axes(y, x, rng.uniform(0, np.pi, n)[:, None, None])
+    along, across = along / stretch[:, None, None], across * stretch[:, None, None]
     angle = np.arctan2(across, along)
     outline = np.ones((n, side, side))
     for k in (2, 3, 4, 5):
-        depth, phase = (
-            rng.normal(0, waves / k, (2, n, 1, 1)) * np.array([1, 50])[:, None, None, None]
-        )
+        depth, phase = rng.normal(0, waves / k, (2, n, 1, 1)) * np.reshape([1, 50], (2, 1, 1, 1))
         outline += depth * np.cos(k * angle + phase)
     reach = size[:, None, None] * outline - np.hypot(along, across)
     # Stretching shortens distances along one axis; a narrow nucleus must not get a soft outline.
     return (reach / stretch[:, None, None] ** 0.5).astype(np.float32)
 
 
-def _solid(
+def _draw_solid(
     rng: np.random.Generator,
     n: int,
     *,
@@ -265,18 +193,18 @@ def _solid(
     level: tuple[float, float],
     grain: float,
 ) -> np.ndarray:
-    """Dark nuclei of even chromatin."""
-    inside = _inside(rng, n, SMALL_PX, radius_px=radius_px, ratio=ratio, waves=0.05)
-    body = np.clip(inside / 1.6 + 0.5, 0, 1) * (1 + grain * _grain(rng, n, SMALL_PX, 1.0))
+    """Draw dark nuclei of even chromatin."""
+    inside = _draw_ellipses(rng, n, SMALL_PX, radius_px=radius_px, ratio=ratio, waves=0.05)
+    body = np.clip(inside / 1.6 + 0.5, 0, 1) * (1 + grain * _draw_grain(rng, n, SMALL_PX, 1.0))
     return body * rng.uniform(*level, (n, 1, 1))
 
 
-def _vesicular(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Large pale nuclei of irregular outline with clumped chromatin, a membrane and nucleoli."""
-    inside = _inside(rng, n, LARGE_PX, radius_px=(10.2, 15.2), ratio=(1.0, 1.7), waves=0.16)
-    y, x = _centred(LARGE_PX)
+def _draw_vesicular(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Draw large pale nuclei of irregular outline with clumped chromatin, membrane, nucleoli."""
+    inside = _draw_ellipses(rng, n, LARGE_PX, radius_px=(10.2, 15.2), ratio=(1.0, 1.7), waves=0.16)
+    y, x = _count_from_centre(LARGE_PX)
     level = rng.uniform(26, 50, (n, 1, 1))
-    clumps = np.clip(_grain(rng, n, LARGE_PX, 1.7), -1.2, 2.4)
+    clumps = np.clip(_draw_grain(rng, n, LARGE_PX, 1.7), -1.2, 2.4)
     body = level * (1 + 0.42 * clumps)
     rim = np.exp(-(((inside - 1.6) / 1.2) ** 2)) * rng.uniform(32, 56, (n, 1, 1))
     drawn = np.maximum(body, 0) + rim
@@ -290,12 +218,12 @@ def _vesicular(rng: np.random.Generator, n: int) -> np.ndarray:
     return drawn * np.clip(inside / 1.6 + 0.5, 0, 1)
 
 
-def _debris(rng: np.random.Generator, n: int) -> np.ndarray:
-    """What is left in necrosis: dust of nuclei, and the ghosts of some."""
-    ghosts = _inside(rng, n, SMALL_PX, radius_px=(6.0, 9.5), ratio=(1.0, 1.4), waves=0.1)
+def _draw_debris(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Draw what is left in necrosis: dust of nuclei, and the ghosts of some."""
+    ghosts = _draw_ellipses(rng, n, SMALL_PX, radius_px=(6.0, 9.5), ratio=(1.0, 1.4), waves=0.1)
     ghosts = np.clip(ghosts / 7 + 0.4, 0, 1) * rng.uniform(12, 34, (n, 1, 1))
     ghosts *= rng.random((n, 1, 1)) < 0.45
-    y, x = _centred(SMALL_PX)
+    y, x = _count_from_centre(SMALL_PX)
     dust = np.zeros((n, SMALL_PX, SMALL_PX), np.float32)
     for _ in range(5):
         at = rng.normal(0, 3.8, (2, n, 1, 1))

@@ -31,38 +31,36 @@ class Outlines:
 
 
 def trace(whole: np.ndarray, viable: np.ndarray, *, step_px: int) -> Outlines:
-    """Trace the zero lines of two signed distances.
+    """Trace the zero lines of two signed distances, positive inside, of shape (rows, columns).
 
-    Parameters
-    ----------
-    whole, viable : ndarray of shape (rows, columns)
-        Positive inside, on a grid whose node (r, c) lies at ((c + 0.5) * step_px,
-        (r + 0.5) * step_px).
-    step_px : int
-        Level-0 px between nodes.
-
-    Returns
-    -------
-    Outlines
-        Coordinates have two decimals, so that a file can hold them exactly.
+    Node (r, c) of their grid lies at ((c + 0.5) * step_px, (r + 0.5) * step_px). Coordinates get
+    two decimals, so that a file can hold them exactly.
     """
-    viable_rings = _rings(viable, step_px)
+    viable_rings = _trace_rings(viable, step_px)
     return Outlines(
-        whole=tuple(ring for ring in _rings(whole, step_px) if _area(ring) > 0),
+        whole=tuple(ring for ring in _trace_rings(whole, step_px) if _area(ring) > 0),
         viable=tuple(ring for ring in viable_rings if _area(ring) > 0),
         holes=tuple(ring for ring in viable_rings if _area(ring) < 0),
     )
 
 
 def fill(outlines: Outlines, *, width_px: int, height_px: int) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of viable and whole tumour, each of shape (height, width), bool."""
+    """Give masks of viable and whole tumour, each of shape (height, width), bool.
+
+    Examples
+    --------
+    >>> square = np.array([(1.0, 1.0), (1.0, 4.0), (4.0, 4.0), (4.0, 1.0)])
+    >>> drawn = Outlines(whole=(square,), viable=(square,), holes=(square / 2,))
+    >>> [int(mask.sum()) for mask in fill(drawn, width_px=8, height_px=6)]
+    [8, 9]
+    """
     band = {"first_row": 0, "n_rows": height_px, "width_px": width_px, "scale": 1.0}
     viable = fill_rings(outlines.viable, **band) & ~fill_rings(outlines.holes, **band)
     return viable, fill_rings(outlines.whole, **band)
 
 
-def _rings(distance: np.ndarray, step_px: int) -> list[np.ndarray]:
-    """Zero lines of a distance; the area of a ring is positive round what is inside."""
+def _trace_rings(distance: np.ndarray, step_px: int) -> list[np.ndarray]:
+    """Trace zero lines of a distance; the area of a ring is positive round what is inside."""
     rings = []
     for line in find_contours(distance, 0.0, positive_orientation="low"):
         ring = approximate_polygon(line, tolerance=0.2)[:-1, ::-1]
@@ -72,6 +70,6 @@ def _rings(distance: np.ndarray, step_px: int) -> list[np.ndarray]:
 
 
 def _area(ring: np.ndarray) -> float:
-    """Shoelace formula; the sign tells the direction."""
+    """Measure an area by the shoelace formula; the sign tells the direction."""
     x, y = ring.T
     return 0.5 * float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))

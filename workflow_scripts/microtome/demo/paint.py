@@ -25,7 +25,7 @@ class Materials:
     textures : Textures
         Surfaces.
     colours : ndarray of shape (3, STEPS * STEPS)
-        Of `colour_table`.
+        uint8 RGB of column h * STEPS + e: h hundredths of haematoxylin and e of eosin.
     drift : dict of str to ndarray
         Slow changes on the layout's grid: factors 'haematoxylin' and 'eosin' on the stains;
         haematoxylin of cytoplasm 'basophilia' and 'tumour_basophilia'; width of the 'slits'
@@ -48,19 +48,9 @@ class Materials:
 
 
 def paint(materials: Materials, *, scanned_px: tuple[int, int]) -> np.ndarray:
-    """Paint a slide.
+    """Paint a slide: uint8 RGB of shape (height, width, 3).
 
-    Parameters
-    ----------
-    materials : Materials
-        What to paint.
-    scanned_px : tuple of int
-        Width and height of the scanned part; the rest of the slide stays black.
-
-    Returns
-    -------
-    ndarray of shape (height, width, 3)
-        uint8 RGB.
+    Beyond the scanned part, of width and height `scanned_px`, it stays black.
     """
     pixels = np.zeros((*materials.nuclei.shape, 3), np.uint8)
     width, height = scanned_px
@@ -95,26 +85,26 @@ def _paint_block(pixels: np.ndarray, materials: Materials, view: View) -> None:
 def _stain(materials: Materials, view: View) -> np.ndarray:
     """Mix the stains of a block: places in the colour table."""
     layout, drift = materials.layout, materials.drift
-    grain, cells = view.paper(materials.textures.grain), view.paper(materials.textures.cells)
+    here = Textures(*(view.paper(texture) for texture in vars(materials.textures).values()))
     # Borders follow cells, not the plan's smooth lines.
-    ragged = 3 * cells + grain
+    ragged = 3 * here.cells + here.grain
     present = np.clip((view.enlarge(layout.tissue) + ragged) / 3 + 0.5, 0, 1)
-    blue, pink = _parenchyma(materials, view)
+    blue, pink = _stain_parenchyma(here, materials, view)
     for field, surface, gaps in (
-        (layout.lymphoid, _lymphoid, None),
-        (layout.stroma, _stroma, None),
-        (layout.necrosis, _necrosis, None),
-        (layout.viable, _tumour, _clefts),
-        (layout.fat, None, _droplets),
+        (layout.lymphoid, _stain_lymphoid, None),
+        (layout.stroma, _stain_stroma, None),
+        (layout.necrosis, _stain_necrosis, None),
+        (layout.viable, _stain_tumour, _open_clefts),
+        (layout.fat, None, lambda here, *_: here.droplets),
     ):
         if view.highest(field) > -layout.step_px:
             share = np.clip((view.enlarge(field) + ragged) / 6 + 0.5, 0, 1)
             if surface is not None:
-                other_blue, other_pink = surface(materials, view)
+                other_blue, other_pink = surface(here, materials, view)
                 blue += share * (other_blue - blue)
                 pink += share * (other_pink - pink)
             if gaps is not None:
-                present *= 1 - share * gaps(materials, view)
+                present *= 1 - share * gaps(here, materials, view)
 
     nuclei = materials.nuclei[view.rows, view.columns] * np.float32(0.01)
     blue += nuclei
@@ -132,62 +122,47 @@ def _stain(materials: Materials, view: View) -> np.ndarray:
         blue += 0.1 * red
     blue *= view.enlarge(drift["haematoxylin"])
     pink *= view.enlarge(drift["eosin"])
-    return _steps(blue) * STEPS + _steps(pink)
+    return _count_steps(blue) * STEPS + _count_steps(pink)
 
 
-def _steps(amount: np.ndarray) -> np.ndarray:
+def _count_steps(amount: np.ndarray) -> np.ndarray:
     return np.clip(100 * amount, 0, STEPS - 1).astype(np.intp)
 
 
-# A surface gives haematoxylin and eosin without nuclei, a kind of gap how empty it is, 0 to 1.
+# A tissue has haematoxylin and eosin without nuclei; gaps are as empty as they say, 0 to 1.
+Pair = tuple[np.ndarray, np.ndarray]
 
 
-def _parenchyma(materials: Materials, view: View) -> tuple[np.ndarray, np.ndarray]:
-    textures, drift = materials.textures, materials.drift
-    grain, cells = view.paper(textures.grain), view.paper(textures.cells)
-    blue = view.enlarge(drift["basophilia"]) * (1 + 0.16 * grain + 0.10 * cells)
-    pink = 0.62 + 0.085 * grain + 0.07 * cells
+def _stain_parenchyma(here: Textures, materials: Materials, view: View) -> Pair:
+    drift = materials.drift
+    blue = view.enlarge(drift["basophilia"]) * (1 + 0.16 * here.grain + 0.10 * here.cells)
+    pink = 0.62 + 0.085 * here.grain + 0.07 * here.cells
     # Sinusoids: pale slits between the cords of cells.
-    slits = np.abs(view.paper(textures.clefts)) < view.enlarge(drift["slits"])
+    slits = np.abs(here.clefts) < view.enlarge(drift["slits"])
     blue[slits] *= 0.3
     pink[slits] *= 0.3
     return blue, pink
 
 
-def _lymphoid(materials: Materials, view: View) -> tuple[np.ndarray, np.ndarray]:
-    grain, cells = view.paper(materials.textures.grain), view.paper(materials.textures.cells)
-    return 0.10 + 0.03 * grain, 0.42 + 0.08 * grain + 0.06 * cells
+def _stain_lymphoid(here: Textures, *_: object) -> Pair:
+    return 0.10 + 0.03 * here.grain, 0.42 + 0.08 * here.grain + 0.06 * here.cells
 
 
-def _stroma(materials: Materials, view: View) -> tuple[np.ndarray, np.ndarray]:
+def _stain_stroma(here: Textures, materials: Materials, view: View) -> Pair:
     fibres = view.fibres(materials.textures.cells, materials.textures.smudge)
-    return 0.05 + 0.02 * fibres, 0.62 + 0.17 * fibres + 0.04 * view.paper(materials.textures.grain)
+    return 0.05 + 0.02 * fibres, 0.62 + 0.17 * fibres + 0.04 * here.grain
 
 
-def _necrosis(materials: Materials, view: View) -> tuple[np.ndarray, np.ndarray]:
-    textures = materials.textures
-    grain, cells, smudge = (
-        view.paper(textures.grain),
-        view.paper(textures.cells),
-        view.paper(textures.smudge),
-    )
-    return 0.11 + 0.04 * smudge + 0.03 * cells, 0.60 + 0.08 * smudge + 0.08 * cells + 0.10 * grain
+def _stain_necrosis(here: Textures, *_: object) -> Pair:
+    blue = 0.11 + 0.04 * here.smudge + 0.03 * here.cells
+    return blue, 0.60 + 0.08 * here.smudge + 0.08 * here.cells + 0.10 * here.grain
 
 
-def _tumour(materials: Materials, view: View) -> tuple[np.ndarray, np.ndarray]:
-    textures, drift = materials.textures, materials.drift
-    grain, cells = view.paper(textures.grain), view.paper(textures.cells)
-    smudge = view.paper(textures.smudge)
-    blue = view.enlarge(drift["tumour_basophilia"]) * (1 + 0.15 * grain)
-    return blue, 0.54 + 0.07 * grain + 0.10 * cells + 0.10 * smudge
+def _stain_tumour(here: Textures, materials: Materials, view: View) -> Pair:
+    blue = view.enlarge(materials.drift["tumour_basophilia"]) * (1 + 0.15 * here.grain)
+    return blue, 0.54 + 0.07 * here.grain + 0.10 * here.cells + 0.10 * here.smudge
 
 
-def _clefts(materials: Materials, view: View) -> np.ndarray:
-    """Clefts between nests of tumour cells."""
-    openness = view.enlarge(materials.drift["openness"])
-    return np.clip(4 * (view.paper(materials.textures.clefts) - openness), 0, 0.97)
-
-
-def _droplets(materials: Materials, view: View) -> np.ndarray:
-    """Fat that was washed out of its cells."""
-    return view.paper(materials.textures.droplets)
+def _open_clefts(here: Textures, materials: Materials, view: View) -> np.ndarray:
+    """Open clefts between nests of tumour cells."""
+    return np.clip(4 * (here.clefts - view.enlarge(materials.drift["openness"])), 0, 0.97)

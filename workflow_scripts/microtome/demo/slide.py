@@ -14,7 +14,7 @@ from microtome.demo.layout import Layout, plan_slide, smooth_noise
 from microtome.demo.nuclei import draw_stamps, place_nuclei, place_red_cells
 from microtome.demo.outlines import Outlines, fill, trace
 from microtome.demo.paint import Materials, paint
-from microtome.demo.stain import colour_table, draw_textures, glass_colour
+from microtome.demo.stain import draw_glass, draw_textures, tabulate_colours
 from microtome.errors import InputError
 
 ARTEFACTS = ("padding", "pen", "pale")
@@ -80,6 +80,12 @@ def draw_slide(
     -------
     DemoSlide
         The same for the same arguments.
+
+    Examples
+    --------
+    >>> drawn = draw_slide("slide", seed=1, width_px=1000, height_px=1000, tumour=False)
+    >>> drawn.pixels.shape, bool(drawn.viable.any())
+    ((1000, 1000, 3), False)
     """
     if artefact is not None and artefact not in ARTEFACTS:
         raise ValueError(f"unknown artefact {artefact!r}; known are {', '.join(ARTEFACTS)}")
@@ -93,10 +99,8 @@ def draw_slide(
     size = {"width_px": width_px, "height_px": height_px}
     scanned = width_px, height_px
     if artefact == "padding":
-        width, height = (
-            int(side * (1 - PADDING)) // JPEG_SQUARE_PX * JPEG_SQUARE_PX for side in scanned
-        )
-        scanned = width, height
+        squares = (int(side * (1 - PADDING)) // JPEG_SQUARE_PX for side in scanned)
+        scanned = tuple(n * JPEG_SQUARE_PX for n in squares)
     layout = plan_slide(rng, **size, scanned_px=scanned, tumour=tumour)
     return draw_layout(rng, layout, **size, scanned_px=scanned, artefact=artefact)
 
@@ -113,25 +117,9 @@ def draw_layout(
 ) -> DemoSlide:
     """Draw a slide that is planned: its outlines, cells, stain and pixels.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of all chance.
-    layout : Layout
-        The plan.
-    width_px, height_px : int
-        Size of the slide.
-    scanned_px : tuple of int
-        Width and height of the scanned part, from the upper left corner.
-    artefact : {'padding', 'pen', 'pale'}, optional
-        See `draw_slide`; padding is what `scanned_px` leaves.
-    vessels : ndarray of shape (rows, columns), optional
-        Signed distance in px: the lumina that may hold red cells. Without it all of them.
-
-    Returns
-    -------
-    DemoSlide
-        The same for the same state of `rng`.
+    Scanned is a part of width and height `scanned_px`, from the upper left corner; the rest is
+    padding. Red cells lie in all lumina of the plan or, where given, in `vessels` alone, a signed
+    distance in px.
     """
     size = {"width_px": width_px, "height_px": height_px}
     bleeding = layout if vessels is None else replace(layout, lumen=vessels)
@@ -143,10 +131,10 @@ def draw_layout(
         nuclei=place_nuclei(rng, layout, draw_stamps(rng, strength=strength), **size),
         red_cells=place_red_cells(rng, bleeding, **size),
         textures=draw_textures(rng),
-        colours=colour_table(rng, glass=glass_colour(rng)),
-        drift=_drift(rng, layout, width_px=width_px, faded=artefact == "pale"),
+        colours=tabulate_colours(rng, glass=draw_glass(rng)),
+        drift=_draw_drift(rng, layout, width_px=width_px, faded=artefact == "pale"),
         ink=np.array(INKS["green" if rng.random() < 0.6 else "blue"], np.float32),
-        pen=_pen_stroke(rng, layout) if artefact == "pen" else None,
+        pen=_draw_pen_stroke(rng, layout) if artefact == "pen" else None,
     )
     return DemoSlide(
         pixels=paint(materials, scanned_px=scanned_px),
@@ -156,16 +144,15 @@ def draw_layout(
     )
 
 
-def _drift(
+def _draw_drift(
     rng: np.random.Generator, layout: Layout, *, width_px: int, faded: bool
 ) -> dict[str, np.ndarray]:
-    """Stain and brightness that vary slowly over a slide (see `Materials`)."""
+    """Draw stain and brightness that vary slowly over a slide: the `drift` of `Materials`."""
     wide, patchy = 0.12 * width_px, 0.035 * width_px
 
     def slow(spread: float, reach_px: float) -> np.ndarray:
-        return np.float32(spread) * smooth_noise(
-            rng, layout.tissue.shape, reach_px / layout.step_px
-        )
+        noise = smooth_noise(rng, layout.tissue.shape, reach_px / layout.step_px)
+        return np.float32(spread) * noise
 
     thickness = slow(0.10, wide)
     haematoxylin = rng.uniform(0.7, 1.05) * np.exp(
@@ -184,16 +171,15 @@ def _drift(
     }
 
 
-def _pen_stroke(rng: np.random.Generator, layout: Layout) -> np.ndarray:
-    """Signed distance in px to a stroke along the edge of the tissue, positive in the ink."""
+def _draw_pen_stroke(rng: np.random.Generator, layout: Layout) -> np.ndarray:
+    """Draw a stroke along the edge of the tissue: signed distance in px, positive in the ink."""
     rows, columns = layout.tissue.shape
     tissue = layout.tissue > 0
     first = np.where(tissue.any(axis=1), tissue.argmax(axis=1), columns)
     # Just inside the leftmost tissue, as one marks a region on the glass.
     y = np.arange(0.12 * rows, 0.62 * rows, 2)
-    x = np.quantile(first, 0.2) + columns * (
-        0.02 + 0.03 * np.sin(7 * y / rows + rng.uniform(0, 2 * np.pi))
-    )
+    sway = np.sin(7 * y / rows + rng.uniform(0, 2 * np.pi))
+    x = np.quantile(first, 0.2) + columns * (0.02 + 0.03 * sway)
     grid_y, grid_x = np.ogrid[:rows, :columns]
     reach = np.full((rows, columns), np.inf)
     for at_y, at_x in zip(y, x, strict=True):

@@ -40,32 +40,22 @@ class Textures:
 def draw_textures(rng: np.random.Generator) -> Textures:
     """Draw the surfaces of a slide."""
     return Textures(
-        grain=_noise(rng, 0.8, every=1),
-        cells=_noise(rng, 5.0, every=2),
-        clefts=_noise(rng, 11.0, every=4),
-        smudge=_noise(rng, 14.0, every=4),
-        droplets=_droplets(rng),
+        grain=_draw_noise(rng, 0.8, every=1),
+        cells=_draw_noise(rng, 5.0, every=2),
+        clefts=_draw_noise(rng, 11.0, every=4),
+        smudge=_draw_noise(rng, 14.0, every=4),
+        droplets=_draw_droplets(rng),
         glass=rng.standard_normal((TEXTURE_PX, TEXTURE_PX), dtype=np.float32),
     )
 
 
-def colour_table(rng: np.random.Generator, *, glass: np.ndarray) -> np.ndarray:
-    """Colours of all mixtures of the two stains in one laboratory and scanner.
+def tabulate_colours(rng: np.random.Generator, *, glass: np.ndarray) -> np.ndarray:
+    """Tabulate the colours of all mixtures of the two stains in one laboratory and scanner.
 
-    Beer and Lambert: what each stain lets through multiplies. The absorption of both differs
-    from slide to slide about the usual values of haematoxylin and eosin.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of all chance.
-    glass : ndarray of shape (3,)
-        RGB of bare glass.
-
-    Returns
-    -------
-    ndarray of shape (3, STEPS * STEPS)
-        uint8 RGB; column h * STEPS + e holds h hundredths of haematoxylin and e of eosin.
+    Beer and Lambert: what each stain lets through multiplies, over the RGB of bare glass. The
+    absorption of both differs from slide to slide about the usual values of haematoxylin and
+    eosin. Column h * STEPS + e of the table, uint8 RGB of shape (3, STEPS * STEPS), holds h
+    hundredths of haematoxylin and e of eosin.
     """
     haematoxylin = np.array([0.62, 0.68, 0.32]) + rng.normal(0, 0.035, 3)
     eosin = np.array([0.08, 0.95, 0.22]) + rng.normal(0, [0.03, 0.05, 0.06])
@@ -76,12 +66,12 @@ def colour_table(rng: np.random.Generator, *, glass: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.round(mixed).astype(np.uint8).reshape(STEPS * STEPS, 3).T)
 
 
-def glass_colour(rng: np.random.Generator) -> np.ndarray:
-    """RGB of bare glass: nearly white, nearly grey."""
+def draw_glass(rng: np.random.Generator) -> np.ndarray:
+    """Draw the RGB of bare glass: nearly white, nearly grey."""
     return rng.uniform(235, 242) + rng.uniform(-1.5, 1.5, 3)
 
 
-def _noise(rng: np.random.Generator, sigma_px: float, *, every: int) -> np.ndarray:
+def _draw_noise(rng: np.random.Generator, sigma_px: float, *, every: int) -> np.ndarray:
     side = TEXTURE_PX // every
     white = rng.standard_normal((side, side), dtype=np.float32)
     narrow = sigma_px / every
@@ -91,23 +81,18 @@ def _noise(rng: np.random.Generator, sigma_px: float, *, every: int) -> np.ndarr
 
 
 def _enlarge(tile: np.ndarray, times: int) -> np.ndarray:
-    """Linear interpolation that wraps round."""
+    """Interpolate linearly, round the sides."""
     for axis in (0, 1):
-        if times == 1:
-            break
-        following = np.roll(tile, -1, axis=axis)
-        shape = list(tile.shape)
-        shape[axis] *= times
-        larger = np.empty(shape, np.float32)
-        for k in range(times):
-            part = (slice(None),) * axis + (slice(k, None, times),)
-            larger[part] = tile + np.float32(k / times) * (following - tile)
-        tile = larger
+        steps = np.roll(tile, -1, axis=axis) - tile
+        parts = [tile + np.float32(k / times) * steps for k in range(times)]
+        sides = list(tile.shape)
+        sides[axis] *= times
+        tile = np.stack(parts, axis=axis + 1).reshape(sides)
     return tile
 
 
-def _droplets(rng: np.random.Generator) -> np.ndarray:
-    """Round drops of very different size, none over another."""
+def _draw_droplets(rng: np.random.Generator) -> np.ndarray:
+    """Draw round drops of very different size, none over another."""
     tile = np.zeros((TEXTURE_PX, TEXTURE_PX), np.float32)
     y, x = np.mgrid[-26:27, -26:27].astype(np.float32)
     for size in np.sort(rng.gamma(2.2, 4.0, 1500).clip(3, 24))[::-1]:

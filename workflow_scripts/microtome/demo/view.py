@@ -4,34 +4,26 @@ import numpy as np
 
 
 class View:
-    """One block of a slide.
-
-    Parameters
-    ----------
-    rows, columns : slice
-        The block's pixels.
-    step_px : int
-        Level-0 px between the nodes of coarse fields.
-    """
+    """One block of a slide: its pixels, and the level-0 px between nodes of coarse fields."""
 
     def __init__(self, rows: slice, columns: slice, *, step_px: int) -> None:
         self.rows, self.columns = rows, columns
         self._step_px = step_px
 
     def highest(self, field: np.ndarray) -> float:
-        """The largest value that `enlarge` can give."""
-        return float(self._nodes(field).max())
+        """Give the largest value that `enlarge` can give."""
+        return float(self._take_nodes(field).max())
 
     def enlarge(self, field: np.ndarray) -> np.ndarray:
-        """A coarse field at every pixel, interpolated linearly; shape of the block, float32."""
+        """Give a coarse field at every pixel, interpolated linearly, float32."""
         # Written out, not as a product of matrices: those start threads, and round differently
         # on other processors.
-        nodes = self._nodes(field).astype(np.float32, copy=False)
+        nodes = self._take_nodes(field).astype(np.float32, copy=False)
         tall = _stretch(nodes, self.rows, self._step_px)
         return _stretch(tall.T, self.columns, self._step_px).T
 
     def paper(self, texture: np.ndarray) -> np.ndarray:
-        """The part of a repeating square texture that falls on the block.
+        """Take the part of a repeating square texture that falls on the block.
 
         The texture's side has to be a multiple of the block's, and blocks must not straddle it.
         """
@@ -41,18 +33,7 @@ class View:
         return texture[top : top + height, left : left + width]
 
     def fibres(self, texture: np.ndarray, bend: np.ndarray) -> np.ndarray:
-        """A round-grained texture drawn out to wavy strands.
-
-        Parameters
-        ----------
-        texture, bend : ndarray of shape (side, side)
-            What is drawn out, and what pushes the strands aside.
-
-        Returns
-        -------
-        ndarray of the shape of the block
-            float32.
-        """
+        """Draw a round-grained texture out to wavy strands, which another bends, float32."""
         y = np.arange(self.rows.start, self.rows.stop, dtype=np.float32)[:, None]
         x = np.arange(self.columns.start, self.columns.stop, dtype=np.float32)
         across = 0.8 * y - 0.6 * x + 16 * self.paper(bend)
@@ -62,17 +43,14 @@ class View:
             (1.9 * across).astype(np.int32) % side, (0.16 * along).astype(np.int32) % side
         ]
 
-    def _nodes(self, field: np.ndarray) -> np.ndarray:
-        """The nodes that the block depends on; beyond its ends a field goes on as it ends."""
-        rows, columns = (_node_run(pixels, self._step_px) for pixels in (self.rows, self.columns))
-        return field.take(rows, axis=0, mode="clip").take(columns, axis=1, mode="clip")
-
-
-def _node_run(pixels: slice, step_px: int) -> np.ndarray:
-    # Node i lies step_px // 2 px into its step; steps are even.
-    first = (pixels.start - step_px // 2) // step_px
-    last = (pixels.stop - 1 - step_px // 2) // step_px + 1
-    return np.arange(first, last + 1)
+    def _take_nodes(self, field: np.ndarray) -> np.ndarray:
+        """Take the nodes that the block depends on; beyond its ends a field goes on as it ends."""
+        for axis, pixels in enumerate((self.rows, self.columns)):
+            # Node i lies step_px // 2 px into its step; steps are even.
+            first = (pixels.start - self._step_px // 2) // self._step_px
+            last = (pixels.stop - 1 - self._step_px // 2) // self._step_px + 1
+            field = field.take(np.arange(first, last + 1), axis=axis, mode="clip")
+        return field
 
 
 def _stretch(nodes: np.ndarray, pixels: slice, step_px: int) -> np.ndarray:
