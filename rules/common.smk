@@ -11,7 +11,7 @@ SCHEMAS = Path(workflow.basedir) / "rules" / "schemas"
 DEMO_COHORT = "demo/cohort"
 sys.path.insert(0, str(SCRIPTS))
 
-from microtome.cohort.sheet_rows import load_sheet, usable_slides
+from microtome.cohort.sheet_rows import list_usable_slides, load_sheet
 from microtome.errors import InputError
 from microtome.planning.code_hash import code_hash, code_hash_of_all
 from microtome.planning.cohort import Cohort
@@ -62,7 +62,7 @@ def usable():
     """The slides that no step excluded; known after the checkpoint."""
     # A job that asks began after it, and knows no checkpoint (see the Snakefile).
     table = checkpoints.cohort.get().output.table if IS_DRIVER else "results/cohort.tsv"
-    return usable_slides(table)
+    return list_usable_slides(table)
 
 
 MODELS = Models(config)

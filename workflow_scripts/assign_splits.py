@@ -6,7 +6,7 @@ from pathlib import Path
 
 from microtome.cohort.config_checks import read_sheet
 from microtome.cohort.sheet_cells import fill_column, read_cells, write_cells
-from microtome.cohort.splits import assign_folds, assign_splits, split_table
+from microtome.cohort.splits import assign_folds, assign_splits, count_parts
 from microtome.errors import InputError
 from microtome.io.text_tables import markdown_table
 
@@ -40,7 +40,7 @@ def main() -> None:
         *read_cells(given.sheet), column=column, values=values, replace=given.force
     )
     write_cells(given.sheet, columns, cells)
-    print(markdown_table(split_table(rows, values)), end="")
+    print(markdown_table(count_parts(rows, values)), end="")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import pytest
 
-from microtome.cohort.node_checks import check_nodes, staging_model
+from microtome.cohort.node_checks import check_nodes, choose_staging_model
 from microtome.errors import InputError
 
 NODE = {"patient": "p", "node": "1"}
@@ -84,5 +84,5 @@ def test_stages_cannot_be_submitted_without_nodes():
 
 def test_the_first_model_stages():
     """Unless the config names another."""
-    assert staging_model(config()) == "net"
-    assert staging_model(config(model="vote")) == "vote"
+    assert choose_staging_model(config()) == "net"
+    assert choose_staging_model(config(model="vote")) == "vote"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from conftest import REPOSITORY
 from microtome.cohort.sheet_cells import fill_column, read_cells, write_cells
-from microtome.cohort.splits import SPLITS, assign_folds, assign_splits, split_table
+from microtome.cohort.splits import SPLITS, assign_folds, assign_splits, count_parts
 from microtome.errors import InputError
 
 COMMAND = REPOSITORY / "workflow_scripts" / "assign_splits.py"
@@ -142,7 +142,7 @@ def test_patients_of_several_slides_are_spread_by_stratum():
         for p in range(20)
         for i in range(5)
     ]
-    table = split_table(rows, assign_folds(rows, seed=0))
+    table = count_parts(rows, assign_folds(rows, seed=0))
     assert columns(table, "patients", "negative", "macro") == [[4] * 5, [10] * 5, [10] * 5]
 
 
@@ -151,7 +151,7 @@ def test_small_patients_make_good_for_large_ones():
     rows = [{"slide": f"a{i}", "patient": "a", "label": "macro"} for i in range(4)]
     rows += singles(["macro"] * 8 + ["negative"] * 12)
     for seed in range(4):
-        table = split_table(rows, assign_folds(rows, n_folds=3, seed=seed))
+        table = count_parts(rows, assign_folds(rows, n_folds=3, seed=seed))
         assert columns(table, "slides", "negative", "macro") == [[8] * 3, [4] * 3, [4] * 3]
 
 
@@ -188,7 +188,7 @@ def test_a_slide_without_patient_is_one_of_its_own():
 
 def strata(rows: list[dict]) -> dict[str, int]:
     """Count the slides of each stratum."""
-    (row,) = split_table(rows, {row["slide"]: "train" for row in rows})
+    (row,) = count_parts(rows, {row["slide"]: "train" for row in rows})
     return {name: n for name, n in row.items() if name not in ("part", "slides", "patients")}
 
 
@@ -229,7 +229,7 @@ STRATA = {
 @pytest.mark.parametrize(("rows", "expected"), STRATA.values(), ids=STRATA)
 def test_strata(rows, expected):
     """Labels, else burdens, else whether there is a truth: each slide in its patient's stratum."""
-    (found,) = split_table(rows, {row["slide"]: "train" for row in rows})
+    (found,) = count_parts(rows, {row["slide"]: "train" for row in rows})
     counts = {"part": "train", "slides": len(rows), "patients": found["patients"]}
     assert found == {**counts, **expected}
 
@@ -242,11 +242,11 @@ def test_the_table_counts_slides_patients_and_strata():
         {"slide": "c", "label": "negative"},
         {"slide": "d", "label": "itc"},
     ]
-    assert split_table(rows, {"a": "test", "b": "test", "c": "train", "d": "train"}) == [
+    assert count_parts(rows, {"a": "test", "b": "test", "c": "train", "d": "train"}) == [
         {"part": "train", "slides": 2, "patients": 2, "negative": 1, "itc": 1},
         {"part": "test", "slides": 2, "patients": 1, "negative": 0, "itc": 2},
     ]
-    assert columns(split_table(rows, {"a": 2, "b": 2, "c": 10, "d": 1}), "part") == [[1, 2, 10]]
+    assert columns(count_parts(rows, {"a": 2, "b": 2, "c": 10, "d": 1}), "part") == [[1, 2, 10]]
 
 
 def test_too_few_patients():

@@ -146,14 +146,6 @@ def test_bands_of_any_height_give_the_same(heights, scale):
     np.testing.assert_allclose(found, whole, rtol=0, atol=1e-12)
 
 
-def test_many_patches_at_once():
-    """More patches in one band than are handled in one go give the map all the same."""
-    heatmap = np.random.default_rng(4).random((16, 900)).astype(np.float32)
-    grid, patches = cut(heatmap, side=4, stride=2)
-    assert len(grid) > 2000
-    np.testing.assert_allclose(stitched(grid, patches, (16, 900)), heatmap, atol=1e-6)
-
-
 @settings(max_examples=40)
 @given(
     map_side=st.sampled_from([1, 3]),
@@ -261,16 +253,6 @@ def test_covered_is_where_patches_lie(*, stride, scale, n_rows, seed):
     outside = (centres[0] >= size_px[1])[:, None] | (centres[1] >= size_px[0])
     found = in_bands(blank.is_covered, stitcher.shape[0], n_rows)
     np.testing.assert_array_equal(found, expected | outside)
-
-
-@pytest.mark.parametrize("size", [30, 31, 37])
-def test_a_full_grid_covers_the_slide(size):
-    """A lattice without gaps leaves no px bare, whatever does not divide what."""
-    places = [(r, c) for r in range(6) for c in range(6)]
-    maps = np.ones((len(places), 1, 1))
-    grid = grid_of(places, patch_px=8, stride_px=6)
-    stitcher = Stitcher(grid, maps, size_px=(size, size), scale=2.6)
-    assert stitcher.is_covered(0, stitcher.shape[0]).all()
 
 
 def test_encoding_by_hand():

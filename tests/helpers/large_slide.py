@@ -13,7 +13,7 @@ from microtome.inference.score_store import open_scores, write_scores
 from microtome.patches.grid import make_grid
 from microtome.patches.grid_spec import GridSpec
 from microtome.rasters.label_tiff import open_raster, write_raster
-from microtome.tissue.mask import tissue_mask
+from microtome.tissue.mask import find_tissue
 from microtome.tissue.overview import read_overview, require_brightfield, write_picture
 from microtome.tumour.step import map_tumour
 
@@ -71,7 +71,7 @@ def run(folder: Path, side_px: int, spacing_um: float, *, map_side: int) -> dict
     shape = pixels.shape[:2]
     with pixels:
         require_brightfield(pixels.rows, pixels.shape, name="a")
-        with tissue_mask(pixels.rows, shape, spacing_um=RASTER_UM, beside=mask, **TISSUE) as found:
+        with find_tissue(pixels.rows, shape, spacing_um=RASTER_UM, beside=mask, **TISSUE) as found:
             write_raster(mask, found.rows, shape=shape, spacing_um=RASTER_UM)
         write_picture(folder / "o.jpg", pixels.rows, pixels.shape)
     tissue = open_raster(mask)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import REPOSITORY
-from microtome.cohort.exclusion import first_reason, run_stage
+from microtome.cohort.exclusion import find_reason, run_stage
 from microtome.errors import InputError
 from microtome.io.atomic import atomic, read_json, write_json
 
@@ -196,9 +196,9 @@ def test_first_reason(tmp_path):
     paths = [tmp_path / name for name in ("a.json", "b.json")]
     for path in paths:
         write_json(path, OK)
-    assert first_reason(paths) == first_reason([]) == ""
+    assert find_reason(paths) == find_reason([]) == ""
     write_json(paths[1], {"state": "excluded", "reason": "x"})
-    assert first_reason(paths) == "x"
+    assert find_reason(paths) == "x"
 
 
 def run_with_log(tmp_path: Path, code: str) -> tuple[subprocess.CompletedProcess, list[str]]:

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from microtome.cohort.table import check_policy, cohort_rows
+from microtome.cohort.table import check_policy, list_slides
 from microtome.errors import InputError
 from microtome.io.atomic import write_json
 from microtome.io.tables import read_table, write_table
@@ -84,7 +84,7 @@ def test_the_cohort_lists_every_slide(tmp_path):
     """Good or excluded, each slide is a row in the sheet's order, with its reason and figures."""
     sheet = {"b": {"slide": "b", "split": "train"}, "a": {"slide": "a"}}
     bad = {"state": "excluded", "reason": "no tissue"}
-    rows = cohort_rows(
+    rows = list_slides(
         sheet,
         {
             "a": statuses(tmp_path, "a", {"vendor": "aperio", "spacing_um": 0.5}, bad, bad),

@@ -13,9 +13,9 @@ from helpers import whole_arrays
 from helpers.whole_arrays import in_bands
 from microtome.rasters.bands import band_rows, bands, count_true, read_window, rows_of
 from microtome.rasters.components import drop_small
-from microtome.rasters.convex_hull import hull_corners, hull_rows
+from microtome.rasters.convex_hull import draw_hull, find_hull_corners
 from microtome.rasters.disk_raster import Spool, spool_rows
-from microtome.rasters.morphology import closing_rows, opening_rows
+from microtome.rasters.morphology import apply_closing, apply_opening
 from microtome.rasters.resampling import resample, resample_rows
 
 SHAPES = st.tuples(st.integers(1, 60), st.integers(1, 60))
@@ -60,8 +60,8 @@ def test_window_reaches_as_far_as_there_are_rows(height, data):
 def test_opening_and_closing(mask, radius_px, n_rows):
     """Opened and closed in bands of any height: the same px as at once."""
     for in_rows, whole in (
-        (opening_rows, whole_arrays.opened),
-        (closing_rows, whole_arrays.closed),
+        (apply_opening, whole_arrays.opened),
+        (apply_closing, whole_arrays.closed),
     ):
         found = in_bands(in_rows(rows_of(mask), mask.shape, radius_px), len(mask), n_rows)
         np.testing.assert_array_equal(found, whole(mask, radius_px))
@@ -84,30 +84,13 @@ def test_small_pieces_and_holes(tmp_path_factory, mask, min_px, of, n_rows):
     np.testing.assert_array_equal(found, expected == of)
 
 
-def test_a_spiral_is_one_piece(tmp_path):
-    """A line wound through all bands many times is one piece, and so is the gap between."""
-    n = 61
-    mask = np.zeros((n, n), bool)
-    y, x, dy, dx = 0, 0, 0, 1
-    for length in [n - 1, *(k for k in range(n - 1, 1, -2) for _ in (0, 1))]:
-        for _ in range(length):
-            mask[y, x] = True
-            y, x = y + dy, x + dx
-        dy, dx = dx, -dy
-    for min_px in (int(mask.sum()), int(mask.sum()) + 1):
-        with spool_rows(rows_of(mask), mask.shape, bool, beside=tmp_path / "a.tif") as spool:
-            drop_small(spool, min_px, n_rows=7)
-            kept = spool.rows(0, n)
-        np.testing.assert_array_equal(kept, whole_arrays.without_small(mask, min_px))
-
-
 @settings(max_examples=250)
 @given(mask=masks(), keep=st.sampled_from([0.01, 0.1, 1.0]), n_rows=st.integers(1, 70))
 def test_hull_is_that_of_scikit_image(mask, keep, n_rows):
     """The hull in bands has the px of scikit-image's, those on its border too."""
     mask &= np.random.default_rng(1).random(mask.shape) < keep
-    corners = hull_corners(rows_of(mask), mask.shape)
-    found = in_bands(hull_rows(corners, mask.shape), len(mask), n_rows)
+    corners = find_hull_corners(rows_of(mask), mask.shape)
+    found = in_bands(draw_hull(corners, mask.shape), len(mask), n_rows)
     expected = convex_hull_image(mask) if mask.any() else mask
     np.testing.assert_array_equal(found, expected)
 

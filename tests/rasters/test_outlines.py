@@ -127,12 +127,3 @@ def test_bands_change_nothing(mask):
     rows = trace_outlines(rows_of(mask), mask.shape, n_rows=1)
     for name in ("points", "ring_ends", "piece_ends", "area_px"):
         np.testing.assert_array_equal(getattr(rows, name), getattr(whole, name))
-
-
-def test_straight_sides_have_no_points_between():
-    """A square of 1000 px has eight points, and a frame of it sixteen."""
-    mask = np.zeros((1002, 1002), bool)
-    mask[1:-1, 1:-1] = True
-    assert len(trace_outlines(rows_of(mask), mask.shape).points) == 8 + 1
-    mask[5:-5, 5:-5] = False
-    assert len(trace_outlines(rows_of(mask), mask.shape).points) == 2 * (8 + 1)

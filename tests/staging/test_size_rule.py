@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist, pdist
 from skimage.measure import label, regionprops
 
 from microtome.errors import InputError
-from microtome.rasters.convex_hull import hull_corners
+from microtome.rasters.convex_hull import find_hull_corners
 from microtome.staging.size_rule import largest_lesion_um, size_class
 
 EDGES = np.array([(-0.5, 0), (0.5, 0), (0, -0.5), (0, 0.5)])
@@ -126,8 +126,8 @@ def test_specks_are_not_measured(monkeypatch):
     mask[::6, ::6] = True
     mask[20:40, 20:40] = True
     calls = []
-    counted = lambda *a: calls.append(1) or hull_corners(*a)  # noqa: E731
-    monkeypatch.setattr("microtome.staging.size_rule.hull_corners", counted)
+    counted = lambda *a: calls.append(1) or find_hull_corners(*a)  # noqa: E731
+    monkeypatch.setattr("microtome.staging.size_rule.find_hull_corners", counted)
     length(mask, merge_um=0)
     assert len(calls) == 1
 

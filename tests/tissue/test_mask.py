@@ -12,7 +12,7 @@ from scipy import ndimage
 from helpers import whole_arrays
 from microtome.errors import InputError
 from microtome.rasters.bands import rows_of
-from microtome.tissue.mask import require_tissue, tissue_mask
+from microtome.tissue.mask import find_tissue, require_tissue
 
 SPACING_UM = 8.0
 # As config.yaml has it.
@@ -45,7 +45,7 @@ def mask_of(pixels: np.ndarray, **changes: object) -> np.ndarray:
     asked = {"spacing_um": SPACING_UM, **SETTINGS, **changes}
     with tempfile.TemporaryDirectory() as folder:
         beside = Path(folder) / "a.tif"
-        with tissue_mask(rows_of(pixels), pixels.shape[:2], beside=beside, **asked) as mask:
+        with find_tissue(rows_of(pixels), pixels.shape[:2], beside=beside, **asked) as mask:
             return mask.rows(0, len(pixels))
 
 

@@ -239,15 +239,3 @@ def test_bands_of_any_height_give_the_maps_of_the_whole(
     np.testing.assert_array_equal(
         labelled(viable, tissue, n_rows=n_rows), whole_arrays.tumour_labels(viable, tissue)
     )
-
-
-@settings(max_examples=60)
-@given(MASKS, st.floats(0, 12))
-def test_without_small_against_a_loop(mask, least):
-    """A piece is kept exactly if it has at least so many px, its neighbours by edge counted."""
-    pieces, n = ndimage.label(mask, structure=[[0, 1, 0], [1, 1, 1], [0, 1, 0]])
-    expected = np.zeros_like(mask)
-    for i in range(1, n + 1):
-        if (pieces == i).sum() >= least:
-            expected |= pieces == i
-    np.testing.assert_array_equal(whole_arrays.without_small(mask, least), expected)

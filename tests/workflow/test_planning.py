@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from conftest import REPOSITORY, Workflow
 from microtome.cohort import config_checks as checks
 from microtome.cohort.config_checks import read_sheet
-from microtome.cohort.sheet_rows import load_sheet, read_rows, usable_slides
+from microtome.cohort.sheet_rows import list_usable_slides, load_sheet, read_rows
 from microtome.errors import InputError
 from microtome.planning.code_hash import code_hash
 
@@ -115,7 +115,7 @@ COHORT = [
 
 def test_usable_slides(tmp_path):
     """Those whose state is ok, in the order of the table."""
-    assert usable_slides(write_table(tmp_path / "cohort.tsv", COHORT)) == ("b", "c")
+    assert list_usable_slides(write_table(tmp_path / "cohort.tsv", COHORT)) == ("b", "c")
 
 
 def test_the_cohort_is_read_again_when_it_changed(tmp_path, monkeypatch):
@@ -127,18 +127,18 @@ def test_the_cohort_is_read_again_when_it_changed(tmp_path, monkeypatch):
     monkeypatch.setattr(
         Path, "open", lambda path, *a, **k: opened.append(path) or original(path, *a, **k)
     )
-    assert [usable_slides(table) for _ in range(3)] == [("b", "c")] * 3
+    assert [list_usable_slides(table) for _ in range(3)] == [("b", "c")] * 3
     assert opened.count(table) == 1
     swapped = [COHORT[1], COHORT[0], COHORT[2] | {"slide": "d"}]  # of the same size
     write_table(table, swapped)
     os.utime(table, ns=(2, 2))
-    assert usable_slides(table) == ("b", "d")
+    assert list_usable_slides(table) == ("b", "d")
     write_table(table, COHORT[:1])
     os.utime(table, ns=(2, 2))  # the same date
-    assert usable_slides(table) == ("b",)
+    assert list_usable_slides(table) == ("b",)
     other = write_table(tmp_path / "other.tsv", COHORT[1:])
     os.utime(other, ns=(2, 2))
-    assert usable_slides(other) == ("c",)
+    assert list_usable_slides(other) == ("c",)
 
 
 @pytest.fixture

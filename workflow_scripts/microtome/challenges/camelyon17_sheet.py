@@ -17,7 +17,7 @@ from microtome.challenges.camelyon17_labels import (
     read_labels,
 )
 from microtome.challenges.downloaded_folders import enter_file, list_files, name_packed
-from microtome.cohort.sheet_cells import path_as_cell
+from microtome.cohort.sheet_cells import format_path
 from microtome.cohort.splits import assign_splits
 from microtome.errors import InputError
 
@@ -72,11 +72,11 @@ def make_camelyon17_sheet(folder: str | Path) -> tuple[list[dict[str, str]], lis
     rows = [
         {
             "slide": slide,
-            "path": path_as_cell(path),
+            "path": format_path(path),
             "patient": patient_of(slide),
             "node": slide[-1],
             "split": "train" if patient_of(slide) in labelled else "test",
-            "annotation": path_as_cell(outlines[slide]) if slide in outlines else "",
+            "annotation": format_path(outlines[slide]) if slide in outlines else "",
             "label": labels.classes.get(slide, ""),
         }
         for slide, path in slides.items()

@@ -10,7 +10,7 @@ from microtome.challenges.downloaded_folders import (
     name_packed,
     read_columns,
 )
-from microtome.cohort.sheet_cells import path_as_cell
+from microtome.cohort.sheet_cells import format_path
 from microtome.errors import InputError
 from microtome.slides.slide import Slide
 from microtome.truth.checks import TruthCheck
@@ -78,8 +78,8 @@ def make_paip2019_sheet(folder: str | Path) -> tuple[list[dict[str, str]], list[
             notes.append(f"case {case}: left out, for it has no slide beside {names}")
             continue
         truth, found = _choose_truth(case, files)
-        cells = {role: path_as_cell(path) for role, path in truth.items()}
-        slide = {"slide": case, "path": path_as_cell(files["path"])}
+        cells = {role: format_path(path) for role, path in truth.items()}
+        slide = {"slide": case, "path": format_path(files["path"])}
         rows.append(slide | {"burden": burdens.get(case, "")} | cells)
         notes += found
     return rows, notes

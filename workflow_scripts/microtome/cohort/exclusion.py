@@ -41,7 +41,7 @@ def run_stage(
     ...     read_json(file.name)
     {'state': 'excluded', 'reason': 'slide a: no tissue found'}
     """
-    reason = first_reason(before)
+    reason = find_reason(before)
     found: dict = {}
     if not reason:
         try:
@@ -56,6 +56,6 @@ def run_stage(
     write_json(status, {"state": "excluded" if reason else "ok", "reason": reason, **found})
 
 
-def first_reason(statuses: Iterable[str | Path]) -> str:
+def find_reason(statuses: Iterable[str | Path]) -> str:
     """First reason to exclude a slide, of its statuses in the order of the steps; else ''."""
     return next((s["reason"] for s in map(read_json, statuses) if s["state"] != "ok"), "")

@@ -24,7 +24,7 @@ def check_nodes(config: Mapping, sheet: Mapping[str, dict], *, path: str | Path)
     _check_staging(config)
 
 
-def staging_model(config: Mapping) -> str:
+def choose_staging_model(config: Mapping) -> str:
     """Name the model whose heatmaps are staged: the one that is set, else the first of run."""
     return config["staging"]["model"] or config["run"][0]
 
@@ -46,7 +46,7 @@ def _check_rows(nodes: Mapping[str, dict], path: str | Path) -> None:
 
 
 def _check_staging(config: Mapping) -> None:
-    name = staging_model(config)
+    name = choose_staging_model(config)
     if name not in config["run"]:
         raise InputError(f"config: staging.model: {name} is not in run")
     if config["models"][name]["kind"] == "vote":

@@ -72,7 +72,7 @@ def fill_column(
     return [*columns, *({column} - set(columns))], new_rows
 
 
-def path_as_cell(path: Path) -> str:
+def format_path(path: Path) -> str:
     """Write a path as a cell of a sheet: relative if it lies below the working directory."""
     # Links are not resolved, since perhaps only the link has the slide's name.
     whole, here = Path(os.path.abspath(path)), Path.cwd()  # noqa: PTH100

@@ -71,7 +71,7 @@ def load_sheet(path: str | Path) -> dict[str, dict]:
     return {row["slide"]: row for _, row in read_rows(path)}
 
 
-def usable_slides(table: str | Path) -> tuple[str, ...]:
+def list_usable_slides(table: str | Path) -> tuple[str, ...]:
     """List the slides that no step excluded, from ``results/cohort.tsv`` and in its order.
 
     The table is read again only if it has changed.

@@ -100,7 +100,7 @@ def assign_folds(rows: Iterable[dict], *, n_folds: int = 5, seed: int) -> dict[s
     return {slide: part + 1 for slide, part in parts.items()}
 
 
-def split_table(rows: Iterable[dict], parts: dict[str, str] | dict[str, int]) -> list[dict]:
+def count_parts(rows: Iterable[dict], parts: dict[str, str] | dict[str, int]) -> list[dict]:
     """Count slides, patients and the slides of each stratum in every part.
 
     `parts` come from `assign_splits` or `assign_folds`. There is one row per part, in the order of

@@ -1,6 +1,6 @@
 """The table of all slides: which are used, and why the others are excluded."""
 
-from microtome.cohort.exclusion import first_reason
+from microtome.cohort.exclusion import find_reason
 from microtome.errors import InputError
 from microtome.io.atomic import read_json
 from microtome.logs import log
@@ -8,7 +8,7 @@ from microtome.logs import log
 _MEASURED = ("vendor", "spacing_um", "width_px", "height_px", "tissue_mm2")
 
 
-def cohort_rows(sheet: dict[str, dict], statuses: dict[str, list[str]]) -> list[dict]:
+def list_slides(sheet: dict[str, dict], statuses: dict[str, list[str]]) -> list[dict]:
     """Make one row per slide, in the order of the sheet.
 
     Parameters
@@ -26,7 +26,7 @@ def cohort_rows(sheet: dict[str, dict], statuses: dict[str, list[str]]) -> list[
     """
     rows = []
     for slide, row in sheet.items():
-        reason = first_reason(statuses[slide])
+        reason = find_reason(statuses[slide])
         found: dict = {}
         notes: list[str] = []
         for path in statuses[slide]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from microtome.cohort.node_checks import staging_model
+from microtome.cohort.node_checks import choose_staging_model
 from microtome.patches.grid_spec import split_patch_set
 from microtome.planning.models import Models
 from microtome.planning.trained_models import validation_fold
@@ -105,7 +105,7 @@ class Cohort:
 
     def staging_run(self, slide: str) -> str:
         """Name the model that stages a node: with cross-validation the one that its fold tests."""
-        name = staging_model(self._config)
+        name = choose_staging_model(self._config)
         return f"{name}-fold{self.sheet[slide]['fold']}" if self.models.n_folds else name
 
     def is_for_tuning(self, slide: str, model: str) -> bool:

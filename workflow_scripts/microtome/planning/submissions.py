@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from microtome.cohort.node_checks import staging_model
+from microtome.cohort.node_checks import choose_staging_model
 from microtome.errors import InputError
 from microtome.planning.cohort import Cohort
 from microtome.planning.staging import Staging
@@ -42,7 +42,7 @@ class Submissions:
             if self._slides(model)
         ]
         if _STAGES in challenges:
-            found.append(f"results/submissions/{_STAGES}/{staging_model(self._config)}.zip")
+            found.append(f"results/submissions/{_STAGES}/{choose_staging_model(self._config)}.zip")
         return found
 
     def cases(self, challenge: str, model: str) -> list[str] | dict[str, list[str]]:
@@ -72,7 +72,7 @@ class Submissions:
         if challenge != _STAGES:
             patterns = _PATTERNS[challenge]
             return [path for one in patterns for path in self._cohort.of_scored(model, one)]
-        staged_by = staging_model(self._config)
+        staged_by = choose_staging_model(self._config)
         if model != staged_by:
             raise InputError(
                 f"a submission to {_STAGES} comes from staging.model {staged_by}, not from {model}"

@@ -11,7 +11,7 @@ from microtome.rasters.bands import ReadRows, band_rows, bands
 _DIAMOND = np.array([(-0.5, 0), (0.5, 0), (0, -0.5), (0, 0.5)])
 
 
-def hull_corners(rows: ReadRows, shape: tuple[int, int]) -> np.ndarray:
+def find_hull_corners(rows: ReadRows, shape: tuple[int, int]) -> np.ndarray:
     """Corners of the convex hull of a mask.
 
     Only the first and last pixel of each row and column can be corners.
@@ -43,8 +43,8 @@ def hull_corners(rows: ReadRows, shape: tuple[int, int]) -> np.ndarray:
     return hull.points[hull.vertices]
 
 
-def hull_rows(corners: np.ndarray, shape: tuple[int, int]) -> ReadRows:
-    """Draw a convex hull, its border included, from the corners that `hull_corners` gives."""
+def draw_hull(corners: np.ndarray, shape: tuple[int, int]) -> ReadRows:
+    """Draw a convex hull, its border included, from the corners that `find_hull_corners` gives."""
     if not len(corners):
         return lambda _, n_rows: np.zeros((n_rows, shape[1]), bool)
     column = np.arange(shape[1])

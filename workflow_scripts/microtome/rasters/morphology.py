@@ -9,12 +9,12 @@ from skimage.morphology import disk
 from microtome.rasters.bands import ReadRows, read_window
 
 
-def opening_rows(rows: ReadRows, shape: tuple[int, int], radius_px: int) -> ReadRows:
+def apply_opening(rows: ReadRows, shape: tuple[int, int], radius_px: int) -> ReadRows:
     """Open a bool mask with a disc; at the border the mask counts as going on beyond it."""
     return _beyond_border(ndimage.binary_opening, rows, shape, radius_px)
 
 
-def closing_rows(rows: ReadRows, shape: tuple[int, int], radius_px: int) -> ReadRows:
+def apply_closing(rows: ReadRows, shape: tuple[int, int], radius_px: int) -> ReadRows:
     """Close a bool mask with a disc; at the border the mask counts as going on beyond it."""
     return _beyond_border(ndimage.binary_closing, rows, shape, radius_px)
 

@@ -39,11 +39,11 @@ def fill_rings(
            [0, 0, 0, 0]])
     """
     band = np.zeros((n_rows, width_px), dtype=bool)
-    paint_edges(band, ring_edges(rings), value=True, first_row=first_row, scale=scale)
+    paint_edges(band, list_edges(rings), value=True, first_row=first_row, scale=scale)
     return band
 
 
-def ring_edges(rings: Sequence[np.ndarray]) -> np.ndarray:
+def list_edges(rings: Sequence[np.ndarray]) -> np.ndarray:
     """List the edges of rings, each (n, 2), which `paint_edges` needs for each band.
 
     Returns
@@ -70,7 +70,7 @@ def paint_edges(
     band : ndarray of shape (n_rows, width), bool
         The rows of the mask from `first_row` on.
     edges : ndarray of shape (n_edges, 4)
-        From `ring_edges`.
+        From `list_edges`.
     value : bool
         True paints, False erases.
     scale : float
@@ -100,13 +100,13 @@ def paint_edges(
         window &= ~inside
 
 
-def points_in_rings(points: np.ndarray, rings: Sequence[np.ndarray]) -> np.ndarray:
+def is_inside_rings(points: np.ndarray, rings: Sequence[np.ndarray]) -> np.ndarray:
     """Tell which points, (n, 2), lie inside rings, each (m, 2), by the even-odd rule: (n,), bool.
 
     Memory grows with points times edges: ask for few points.
     """
     x, y = np.asarray(points, dtype=np.float64).T[:, :, None]
-    x_top, y_top, x_bottom, y_bottom = ring_edges(rings).T
+    x_top, y_top, x_bottom, y_bottom = list_edges(rings).T
     crossed = (y_top <= y) & (y < y_bottom)
     cut_x = x_top + (x_bottom - x_top) * ((y - y_top) / (y_bottom - y_top))
     return np.count_nonzero(crossed & (cut_x <= x), axis=1) % 2 == 1

@@ -9,7 +9,7 @@ from skimage.measure import label, regionprops_table
 from microtome.errors import InputError
 from microtome.heatmaps.codes import decode, is_at_least
 from microtome.rasters.bands import count_true, rows_of
-from microtome.rasters.convex_hull import hull_corners, hull_rows
+from microtome.rasters.convex_hull import draw_hull, find_hull_corners
 from microtome.staging.feature_table import SHAPES, STATISTICS
 
 _AXIS = "axis_major_length"
@@ -125,7 +125,7 @@ def _measure(
 
 def hull_px(image: np.ndarray) -> int:
     """Count the px of a region's hull; scikit-image takes a minute for 5000 px a side."""
-    rows = hull_rows(hull_corners(rows_of(image), image.shape), image.shape)
+    rows = draw_hull(find_hull_corners(rows_of(image), image.shape), image.shape)
     return count_true(rows, image.shape)
 
 

@@ -8,7 +8,7 @@ from skimage.measure import label
 from microtome.errors import InputError
 from microtome.heatmaps.codes import is_at_least
 from microtome.rasters.bands import rows_of
-from microtome.rasters.convex_hull import hull_corners
+from microtome.rasters.convex_hull import find_hull_corners
 
 # The longest isolated tumour cells and the longest micrometastasis, as CAMELYON17 has them.
 ITC_UM, MICRO_UM = 200.0, 2000.0
@@ -96,5 +96,5 @@ def _longest_px(lesions: np.ndarray) -> float:
         if diagonal[k] <= longest:
             break
         mask = lesions[boxes[k]] == k + 1
-        longest = max(longest, float(pdist(hull_corners(rows_of(mask), mask.shape)).max()))
+        longest = max(longest, float(pdist(find_hull_corners(rows_of(mask), mask.shape)).max()))
     return longest

@@ -16,7 +16,7 @@ from microtome.errors import InputError
 from microtome.rasters.bands import ReadRows, band_rows, bands, read_window
 from microtome.rasters.components import drop_small
 from microtome.rasters.disk_raster import Spool, spool_rows
-from microtome.rasters.morphology import closing_rows, opening_rows
+from microtome.rasters.morphology import apply_closing, apply_opening
 from microtome.tissue.overview import strongest, weakest
 
 # JPEG ringing makes a saturated seam along padding, as wide as the blur of the downsampling.
@@ -26,7 +26,7 @@ _COLOUR_BAND_PX = 2**17
 _N_CODES = 256 * 256  # by strongest and weakest channel, which give a pixel's saturation
 
 
-def tissue_mask(
+def find_tissue(
     rows: ReadRows,
     shape: tuple[int, int],
     *,
@@ -83,7 +83,7 @@ def tissue_mask(
     >>> settings = {"variant": "plain", "black_below": 30, "saturation_bounds": (0.05, 0.12),
     ...             "pen_hues": (0.1, 0.64), "pen_saturation": 0.2, "opening_um": 8,
     ...             "closing_um": 24, "min_area_um2": 20000, "max_hole_um2": 10000}
-    >>> with TemporaryDirectory() as folder, tissue_mask(
+    >>> with TemporaryDirectory() as folder, find_tissue(
     ...     lambda first, n: pixels[first : first + n], (90, 90), spacing_um=8.0,
     ...     beside=Path(folder) / "a.tif", **settings
     ... ) as mask:
@@ -109,8 +109,8 @@ def tissue_mask(
         is_tissue = _above_otsu(measured, saturation_bounds)
         if is_tissue is None:
             return Spool(shape, bool, beside=beside)  # of zeros
-        mask_rows = opening_rows(lambda y, n: is_tissue[codes.rows(y, n)], shape, opening_px)
-        mask_rows = closing_rows(mask_rows, shape, closing_px)
+        mask_rows = apply_opening(lambda y, n: is_tissue[codes.rows(y, n)], shape, opening_px)
+        mask_rows = apply_closing(mask_rows, shape, closing_px)
         mask = spool_rows(mask_rows, shape, bool, beside=beside, n_rows=n_rows)
     try:
         drop_small(mask, min_area_um2 / spacing_um**2, n_rows=n_rows)

@@ -6,7 +6,7 @@ from microtome.logs import log
 from microtome.rasters.bands import count_true
 from microtome.rasters.label_tiff import write_raster
 from microtome.slides.inspection import open_inspected, read_inspected
-from microtome.tissue.mask import require_tissue, tissue_mask
+from microtome.tissue.mask import find_tissue, require_tissue
 from microtome.tissue.overview import read_overview, require_brightfield, write_picture
 
 
@@ -40,7 +40,7 @@ def make_tissue(
     with pixels:
         require_brightfield(pixels.rows, pixels.shape, name=name)
         shape = pixels.shape[:2]
-        found = tissue_mask(pixels.rows, shape, spacing_um=spacing_um, beside=mask, **settings)
+        found = find_tissue(pixels.rows, shape, spacing_um=spacing_um, beside=mask, **settings)
         with found:
             tissue_px = count_true(found.rows, shape)
             require_tissue(tissue_px, name=name)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from microtome.errors import InputError
-from microtome.rasters.polygon_fill import points_in_rings
+from microtome.rasters.polygon_fill import is_inside_rings
 from microtome.truth.annotation_formats import read_shapes
 
 # PAIP 2019 distinguishes its two layers by number only.
@@ -142,6 +142,6 @@ def _painting_order(regions: list[Region]) -> list[Region]:
     for index, hole in np.argwhere(boxed):
         outline = regions[index].rings[0]
         probes = outline[:: -(-len(outline) // PROBES)]
-        depth[index] += bool(points_in_rings(probes, holes[hole].rings).all())
+        depth[index] += bool(is_inside_rings(probes, holes[hole].rings).all())
     order = sorted(range(len(regions)), key=lambda index: (depth[index], regions[index].hole))
     return [regions[index] for index in order]

@@ -11,7 +11,7 @@ import numpy as np
 from microtome.errors import InputError
 from microtome.rasters.labels import VIABLE
 from microtome.rasters.mask_tiff import MaskTiff
-from microtome.rasters.polygon_fill import paint_edges, ring_edges
+from microtome.rasters.polygon_fill import list_edges, paint_edges
 from microtome.truth.annotations import Region, read_annotation
 
 # An outline may reach beyond the slide by this share of its side, as drawing by hand does. If it
@@ -23,7 +23,7 @@ class OutlineSource:
     """Tissue from the regions of an annotation, in painting order."""
 
     def __init__(self, regions: Sequence[Region]) -> None:
-        self._strokes = [(ring_edges(region.rings), not region.hole) for region in regions]
+        self._strokes = [(list_edges(region.rings), not region.hole) for region in regions]
 
     def rows(self, *, first_row: int, shape: tuple[int, int], scale: float) -> np.ndarray:
         """Paint the regions on rows from `first_row` on: bool of `shape`."""

@@ -7,7 +7,7 @@ burden = viable area / whole area.
 import numpy as np
 
 from microtome.rasters.bands import ReadRows, band_rows, bands
-from microtome.rasters.convex_hull import hull_corners, hull_rows
+from microtome.rasters.convex_hull import draw_hull, find_hull_corners
 from microtome.rasters.labels import VIABLE, WHOLE
 
 
@@ -37,7 +37,7 @@ def label_tumour(viable: ReadRows, tissue: ReadRows, shape: tuple[int, int]) -> 
     >>> round(measure_burden(labels, (1, 4), spacing_um=8)["burden"], 3)
     0.667
     """
-    hull = hull_rows(hull_corners(viable, shape), shape)
+    hull = draw_hull(find_hull_corners(viable, shape), shape)
 
     def labels(first: int, n: int) -> np.ndarray:
         whole = hull(first, n) & (tissue(first, n) != 0)

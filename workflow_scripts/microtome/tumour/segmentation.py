@@ -11,7 +11,7 @@ import numpy as np
 from microtome.rasters.bands import ReadRows, band_rows, bands
 from microtome.rasters.components import drop_small, keep_seeded
 from microtome.rasters.disk_raster import Spool, spool_rows
-from microtome.rasters.morphology import opening_rows
+from microtome.rasters.morphology import apply_opening
 
 
 def segment_viable(
@@ -85,7 +85,7 @@ def segment_viable(
             until_opened.enter_context(joined)
             keep_seeded(joined, likely, n_rows=n_rows)
             likely = joined.rows
-        opened = opening_rows(likely, shape, radius_px)
+        opened = apply_opening(likely, shape, radius_px)
         mask = spool_rows(opened, shape, bool, beside=beside, n_rows=n_rows)
     try:
         drop_small(mask, max_hole_um2 / spacing_um**2, of=False, n_rows=n_rows)
