@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from microtome.figures.panels import MAX_SIDE_PX, draw_outlines, draw_panel, draw_scale_bar, lighten
 from microtome.figures.style import INK, save_figure
-from microtome.heatmaps.panels import read_panels, read_shown
+from microtome.heatmaps.panels import read_panels, read_thinned
 from microtome.io.atomic import read_json
 from microtome.rasters.label_tiff import open_raster
 from microtome.rasters.labels import VIABLE
@@ -39,7 +39,7 @@ def draw_uncertainty(
     `microtome.uncertainty.summary.summarize` found, whose burden stands in the title.
     """
     spacing_um, maps = read_panels(overview, tissue, heatmap, tumour, truth)
-    variances = {kind: read_shown(open_raster(path))[0] for kind, path in uncertainty.items()}
+    variances = {kind: read_thinned(open_raster(path))[0] for kind, path in uncertainty.items()}
     found = read_json(summary)
     title = f"{name}  ·  {model}"
     if "burden" in found:
