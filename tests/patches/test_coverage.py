@@ -61,9 +61,3 @@ def test_tissue_narrower_than_a_patch(tmp_path, place):
     tissue[place] = True
     stitcher = covers(tmp_path, tissue, patch_px=64, stride_px=32, scale=1.0)
     assert stitcher.rows(*place[:1], 1)[0, place[1]] == 1
-
-
-def test_one_patch_larger_than_the_slide(tmp_path):
-    """A slide smaller than a patch has one, which covers all of it."""
-    stitcher = covers(tmp_path, np.ones((10, 12)), patch_px=1024, stride_px=512, scale=1.0)
-    assert (stitcher.rows(0, 10) == 1).all()

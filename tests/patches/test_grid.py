@@ -6,31 +6,38 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microtome.errors import InputError
-from microtome.patches.grid import Grid, label_patches, make_grid, patches_along, window_fractions
+from microtome.patches.grid import (
+    Grid,
+    Mask,
+    label_patches,
+    make_grid,
+    patches_along,
+    window_fractions,
+)
 from microtome.patches.grid_spec import GridSpec, patch_set_name, split_patch_set
 from microtome.rasters.bands import rows_of
 
 SPEC = GridSpec(1.0, 32, 16)
 
 
-def grid(tissue: np.ndarray, *, truth: np.ndarray | None = None, **changes: object) -> Grid:
+def on_slide(mask: np.ndarray) -> Mask:
+    """Lay a mask over the slide."""
+    return rows_of(mask), mask.shape, 8.0
+
+
+def grid(tissue: Mask, **changes: object) -> Grid:
     """Lay a grid over a slide of 256 x 192 px at 0.5 µm/px, its masks at 4 µm/px."""
-    settings_ = {
-        "name": "a",
-        "size_px": (256, 192),
-        "scale": 2.0,
-        "spacing_um": 1.0,
-        "tissue": (rows_of(tissue), tissue.shape, 8.0),
-        "truth": None if truth is None else (rows_of(truth), truth.shape, 8.0),
-        "label_rule": "fraction",
-        "min_tumour_fraction": 0.3,
-    }
-    return make_grid(SPEC, **{**settings_, **changes})
+    about = {"name": "a", "size_px": (256, 192), "scale": 2.0, "spacing_um": 1.0, "truth": None}
+    labelling = {"label_rule": "fraction", "min_tumour_fraction": 0.3}
+    return make_grid(SPEC, tissue=tissue, **{**about, **labelling, **changes})
 
 
 def empty() -> np.ndarray:
     """Make a mask of the slide with nothing in it."""
     return np.zeros((24, 32), bool)
+
+
+FULL = on_slide(empty() | True)
 
 
 @pytest.mark.parametrize(
@@ -95,26 +102,18 @@ def test_window_fractions_against_a_loop(height, width, window, stride, seed):
     np.testing.assert_allclose(lattice_rows, expected, atol=1e-9)
 
 
-def test_fraction_rule_counts_from_its_least_on():
-    """Labels by share: exactly 30 % is tumour, less is not, NaN is unknown."""
-    share = np.array([0, 0.2999, 0.3, 1, np.nan])
-    found = label_patches(share, rule="fraction", min_tumour_fraction=0.3)
-    np.testing.assert_array_equal(found, [0, 0, 1, 1, -1])
-
-
-def test_fraction_rule_at_a_share_of_whole_pixels():
-    """A share that is the least but for rounding counts: 3 of 10 px is 0.3."""
-    share = np.array([0.1 + 0.2 - 1e-16, 1 - 0.7])
-    np.testing.assert_array_equal(
-        label_patches(share, rule="fraction", min_tumour_fraction=0.3), [1, 1]
-    )
-
-
-def test_any_rule_takes_one_pixel():
-    """One px of a patch of 8192 px is enough; none is not."""
-    share = np.array([0, 1 / 8192**2, np.nan])
-    found = label_patches(share, rule="any", min_tumour_fraction=0.3)
-    np.testing.assert_array_equal(found, [0, 1, -1])
+@pytest.mark.parametrize(
+    ("rule", "share", "labels"),
+    [
+        ("fraction", [0, 0.2999, 0.3, 1, np.nan], [0, 0, 1, 1, -1]),
+        ("fraction", [0.1 + 0.2 - 1e-16, 1 - 0.7], [1, 1]),  # 3 of 10 px, but for rounding
+        ("any", [0, 1 / 8192**2, np.nan], [0, 1, -1]),  # one px of a patch of 8192 px
+    ],
+)
+def test_labels_by_share(rule, share, labels):
+    """30 % is tumour, or one px is, less is not, and NaN is unknown."""
+    found = label_patches(np.array(share), rule=rule, min_tumour_fraction=0.3)
+    np.testing.assert_array_equal(found, labels)
     assert found.dtype == np.int8
 
 
@@ -122,7 +121,7 @@ def test_patches_with_any_tissue_are_kept():
     """One mask px of tissue keeps exactly the patches that hold some of it, and their share."""
     tissue = empty()
     tissue[9, 12] = True  # level 0: rows 72-80, columns 96-104
-    found = grid(tissue)
+    found = grid(on_slide(tissue))
     # A patch is 64 level-0 px, one every 32: rows 1 and 2 (32-96, 64-128), columns 2 and 3.
     assert list(zip(found.row, found.column, strict=True)) == [(1, 2), (1, 3), (2, 2), (2, 3)]
     np.testing.assert_allclose(found.tissue_fraction, 8 * 8 / 64**2)
@@ -132,7 +131,7 @@ def test_patches_with_any_tissue_are_kept():
 
 def test_a_patch_over_the_edge_counts_what_lies_outside_as_no_tissue():
     """On a slide of 256 x 200 px all of tissue, the last row has (200 - 160) / 64 of it."""
-    found = grid(np.ones((25, 32), bool), size_px=(256, 200))
+    found = grid(on_slide(np.ones((25, 32), bool)), size_px=(256, 200))
     assert len(found) == 7 * 6
     by_row = found.tissue_fraction.reshape(6, 7)
     np.testing.assert_allclose(by_row[:5], 1)
@@ -141,21 +140,21 @@ def test_a_patch_over_the_edge_counts_what_lies_outside_as_no_tissue():
 
 def test_labels_follow_the_truth():
     """Shares of viable tumour are those of the truth map, and give the labels."""
-    tissue, truth = empty() | True, empty()
+    truth = empty()
     truth[:8, :4] = True  # level 0: 64 x 32 px
-    found = grid(tissue, truth=truth)
+    found = grid(FULL, truth=on_slide(truth))
     first = {(r, c): i for i, (r, c) in enumerate(zip(found.row, found.column, strict=True))}
     assert found.tumour_fraction[first[0, 0]] == pytest.approx(0.5)
     assert found.tumour_fraction[first[1, 0]] == pytest.approx(0.25)
     assert found.tumour_fraction[first[0, 1]] == 0
     assert found.label[first[0, 0]] == 1
     assert found.label.sum() == 1
-    assert grid(tissue, truth=truth, label_rule="any").label.sum() == 2
+    assert grid(FULL, truth=on_slide(truth), label_rule="any").label.sum() == 2
 
 
 def test_without_truth_labels_are_unknown():
     """A slide without annotation has neither shares nor labels, which is not "no tumour"."""
-    found = grid(empty() | True)
+    found = grid(FULL)
     assert np.isnan(found.tumour_fraction).all()
     assert (found.label == -1).all()
 
@@ -165,24 +164,14 @@ def test_masks_are_read_from_the_top_down_and_truth_only_where_tissue_is():
     tissue, asked = empty(), {"tissue": [], "truth": []}
     tissue[10, 3] = True  # level 0: rows 80-88, in the lattice's rows 1 (32-96) and 2 (64-128)
 
-    def noted(name: str) -> tuple:
+    def noted(name: str) -> Mask:
         def rows(first: int, n: int) -> np.ndarray:
             asked[name].append((first, n))
             return tissue[first : first + n]
 
         return rows, tissue.shape, 8.0
 
-    make_grid(
-        SPEC,
-        name="a",
-        size_px=(256, 192),
-        scale=2.0,
-        spacing_um=1.0,
-        tissue=noted("tissue"),
-        truth=noted("truth"),
-        label_rule="any",
-        min_tumour_fraction=0,
-    )
+    grid(noted("tissue"), truth=noted("truth"))
     assert asked["tissue"] == [(first, 8) for first in (0, 4, 8, 12, 16)]
     assert asked["truth"] == [(4, 8), (8, 8)]
 
@@ -190,49 +179,33 @@ def test_masks_are_read_from_the_top_down_and_truth_only_where_tissue_is():
 def test_no_tissue_no_grid():
     """A slide without a patch says so."""
     with pytest.raises(InputError, match=r"^slide a: no patch of 1um_32px_every16px holds tissue$"):
-        grid(empty())
+        grid(on_slide(empty()))
 
 
 def test_saved_grid_is_read_back(tmp_path):
     """Every field comes back with its type; the same grid gives the same bytes."""
     truth = empty()
     truth[3:9] = True
-    saved = grid(empty() | True, truth=truth)
+    saved = grid(FULL, truth=on_slide(truth))
     saved.save(tmp_path / "a.npz")
     saved.save(tmp_path / "b.npz")
     loaded = Grid.load(tmp_path / "a.npz")
-    for name in ("row", "column", "tissue_fraction", "tumour_fraction", "label"):
-        one, other = getattr(saved, name), getattr(loaded, name)
+    for one, other in zip(vars(saved).values(), vars(loaded).values(), strict=True):
         np.testing.assert_array_equal(one, other)
-        assert one.dtype == other.dtype
-    for name in ("scale", "spacing_um", "patch_px", "stride_px"):
-        assert getattr(saved, name) == getattr(loaded, name)
-        assert type(getattr(saved, name)) is type(getattr(loaded, name))
+        assert type(one) is type(other)
+        assert np.asarray(one).dtype == np.asarray(other).dtype
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
 def test_subset():
     """A subset by mask or by index has those patches, the rest unchanged."""
-    whole = grid(empty() | True)
+    whole = grid(FULL)
     by_mask = whole.subset(np.arange(len(whole)) % 2 == 1)
     by_index = whole.subset(np.arange(1, len(whole), 2))
     assert len(by_mask) == len(whole) // 2
     np.testing.assert_array_equal(by_mask.x_px, whole.x_px[1::2])
     np.testing.assert_array_equal(by_index.y_px, by_mask.y_px)
     assert (by_mask.patch_px, by_mask.scale) == (32, 2.0)
-
-
-@pytest.mark.parametrize(
-    ("spec", "name"),
-    [
-        (GridSpec(1.0, 256, 128), "1um_256px_every128px"),
-        (GridSpec(0.25, 1024, 512), "0.25um_1024px_every512px"),
-        (GridSpec(12.5, 16, 1), "12.5um_16px_every1px"),
-    ],
-)
-def test_names_of_grids(spec, name):
-    """The folder's name says the grid."""
-    assert spec.name == name
 
 
 @given(st.floats(0.05, 100), st.integers(16, 8192), st.integers(1, 9999))

@@ -46,6 +46,17 @@ def collected(slide: Slide, grid: Grid, **options) -> dict[int, np.ndarray]:
     return found
 
 
+def by_scale(slide: Slide, grid: Grid, scales: list[float], *, threads: int) -> dict:
+    """Every patch at each of several scales, the grid's own first, by scale and number."""
+    further = [slide.spacing_um * scale for scale in scales[1:]]
+    found = collected(slide, grid, threads=threads, spacings_um=further)
+    shape = (len(scales), grid.patch_px, grid.patch_px, 3)
+    return {
+        scale: {i: patch.reshape(shape)[place] for i, patch in found.items()}
+        for place, scale in enumerate(scales)
+    }
+
+
 def helpers() -> set:
     """The threads and processes there are."""
     return {*threading.enumerate(), *multiprocessing.active_children()}
@@ -108,15 +119,15 @@ def test_patches_as_large_as_tiles(folder, threads, storage):
 
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize("threads", THREADS)
-@pytest.mark.parametrize("scale", [1.25, 2.057, 3.0, 5.3])
-def test_resampled_patches(folder, threads, scale):
-    """At scales that no decoder gives patches are cut from strips, all but equal."""
+@pytest.mark.parametrize("scales", [[1.25], [2.057], [3.0], [5.3], [1.0, 2.3, 6.0]])
+def test_resampled_patches(folder, threads, scales):
+    """At scales of which no decoder gives one patches are cut from strips, all but equal."""
     path = write_tiled(folder / "strips.svs", PIXELS, "jpeg rgb")
     with Slide(path, name="a") as slide:
-        grid = full(slide, patch_px=32, stride_px=24, scale=scale)
-        assert plan_views(slide, grid, [scale]) is None
-        most = 0 if scale == 3 else 2
-        require_equal(collected(slide, grid, threads=threads), one_by_one(slide, grid), most)
+        grid = full(slide, patch_px=32, stride_px=24, scale=scales[0])
+        assert plan_views(slide, grid, scales) is None
+        for scale, found in by_scale(slide, grid, scales, threads=threads).items():
+            require_equal(found, one_by_one(slide, grid, scale), 0 if scale % 1 == 0 else 2)
 
 
 @pytest.fixture(scope="module")
@@ -194,28 +205,13 @@ def test_further_spacings_have_the_same_centres(folder, threads, storage, downsa
     path = write_tiled(folder / "scales.svs", PIXELS, storage, downsamples=downsamples)
     with Slide(path, name="a") as slide:
         grid = full(slide, patch_px=32, stride_px=32, scale=1.0)
-        assert plan_views(slide, grid, [1.0, 2.0, 4.0])
-        found = collected(slide, grid, threads=threads, spacings_um=(1.0, 2.0))
-        for place, scale in enumerate((1.0, 2.0, 4.0)):
-            parts = {i: patch[place] for i, patch in found.items()}
-            require_equal(parts, one_by_one(slide, grid, scale), most if place else 0)
-            differences = [
-                np.abs(parts[i].astype(int) - patch).mean()
-                for i, patch in enumerate(one_by_one(slide, grid, scale))
-            ]
-            assert max(differences) <= 1
-
-
-@pytest.mark.parametrize("threads", THREADS)
-def test_further_spacings_that_are_resampled(folder, threads):
-    """Spacings of which one lies on no whole px are all cut from strips."""
-    path = write_tiled(folder / "strips.svs", PIXELS, "jpeg rgb")
-    with Slide(path, name="a") as slide:
-        grid = full(slide, patch_px=32, stride_px=40, scale=1.0)
-        found = collected(slide, grid, threads=threads, spacings_um=(1.15, 3.0))
-        for place, scale in enumerate((1.0, 2.3, 6.0)):
-            parts = {i: patch[place] for i, patch in found.items()}
-            require_equal(parts, one_by_one(slide, grid, scale), 0 if scale != 2.3 else 2)
+        scales = [1.0, 2.0, 4.0]
+        assert plan_views(slide, grid, scales)
+        for scale, found in by_scale(slide, grid, scales, threads=threads).items():
+            expected = one_by_one(slide, grid, scale)
+            require_equal(found, expected, most if scale > 1 else 0)
+            for i, patch in enumerate(expected):
+                assert np.abs(found[i].astype(int) - patch).mean() <= 1
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -228,9 +224,8 @@ def test_a_broken_tile_costs_what_it_touches(tmp_path, caplog, threads, scale):
         grid = full(slide, patch_px=32, stride_px=20, scale=scale)
         expected = one_by_one(slide, grid)
     break_tile(path, row=2, column=3)  # x 192-256, y 128-192
-    size = 32 * scale
-    touched = (grid.x_px < 256) & (grid.x_px + size > 192)
-    touched &= (grid.y_px < 192) & (grid.y_px + size > 128)
+    ends = (grid.x_px + 32 * scale, grid.y_px + 32 * scale)
+    touched = (grid.x_px < 256) & (ends[0] > 192) & (grid.y_px < 192) & (ends[1] > 128)
     with Slide(path, name="a") as slide:
         found = collected(slide, grid, threads=threads)
     lost = set(range(len(grid))) - set(found)
@@ -243,9 +238,8 @@ def test_a_broken_tile_costs_what_it_touches(tmp_path, caplog, threads, scale):
         assert np.abs(patch.astype(int) - expected[i]).max() <= 2
     warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert len(warned) == len(lost)
-    assert all(
-        line.startswith(f"slide a: {path} cannot be read at x=192, y=128") for line in warned
-    )
+    text = f"slide a: {path} cannot be read at x=192, y=128"
+    assert all(line.startswith(text) for line in warned)
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -256,9 +250,8 @@ def test_stopping_early_leaves_nothing(folder, threads, scale):
     path = write_tiled(folder / "early.svs", PIXELS, "jpeg rgb")
     before = helpers()
     with Slide(path, name="a") as slide:
-        parts = read_patches(
-            slide, full(slide, patch_px=32, stride_px=8, scale=scale), threads=threads
-        )
+        grid = full(slide, patch_px=32, stride_px=8, scale=scale)
+        parts = read_patches(slide, grid, threads=threads)
         next(parts)
         assert 0 < len(helpers() - before) <= threads
         parts.close()

@@ -16,15 +16,11 @@ from microtome.slides.slide import Slide
 PIXELS = texture(150, 210)
 
 
-def _strips(path):
-    tifffile.imwrite(path, PIXELS, photometric="rgb", rowsperstrip=16, compression="lzw")
-
-
 WRITERS = {
     "a.png": lambda path: Image.fromarray(PIXELS).save(path),
     "a.jpg": lambda path: Image.fromarray(PIXELS).save(path, quality=90),
     "a.bmp": lambda path: Image.fromarray(PIXELS).save(path),
-    "a.tif": _strips,
+    "a.tif": lambda path: tifffile.imwrite(path, PIXELS, rowsperstrip=16, compression="lzw"),
     "palette.png": lambda path: Image.fromarray(PIXELS).quantize(64).save(path),
 }
 
@@ -75,25 +71,17 @@ def test_transparent_is_white(tmp_path):
     np.testing.assert_array_equal(read[:, 100:], PIXELS[:, 100:])
 
 
-def test_grey_pictures_are_refused(tmp_path):
-    """H&E has colours; a grey picture is another thing."""
-    Image.fromarray(PIXELS[..., 0]).save(tmp_path / "a.png")
-    with pytest.raises(
-        InputError, match=r"^slide a: .*a\.png has no colours \(L\); H&E needs RGB$"
-    ):
-        Slide(tmp_path / "a.png", name="a", spacing_um=0.5)
+def _require_refused(path, text: str, spacing_um: float | None = 0.5) -> None:
+    with pytest.raises(InputError, match=text):
+        Slide(path, name="a", spacing_um=spacing_um)
 
 
-def test_pictures_without_spacing_ask_for_it(tmp_path):
-    """What a picture says of dots per inch is no spacing of a microscope."""
-    Image.fromarray(PIXELS).save(tmp_path / "a.png", dpi=(300, 300))
-    with pytest.raises(InputError, match=r"does not say its spacing; add it to the column"):
-        Slide(tmp_path / "a.png", name="a")
-
-
-def test_too_large_for_one_piece(tmp_path, monkeypatch):
-    """A picture that would not fit into memory is refused with what to do."""
-    WRITERS["a.png"](tmp_path / "a.png")
+def test_pictures_that_are_refused(tmp_path, monkeypatch):
+    """Grey ones, for H&E has colours; those without spacing, which is no dpi; those too large."""
+    grey, small = tmp_path / "grey.png", tmp_path / "a.png"
+    Image.fromarray(PIXELS[..., 0]).save(grey)
+    Image.fromarray(PIXELS).save(small, dpi=(300, 300))
+    _require_refused(grey, r"^slide a: .*grey\.png has no colours \(L\); H&E needs RGB$")
+    _require_refused(small, r"does not say its spacing; add it to the column", None)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
-    with pytest.raises(InputError, match=r"is too large for an image in one piece; convert it to"):
-        Slide(tmp_path / "a.png", name="a", spacing_um=0.5)
+    _require_refused(small, r"is too large for an image in one piece; convert it to a tiled TIFF$")

@@ -49,8 +49,3 @@ def test_a_small_slide_is_one_region():
     grid = grid_of([(r, c) for r in range(20) for c in range(30)], patch_px=256)
     (part,) = split_into_regions(grid, side_px=SIDE_PX)
     np.testing.assert_array_equal(part, np.arange(600))
-
-
-def test_an_empty_grid_has_no_regions():
-    """No patches, no regions."""
-    assert list(split_into_regions(grid_of([], patch_px=256), side_px=SIDE_PX)) == []
