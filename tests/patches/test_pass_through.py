@@ -87,16 +87,11 @@ def test_auto_stores_pixels_where_patches_are_no_tiles(slide, patch_px, stride_p
         choose_codec("pass-through", slide, grid)
 
 
-def test_auto_passes_tiles_through(slide):
-    """Patches that are tiles are passed through, unless several spacings are wanted."""
+def test_auto_passes_jpeg_tiles_through(slide, tmp_path):
+    """Patches that are JPEG tiles are passed through, unless several spacings are wanted."""
     grid = grid_of(WHOLE, patch_px=64)
     assert choose_codec("auto", slide, grid)[0] == "pass-through"
     assert choose_codec("jpeg", slide, grid)[0] == "jpeg"
     assert choose_codec("auto", slide, grid, spacings_um=[1.0])[0] == "raw"
-
-
-def test_other_tiles_are_not_passed_through(tmp_path):
-    """Tiles without loss, and slides without tiles, are stored as pixels."""
-    path = write_tiled(tmp_path / "a.svs", PIXELS, "deflate")
-    with Slide(path, name="a") as slide:
-        assert "tiles are no JPEG" in choose_codec("auto", slide, grid_of(WHOLE, patch_px=64))[1]
+    with Slide(write_tiled(tmp_path / "b.svs", PIXELS, "deflate"), name="b") as other:
+        assert "tiles are no JPEG" in choose_codec("auto", other, grid)[1]

@@ -169,13 +169,6 @@ def _with_tag(path: Path, code: int, value: int, *, count: int | None = None) ->
     path.write_bytes(content)
 
 
-def _with_streams(path: Path, streams: list[bytes], storage: int) -> None:
-    """Write one level of 64 px tiles that hold the given bytes."""
-    text = "Aperio Image Library|AppMag = 20|MPP = 0.5"
-    shape = (64, 64 * len(streams), 3)
-    write_streams(path, streams, shape=shape, compression=storage, description=text)
-
-
 def _read_or_refuse(path: Path) -> str:
     """What reading all of a slide says, in a process with limits."""
 
@@ -264,7 +257,8 @@ def test_tiles_that_are_not_what_the_table_says(tmp_path, bomb):
         33005: _jpeg_2000(says=(64, 64)),
         50000: imagecodecs.zstd_encode(bytes(12288)),
     }[storage]
-    _with_streams(tmp_path / "a.svs", [stream, sound], storage)
+    options = {"compression": storage, "description": "Aperio Image Library|MPP = 0.5"}
+    write_streams(tmp_path / "a.svs", [stream, sound], shape=(64, 128, 3), **options)
     assert text in _read_or_refuse(tmp_path / "a.svs")
     with Slide(tmp_path / "a.svs", name="a") as slide:
         assert slide.read(64, 0, 64, 64, scale=1).max() < 100

@@ -55,11 +55,6 @@ class StreamWriter:
         self._handed_over = 0
         self._buffer, self._filled = self._free.get(), 0
 
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of the file so far."""
-        return self._handed_over + self._filled
-
     def write(self, data: np.ndarray) -> None:
         """Add bytes to the file, ndarray of shape (n,), uint8; do not change it until `settle`.
 
@@ -83,7 +78,7 @@ class StreamWriter:
 
     def end(self) -> None:
         """Finish the file; it is on the disk when the context has ended."""
-        n_bytes = self.n_bytes
+        n_bytes = self._handed_over + self._filled
         self._hand_over(-(-self._filled // _PAGE_BYTES) * _PAGE_BYTES)
         self._under_way.append(self._thread.submit(_finish, self._file, n_bytes))
         self._file = None

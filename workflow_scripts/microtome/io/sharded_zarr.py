@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -111,10 +112,7 @@ def _join_chunks(chunks: Sequence[Chunk]) -> Iterator[np.ndarray]:
         first = i
 
 
-def _open_file(path: str) -> int:
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-
-
+_open_file = partial(os.open, flags=os.O_RDONLY)
 # One for the process, since its limit of open files is for all arrays.
 _FILES: Handles[str, int] = Handles(_open_file, os.close, descriptor_limit)
 
@@ -122,14 +120,8 @@ _FILES: Handles[str, int] = Handles(_open_file, os.close, descriptor_limit)
 class ShardedArray:
     """A sharded array with one chunk per element, opened for reading.
 
-    Safe to use from several threads, and in processes forked from the one that opened it.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        The first number counts the chunks.
-    codec : str
-        Name of the codec of a chunk.
+    Safe to use from several threads, and in processes forked from the one that opened it. The
+    first number of its `shape` counts the chunks; `codec` is the name of the codec of a chunk.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """The grid of patches of a slide: their places, and the tissue and tumour in each."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -65,14 +65,13 @@ class Grid:
 
     def subset(self, keep: np.ndarray) -> "Grid":
         """Select the patches given by `keep`, a bool mask or indices."""
-        per_patch = ("row", "column", "tissue_fraction", "tumour_fraction", "label")
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Grid(**{k: v[keep] if k in per_patch else v for k, v in values.items()})
+        values = vars(self).items()
+        return Grid(**{k: v[keep] if isinstance(v, np.ndarray) else v for k, v in values})
 
     def save(self, path: str | Path) -> None:
         """Write the grid as NPZ."""
         with atomic(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+            np.savez(file, **vars(self))
 
     @classmethod
     def load(cls, path: str | Path) -> "Grid":

@@ -99,9 +99,10 @@ def write_patches(
         group = create_store(temporary, grid, {**origin, **about})
         with ExitStack() as stack:
             pool = stack.enter_context(ThreadPoolExecutor(threads))
+            compress = partial(pool.map, partial(encode_jpeg, quality=jpeg_quality))
             choose: dict[str, Callable[[Block], _Chosen]] = {
-                "raw": partial(_keep_raw, rule=rule),
-                "jpeg": partial(_keep_compressed, rule=rule, quality=jpeg_quality, pool=pool),
+                "raw": partial(_keep_pixels, rule=rule, encode=iter),
+                "jpeg": partial(_keep_pixels, rule=rule, encode=compress),
                 "pass-through": partial(_keep_streams, rule=rule, side=side, pool=pool),
             }
             writers = [
@@ -132,13 +133,10 @@ def write_patches(
                 chunk_key_encoding=CHUNK_KEYS,
             )
         write_columns(group, grid.subset(index))
-        group.attrs["unreadable_patches"] = len(grid) - n_readable
-    log.info(
-        "%d patches stored, %d mostly white, %d unreadable",
-        len(index),
-        n_readable - len(index),
-        len(grid) - n_readable,
-    )
+        n_lost = group.attrs["unreadable_patches"] = len(grid) - n_readable
+    n_white = n_readable - len(index)
+    text = "%d patches stored, %d mostly white, %d unreadable"
+    log.info(text, len(index), n_white, n_lost)
     return len(index)
 
 
@@ -147,20 +145,13 @@ def _array_names(spacings_um: Sequence[float]) -> list[str]:
     return ["pixels", *(f"pixels_{spacing:g}um" for spacing in spacings_um)]
 
 
-def _keep_raw(block: np.ndarray, *, rule: Callable | None) -> _Chosen:
+def _keep_pixels(block: np.ndarray, *, rule: Callable | None, encode: Callable) -> _Chosen:
     pixels = block if block.ndim == 5 else block[:, None]
     readable = np.ones(len(pixels), bool)
     kept = rule(pixels[:, 0]) if rule else readable
     rows = np.flatnonzero(kept)
-    return readable, kept, [[pixels[i, s] for i in rows] for s in range(pixels.shape[1])]
-
-
-def _keep_compressed(
-    block: np.ndarray, *, rule: Callable | None, quality: int, pool: ThreadPoolExecutor
-) -> _Chosen:
-    readable, kept, pixels = _keep_raw(block, rule=rule)
-    chunks = [list(pool.map(partial(encode_jpeg, quality=quality), images)) for images in pixels]
-    return readable, kept, chunks
+    images = ([pixels[i, s] for i in rows] for s in range(pixels.shape[1]))
+    return readable, kept, [list(encode(of_spacing)) for of_spacing in images]
 
 
 def _keep_streams(

@@ -19,13 +19,7 @@ def create_store(path: str | Path, grid: Grid, origin: dict) -> zarr.Group:
 
 
 def open_store(path: str | Path) -> zarr.Group:
-    """Open a store for reading.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
+    """Open a store for reading, or raise InputError if there is none."""
     try:
         return zarr.open_group(path, mode="r")
     except (FileNotFoundError, ValueError) as error:

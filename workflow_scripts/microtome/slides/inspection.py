@@ -53,13 +53,9 @@ def inspect(*, name: str, row: dict, **slide_settings: object) -> dict:
         **slide_settings,
     )
     log.info(
-        "%s: %s, %d x %d px, %g µm/px, read %s",
-        name,
-        found["vendor"],
-        found["width_px"],
-        found["height_px"],
-        found["spacing_um"],
-        found["read_by"],
+        "%(name)s: %(vendor)s, %(width_px)d x %(height_px)d px, %(spacing_um)g µm/px,"
+        " read %(read_by)s",
+        {"name": name, **found},
     )
     return found
 

@@ -52,12 +52,8 @@ def decode_jpeg(
     """Decode a whole JPEG of `shape` at 1/`reduce` of its size, in the DCT domain, into `out`.
 
     Its memory is uint8 and C-contiguous; a JPEG of another shape never gets more. The result is a
-    view of it, of shape (height / reduce, width / reduce, 3).
-
-    Raises
-    ------
-    UndecodableError
-        If the stream is damaged or of another size.
+    view of it, of shape (height / reduce, width / reduce, 3). Raises UndecodableError if the
+    stream is damaged or of another size.
     """
     height, width = shape[0] // reduce, shape[1] // reduce
     room = out.reshape(-1)[: height * width * 3]

@@ -35,20 +35,11 @@ _UM_PER = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "nm": 1e-3, "in": 25400.0
 
 @dataclass(frozen=True)
 class TileLevel:
-    """One level of a tiled slide.
+    """One level of a tiled slide; all tiles have one size, and may hang over its edges.
 
-    Attributes
-    ----------
-    width_px, height_px : int
-        Size of the level.
-    tile_width_px, tile_height_px : int
-        Size of every tile; those at the right and lower edge hang over it.
-    offsets, counts : ndarray of shape (n_tiles,), int64
-        Offset and number of bytes of each tile, row by row; a count of 0 is an absent tile.
-    compression, predictor : int
-        As TIFF numbers them.
-    header : bytes
-        See `jpeg_header`; empty if the level is not JPEG.
+    Offsets and counts are bytes of each tile, row by row, ndarrays of shape (n_tiles,), int64; a
+    count of 0 is an absent tile. Compression and predictor are as TIFF numbers them. The header is
+    that of `jpeg_header`, and empty if the level is not JPEG.
     """
 
     width_px: int

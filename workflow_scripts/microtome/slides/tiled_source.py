@@ -45,18 +45,14 @@ class TiledSource:
         self.tables = tables.levels
         self.states = classify_tiles(tables.levels, spoils=spoils)
         self.levels = [(level.width_px, level.height_px) for level in tables.levels]
+        width, height = self.levels[0]
+        self.downsamples = [(width / w + height / h) / 2 for w, h in self.levels]
         self.spacing_um = tables.spacing_um
         self._file = os.open(path, os.O_RDONLY)
         self._local = threading.local()
         self._cache: OrderedDict[tuple[int, int, int], np.ndarray] = OrderedDict()
         self._cached_bytes = 0
         self._lock = threading.Lock()
-
-    @property
-    def downsamples(self) -> list[float]:
-        """Level-0 px per pixel of each level."""
-        width, height = self.levels[0]
-        return [(width / w + height / h) / 2 for w, h in self.levels]
 
     def close(self) -> None:
         """Close the file."""
