@@ -1,6 +1,5 @@
 """What the tests of several networks share: seeded builders, counts by hand, stand-ins for hubs."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import huggingface_hub
@@ -63,13 +62,6 @@ def require_trained(model: nn.Module, images: torch.Tensor) -> None:
         assert parameter.grad.any(), name
     model.zero_grad(set_to_none=True)
     model.eval()
-
-
-def require_seeded(make: Callable[[int], nn.Module], key: str) -> None:
-    """Require the same weights of the same seed, and others of another."""
-    first, again, other = (make(seed).state_dict() for seed in (0, 0, 1))
-    assert all(torch.equal(first[name], again[name]) for name in first)
-    assert not torch.equal(first[key], other[key])
 
 
 def stand_in_for_hub(monkeypatch: pytest.MonkeyPatch, library: object, folder: Path) -> set[str]:

@@ -16,6 +16,13 @@ def noise(height: int, width: int, *, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
+def smooth(height: int, width: int) -> np.ndarray:
+    """Draw colours that change slowly, which JPEG hardly alters."""
+    y, x = np.mgrid[:height, :width]
+    waves = [128 + 100 * np.sin(x / 90 + i) * np.cos(y / 70 - i) for i in range(3)]
+    return np.stack(waves, axis=-1).astype(np.uint8)
+
+
 def shrunk(pixels: np.ndarray, by: int) -> np.ndarray:
     """Average blocks of `by` x `by` px, float; what does not fill a block is cut off."""
     height, width = (side // by for side in pixels.shape[:2])
@@ -49,6 +56,11 @@ def write_slide(
                 software=False,
             )
     return path
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """The bytes of all files below a folder, by their path in it."""
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
 
 
 def break_tile(path: Path, *, row: int, column: int) -> None:

@@ -103,7 +103,7 @@ class Stages(nn.Module):
 def test_refinenet_uses_the_four_coarsest_stages():
     """Every part of the features of strides 4, 8, 16 and 32 bears on the logits, finer ones not."""
     encoder = Stages()
-    model = RefineNet(encoder=encoder, classes=2)
+    model = RefineNet(encoder=encoder)
     model(torch.rand(1, 3, 64, 64)).square().sum().backward()
     assert [stage.grad is not None for stage in encoder.stages] == [False, False] + [True] * 4
     assert all(stage.grad.ne(0).any(1).all() for stage in encoder.stages[2:])

@@ -36,13 +36,6 @@ def test_dice_loss_counts_the_batch_as_one_heap():
     assert dice_loss(p, g).item() == pytest.approx(1 - 2 * 3.5 / (3.5 + 4), abs=1e-6)
 
 
-def test_dice_loss_gradient_by_hand():
-    """Of one tumour px at 1/2 the slope is -(2 (p^2 + 1) - 4 p^2) / (p^2 + 1)^2 = -0.96."""
-    p = torch.full((1, 1, 1), 0.5, requires_grad=True)
-    dice_loss(p, torch.ones(1, 1, 1)).backward()
-    assert p.grad.item() == pytest.approx(-0.96, abs=1e-5)
-
-
 @pytest.mark.parametrize(("found", "there", "expected"), [(0, 0, 0), (1, 0, 1), (0, 1, 1)])
 def test_dice_loss_of_one_side_alone(found, there, expected):
     """Tumour that is not there, or is not found, is the whole loss; nothing of neither is none."""
@@ -83,14 +76,6 @@ def test_hybrid_counts_both_classes():
     assert hybrid_loss(logits_of(p), g).item() == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_perfect_prediction_costs_nothing(name):
-    """Logits that are sure and right."""
-    sure = 100 * (TRUTH.float() - 0.5)
-    loss = LOSSES[name](torch.stack([-sure, sure], dim=1), TRUTH)
-    assert loss.item() == pytest.approx(0, abs=1e-5)
-
-
 @pytest.mark.parametrize("truth", [0, 1])
 @pytest.mark.parametrize("size", [0.0, 60.0, 1e4])
 @pytest.mark.parametrize("name", LOSSES)
@@ -113,15 +98,6 @@ def test_logits_of_half_precision(name):
     found = LOSSES[name](logits, truth)
     assert found.dtype == torch.float32
     assert torch.equal(found, expected)
-
-
-def test_dice_loss_sums_in_float32():
-    """Half precision would lose px in a sum of some thousands."""
-    p = torch.full((1, 128, 128), 0.3, dtype=torch.bfloat16)
-    exact = p[0, 0, 0].double().item()
-    found = dice_loss(p, torch.ones(1, 128, 128))
-    assert found.dtype == torch.float32
-    assert found.item() == pytest.approx(1 - 2 * exact / (exact**2 + 1), abs=1e-6)
 
 
 class Fixed(nn.Module):

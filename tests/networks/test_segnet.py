@@ -38,7 +38,7 @@ def pooling_segnet(n: int) -> SegNet:
     """Strip SegNet of all but `n` poolings and as many unpoolings."""
     encoder = nn.Module()
     encoder.features = nn.Sequential(*[nn.MaxPool2d(2) for _ in range(n)])
-    model = SegNet(encoder=encoder, classes=2)
+    model = SegNet(encoder=encoder)
     model.decoder = nn.ModuleList(nn.Identity() for _ in range(n))
     model.head = nn.Identity()
     return model

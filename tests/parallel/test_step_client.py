@@ -1,7 +1,7 @@
 """One process scores slide after slide, and what goes wrong in one is that slide's alone."""
 
 import fcntl
-import importlib.util
+import importlib
 import json
 import os
 import shutil
@@ -10,24 +10,18 @@ import socket
 import subprocess
 import sys
 import tempfile
-import textwrap
 import time
 from pathlib import Path
 
 import pytest
-import torch
 
-from helpers.pictures import grid_of, noise, write_slide
+import microtome
 from microtome.errors import InputError
-from microtome.inference import step as scoring_step
-from microtome.inference.score_store import open_scores
 from microtome.inference.step import score_step
-from microtome.networks import registry
 from microtome.parallel import step_client as worker
 from microtome.parallel import step_server as worker_process
 from microtome.parallel.process_facts import started_at
 from microtome.parallel.step_client import run_step
-from microtome.slides import inspection
 
 TRIAL = '''
 """Steps that go well or wrong."""
@@ -94,27 +88,12 @@ def trial(tmp_path, monkeypatch):
     place = tmp_path / "path"
     place.mkdir()
     (place / "trial.py").write_text(TRIAL)
-    (place / "sitecustomize.py").write_text(
-        textwrap.dedent(
-            f"""
-            import importlib.util, sys
-
-            class Finder:
-                @staticmethod
-                def find_spec(name, path=None, target=None):
-                    if name == "microtome.trial":
-                        return importlib.util.spec_from_file_location(name, {str(place)!r}
-                                                                      "/trial.py")
-
-            sys.meta_path.insert(0, Finder)
-            """
-        )
-    )
+    line = f"import microtome; microtome.__path__.append({str(place)!r})"
+    (place / "sitecustomize.py").write_text(line)
     monkeypatch.syspath_prepend(str(place))
-    spec = importlib.util.spec_from_file_location("microtome.trial", place / "trial.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    monkeypatch.setattr(microtome, "__path__", [*microtome.__path__, str(place)])
+    yield importlib.import_module("microtome.trial")
+    del sys.modules["microtome.trial"]
 
 
 @pytest.fixture
@@ -372,9 +351,8 @@ def test_a_worker_that_cannot_start(trial, folder, tmp_path, monkeypatch, caplog
         ("microtome.trial", "score_step"),  # of another module
     ],
 )
-def test_only_steps_of_the_library_are_run(trial, monkeypatch, module, name):
+def test_only_steps_of_the_library_are_run(trial, module, name):
     """Whatever else is asked for is refused; scoring, which its rule asks for, is not."""
-    monkeypatch.setitem(sys.modules, "microtome.trial", trial)
     text = f"^the worker runs the steps of microtome only, not {name} of {module}$"
     with pytest.raises(InputError, match=text):
         worker_process._step(module, name)
@@ -399,144 +377,3 @@ def test_a_client_that_goes_before_it_asks(trial, folder, tmp_path):
                 connection.connect(address)
             connection.sendall(half)
         assert note(trial, tmp_path)["pid"] == pid
-
-
-COLOUR = {"kind": "colour", "spacing_um": 0.5, "patch_px": 64}
-HEAD = {"downsampling": "stride", "head": "light", "dropout": 0.5}
-ENTRIES = {"colour": COLOUR, "cae": {**COLOUR, "kind": "histocae", **HEAD}}
-
-
-@pytest.fixture
-def cohort(tmp_path):
-    """Write two slides, a grid for each, and weights of two models and a second set of one."""
-    for seed, name in enumerate("ab"):
-        path = write_slide(tmp_path / f"{name}.svs", noise(256, 320, seed=seed))
-        info = inspection.inspect(name=name, row={"path": str(path)}, spacing_tolerance=0.02)
-        (tmp_path / f"{name}.json").write_text(json.dumps(info))
-        places = [(r, c) for r in range(7) for c in range(9 - seed)]
-        grid_of(places, patch_px=64, stride_px=32).save(tmp_path / f"{name}.npz")
-    for model, entry in ENTRIES.items():
-        for seed in (1, 2):
-            network = registry.build_model(entry, seed=seed)
-            path = tmp_path / f"{model}{seed}.safetensors"
-            registry.save_weights(path, network, name=model, entry=entry, training={})
-    return tmp_path
-
-
-def settings_of(cohort: Path, slide: str, model: str, /, **changes: object) -> dict:
-    """The settings with which the rule scores a slide."""
-    files = {
-        "log": "x.log",
-        "scores": "x.zarr",
-        "slide_path": f"{slide}.svs",
-        "inspected": f"{slide}.json",
-        "grid": f"{slide}.npz",
-    }
-    return {
-        **{name: str(cohort / file) for name, file in files.items()},
-        "name": slide,
-        "model": model,
-        "weights": [str(cohort / f"{model}1.safetensors")],
-        "members": {model: ENTRIES[model]},
-        "entry": ENTRIES[model],
-        "slide_settings": {"spacing_tolerance": 0.02, "upsample": False},
-        "batch": None,
-        "map_um": 8.0,
-        "compiled": False,
-        "threads": 1,
-        "gpus": 1,
-        "allow_cpu": True,
-        "scratch_dir": None,
-        **changes,
-    }
-
-
-def stored(path: Path) -> dict[str, bytes]:
-    """All files of a store, by their path."""
-    return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()}
-
-
-def test_scores_have_the_same_bytes(cohort, monkeypatch):
-    """Two slides by two models and by both together, in turns: as scored each by itself."""
-    both = {"cae": ENTRIES["cae"], "colour": ENTRIES["colour"]}
-    weights = [str(cohort / f"{model}1.safetensors") for model in both]
-    others = [str(cohort / "cae2.safetensors")]
-    ensemble = {"members": both, "weights": weights, "model": "ensemble", "entry": {}}
-    runs = {
-        "a by cae": settings_of(cohort, "a", "cae"),
-        "b by cae": settings_of(cohort, "b", "cae", threads=2),
-        "a by colour": settings_of(cohort, "a", "colour"),
-        "a by cae again": settings_of(cohort, "a", "cae", scratch_dir=str(cohort / "scratch")),
-        "b by both": settings_of(cohort, "b", "cae", **ensemble),
-        "a by other weights": settings_of(cohort, "a", "cae", weights=others),
-    }
-    found = {}
-    for use in (False, True):
-        with tempfile.TemporaryDirectory() as name:
-            monkeypatch.setenv("MICROTOME_WORKER", name if use else "")
-            for run, settings in runs.items():
-                path = cohort / f"{run} {use}.zarr"
-                run_step(score_step, **{**settings, "scores": str(path)})
-                found[run, use] = stored(path)
-            assert (Path(name) / "pid").exists() is use
-            end_worker(Path(name))
-    for run in runs:
-        assert found[run, True] == found[run, False]
-        assert len(found[run, True]) > 5
-    assert found["a by cae", True] == found["a by cae again", True]
-    assert found["a by cae", True] != found["a by other weights", True]
-    assert not list((cohort / "scratch").iterdir())
-    scores = open_scores(cohort / "a by cae again True.zarr")
-    assert scores.attributes["path"] == str(cohort / "a.svs")
-
-
-def test_networks_are_loaded_once(cohort, monkeypatch):
-    """The next slide of a model uses its networks; another model, or new weights, are loaded."""
-    monkeypatch.delenv("MICROTOME_WORKER", raising=False)
-    monkeypatch.setattr(scoring_step, "_LOADED", {})
-    loaded = []
-    real = registry.load_members
-
-    def load_members(paths, *, entries):
-        loaded.append(sorted(entries))
-        return real(paths, entries=entries)
-
-    monkeypatch.setattr(registry, "load_members", load_members)
-    for slide, model in (("a", "cae"), ("b", "cae"), ("a", "colour"), ("b", "colour")):
-        run_step(score_step, **settings_of(cohort, slide, model))
-    assert loaded == [["cae"], ["colour"]]
-    assert len(scoring_step._LOADED) == 1
-    # The entry says what the weights mean, too.
-    entry = {**ENTRIES["colour"], "stride_px": 7}
-    run_step(score_step, **settings_of(cohort, "a", "colour", members={"colour": entry}))
-    assert len(loaded) == 3
-    os.utime(cohort / "colour1.safetensors", ns=(1, 1))
-    run_step(score_step, **settings_of(cohort, "a", "colour", members={"colour": entry}))
-    assert len(loaded) == 4
-
-
-def test_scoring_reads_the_copy_with_its_threads(cohort, monkeypatch):
-    """The slide is read from scratch, and PyTorch has as many threads as the job."""
-    monkeypatch.delenv("MICROTOME_WORKER", raising=False)
-    seen = []
-    real = inspection.open_inspected
-
-    def opened(*arguments, **settings):
-        seen.append((settings["read_from"], torch.get_num_threads()))
-        return real(*arguments, **settings)
-
-    monkeypatch.setattr(inspection, "open_inspected", opened)
-    for threads, scratch_dir in ((2, str(cohort / "scratch")), (1, None)):
-        changes = {"threads": threads, "scratch_dir": scratch_dir}
-        run_step(score_step, **settings_of(cohort, "a", "colour", **changes))
-    assert seen[0][0].startswith(str(cohort / "scratch"))
-    assert seen[1][0] is None
-    assert [threads for _, threads in seen] == [2, 1]
-
-
-def test_no_gpu_is_said_by_the_worker(cohort, folder):
-    """Where a GPU was asked for and must be had, scoring ends with that line."""
-    if torch.cuda.is_available():
-        pytest.skip("this machine has a GPU")
-    with pytest.raises(InputError, match=r"^no GPU on \S+, though one was asked for; "):
-        run_step(score_step, **settings_of(cohort, "a", "colour", allow_cpu=False))

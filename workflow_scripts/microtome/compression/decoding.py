@@ -43,6 +43,12 @@ def decode(cae: nn.Module, latents: np.ndarray) -> np.ndarray:
     -------
     ndarray of shape (B, H, W, 3), uint8
         RGB.
+
+    Examples
+    --------
+    >>> from microtome.networks.histocae import HistoCAE
+    >>> decode(HistoCAE(downsampling="stride"), np.zeros((5, 2, 3, 64), np.float32)).shape
+    (5, 32, 48, 3)
     """
     device = default_device()
     decoder = cae.decoder.to(device, memory_format=torch.channels_last).eval()
@@ -54,16 +60,7 @@ def decode(cae: nn.Module, latents: np.ndarray) -> np.ndarray:
 
 
 class ReconstructedRows:
-    """The rows of a slide's reconstruction, in memory no more than one row of patches.
-
-    Parameters
-    ----------
-    cae : nn.Module
-        See `decode`.
-    latents : Latents
-        The slide's.
-    batch : int
-        Patches a step.
+    """The rows of a slide decoded, in memory no more than one row of patches.
 
     Attributes
     ----------
@@ -117,7 +114,20 @@ def reconstruct_slide(path: str | Path, cae: nn.Module, latents: Latents, *, bat
 
 
 class Fidelity:
-    """How near copies of patches come to them, summed up batch by batch."""
+    """How near copies of patches come to them, summed up batch by batch.
+
+    Examples
+    --------
+    Half of the values are off by 51 of 255, a fifth: 10 log10(25 * 2) dB.
+
+    >>> white = np.full((2, 16, 16, 3), 255, np.uint8)
+    >>> darker = white.copy()
+    >>> darker[:, :8] = 204
+    >>> found = Fidelity()
+    >>> found.add(white, darker)
+    >>> round(found.psnr_db, 2)
+    16.99
+    """
 
     def __init__(self) -> None:
         self._similarity = self._squared = 0.0
@@ -150,6 +160,11 @@ def nearest_quality(size_at: Callable[[int], int], target: int) -> int:
     """The JPEG quality, 1 to 100, whose size comes nearest to `target`; the lower of two alike.
 
     By bisection: sizes grow with the quality.
+
+    Examples
+    --------
+    >>> nearest_quality(lambda quality: 100 * quality, 4321)
+    43
     """
     low, high = 1, _BEST_QUALITY  # the first quality of at least the target, or the best
     while low < high:
@@ -182,11 +197,9 @@ def compare(
     Parameters
     ----------
     cae : nn.Module
-        See `decode`.
-    slide : Slide
-        Whose pixels are the truth.
-    latents : Latents
-        The slide's.
+        The autoencoder, as `decode` takes it.
+    slide, latents : Slide, Latents
+        The slide, whose pixels are the truth, and its latents.
     most_patches : int
         So many patches are compared, evenly spaced over the grid; they are held in memory.
     batch : int
@@ -231,10 +244,8 @@ def compare(
     jpeg = Fidelity()
     for first, count in bands(len(pixels), batch):
         part = pixels[first : first + count]
-        copies = np.stack(
-            [decode_jpeg(encode_jpeg(patch, quality=quality), "RGB") for patch in part]
-        )
-        jpeg.add(part, copies)
+        files = [encode_jpeg(patch, quality=quality) for patch in part]
+        jpeg.add(part, np.stack([decode_jpeg(file, "RGB") for file in files]))
     return {
         "patches": len(pixels),
         "ssim": decoded.ssim,

@@ -21,7 +21,7 @@ from microtome.errors import InputError
 from microtome.io.atomic import atomic
 from microtome.io.sharded_zarr import CHUNK_KEYS
 from microtome.networks.devices import autocast, default_device, to_images
-from microtome.networks.histocae import LATENT_DEPTH
+from microtome.networks.histocae import LATENT_DEPTH, LATENT_PX
 from microtome.patches.grid import Grid, patches_along
 from microtome.patches.progress import log_progress
 from microtome.patches.reading import read_patches
@@ -29,7 +29,6 @@ from microtome.patches.regrouping import regroup
 from microtome.patches.zarr_groups import create_store, write_array, write_columns
 from microtome.slides.slide import Slide
 
-_CELL_PX = 16  # four blocks of the encoder, each halves the size
 # A shard, that is a file, holds so many patches a side: 32 MiB of latents before compression.
 _SHARD_PATCHES = 32
 _ZSTD_LEVEL = 3  # level 9 takes four times as long for 3 % less
@@ -41,8 +40,14 @@ _MOST = float(np.finfo(np.float16).max)
 
 
 def latent_shape(patch_px: int) -> tuple[int, int, int]:
-    """Height, width and depth of what HistoCAE's encoder makes of a patch."""
-    return patch_px // _CELL_PX, patch_px // _CELL_PX, LATENT_DEPTH
+    """Height, width and depth of what HistoCAE's encoder makes of a patch.
+
+    Examples
+    --------
+    >>> latent_shape(256)
+    (16, 16, 64)
+    """
+    return patch_px // LATENT_PX, patch_px // LATENT_PX, LATENT_DEPTH
 
 
 def encode_slide(
@@ -54,10 +59,8 @@ def encode_slide(
     ----------
     cae : nn.Module
         Autoencoder whose ``encoder`` maps (B, 3, H, W) to (B, depth, h, w).
-    slide : Slide
+    slide, grid : Slide, Grid
         Where the patches are read from.
-    grid : Grid
-        The patches.
     batch : int
         Patches a step.
     threads : int
@@ -107,6 +110,15 @@ def quantize(latents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         ``low + levels * step`` is at most half a step from the latents: nothing is clipped.
     low, step : ndarray of shape (n, depth), float16
         Rounded down and up, so that the levels hold the extremes.
+
+    Examples
+    --------
+    A channel from -1 to 254 has steps of 1; one of a single value needs none.
+
+    >>> values = np.float32([[-1, 0.25], [0, 0.25], [99.4, 0.25], [254, 0.25]])
+    >>> levels, low, step = quantize(values[None, None])
+    >>> levels[0, 0].T.tolist(), low.tolist(), step.tolist()
+    ([[0, 1, 100, 255], [0, 0, 0, 0]], [[-1.0, 0.25]], [[1.0, 0.0]])
     """
     least = latents.min((1, 2))
     low = least.astype(_HALF)
@@ -135,7 +147,7 @@ def write_latents(
     Parameters
     ----------
     path : str or Path
-        The store's folder, ``.zarr``.
+        The store's folder.
     parts : iterable of (index, latents)
         Which patches of `grid`, in any order, and their latents (n, h, w, depth), float32.
     grid : Grid
@@ -146,7 +158,7 @@ def write_latents(
     size_px : tuple of int
         Width and height of the slide's level 0.
     precision : {'float16', 'uint8'}
-        'uint8': see `quantize`; ``low`` and ``step`` lie beside the latents.
+        'uint8': as `quantize` gives them, with ``low`` and ``step`` beside the latents.
     origin : dict
         Where the latents came from; becomes attributes of the store.
     """
@@ -160,21 +172,20 @@ def write_latents(
         group = create_store(temporary, grid, {**origin, **about})
         _create_arrays(group, (rows, columns), patch_shape, precision)
         for index, latents in parts:
-            if length[index].any() or len(np.unique(index)) != len(index):
-                raise ValueError("a patch was encoded twice")
             for i, record in zip(index.tolist(), _encode_records(latents, precision), strict=True):
+                if length[i]:
+                    raise ValueError("a patch was encoded twice")
                 offset[i] = spool.tell()
                 length[i] = spool.write(record)
         # Now that all are here: shards in an order that does not depend on who was read first.
         shard = grid.row // _SHARD_PATCHES * columns + grid.column // _SHARD_PATCHES
-        there = np.flatnonzero(length)
-        there = there[np.argsort(shard[there], kind="stable")]
+        stored = np.flatnonzero(length)
+        there = stored[np.argsort(shard[stored], kind="stable")]
         for members in np.split(there, np.flatnonzero(np.diff(shard[there])) + 1):
             if len(members):
                 places = grid.row[members], grid.column[members]
-                records = _read_records(spool, offset[members], length[members])
+                records = [_read_at(spool, offset[i], length[i]) for i in members.tolist()]
                 _write_shard(temporary, group, places, records)
-        stored = np.flatnonzero(length)
         write_columns(group, grid.subset(stored))
         write_array(group, "n_bytes", length[stored] + _INDEX_ENTRY_BYTES)
         group.attrs["unreadable_patches"] = len(grid) - len(stored)
@@ -183,15 +194,13 @@ def write_latents(
 def _create_arrays(
     group: zarr.Group, lattice_shape: tuple[int, int], patch_shape: tuple[int, ...], precision: str
 ) -> None:
-    shape = [n * side for n, side in zip(lattice_shape, patch_shape[:2], strict=True)]
-    shards = [_SHARD_PATCHES * side for side in patch_shape[:2]]
-    depth = patch_shape[2]
+    height, width, depth = patch_shape
     group.create_array(
         "latents",
-        shape=(*shape, depth),
-        dtype={"float16": np.float16, "uint8": np.uint8}[precision],
+        shape=(lattice_shape[0] * height, lattice_shape[1] * width, depth),
+        dtype=precision,
         chunks=patch_shape,
-        shards=(*shards, depth),
+        shards=(_SHARD_PATCHES * height, _SHARD_PATCHES * width, depth),
         compressors=ZstdCodec(level=_ZSTD_LEVEL),
         chunk_key_encoding=CHUNK_KEYS,
     )
@@ -217,10 +226,9 @@ def _encode_records(latents: np.ndarray, precision: str) -> Iterator[bytes]:
         yield head.tobytes() + codec.encode(value)
 
 
-def _read_records(file: BinaryIO, offset: np.ndarray, length: np.ndarray) -> Iterator[bytes]:
-    for start, n in zip(offset.tolist(), length.tolist(), strict=True):
-        file.seek(start)
-        yield file.read(n)
+def _read_at(file: BinaryIO, start: int, n_bytes: int) -> bytes:
+    file.seek(start)
+    return file.read(n_bytes)
 
 
 def _write_shard(

@@ -25,8 +25,6 @@ class Latents:
 
     Attributes
     ----------
-    path : Path
-        The store's folder.
     grid : Grid
         The patches that are there.
     size_px : tuple of int
@@ -112,14 +110,11 @@ class Latents:
         """Latents of a rectangle of patches, shape (n_rows * h, n_columns * w, depth), float32."""
         tall, wide, depth = self.patch_shape
         values, *scales = self.arrays
-        rows, columns = slice(row, row + n_rows), slice(column, column + n_columns)
-        cells = (
-            slice(row * tall, (row + n_rows) * tall),
-            slice(column * wide, (column + n_columns) * wide),
-        )
+        bottom, right = row + n_rows, column + n_columns
+        cells = slice(row * tall, bottom * tall), slice(column * wide, right * wide)
         try:
             found = values[cells].astype(np.float32)
-            factors = [scale[rows, columns].astype(np.float32) for scale in scales]
+            factors = [s[row:bottom, column:right].astype(np.float32) for s in scales]
         except (ValueError, RuntimeError) as error:
             raise _damaged(self.path, str(error)) from error
         if factors:

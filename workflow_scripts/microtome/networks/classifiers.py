@@ -28,15 +28,6 @@ _NETWORKS = {
 _LEAST_SIDES_PX = {"inception_v3": 75, "resnet50": 32, "efficientnet_b0": 32}
 
 
-def _checked(architecture: str) -> str:
-    if architecture not in _NETWORKS:
-        raise InputError(
-            f"models: there is no classifier {architecture}; set architecture to one of"
-            f" {', '.join(_NETWORKS)}"
-        )
-    return architecture
-
-
 def least_side_px(architecture: str) -> int:
     """The shortest side of a patch that an architecture takes, in px.
 
@@ -44,8 +35,18 @@ def least_side_px(architecture: str) -> int:
     ------
     InputError
         If there is no such architecture.
+
+    Examples
+    --------
+    >>> least_side_px("inception_v3")
+    75
     """
-    return _LEAST_SIDES_PX.get(_checked(architecture), 64)
+    if architecture not in _NETWORKS:
+        raise InputError(
+            f"models: there is no classifier {architecture}; set architecture to one of"
+            f" {', '.join(_NETWORKS)}"
+        )
+    return _LEAST_SIDES_PX.get(architecture, 64)
 
 
 class PatchClassifier(nn.Module):
@@ -71,8 +72,8 @@ class PatchClassifier(nn.Module):
 
     def __init__(self, *, architecture: str, pretrained: str) -> None:
         super().__init__()
-        name = _NETWORKS[_checked(architecture)]
-        from_file = is_file(pretrained)
+        self.least_side_px = least_side_px(architecture)
+        name, from_file = _NETWORKS[architecture], is_file(pretrained)
         if pretrained == "hub":
             with fetching(architecture):
                 self.network = timm.create_model(name, pretrained=True, num_classes=2)
@@ -83,7 +84,6 @@ class PatchClassifier(nn.Module):
             new = (f"{settings['classifier']}.", "AuxLogits.")
             load_weights(self.network, pretrained, name=architecture, new=new)
         self.normalization = Normalization(mean=settings["mean"], std=settings["std"])
-        self.least_side_px = least_side_px(architecture)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (B, 2) of images (B, 3, H, W) in [0, 1]; H and W from `least_side_px` up."""

@@ -21,11 +21,6 @@ def compile_for(network: nn.Module, images: torch.Tensor) -> Callable[[torch.Ten
     images : Tensor of shape (n, ...)
         An example on the network's device. Shape, layout in memory and type of what follows are
         those of it; only the batch may be smaller, and is filled up.
-
-    Returns
-    -------
-    callable
-        Takes and gives what the network does.
     """
     fast = torch.compile(network, dynamic=False)
     try:

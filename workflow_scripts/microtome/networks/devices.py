@@ -22,19 +22,18 @@ def default_device() -> torch.device:
 
 
 def require_gpus(n: int, *, allow_cpu: bool) -> None:
-    """See to it that a job that asked for GPUs has them.
+    """Require that a job that asked for `n` GPUs has them.
 
-    Parameters
-    ----------
-    n : int
-        How many it asked for.
-    allow_cpu : bool
-        Whether to go on where there is none; the log then says so.
+    With `allow_cpu` it goes on where there is none, and the log says so.
 
     Raises
     ------
     InputError
         If there are fewer that can be used, with the likely causes.
+
+    Examples
+    --------
+    >>> require_gpus(0, allow_cpu=False)
     """
     trouble = _trouble(n) if n else ""
     if not trouble:
@@ -73,22 +72,21 @@ def _trouble(n: int) -> str:
 def _foreign_cards(n: int) -> list[str]:
     """Those of the first `n` cards that this PyTorch has no code for."""
     built_for = torch.cuda.get_arch_list()
-    found = []
-    for card in range(min(n, torch.cuda.device_count())):
-        version = torch.cuda.get_device_capability(card)
-        if not _has_code(version, built_for):
-            found.append(f"{torch.cuda.get_device_name(card)} (sm_{version[0]}{version[1]})")
-    return found
+    versions = map(torch.cuda.get_device_capability, range(min(n, torch.cuda.device_count())))
+    return [
+        f"{torch.cuda.get_device_name(card)} (sm_{version[0]}{version[1]})"
+        for card, version in enumerate(versions)
+        if not _has_code(version, built_for)
+    ]
 
 
 def _has_code(version: tuple[int, int], built_for: Sequence[str]) -> bool:
     """Whether a card runs one of some builds: those of its generation, or what it can translate."""
-    builds = re.findall(r"(sm|compute)_(\d+)", " ".join(built_for))
-    for kind, number in builds:
-        of_build = divmod(int(number), 10)
-        if of_build <= version and (kind == "compute" or of_build[0] == version[0]):
-            return True
-    return not builds
+    found = re.findall(r"(sm|compute)_(\d+)", " ".join(built_for))
+    builds = [(kind, divmod(int(number), 10)) for kind, number in found]
+    return not builds or any(
+        build <= version and (kind == "compute" or build[0] == version[0]) for kind, build in builds
+    )
 
 
 def use_threads(threads: int) -> None:
@@ -116,7 +114,14 @@ def _precision() -> torch.dtype:
 
 
 def to_images(pixels: np.ndarray) -> torch.Tensor:
-    """RGB uint8 (B, ..., H, W, 3) -> float32 (B, ..., 3, H, W) in [0, 1], channels last."""
+    """RGB uint8 (B, ..., H, W, 3) -> float32 (B, ..., 3, H, W) in [0, 1], channels last.
+
+    Examples
+    --------
+    >>> images = to_images(np.full((1, 2, 2, 3), 255, np.uint8))
+    >>> images.shape, images.max().item()
+    (torch.Size([1, 3, 2, 2]), 1.0)
+    """
     return as_input(torch.from_numpy(pixels).movedim(-1, -3))
 
 

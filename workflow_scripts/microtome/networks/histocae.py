@@ -65,7 +65,15 @@ class Decoder(nn.Sequential):
 
 
 class HistoCAE(nn.Module):
-    """The autoencoder; for its parameter see `Encoder`."""
+    """The autoencoder, whose encoder halves sizes by 'stride' or by 'max-pool'.
+
+    Examples
+    --------
+    >>> autoencoder = HistoCAE(downsampling="stride")
+    >>> images = torch.zeros(1, 3, 256, 256)
+    >>> autoencoder.encoder(images).shape, autoencoder(images).shape
+    (torch.Size([1, 64, 16, 16]), torch.Size([1, 3, 256, 256]))
+    """
 
     def __init__(self, *, downsampling: str) -> None:
         super().__init__()
@@ -90,7 +98,7 @@ class HistoCAEClassifier(nn.Module):
     dropout : float
         Share of units dropped after each dense layer.
     downsampling : {'stride', 'max-pool'}
-        See `Encoder`.
+        What halves the size in each block of the encoder.
     border_latents : int
         Latent px that the head drops at each border before its convolution. From `PADDED_LATENTS`
         on no logit depends on the encoder's padding: what a patch's latents are then follows from

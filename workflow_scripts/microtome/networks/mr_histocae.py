@@ -25,7 +25,7 @@ class MRHistoCAE(nn.Module):
     dropout : float
         Share of units dropped after each dense layer.
     downsampling : {'stride', 'max-pool'}
-        See `microtome.networks.histocae.Encoder`.
+        What halves the size in each block of the encoders.
     """
 
     def __init__(self, *, n_spacings: int, dropout: float, downsampling: str) -> None:

@@ -46,6 +46,15 @@ def read_safetensors(path: str | Path) -> dict[str, torch.Tensor]:
     ------
     InputError
         If the file is missing, cut off, or of another format.
+
+    Examples
+    --------
+    >>> from tempfile import NamedTemporaryFile
+    >>> from safetensors.torch import save_file
+    >>> with NamedTemporaryFile(suffix=".safetensors") as file:
+    ...     save_file({"bias": torch.zeros(2)}, file.name)
+    ...     read_safetensors(file.name)
+    {'bias': tensor([0., 0.])}
     """
     try:
         return load_file(path)
@@ -97,10 +106,8 @@ def load_weights(module: nn.Module, path: str, *, name: str, new: tuple[str, ...
 
     Parameters
     ----------
-    module : Module
-        Changed in place.
-    path : str
-        The file.
+    module, path : Module, str
+        Which is changed in place; the file.
     name : str
         What the module is called in an error.
     new : tuple of str

@@ -93,11 +93,9 @@ class RefineNet(nn.Module):
     encoder : Module
         Gives six features a batch, of strides 1, 2, 4, 8, 16, 32 px; the last four are used.
         Its `out_channels` are their depths.
-    classes : int
-        Depth of the logits.
     """
 
-    def __init__(self, *, encoder: nn.Module, classes: int) -> None:
+    def __init__(self, *, encoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
         widths = (_FINER, _FINER, _FINER, _COARSEST)
@@ -106,21 +104,15 @@ class RefineNet(nn.Module):
             nn.Conv2d(inputs, width, 3, padding=1, bias=False)
             for inputs, width in zip(encoder.out_channels[2:], widths, strict=True)
         )
-        self.blocks = nn.ModuleList(
-            [
-                RefineBlock((_FINER, _FINER), depth=_FINER),
-                RefineBlock((_FINER, _FINER), depth=_FINER),
-                RefineBlock((_FINER, _COARSEST), depth=_FINER),
-                RefineBlock((_COARSEST,), depth=_COARSEST),
-            ]
-        )
+        paths = ((_FINER, _FINER), (_FINER, _FINER), (_FINER, _COARSEST), (_COARSEST,))
+        self.blocks = nn.ModuleList(RefineBlock(depths, depth=depths[0]) for depths in paths)
         # Two more units make the same sequence of three as between two blocks.
         self.head = nn.Sequential(
-            ResidualConvUnit(_FINER), ResidualConvUnit(_FINER), conv(_FINER, classes)
+            ResidualConvUnit(_FINER), ResidualConvUnit(_FINER), conv(_FINER, 2)
         )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (B, classes, H, W) of normalized images (B, 3, H, W)."""
+        """Logits (B, 2, H, W) of normalized images (B, 3, H, W)."""
         stages = self.encoder(images)[2:]
         features = [reduce(x) for reduce, x in zip(self.reductions, stages, strict=True)]
         x = self.blocks[-1]([features[-1]])

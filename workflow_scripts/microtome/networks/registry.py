@@ -48,20 +48,25 @@ def build_model(entry: dict, *, seed: int = 0, pretrained: bool = True) -> nn.Mo
     pretrained : bool
         Whether to begin with the weights that the entry names, of a classifier or segmenter; not
         where trained ones follow.
+
+    Examples
+    --------
+    >>> build_model({"kind": "colour"})(torch.zeros(5, 3, 32, 32)).shape
+    torch.Size([5, 2])
     """
+    start = entry.get("pretrained", "none") if pretrained else "none"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _BUILDERS[entry["kind"]](entry, pretrained)
+        return _BUILDERS[entry["kind"]](entry, start)
 
 
-def _histocae(entry: dict, pretrained: bool) -> nn.Module:
+def _histocae(entry: dict, _: str) -> nn.Module:
     names = ("patch_px", "head", "dropout", "downsampling")
-    return HistoCAEClassifier(
-        **{name: entry[name] for name in names}, border_latents=entry.get("border_latents", 0)
-    )
+    settings = {name: entry[name] for name in names}
+    return HistoCAEClassifier(**settings, border_latents=entry.get("border_latents", 0))
 
 
-def _mr_histocae(entry: dict, pretrained: bool) -> nn.Module:
+def _mr_histocae(entry: dict, _: str) -> nn.Module:
     return MRHistoCAE(
         n_spacings=1 + len(entry["further_spacings_um"]),
         dropout=entry["dropout"],
@@ -69,26 +74,18 @@ def _mr_histocae(entry: dict, pretrained: bool) -> nn.Module:
     )
 
 
-def _classifier(entry: dict, pretrained: bool) -> nn.Module:
+def _classifier(entry: dict, pretrained: str) -> nn.Module:
     from microtome.networks.classifiers import PatchClassifier  # noqa: PLC0415, timm: a second
 
-    return PatchClassifier(
-        architecture=entry["architecture"], pretrained=entry["pretrained"] if pretrained else "none"
-    )
+    return PatchClassifier(architecture=entry["architecture"], pretrained=pretrained)
 
 
-def _segmenter(entry: dict, pretrained: bool) -> nn.Module:
+def _segmenter(entry: dict, pretrained: str) -> nn.Module:
     from microtome.networks.segmenters import PatchSegmenter  # noqa: PLC0415, likewise
 
     return PatchSegmenter(
-        architecture=entry["architecture"],
-        encoder=entry.get("encoder"),
-        pretrained=entry["pretrained"] if pretrained else "none",
+        architecture=entry["architecture"], encoder=entry.get("encoder"), pretrained=pretrained
     )
-
-
-def _colour(entry: dict, pretrained: bool) -> nn.Module:
-    return ColourModel()
 
 
 _BUILDERS = {
@@ -96,7 +93,7 @@ _BUILDERS = {
     "mr_histocae": _mr_histocae,
     "classifier": _classifier,
     "segmenter": _segmenter,
-    "colour": _colour,
+    "colour": lambda *_: ColourModel(),
 }
 
 
@@ -116,23 +113,21 @@ def save_weights(
     training : dict
         What it was trained on, and the hash of the code that did.
     """
-    path = Path(path)
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     with atomic(path) as temporary:
         save_file(state, temporary)
-    versions = {
-        "microtome": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
     card = {
         "name": name,
         "entry": entry,
         "parameters": sum(value.numel() for value in model.parameters()),
         "training": training,
-        "versions": versions,
+        "versions": {
+            "microtome": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+        },
     }
-    write_json(path.with_suffix(".json"), card)
+    write_json(Path(path).with_suffix(".json"), card)
 
 
 def load_model(path: str | Path, *, name: str, entry: dict) -> nn.Module:
@@ -143,22 +138,13 @@ def load_model(path: str | Path, *, name: str, entry: dict) -> nn.Module:
     InputError
         If the weights are not those of such an entry.
     """
-    model = build_model(entry, pretrained=False)
-    return _fill(model, path, name=name, entry=entry)
+    return _fill(build_model(entry, pretrained=False), path, name=name, entry=entry)
 
 
 def load_members(
     paths: Sequence[str | Path], *, entries: Mapping[str, dict]
 ) -> dict[str, nn.Module]:
-    """Load one network or the members of an ensemble, see `load_model`.
-
-    Parameters
-    ----------
-    paths : sequence of str or Path
-        Their weights.
-    entries : mapping of str to dict
-        Name and entry of each.
-    """
+    """Load one network, or the members of an ensemble: weights, and entries by name."""
     return {
         name: load_model(path, name=name, entry=entry)
         for path, (name, entry) in zip(paths, entries.items(), strict=True)
@@ -173,8 +159,7 @@ def load_autoencoder(path: str | Path, *, name: str, entry: dict) -> HistoCAE:
     InputError
         If the weights are not those of such an entry's autoencoder.
     """
-    cae = HistoCAE(downsampling=entry["downsampling"])
-    return _fill(cae, path, name=name, entry=entry)
+    return _fill(HistoCAE(downsampling=entry["downsampling"]), path, name=name, entry=entry)
 
 
 def _fill(model: nn.Module, path: str | Path, *, name: str, entry: dict) -> nn.Module:

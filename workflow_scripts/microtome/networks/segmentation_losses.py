@@ -30,6 +30,14 @@ def dice_loss(probability: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     -------
     Tensor of shape (), float32
         In [0, 1].
+
+    Examples
+    --------
+    2 (0.8 + 0.6) / (0.64 + 0.16 + 0.36 + 0.04 + 2) = 0.875
+
+    >>> p = torch.tensor([[[0.8, 0.4], [0.6, 0.2]]])
+    >>> round(dice_loss(p, torch.tensor([[[1, 0], [1, 0]]])).item(), 3)
+    0.125
     """
     p, g = probability.float(), truth.float()
     overlap = 2 * (p * g).sum()
@@ -48,10 +56,6 @@ def tumour_dice_loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         Of {not tumour, tumour}.
     truth : Tensor of shape (B, H, W), any number or bool
         1 tumour, 0 not.
-
-    Returns
-    -------
-    Tensor of shape (), float32
     """
     return dice_loss(_probabilities(logits)[:, 1], truth)
 
@@ -65,12 +69,10 @@ def hybrid_loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 
     Parameters
     ----------
-    logits, truth
-        See `tumour_dice_loss`.
-
-    Returns
-    -------
-    Tensor of shape (), float32
+    logits : Tensor of shape (B, 2, H, W), float
+        Of {not tumour, tumour}.
+    truth : Tensor of shape (B, H, W), any number or bool
+        1 tumour, 0 not.
     """
     other, tumour = _probabilities(logits).unbind(dim=1)
     rest = 1 - truth.float()
@@ -79,7 +81,7 @@ def hybrid_loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 
 
 def cross_entropy(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of all px, as float32; logits and truth as in `tumour_dice_loss`."""
+    """Mean cross-entropy of all px, float32: logits (B, 2, H, W), truth (B, H, W) of 0 and 1."""
     return functional.cross_entropy(logits.float(), truth.long())
 
 

@@ -73,6 +73,11 @@ def mean_and_std(encoder: str) -> tuple[Sequence[float], Sequence[float]]:
     ------
     InputError
         If there is no such encoder.
+
+    Examples
+    --------
+    >>> mean_and_std("inceptionresnetv2")
+    ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     """
     if encoder.startswith("tu-"):
         try:
@@ -95,8 +100,7 @@ def _unknown(encoder: str) -> InputError:
     )
 
 
-def _encoder_name(architecture: str, encoder: str | None) -> str:
-    """Settle which encoder an architecture gets."""
+def _choose_encoder(architecture: str, encoder: str | None) -> str:
     if architecture not in DEFAULT_ENCODERS:
         raise InputError(
             f"models: there is no segmenter {architecture}; set architecture to one of"
@@ -111,49 +115,25 @@ def _encoder_name(architecture: str, encoder: str | None) -> str:
     return encoder or DEFAULT_ENCODERS[architecture]
 
 
-def _unet(encoder: str) -> nn.Module:
-    # Up by bilinear interpolation, as in the generalized framework; Roy et al. do not say.
-    return smp.Unet(encoder, encoder_weights=None, classes=2, decoder_interpolation="bilinear")
-
-
-def _deeplabv3(encoder: str) -> nn.Module:
-    return smp.DeepLabV3(encoder, encoder_weights=None, classes=2)
-
-
-def _deeplabv3_plus(encoder: str) -> nn.Module:
+_OUR_NETWORKS = {"segnet": SegNet, "refinenet": RefineNet, "unet_plus_plus": UNetPlusPlus}
+# Up by bilinear interpolation, as in the generalized framework; Roy et al. do not say.
+_UNET = (smp.Unet, {"decoder_interpolation": "bilinear"})
+_NETWORKS_OF_SMP: dict[str, tuple[Callable[..., nn.Module], dict]] = {
+    "unet": _UNET,
+    "mobile_unet": _UNET,
+    "deeplabv3": (smp.DeepLabV3, {}),
     # The paper's rates at output stride 16 (DeepLabV3, section 3.3); smp's are those of stride 8.
-    return smp.DeepLabV3Plus(
-        encoder, encoder_weights=None, classes=2, decoder_atrous_rates=(6, 12, 18)
-    )
-
-
-def _pspnet(encoder: str) -> nn.Module:
+    "deeplabv3_plus": (smp.DeepLabV3Plus, {"decoder_atrous_rates": (6, 12, 18)}),
     # As in the paper, all five stages, the last two dilated; smp would stop behind the third.
-    return smp.PSPNet(encoder, encoder_weights=None, classes=2, encoder_depth=5, output_stride=8)
-
-
-def _segnet(encoder: str) -> nn.Module:
-    return SegNet(encoder=smp.encoders.get_encoder(encoder), classes=2)
-
-
-def _refinenet(encoder: str) -> nn.Module:
-    return RefineNet(encoder=smp.encoders.get_encoder(encoder), classes=2)
-
-
-def _unet_plus_plus(encoder: str) -> nn.Module:
-    return UNetPlusPlus(encoder=smp.encoders.get_encoder(encoder))
-
-
-_MAKERS: dict[str, Callable[[str], nn.Module]] = {
-    "unet": _unet,
-    "segnet": _segnet,
-    "deeplabv3": _deeplabv3,
-    "pspnet": _pspnet,
-    "refinenet": _refinenet,
-    "mobile_unet": _unet,
-    "deeplabv3_plus": _deeplabv3_plus,
-    "unet_plus_plus": _unet_plus_plus,
+    "pspnet": (smp.PSPNet, {"encoder_depth": 5, "output_stride": 8}),
 }
+
+
+def _make_network(architecture: str, encoder: str) -> nn.Module:
+    if architecture in _OUR_NETWORKS:
+        return _OUR_NETWORKS[architecture](encoder=smp.encoders.get_encoder(encoder))
+    make, options = _NETWORKS_OF_SMP[architecture]
+    return make(encoder, encoder_weights=None, classes=2, **options)
 
 
 class PatchSegmenter(nn.Module):
@@ -182,11 +162,11 @@ class PatchSegmenter(nn.Module):
 
     def __init__(self, *, architecture: str, encoder: str | None, pretrained: str) -> None:
         super().__init__()
-        encoder = _encoder_name(architecture, encoder)
+        encoder = _choose_encoder(architecture, encoder)
         mean, std = mean_and_std(encoder)
         from_file = is_file(pretrained)
         try:
-            self.network = _MAKERS[architecture](encoder)
+            self.network = _make_network(architecture, encoder)
         # Timm's encoders say in all these ways that they have no such strides.
         except (AssertionError, RuntimeError, TypeError, ValueError) as error:
             raise InputError(
@@ -194,10 +174,12 @@ class PatchSegmenter(nn.Module):
                 f" set encoder to another, such as {DEFAULT_ENCODERS[architecture]}"
             ) from error
         if pretrained == "hub":
-            self.network.encoder.load_state_dict(_fetched(encoder))
+            self.network.encoder.load_state_dict(_fetch(encoder))
         if from_file:
             load_weights(self.network.encoder, pretrained, name=f"encoder {encoder}")
-        _drop_behind_features(self.network.encoder, encoder)
+        for beginning, layers in _BEHIND_FEATURES.items():
+            for layer in layers if encoder.startswith(beginning) else ():
+                delattr(self.network.encoder, layer)
         self.normalization = Normalization(mean=mean, std=std)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -211,14 +193,7 @@ class PatchSegmenter(nn.Module):
         return self.network(self.normalization(images))
 
 
-def _drop_behind_features(module: nn.Module, encoder: str) -> None:
-    for beginning, layers in _BEHIND_FEATURES.items():
-        if encoder.startswith(beginning):
-            for layer in layers:
-                delattr(module, layer)
-
-
-def _fetched(encoder: str) -> dict[str, torch.Tensor]:
+def _fetch(encoder: str) -> dict[str, torch.Tensor]:
     """ImageNet weights of an encoder, from the hub of smp or timm."""
     if encoder.startswith("tu-"):
         there, weights = timm.models.is_model_pretrained(encoder[3:]), True

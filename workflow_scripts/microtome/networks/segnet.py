@@ -21,17 +21,15 @@ def step(inputs: int, outputs: int) -> list[nn.Module]:
 
 
 class SegNet(nn.Module):
-    """13 convolutions down, 13 up: images (B, 3, H, W) -> logits (B, classes, H, W).
+    """13 convolutions down, 13 up: images (B, 3, H, W) -> logits (B, 2, H, W).
 
     Parameters
     ----------
     encoder : Module
         VGG-16 with batch norm; its `features` are convolution, batch norm, ReLU and max pooling.
-    classes : int
-        Depth of the logits.
     """
 
-    def __init__(self, *, encoder: nn.Module, classes: int) -> None:
+    def __init__(self, *, encoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = nn.ModuleList()
@@ -42,10 +40,10 @@ class SegNet(nn.Module):
                 layers += step(before, depth)
                 before = depth
             self.decoder.append(nn.Sequential(*layers))
-        self.head = nn.Conv2d(before, classes, 3, padding=1)
+        self.head = nn.Conv2d(before, 2, 3, padding=1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (B, classes, H, W) of normalized images (B, 3, H, W); sides from 32 px up."""
+        """Logits (B, 2, H, W) of normalized images (B, 3, H, W); sides from 32 px up."""
         x, pooled = images, []
         for layer in self.encoder.features:
             if isinstance(layer, nn.MaxPool2d):

@@ -103,17 +103,15 @@ class Team:
         try:
             answer, failure = connection.recv()
         except (EOFError, OSError):
-            raise self._lost(process) from None
+            process.join()
+            how = describe_end(process.exitcode)
+            raise InputError(
+                f"{self._about}: a process that reads it has ended ({how}); it may have had too"
+                " little memory, or the file crashes its reader"
+            ) from None
         if failure:
             raise RuntimeError(f"{self._about}: {failure}")
         return answer
-
-    def _lost(self, process: multiprocessing.Process) -> InputError:
-        process.join()
-        return InputError(
-            f"{self._about}: a process that reads it has ended ({describe_end(process.exitcode)});"
-            " it may have had too little memory, or the file crashes its reader"
-        )
 
 
 class Claims:
