@@ -33,10 +33,3 @@ def test_full_precision_on_a_cpu():
     with devices.autocast(CPU):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
     assert not devices.needs_loss_scaling(CPU)
-
-
-@pytest.mark.parametrize("there", [True, False])
-def test_the_gpu_is_used_where_there_is_one(monkeypatch, there):
-    """The first GPU, else the CPU."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
-    assert devices.default_device().type == ("cuda" if there else "cpu")

@@ -110,7 +110,7 @@ def test_any_multiple_of_16_comes_back(side):
 
 
 def test_paper_head():
-    """Convolution 128 of stride 2, dense 4096, 4096, 256, dropout 0.7 behind each, two classes."""
+    """Convolution 128 of stride 2, dense 4096, 4096, 256, dropout 0.7 behind each; light: 256."""
     with torch.device("meta"):
         head = classifier(patch_px=256, head="paper").head
     assert isinstance(head[0], nn.Conv2d)
@@ -120,24 +120,10 @@ def test_paper_head():
     assert [layer.out_features for layer in dense] == [4096, 4096, 256, 2]
     assert [layer.p for layer in head if isinstance(layer, nn.Dropout)] == [0.7] * 3
     assert not [layer for layer in head if isinstance(layer, nn.AdaptiveAvgPool2d)]
+    light = classifier(patch_px=256).head
+    assert n_weights(light) == step(64, 128) + 128 * 256 + 256 + 256 * 2 + 2
     weights = [8192 * 4096 + 4096, 4096 * 4096 + 4096, 4096 * 256 + 256, 256 * 2 + 2]
     assert n_weights(head) == step(64, 128) + sum(weights) == 51_463_298
-
-
-def test_light_head():
-    """The same convolution, the mean over the patch and one dense layer, by their weights."""
-    light = classifier(patch_px=256)
-    assert n_weights(light.head) == step(64, 128) + 128 * 256 + 256 + 256 * 2 + 2
-    assert n_weights(light.encoder) == ENCODER_WEIGHTS
-
-
-@pytest.mark.parametrize("head", ["light", "paper"])
-@pytest.mark.parametrize("side", [16, 32, 48])
-def test_two_logits_a_patch(head, side):
-    """Whatever the head and the patch's side: one logit for each class."""
-    with torch.no_grad():
-        logits = classifier(patch_px=side, head=head)(torch.rand(3, 3, side, side))
-    assert logits.shape == (3, 2)
 
 
 def test_dropout_acts_in_training_only():
@@ -183,15 +169,17 @@ def test_dropped_latents_do_not_count(head, border_latents):
 
 
 @pytest.mark.parametrize(
-    ("patch_px", "border_latents", "side"), [(256, 2, 6), (256, 3, 5), (96, 1, 2), (80, 2, 1)]
+    ("patch_px", "border_latents", "side"),
+    [(16, 0, 1), (48, 0, 2), (256, 2, 6), (256, 3, 5), (96, 1, 2), (80, 2, 1)],
 )
-def test_paper_head_of_what_is_left(patch_px, border_latents, side):
-    """The dense layers are as wide as the latents that are left, halved by the convolution."""
+def test_two_logits_of_the_latents_that_are_left(patch_px, border_latents, side):
+    """The paper's dense layers are as wide as what is left, halved by the convolution."""
     with torch.device("meta"):
-        model = classifier(patch_px=patch_px, head="paper", border_latents=border_latents)
-        assert model(torch.rand(2, 3, patch_px, patch_px)).shape == (2, 2)
-    dense = next(layer for layer in model.head if isinstance(layer, nn.Linear))
-    assert dense.in_features == 128 * side * side
+        for head, width in (("light", 128), ("paper", 128 * side * side)):
+            model = classifier(patch_px=patch_px, head=head, border_latents=border_latents)
+            assert model(torch.rand(2, 3, patch_px, patch_px)).shape == (2, 2)
+            dense = next(layer for layer in model.head if isinstance(layer, nn.Linear))
+            assert dense.in_features == width
 
 
 @pytest.mark.parametrize("head", ["light", "paper"])

@@ -10,7 +10,6 @@ from torch import nn
 from microtome.errors import InputError
 from microtome.networks.pretrained import (
     Normalization,
-    fetching,
     is_file,
     load_weights,
 )
@@ -132,13 +131,3 @@ def test_new_layers_are_kept_as_they_are(weights, classes):
     load_weights(module, weights(state), name="toynet", new=("fc.", "auxiliary."))
     assert torch.equal(module.fc.weight, fresh)
     assert torch.equal(module[0].weight, other[0].weight)
-
-
-def test_failed_fetch_is_one_line():
-    """Whatever a hub raises becomes one line that says what to do."""
-    with pytest.raises(InputError) as caught, fetching("resnet101"):
-        raise ConnectionError("no route\nto host")
-    assert str(caught.value) == (
-        "models: the weights of resnet101 could not be fetched (no route to host); set pretrained"
-        " to a local .safetensors file, or none"
-    )

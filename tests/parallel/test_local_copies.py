@@ -189,19 +189,14 @@ def test_a_slide_that_is_gone(slide, scratch):
 
 def test_mirax_brings_its_folder(tmp_path, scratch, monkeypatch):
     """An .mrxs is copied with all of the folder beside it, and no other file; room is for all."""
-    path = tmp_path / "b.mrxs"
-    path.write_bytes(b"index")
-    for name in ("b/Data0.dat", "b/deep/Slidedat.ini", "c/other.dat", "b.txt"):
+    inside = {name: name.encode() * 100 for name in ("b/Data0.dat", "b/deep/Slidedat.ini")}
+    files = {"b.mrxs": b"index", **inside}
+    for name, content in {**files, "c/other.dat": b"c", "b.txt": b"b"}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
-        (tmp_path / name).write_bytes(name.encode() * 100)
-    slides = {"b": info_of(path, "mirax")}
+        (tmp_path / name).write_bytes(content)
+    slides = {"b": info_of(tmp_path / "b.mrxs", "mirax")}
     with copy_to_scratch(slides, folder=str(scratch)) as copies:
-        found = files_of(Path(copies["b"]).parent)
-    assert found == {
-        "b.mrxs": b"index",
-        "b/Data0.dat": b"b/Data0.dat" * 100,
-        "b/deep/Slidedat.ini": b"b/deep/Slidedat.ini" * 100,
-    }
+        assert files_of(Path(copies["b"]).parent) == files
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**12, 0, 100))
     with copy_to_scratch(slides, folder=str(scratch)) as copies:
         assert copies == {}

@@ -24,14 +24,15 @@ def test_what_was_found_comes_back():
     assert found == {"sum": 3, "levels": [[1, 2]], "text": "x" * 2**22}
 
 
+def fail(error: Exception) -> None:
+    """Raise what is given."""
+    raise error
+
+
 def test_an_input_error_is_passed_on():
     """What the user did wrong is said as it was said inside."""
-
-    def work():
-        raise InputError("slide a: a.svs is cut off")
-
     with pytest.raises(InputError, match=r"^slide a: a\.svs is cut off$"):
-        run(work)
+        run(fail, error=InputError("slide a: a.svs is cut off"))
 
 
 @pytest.mark.parametrize(
@@ -69,10 +70,6 @@ def test_too_much_time():
 
 def test_a_fault_of_our_own_is_seen(capfd):
     """An error that is not the user's leaves its traceback, not only one line."""
-
-    def work():
-        raise KeyError("a fault")
-
     with pytest.raises(InputError, match=r"it crashes its reader \(exit code 1\)$"):
-        run(work)
+        run(fail, error=KeyError("a fault"))
     assert "KeyError: 'a fault'" in capfd.readouterr().err

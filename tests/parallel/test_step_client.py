@@ -133,6 +133,11 @@ def client(step: str, log: Path, **settings: object) -> subprocess.Popen:
     )
 
 
+def noting(folder: Path, name: str) -> subprocess.Popen:
+    """Start a client whose step notes NAME.json, with NAME.log."""
+    return client("note_step", folder / f"{name}.log", path=str(folder / f"{name}.json"))
+
+
 def asleep(folder: Path, *, for_s: float = 60) -> tuple[subprocess.Popen, int]:
     """Start a client whose step sleeps, with 1.log; give it and the worker's number."""
     begun, done = folder / "begun", folder / "done"
@@ -233,19 +238,16 @@ def test_a_worker_that_ends_in_the_middle(trial, folder, tmp_path, step, caplog)
 
 def test_two_clients_start_one_worker(trial, folder, tmp_path):
     """Whoever comes first starts it; all are served, and need none of what is slow to import."""
-    clients = [
-        client("note_step", tmp_path / f"{i}.log", path=str(tmp_path / f"{i}.json"))
-        for i in range(4)
-    ]
+    clients = [noting(tmp_path, name) for name in "abcd"]
     assert [c.wait(60) for c in clients] == [0] * 4
-    assert len({noted(tmp_path / f"{i}.json")["pid"] for i in range(4)}) == 1
+    assert len({noted(tmp_path / f"{name}.json")["pid"] for name in "abcd"}) == 1
 
 
 def test_a_worker_is_started_under_a_lock(trial, folder, tmp_path):
     """While one client starts the worker, another one waits."""
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        process = client("note_step", tmp_path / "a.log", path=str(tmp_path / "a.json"))
+        process = noting(tmp_path, "a")
         time.sleep(3)
         assert not (folder / "pid").exists()
     assert process.wait(60) == 0
@@ -254,7 +256,7 @@ def test_a_worker_is_started_under_a_lock(trial, folder, tmp_path):
 def test_who_waits_is_not_hurt_by_another_slide(trial, folder, tmp_path):
     """A slide whose turn has not come when the worker dies is done by the next worker."""
     first, pid = asleep(tmp_path)
-    second = client("note_step", tmp_path / "2.log", path=str(tmp_path / "2.json"))
+    second = noting(tmp_path, "2")
     time.sleep(1)
     assert second.poll() is None
     os.kill(pid, signal.SIGKILL)
@@ -314,18 +316,20 @@ def test_a_folder_with_a_long_name(trial, tmp_path, monkeypatch):
     end_worker(place)
 
 
-@pytest.mark.parametrize("kind", ["absent", "open to others", "a link", "a file"])
-def test_a_folder_that_is_not_ours_alone(trial, tmp_path, monkeypatch, caplog, kind):
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda place: None,
+        lambda place: place.mkdir(0o750),
+        lambda place: place.symlink_to(place.parent),
+        lambda place: place.touch(0o600),
+    ],
+    ids=["absent", "open to others", "a link", "a file"],
+)
+def test_a_folder_that_is_not_ours_alone(trial, tmp_path, monkeypatch, caplog, make):
     """A folder that others could write to is not used: the step runs here, and the log says so."""
     place = tmp_path / "place"
-    if kind == "open to others":
-        place.mkdir()
-        place.chmod(0o750)
-    elif kind == "a link":
-        (tmp_path / "other").mkdir(mode=0o700)
-        place.symlink_to(tmp_path / "other")
-    elif kind == "a file":
-        place.touch(0o600)
+    make(place)
     monkeypatch.setenv("MICROTOME_WORKER", str(place))
     assert note(trial, tmp_path)["pid"] == os.getpid()
     assert f"{place} is no folder of ours alone" in caplog.text

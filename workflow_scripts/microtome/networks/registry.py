@@ -106,10 +106,8 @@ def save_weights(
     ----------
     path : str or Path
         The ``.safetensors`` file; the JSON has the same stem.
-    name : str
-        The model's name in the registry.
-    entry : dict
-        Its settings.
+    name, entry : str, dict
+        The model's name in the registry, and its settings.
     training : dict
         What it was trained on, and the hash of the code that did.
     """
