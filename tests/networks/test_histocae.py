@@ -1,6 +1,7 @@
 """HistoCAE's layers, sizes and parameters are those of the paper."""
 
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import torch
@@ -23,27 +24,9 @@ step = partial(counted_step, bias=True)
 ENCODER_SHAPES = [(16, 64), (16, 32), (32, 32), (32, 16), (64, 16), (64, 8), (64, 8), (64, 4)]
 DECODER_SHAPES = [(64, 8)] * 2 + [(32, 16)] * 2 + [(16, 32)] * 2 + [(16, 64)] * 2
 # Two convolutions a block, depths 16, 32, 64, 64; and back 64, 32, 16, 16 and to RGB.
-ENCODER_WEIGHTS = (
-    step(3, 16)
-    + step(16, 16)
-    + step(16, 32)
-    + step(32, 32)
-    + step(32, 64)
-    + step(64, 64)
-    + step(64, 64)
-    + step(64, 64)
-)
-DECODER_WEIGHTS = (
-    step(64, 64)
-    + step(64, 64)
-    + step(64, 32)
-    + step(32, 32)
-    + step(32, 16)
-    + step(16, 16)
-    + step(16, 16)
-    + step(16, 16)
-    + conv(16, 3)
-)
+ENCODER_WEIGHTS = sum(step(*depths) for depths in pairwise((3, 16, 16, 32, 32, 64, 64, 64, 64)))
+DECODER_DEPTHS = (64, 64, 64, 32, 32, 16, 16, 16, 16)
+DECODER_WEIGHTS = sum(step(*depths) for depths in pairwise(DECODER_DEPTHS)) + conv(16, 3)
 
 
 def outputs_of(module: nn.Sequential, images: torch.Tensor, kind: type) -> list[tuple[int, int]]:

@@ -12,7 +12,13 @@ from scipy.special import expit
 from torch import nn
 
 from helpers.networks import n_weights, patches, step
-from microtome.networks.unet_plus_plus import UNetPlusPlus, average_outputs, head, node, up
+from microtome.networks.unet_plus_plus import (
+    UNetPlusPlus,
+    average_outputs,
+    make_head,
+    make_node,
+    make_up,
+)
 
 DEPTHS = (5, 6, 7, 8, 9)
 
@@ -46,7 +52,7 @@ def images():
 
 def test_node_by_its_layers():
     """A node is two times convolution 3 x 3, batch norm and ReLU; the first sets the depth."""
-    layers = node(7, 4)
+    layers = make_node(7, 4)
     assert [type(m) for m in layers] == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU] * 2
     convs = [m for m in layers if isinstance(m, nn.Conv2d)]
     assert [(m.in_channels, m.out_channels) for m in convs] == [(7, 4), (4, 4)]
@@ -55,7 +61,7 @@ def test_node_by_its_layers():
 
 def test_way_up_by_hand():
     """A transposed convolution without overlap: each pixel times the 2 x 2 weights, plus bias."""
-    module = up(1, 1)
+    module = make_up(1, 1)
     with torch.no_grad():
         module.weight.copy_(torch.tensor([[1.0, 2], [3, 4]]).reshape(1, 1, 2, 2))
         module.bias.fill_(0.5)
@@ -65,7 +71,7 @@ def test_way_up_by_hand():
 
 def test_head_is_not_linear():
     """Between its two convolutions is a ReLU: what is negative there leaves the bias alone."""
-    module = head(2)
+    module = make_head(2)
     nn.init.constant_(module[0].weight, -1)
     nn.init.zeros_(module[0].bias)
     found = module(torch.rand(1, 2, 3, 3) + 0.1)

@@ -11,7 +11,7 @@ def fold_batch_norms(layers: nn.Sequential) -> nn.Sequential:
 
     y = s x + t, then w * y + b, is (w s) * x + (b + sum(w t)). Away from borders the result is the
     same up to rounding. Where the convolution pads, zeros stand for x = 0 and no longer for y = 0:
-    as far as padding reaches, the result is another one.
+    as far as padding reaches, the result differs.
 
     Returns
     -------

@@ -8,7 +8,13 @@ from torch import nn
 
 
 def colour_features(images: torch.Tensor) -> torch.Tensor:
-    """Mean and standard deviation of each channel: (B, 3, H, W) in [0, 1] -> (B, 6)."""
+    """Mean and standard deviation of each channel: (B, 3, H, W) in [0, 1] -> (B, 6).
+
+    Examples
+    --------
+    >>> colour_features(torch.tensor([0.0, 1.0]).expand(1, 3, 5, 2)).tolist()
+    [[0.5, 0.5, 0.5, 0.5, 0.5, 0.5]]
+    """
     std, mean = torch.std_mean(images, dim=(2, 3), correction=0)
     return torch.cat([mean, std], dim=1)
 

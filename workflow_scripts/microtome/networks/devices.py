@@ -81,7 +81,7 @@ def _foreign_cards(n: int) -> list[str]:
 
 
 def _has_code(version: tuple[int, int], built_for: Sequence[str]) -> bool:
-    """Whether a card runs one of some builds: those of its generation, or what it can translate."""
+    """Whether a card runs any of the builds: one of its generation, or one it can translate."""
     found = re.findall(r"(sm|compute)_(\d+)", " ".join(built_for))
     builds = [(kind, divmod(int(number), 10)) for kind, number in found]
     return not builds or any(
@@ -128,7 +128,7 @@ def to_images(pixels: np.ndarray) -> torch.Tensor:
 def as_input(images: torch.Tensor, device: torch.device | str = "cpu") -> torch.Tensor:
     """Images uint8 -> float32 in [0, 1], in the same order in memory.
 
-    Moved as bytes and made floats where the network is: a fourth of the way's traffic, and no
-    work for the CPU beside a GPU.
+    They travel as bytes and become floats on the device: a fourth of the traffic, and no work for
+    the CPU.
     """
     return images.to(device, non_blocking=True).float().div_(255)

@@ -22,7 +22,7 @@ LATENT_PX = 2 ** len(_ENCODER)  # image px a side of a latent px
 PADDED_LATENTS = 2
 
 
-def step(conv: nn.Module) -> list[nn.Module]:
+def make_step(conv: nn.Module) -> list[nn.Module]:
     """Convolution, ReLU, batch norm: in this order, as the paper has it."""
     return [conv, nn.ReLU(inplace=True), nn.BatchNorm2d(conv.out_channels)]
 
@@ -41,11 +41,11 @@ class Encoder(nn.Sequential):
         blocks: list[nn.Module] = []
         before = 3
         for depth in _ENCODER:
-            blocks += step(nn.Conv2d(before, depth, 3, padding=1))
+            blocks += make_step(nn.Conv2d(before, depth, 3, padding=1))
             if downsampling == "stride":
-                blocks += step(nn.Conv2d(depth, depth, 3, stride=2, padding=1))
+                blocks += make_step(nn.Conv2d(depth, depth, 3, stride=2, padding=1))
             else:
-                blocks += [*step(nn.Conv2d(depth, depth, 3, padding=1)), nn.MaxPool2d(2)]
+                blocks += [*make_step(nn.Conv2d(depth, depth, 3, padding=1)), nn.MaxPool2d(2)]
             before = depth
         super().__init__(*blocks)
 
@@ -58,8 +58,8 @@ class Decoder(nn.Sequential):
         before = LATENT_DEPTH
         for depth in _DECODER:
             up = nn.ConvTranspose2d(before, depth, 3, stride=2, padding=1, output_padding=1)
-            blocks += step(up)
-            blocks += step(nn.Conv2d(depth, depth, 3, padding=1))
+            blocks += make_step(up)
+            blocks += make_step(nn.Conv2d(depth, depth, 3, padding=1))
             before = depth
         super().__init__(*blocks, nn.Conv2d(before, 3, 3, padding=1), nn.Sigmoid())
 
@@ -100,10 +100,9 @@ class HistoCAEClassifier(nn.Module):
     downsampling : {'stride', 'max-pool'}
         What halves the size in each block of the encoder.
     border_latents : int
-        Latent px that the head drops at each border before its convolution. From `PADDED_LATENTS`
-        on no logit depends on the encoder's padding: what a patch's latents are then follows from
-        its px alone, wherever it is cut out of (see `microtome.inference.shared_encoding`). Not the
-        paper's.
+        Latent px that the head drops at each border before its convolution; the paper drops none.
+        From `PADDED_LATENTS` on, no logit depends on the encoder's padding, and neighbours can
+        share their latents (`microtome.inference.shared_encoding`).
 
     Raises
     ------
@@ -130,7 +129,7 @@ class HistoCAEClassifier(nn.Module):
             )
         self.border_latents = border_latents
         self.encoder = Encoder(downsampling=downsampling)
-        conv = step(nn.Conv2d(LATENT_DEPTH, 128, 3, stride=2, padding=1))
+        conv = make_step(nn.Conv2d(LATENT_DEPTH, 128, 3, stride=2, padding=1))
         if head == "paper":
             pool: list[nn.Module] = []
             widths = (128 * (-(-side // 2)) ** 2, 4096, 4096, 256)

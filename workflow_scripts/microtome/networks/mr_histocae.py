@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from microtome.networks.histocae import LATENT_DEPTH, HistoCAE, step
+from microtome.networks.histocae import LATENT_DEPTH, HistoCAE, make_step
 
 _BRANCH = (128, 256, 512, 512)
 # The paper says that there are three dense layers, not how wide they are.
@@ -72,5 +72,5 @@ def _branch() -> nn.Sequential:
     """
     blocks: list[nn.Module] = []
     for before, after in pairwise((LATENT_DEPTH, *_BRANCH)):
-        blocks += step(nn.Conv2d(before, after, 3, stride=2, padding=1))
+        blocks += make_step(nn.Conv2d(before, after, 3, stride=2, padding=1))
     return nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())

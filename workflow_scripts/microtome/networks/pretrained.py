@@ -111,8 +111,8 @@ def load_weights(module: nn.Module, path: str, *, name: str, new: tuple[str, ...
     name : str
         What the module is called in an error.
     new : tuple of str
-        How the keys begin of what is not taken from the file, whether it has them or not: the
-        classifier of ImageNet's thousand classes, for one.
+        Beginnings of keys that are not taken from the file, whether it has them or not, such as
+        those of the classifier of ImageNet's thousand classes.
 
     Raises
     ------

@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 _COARSEST, _FINER = 512, 256
 
 
-def conv(inputs: int, outputs: int) -> nn.Conv2d:
+def make_conv(inputs: int, outputs: int) -> nn.Conv2d:
     """Convolution 3 x 3 that keeps the size."""
     return nn.Conv2d(inputs, outputs, 3, padding=1)
 
@@ -28,7 +28,7 @@ class ResidualConvUnit(nn.Sequential):
     """ReLU, convolution, ReLU, convolution, added to what came in; no batch norm."""
 
     def __init__(self, depth: int) -> None:
-        super().__init__(nn.ReLU(), conv(depth, depth), nn.ReLU(), conv(depth, depth))
+        super().__init__(nn.ReLU(), make_conv(depth, depth), nn.ReLU(), make_conv(depth, depth))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, h, w) -> (B, C, h, w)."""
@@ -41,7 +41,7 @@ class ChainedResidualPooling(nn.Module):
     def __init__(self, depth: int) -> None:
         super().__init__()
         self.links = nn.ModuleList(
-            nn.Sequential(nn.MaxPool2d(5, stride=1, padding=2), conv(depth, depth))
+            nn.Sequential(nn.MaxPool2d(5, stride=1, padding=2), make_conv(depth, depth))
             for _ in range(2)
         )
 
@@ -71,7 +71,7 @@ class RefineBlock(nn.Module):
             nn.Sequential(ResidualConvUnit(d), ResidualConvUnit(d)) for d in depths
         )
         # A path that comes alone is fused with nothing and goes through as it is.
-        self.fusion = nn.ModuleList(conv(d, depth) for d in depths if len(depths) > 1)
+        self.fusion = nn.ModuleList(make_conv(d, depth) for d in depths if len(depths) > 1)
         self.pooling = ChainedResidualPooling(depth)
         self.out = ResidualConvUnit(depth)
 
@@ -108,7 +108,7 @@ class RefineNet(nn.Module):
         self.blocks = nn.ModuleList(RefineBlock(depths, depth=depths[0]) for depths in paths)
         # Two more units make the same sequence of three as between two blocks.
         self.head = nn.Sequential(
-            ResidualConvUnit(_FINER), ResidualConvUnit(_FINER), conv(_FINER, 2)
+            ResidualConvUnit(_FINER), ResidualConvUnit(_FINER), make_conv(_FINER, 2)
         )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

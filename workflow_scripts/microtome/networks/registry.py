@@ -135,6 +135,16 @@ def load_model(path: str | Path, *, name: str, entry: dict) -> nn.Module:
     ------
     InputError
         If the weights are not those of such an entry.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> entry = {"kind": "colour"}
+    >>> with TemporaryDirectory() as folder:
+    ...     path = f"{folder}/m.safetensors"
+    ...     save_weights(path, build_model(entry), name="m", entry=entry, training={})
+    ...     type(load_model(path, name="m", entry=entry)).__name__
+    'ColourModel'
     """
     return _fill(build_model(entry, pretrained=False), path, name=name, entry=entry)
 

@@ -8,7 +8,7 @@ segmentation's (2022, section 3.4).
 
 The encoders, U-Net, DeepLabV3, DeepLabV3+ and PSPNet are those of segmentation-models-pytorch (smp)
 and timm. Their hubs have the encoders' ImageNet weights; the weights from Pascal VOC that the
-framework's DeepLabV3+ starts from are not to be had.
+framework's DeepLabV3+ starts from are not published.
 """
 
 from collections.abc import Callable, Sequence

@@ -12,7 +12,7 @@ from torch.nn.functional import max_pool2d, max_unpool2d
 _DECODER = ((512, 512, 512), (512, 512, 256), (256, 256, 128), (128, 64), (64,))
 
 
-def step(inputs: int, outputs: int) -> list[nn.Module]:
+def make_step(inputs: int, outputs: int) -> list[nn.Module]:
     """Convolution, batch norm, ReLU."""
     conv = nn.Conv2d(inputs, outputs, 3, padding=1)
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
@@ -37,7 +37,7 @@ class SegNet(nn.Module):
         for depths in _DECODER:
             layers: list[nn.Module] = []
             for depth in depths:
-                layers += step(before, depth)
+                layers += make_step(before, depth)
                 before = depth
             self.decoder.append(nn.Sequential(*layers))
         self.head = nn.Conv2d(before, 2, 3, padding=1)

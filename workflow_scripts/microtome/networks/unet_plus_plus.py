@@ -18,7 +18,7 @@ _WIDTHS = (32, 64, 128, 256)
 _HEAD = 16
 
 
-def node(inputs: int, outputs: int) -> nn.Sequential:
+def make_node(inputs: int, outputs: int) -> nn.Sequential:
     """Two times convolution 3 x 3, batch norm, ReLU: (B, inputs, h, w) -> (B, outputs, h, w)."""
     layers: list[nn.Module] = []
     for before in (inputs, outputs):
@@ -28,17 +28,17 @@ def node(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def up(inputs: int, outputs: int) -> nn.ConvTranspose2d:
+def make_up(inputs: int, outputs: int) -> nn.ConvTranspose2d:
     """Transposed convolution: (B, inputs, h, w) -> (B, outputs, 2h, 2w)."""
     return nn.ConvTranspose2d(inputs, outputs, 2, stride=2)
 
 
-def head(inputs: int) -> nn.Sequential:
+def make_head(inputs: int) -> nn.Sequential:
     """One logit a pixel at twice the size: (B, inputs, h, w) -> (B, 1, 2h, 2w).
 
     The ReLU is a choice: without it both convolutions would be one.
     """
-    return nn.Sequential(up(inputs, _HEAD), nn.ReLU(inplace=True), nn.Conv2d(_HEAD, 1, 1))
+    return nn.Sequential(make_up(inputs, _HEAD), nn.ReLU(inplace=True), nn.Conv2d(_HEAD, 1, 1))
 
 
 def average_outputs(logits: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -95,9 +95,9 @@ class UNetPlusPlus(nn.Module):
             for i in range(len(depths) - j):
                 below = depths[i + 1] if j == 1 else _WIDTHS[i + 1]
                 width = _WIDTHS[i]
-                self.ups[_name(i, j)] = up(below, width)
-                self.nodes[_name(i, j)] = node(depths[i] + j * width, width)
-        self.heads = nn.ModuleList(head(_WIDTHS[0]) for _ in depths[1:])
+                self.ups[_name(i, j)] = make_up(below, width)
+                self.nodes[_name(i, j)] = make_node(depths[i] + j * width, width)
+        self.heads = nn.ModuleList(make_head(_WIDTHS[0]) for _ in depths[1:])
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (B, 2, H, W), float32, of normalized images (B, 3, H, W)."""

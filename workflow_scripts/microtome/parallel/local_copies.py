@@ -146,11 +146,11 @@ def _remove_at_the_end(folder: Path) -> Iterator[None]:
 def _copy(name: str, info: dict, place: Path) -> Path | None:
     """Copy a slide into a new folder; None: read it where it is."""
     source = Path(info["path"])
-    files = _files_of(source, info["vendor"])
+    files = _list_files(source, info["vendor"])
     if files is None:
         log.info("slide %s: %s is more than one file: it is read where it is", name, source)
         return None
-    before = _states(files, name)
+    before = _read_states(files, name)
     n_bytes = sum(size for size, _ in before)
     folder, free = place.parent, shutil.disk_usage(place.parent).free
     if free < n_bytes * _ROOM:
@@ -169,14 +169,14 @@ def _copy(name: str, info: dict, place: Path) -> Path | None:
         log.warning("slide %s: %s became full: %s is read where it is", name, folder, source)
         return None
     sizes = [copy.stat().st_size for copy in copies]
-    if _states(files, name) != before or sizes != [size for size, _ in before]:
+    if _read_states(files, name) != before or sizes != [size for size, _ in before]:
         raise InputError(f"slide {name}: {source} has changed while it was copied; run again")
     log.info("slide %s: %d bytes copied to %s", name, n_bytes, place)
     return copies[0]
 
 
-def _files_of(source: Path, vendor: str) -> list[Path] | None:
-    """The files of a slide, the one that is opened first; None where it cannot be told."""
+def _list_files(source: Path, vendor: str) -> list[Path] | None:
+    """The files of a slide, first the one that is opened; None if they are not known."""
     if vendor == "mirax":  # the folder of the same name holds the pixels
         folder = source.with_suffix("")
         return [source, *(path for path in sorted(folder.rglob("*")) if path.is_file())]
@@ -185,7 +185,7 @@ def _files_of(source: Path, vendor: str) -> list[Path] | None:
     return None
 
 
-def _states(files: list[Path], name: str) -> list[tuple[int, int]]:
+def _read_states(files: list[Path], name: str) -> list[tuple[int, int]]:
     try:
         return [(found.st_size, found.st_mtime_ns) for found in (path.stat() for path in files)]
     except OSError as error:

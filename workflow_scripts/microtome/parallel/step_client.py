@@ -51,6 +51,11 @@ def run_step(step: Callable[..., None], *, log: str, **settings: object) -> None
         What the step raises, or that the worker ended in the middle.
     OSError, RuntimeError
         What else the step fails of; the worker's traceback is the cause.
+
+    Examples
+    --------
+    >>> run_step(lambda name: print("scored", name), log="a.log", name="a")  # without a worker
+    scored a
     """
     folder = Path(os.environ.get("MICROTOME_WORKER", ""))
     if os.environ.get("MICROTOME_WORKER") and _is_ours_alone(folder):
@@ -95,7 +100,7 @@ class _WorkerError(Exception):
 
 
 def _ask(folder: Path, request: dict) -> dict | None:
-    """Have a request done and give the answer; None: there is no worker to do it."""
+    """Send a request and return its answer; None if there is no worker to send it to."""
     line = json.dumps(request).encode() + b"\n"
     printed = folder / "worker.log"
     for _ in range(_TRIES):
@@ -121,7 +126,7 @@ def _ask(folder: Path, request: dict) -> dict | None:
 
 
 def _exchange(connection: socket.socket, line: bytes) -> list[bytes]:
-    """Send a line; the lines that come back, of which the worker owes two."""
+    """Send a line and return the lines that come back: two, unless the worker ends."""
     pid = _peer(connection)
     start = started_at(pid)
     received = b""

@@ -17,7 +17,7 @@ Answer = Callable[[int], Any]
 
 
 class Team:
-    """Processes forked from this one, which all get every question and answer in its order.
+    """Processes forked from this one, which all get every question and answer one by one.
 
     Parameters
     ----------
