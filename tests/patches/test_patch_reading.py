@@ -190,11 +190,7 @@ def test_every_tile_is_decoded_once(folder, monkeypatch, threads, stride_px, spa
     ],
 )
 def test_further_spacings_have_the_same_centres(folder, threads, storage, downsamples, most):
-    """Each spacing is the slide's at the shared centre, whichever levels serve it.
-
-    Exactly, where it is decoded by itself; else the mean of decoded px stands for the decoder's
-    own scaling, which differs by chroma at sharp borders.
-    """
+    """Each spacing is the slide's at the shared centre, but for how the decoder scales chroma."""
     path = write_tiled(folder / "scales.svs", PIXELS, storage, downsamples=downsamples)
     with Slide(path, name="a") as slide:
         grid = full(slide, patch_px=32, stride_px=32, scale=1.0)

@@ -76,10 +76,7 @@ def test_a_real_slide_as_near_as_measured(real_slides):
 )
 @pytest.mark.parametrize("size", [(300, 420), (298, 418), (301, 421), (304, 424), (320, 432)])
 def test_edges_mix_with_white_only(tmp_path, storage, most, size):
-    """What a tile holds beyond the edge of the slide, black here, shows at no scale.
-
-    But for chroma, which is kept for 2 x 2 px together, at full resolution too.
-    """
+    """What a tile holds beyond the slide's edge, black here, shows only in JPEG's shared chroma."""
     height, width = size
     options = {"downsamples": (1,), "padding": 0}
     path = write_tiled(tmp_path / "a.svs", texture(height, width), storage, **options)

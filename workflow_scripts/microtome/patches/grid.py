@@ -157,10 +157,6 @@ def make_grid(
 
     Parameters
     ----------
-    spec : GridSpec
-        Spacing, patch side and stride.
-    name : str
-        The slide's id, for messages.
     size_px : tuple of int
         Width and height of level 0.
     scale, spacing_um : float

@@ -73,8 +73,7 @@ def read_streams(slide: Slide, grid: Grid) -> Iterator[tuple[np.ndarray, list[by
     row, column = view.y // side, view.x // side
     inside = (row < table.rows) & (column < table.columns)
     tiles = np.where(inside, row * table.columns + column, -1)
-    is_absent = ~inside
-    is_absent[inside] = source.is_absent(view.level, tiles[inside])
+    is_absent = ~inside | source.is_absent(view.level, tiles)
     # As lists: looking a value up in an array takes as long as reading a patch.
     absent, cut = is_absent.tolist(), source.is_cut(view.level, tiles).tolist()
     n_anew = 0

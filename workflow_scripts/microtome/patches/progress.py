@@ -15,18 +15,10 @@ Part = TypeVar("Part")
 def log_progress(
     parts: Iterable[tuple[np.ndarray, Part]], n_patches: int, done: str, *, sum_up: bool = True
 ) -> Iterator[tuple[np.ndarray, Part]]:
-    """Pass on parts of a slide's patches, and log every 1000 patches how many are done.
+    """Pass on parts of a slide's patches, and log every 1000 patches how many are `done`: "scored".
 
-    Parameters
-    ----------
-    parts : iterable of (index, part)
-        Which patches, and what they are; done when the next part is asked for.
-    n_patches : int
-        How many patches there are.
-    done : str
-        What is done to patches: "scored".
-    sum_up : bool
-        Whether to log at the end how many were done; all others are unreadable.
+    Each part, (index, what they are), is done when the next one is asked for. If `sum_up` is set,
+    the log says at the end how many were done; all others are unreadable.
 
     Examples
     --------

@@ -79,7 +79,7 @@ class Filler:
 def _by_tile(pieces: Pieces) -> Iterator[tuple[tuple[int, int], bool, bool, list[_Target]]]:
     """Group pieces by tile.
 
-    Of each come its level and number, whether earlier blocks had pieces of it, whether later
+    Gives level and number of each tile, whether earlier blocks had pieces of it, whether later
     blocks will, and its places in this block.
     """
     again, later = pieces.first < pieces.block, pieces.block < pieces.last

@@ -58,7 +58,10 @@ def probe_slide(path: str | Path) -> SlideHeader | None:
     try:
         with path.open("rb") as file:
             found = _from_header(file)
-        n_bytes = _bytes_of(path)
+        files = [path]
+        if path.suffix.lower() == ".mrxs" and path.with_suffix("").is_dir():
+            files += path.with_suffix("").iterdir()  # the folder that holds the pixels
+        n_bytes = sum(one.stat().st_size for one in files)
     except OSError:
         return None
     if found and math.prod(found.levels[0]) <= _MOST_PX_PER_BYTE * n_bytes:
@@ -129,10 +132,3 @@ def _page(
             file.seek(pointer.unpack(value)[0])
             tags[tag] = file.read(min(count, _MOST_TEXT_BYTES))
     return tags, pointer.unpack_from(block, n_entries * entry.size)[0]
-
-
-def _bytes_of(path: Path) -> int:
-    """Size of a file; for a MIRAX slide including the folder that holds its pixels."""
-    beside = path.with_suffix("")
-    inside = list(beside.iterdir()) if path.suffix.lower() == ".mrxs" and beside.is_dir() else []
-    return sum(one.stat().st_size for one in (path, *inside))

@@ -117,11 +117,7 @@ def read_inspected(report: str | Path, *, slide_path: str | Path) -> dict:
 
 
 def open_inspected(
-    info: dict,
-    *,
-    name: str,
-    read_from: str | Path | None = None,
-    **slide_settings: object,
+    info: dict, *, name: str, read_from: str | Path | None = None, **slide_settings: object
 ) -> Slide:
     """Open a slide as `inspect` found it, or a copy of its file, with settings for `Slide`.
 

@@ -32,8 +32,6 @@ class Slide:
 
     Parameters
     ----------
-    path : str or Path
-        The slide file.
     name : str
         The slide's id, for messages.
     spacing_um : float, optional

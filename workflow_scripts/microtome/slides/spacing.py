@@ -24,8 +24,6 @@ def scale_for(
         the spacing asked for (0.499 for 0.5), so that nothing has to be resampled.
     upsample : bool
         Whether a spacing finer than the slide's own is allowed, by interpolation.
-    name : str
-        The slide's id, for messages.
 
     Raises
     ------
