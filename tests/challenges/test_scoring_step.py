@@ -324,6 +324,9 @@ def test_real_outlines():
     np.testing.assert_allclose(sorted(grown), expected, atol=1.6)
 
 
+DOCTYPE = '<!DOCTYPE a [<!ENTITY b "c">]><ASAP_Annotations>&b;</ASAP_Annotations>'
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
@@ -337,37 +340,25 @@ def test_real_outlines():
         ("detections/test_001.csv", "1.5,1,1\n", "the confidence '1.5' is no number from 0 to 1"),
         ("detections/test_001.csv", "x,y,confidence\n", "the confidence 'x' is no number"),
         ("detections/Test_001.csv", "", "test_001.csv: detections/Test_001.csv is of the same"),
+        ("truth/reference.csv", "name,class\n", "reference.csv: names no slide"),
+        ("truth/reference.csv", "test_001\n", "line 1: has no name and class"),
+        ("truth/reference.csv", "a,Tumor\nA.tif,Normal\n", "line 2: slide a is there twice"),
+        ("truth/reference.csv", "test_005,Tumor\n", "test_005: is a tumour slide without truth"),
+        ("truth/Test_001.xml", asap(), "holds no tumour, but the slide's class says it has some"),
+        ("truth/Test_001.xml", asap(polygon("else", 0, 0, 9)), "no shape has a known class"),
+        ("truth/Test_001.xml", asap(polygon("_0", 0, 0, 500_000)), "outlines beyond 400000 px"),
+        ("truth/test_001.xml", asap(), "is its truth as well; remove one"),
+        ("truth/Test_001.xml", DOCTYPE, "declares a document type or entities"),
     ],
 )
-def test_mistakes_in_tables_of_camelyon16(camelyon16, name, text, message):
-    """Each names the file, and the line where there is one."""
-    put(camelyon16[0], name, text)
-    assert message in mistake("camelyon16", camelyon16)
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        ("reference.csv", "", "reference.csv: names no slide"),
-        ("reference.csv", "name,class\n", "reference.csv: names no slide"),
-        ("reference.csv", "test_001\n", "line 1: has no name and class"),
-        ("reference.csv", "a,Tumor\nA.tif,Normal\n", "line 2: slide a is there twice"),
-        ("reference.csv", "test_005,Tumor\n", "slide test_005: is a tumour slide without truth"),
-        ("Test_001.xml", asap(), "holds no tumour, but the slide's class says it has some"),
-        ("Test_001.xml", asap(polygon("else", 0, 0, 9)), "no shape has a known class"),
-        ("Test_001.xml", asap(polygon("_0", 0, 0, 500_000)), "has outlines beyond 400000 px"),
-        ("test_001.xml", asap(), "is its truth as well; remove one"),
-        (
-            "Test_001.xml",
-            '<!DOCTYPE a [<!ENTITY b "c">]><ASAP_Annotations>&b;</ASAP_Annotations>',
-            "declares a document type or entities",
-        ),
-    ],
-)
-def test_mistakes_in_the_truth_of_camelyon16(camelyon16, name, text, message):
-    """Each is one line."""
-    put(camelyon16[1], name, text)
-    (camelyon16[0] / "probabilities.csv").unlink()
+def test_mistakes_of_camelyon16(camelyon16, name, text, message):
+    """Each names the file, and the line if there is one."""
+    submission, truth = camelyon16
+    if name.startswith("truth"):
+        (submission / "probabilities.csv").unlink()
+        put(truth, name.removeprefix("truth/"), text)
+    else:
+        put(submission, name, text)
     assert message in mistake("camelyon16", camelyon16)
 
 

@@ -13,7 +13,8 @@ from conftest import REPOSITORY
 from microtome import __version__
 from microtome.errors import InputError
 from microtome.io.atomic import write_json
-from microtome.submission.provenance import PACKAGES, compare_records, describe_submission
+from microtome.submission import provenance as module
+from microtome.submission.provenance import compare_records, describe_submission
 
 CONFIG = {
     "slides": "slides.tsv",
@@ -35,16 +36,17 @@ def record(**changes: object) -> dict:
     given = {
         "challenge": "paip2019",
         "config": CONFIG,
-        "code": "0123456789abcdef",
-        "files": {"weights": "weights.safetensors", "sheet": Path("slides.tsv")},
+        "code": {"b": "2", "a": "1"},
+        "files": ["weights.safetensors", Path("slides.tsv")],
         "archive": "a.zip",
-        "packages": ["numpy", "Pillow"],
+        "cases": {"a": (700, 600)},
     }
     return describe_submission(**given | changes)
 
 
-def test_a_record(folder):
+def test_a_record(folder, monkeypatch):
     """Versions, hashes and the whole configuration, as other means give them."""
+    monkeypatch.setattr(module, "PACKAGES", ("numpy", "no-such-package"))
     entries = {
         name: {"path": name, "sha256": hashlib.sha256(name.encode()).hexdigest()}
         for name in ("slides.tsv", "weights.safetensors", "a.zip")
@@ -53,10 +55,11 @@ def test_a_record(folder):
         "challenge": "paip2019",
         "microtome": __version__,
         "python": platform.python_version(),
-        "code": "0123456789abcdef",
-        "packages": {"numpy": version("numpy"), "Pillow": version("Pillow")},
-        "files": {"weights": entries["weights.safetensors"], "sheet": entries["slides.tsv"]},
-        "archive": entries["a.zip"],
+        "code": {"a": "1", "b": "2"},
+        "packages": {"no-such-package": None, "numpy": version("numpy")},
+        "archive": entries.pop("a.zip"),
+        "files": entries,
+        "cases": {"a": [700, 600]},
         "config": {**CONFIG, "models": {**CONFIG["models"], "a": {"scales": [1, 2.5]}}},
     }
 
@@ -68,13 +71,12 @@ def test_the_version_is_that_of_the_citation():
 
 
 def test_same_bytes_whatever_the_order(folder):
-    """The order of keys, scripts, files and packages does not matter to the JSON."""
+    """The order of keys, scripts and files does not matter to the JSON."""
     turned = {key: CONFIG[key] for key in reversed(CONFIG)}
     turned["models"] = dict(reversed(CONFIG["models"].items()))
-    files = {"sheet": "slides.tsv", "weights": "weights.safetensors"}
-    write_json("one.json", record(code={"a": "1", "b": "2"}))
-    other = {"config": turned, "files": files, "packages": ["Pillow", "numpy"]}
-    write_json("two.json", record(code={"b": "2", "a": "1"}, **other))
+    files = ["slides.tsv", "weights.safetensors"]
+    write_json("one.json", record())
+    write_json("two.json", record(code={"a": "1", "b": "2"}, config=turned, files=files))
     assert Path("one.json").read_bytes() == Path("two.json").read_bytes()
 
 
@@ -87,7 +89,7 @@ def test_nothing_tells_of_the_machine(folder):
         "e": "~someone/z.txt",
         str(folder / "key.tif"): "../data/x.tif",
     }
-    places = {"files": {"w": folder / "slides.tsv"}, "archive": folder / "a.zip"}
+    places = {"files": [folder / "slides.tsv"], "archive": folder / "a.zip"}
     found = record(config=config, cases=config, **places)
     assert found["config"] == {
         "a": "slides.tsv",
@@ -97,7 +99,7 @@ def test_nothing_tells_of_the_machine(folder):
         "key.tif": "../data/x.tif",
     }
     assert found["cases"] == found["config"]
-    assert found["files"]["w"]["path"] == "slides.tsv"
+    assert found["files"]["slides.tsv"]["path"] == "slides.tsv"
     assert found["archive"]["path"] == "a.zip"
 
 
@@ -112,16 +114,6 @@ def test_values_keep_their_kinds(folder):
     config = {"a": [1, 1.5, True, None], 2: {}, "c": []}
     found = json.dumps(record(config=config)["config"])
     assert found == '{"2": {}, "a": [1, 1.5, true, null], "c": []}'
-
-
-def test_packages(folder):
-    """By default all that the masks come from; one that is not there has no version."""
-    found = describe_submission(challenge="x", config={}, code="", files={}, archive="a.zip")[
-        "packages"
-    ]
-    assert list(found) == sorted(PACKAGES)
-    assert found["numpy"] == version("numpy")
-    assert record(packages=["no-such-package"])["packages"] == {"no-such-package": None}
 
 
 def test_files_by_path(folder):
@@ -140,7 +132,7 @@ def test_files_by_path(folder):
 def test_a_missing_file(folder, name):
     """One line names it."""
     with pytest.raises(InputError, match=rf"^{name}: is no file; a submission cannot be traced"):
-        record(files={"weights": name})
+        record(files=[name])
     with pytest.raises(InputError, match=rf"^{name}: is no file"):
         record(archive=name)
 
@@ -151,16 +143,17 @@ def test_differences(folder):
     assert compare_records(first, second) == []
     second["config"]["models"]["a"]["scales"] = [1, 3, 4]
     del second["config"]["models"]["b"]["weights"]
-    second["files"]["weights"]["sha256"] = "0"
-    second["code"] = {"a": "1"}
-    sha = first["files"]["weights"]["sha256"]
+    second["files"]["slides.tsv"]["sha256"] = "0"
+    second["code"] = "1"
+    sha = first["files"]["slides.tsv"]["sha256"]
     assert compare_records(first, second) == [
-        'code: "0123456789abcdef", and nothing',
-        'code.a: nothing, and "1"',
+        'code: nothing, and "1"',
+        'code.a: "1", and nothing',
+        'code.b: "2", and nothing',
         "config.models.a.scales[1]: 2.5, and 3",
         "config.models.a.scales[2]: nothing, and 4",
         'config.models.b.weights: "weights/b.safetensors", and nothing',
-        f'files.weights.sha256: "{sha}", and "0"',
+        f'files.slides.tsv.sha256: "{sha}", and "0"',
     ]
 
 

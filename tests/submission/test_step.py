@@ -10,6 +10,7 @@ from microtome.errors import InputError
 from microtome.io.atomic import write_json
 from microtome.io.tables import write_table
 from microtome.rasters.label_tiff import Raster, write_array
+from microtome.rasters.labels import VIABLE
 from microtome.submission.checks import check_submission
 from microtome.submission.files import write_detections, write_mask_png, write_mask_tiff
 from microtome.submission.step import write_submission
@@ -30,7 +31,7 @@ def results(tmp_path):
     viable = np.zeros((60, 80), np.uint8)
     viable[10:30, 20:60] = 1
     write_array(tmp_path / "viable.tif", viable, spacing_um=8.0)
-    mask, given = Raster(viable, 8.0), {"size_px": (640, 480), "spacing_um": 1.0}
+    mask, given = Raster(viable * np.uint8(VIABLE), 8.0), {"size_px": (640, 480), "spacing_um": 1.0}
     inspected = {"width_px": 640, "height_px": 480, "spacing_um": 1.0}
     for slide in SLIDES:
         write_json(tmp_path / "slides" / f"{slide}.json", inspected)

@@ -37,18 +37,14 @@ def test_tables_are_joined_by_slide_whatever_its_case(folder):
     """Both thresholds side by side; neither the truth nor a row's number is a feature."""
     slides, notes = trial.load_slides(folder)
     assert notes == []
-    assert slides.feature_names == (
-        "ratio_50",
-        "major_axis_length_largest_50",
-        "ratio_90",
-        "major_axis_length_largest_90",
-    )
+    columns = ("ratio", "major_axis_length_largest")
+    assert slides.feature_names == tuple(f"{c}_{part}" for part in (50, 90) for c in columns)
     assert slides.features.shape == (24, 4)
     assert slides.names.tolist()[9:11] == ["normal_009", "tumor_000"]
     assert np.bincount(slides.classes).tolist() == [10, 5, 5, 4]
     for suffix, column in (("0.5", 0), ("0.9", 2)):
         row = read_table(folder / f"tumor_threshold_{suffix}.csv")[0]
-        expected = [float(row["ratio"]), float(row["major_axis_length_largest"])]
+        expected = [float(row[name]) for name in columns]
         assert slides.features[10, column : column + 2].tolist() == expected
     assert len(set(slides.patients)) == 24
     assert slides.annotated.all()
@@ -91,18 +87,17 @@ def test_spoiled_tables_are_refused_in_one_line(folder, name, old, new, why):
     assert why in refused(folder)
 
 
-def test_missing_empty_and_binary_tables_are_refused(folder):
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(None, "cannot be read"), (b"name\n", "has no rows"), (b"\xff", "cannot be read")],
+)
+def test_missing_empty_and_binary_tables_are_refused(folder, content, why):
     """By their path."""
     path = folder / "normal_threshold_0.9.csv"
-    header = path.read_text().splitlines()[0]
-    for content, why in ((None, "cannot be read"), (header, "has no rows"), ("\udcff", "read")):
-        path.unlink()
-        if content is not None:
-            path.write_text(content, errors="surrogateescape")
-        line = refused(folder)
-        assert why in line
-        assert str(path) in line
-        path.touch()
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    assert refused(folder).startswith(f"{path}: {why}")
 
 
 def test_cut_offs_part_classes_that_can_be_parted():
@@ -163,20 +158,21 @@ def test_the_report_holds_what_was_found(folder, tmp_path):
     """Tables a row a method and fold, a slide, a feature; the same bytes again."""
     slides, _ = trial.load_slides(folder)
     found = cross_validate(slides, **SMALL_FORESTS)
-    names = ("folds.csv", "slides.csv", "importances.csv", "summary.md")
     for place in ("a", "b"):
         trial.write_report(tmp_path / place, slides, found, ["2 slides left out: x, y"])
-    for name in names:
+    for name in ("folds.csv", "slides.csv", "importances.csv", "summary.md"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    assert len(read_table(tmp_path / "a" / "folds.csv")) == 21
     of_slides = read_table(tmp_path / "a" / "slides.csv")
     assert [row["slide"] for row in of_slides] == slides.names.tolist()
-    assert [CLASSES.index(row["truth"]) for row in of_slides] == slides.classes.tolist()
-    assert [CLASSES.index(row["vote"]) for row in of_slides] == found.prediction.vote.tolist()
+    for column, classes in (("truth", slides.classes), ("vote", found.prediction.vote)):
+        assert [CLASSES.index(row[column]) for row in of_slides] == classes.tolist()
     text = (tmp_path / "a" / "summary.md").read_text()
-    assert "24 slides of CAMELYON16 (10 negative, 5 itc, 5 micro, 4 macro)" in text
-    assert "- 2 slides left out: x, y\n" in text
     kappas = [r["vote"] for r in found.kappas[:3]]
-    assert f"{np.mean(kappas):.3f} ± {np.std(kappas, ddof=1):.3f}" in text
-    assert "| negative | " in text
-    assert "5 slides are ITC" in text
+    for part in (
+        "24 slides of CAMELYON16 (10 negative, 5 itc, 5 micro, 4 macro)",
+        "- 2 slides left out: x, y\n",
+        f"{np.mean(kappas):.3f} ± {np.std(kappas, ddof=1):.3f}",
+        "| negative | ",
+        "5 slides are ITC",
+    ):
+        assert part in text

@@ -113,6 +113,7 @@ def test_tiles_trains_both_networks_for_each_tile(run, tmp_path):
         f"{name}-without-{tile}" for name in tiles.NETWORKS for tile in ("s_1", "s_2")
     }
     assert "2 tiles" in (results / "summary.md").read_text()
+    assert (results / "trial.png").stat().st_size > 10_000
 
 
 def test_nodes_cross_validates_the_forests(run, tmp_path):

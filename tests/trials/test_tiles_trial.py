@@ -217,7 +217,7 @@ def of_figures(dice: float) -> Maps:
 
 
 def test_the_table_has_the_blind_baseline_and_means_over_tiles(folder):
-    """Everything tumour has a Jaccard of the share s and a Dice of 2 s / (1 + s)."""
+    """Everything tumour has a Jaccard of the share s and a Dice of 2 s / (1 + s), and no AUC."""
     tiles = load_tiles(folder)
     found = {
         tile.name: {"unet_resnet18": of_figures(dice)}
@@ -235,32 +235,20 @@ def test_the_table_has_the_blind_baseline_and_means_over_tiles(folder):
         ("mean", "50%", "0.641 / 0.500", "0.767 / 0.667"),
     ]
     assert list(table[0]) == ["tile", "tumour", "everything tumour", "U-Net"]
+    # A method without probabilities has no AUC, and no column.
+    (first, *_) = method_table(rows, "auc")
+    assert first == {"tile": "s_1", "tumour": "25%", "U-Net": "0.250"}
 
 
-def test_methods_without_probabilities_have_no_auc(folder):
-    """So they have no column either."""
-    tiles = load_tiles(folder)
-    found = {tile.name: {"colour": of_figures(0.8)} for tile in tiles}
-    table = method_table(figure_rows(tiles, found), "auc")
-    assert table[0] == {"tile": "s_1", "tumour": "25%", "colour alone": "0.400"}
-    assert [row["tile"] for row in table] == ["s_1", "s_2", "s_3", "mean"]
-
-
-def test_the_report_has_all_tables_and_a_picture(folder, files):
-    """Also of a tile where no px is wrong, so that no error can be found."""
+def test_the_report_of_a_tile_without_errors(folder, files):
+    """Where no px is wrong no error can be found: that is not defined, and no reason to stop."""
     tiles = load_tiles(folder)
     members = {"a": ByColour(0.9, 0.2), "b": ByColour(0.6, 0.1)}
     found = {tile.name: map_tile(members, tile.name, files, SPEC) for tile in tiles}
     write_report(folder / "report", tiles, found, seconds=150)
     text = (folder / "report" / "summary.md").read_text()
-    assert "3 tiles" in text
-    assert "2 minutes" in text
-    assert "| s_2  | not defined" in text
-    assert "| mean | 50%" in text
-    lines = (folder / "report" / "tiles.csv").read_text().splitlines()
-    assert len(lines) == 1 + 3 * 4
-    with Image.open(folder / "report" / "trial.png") as picture:
-        assert picture.width > 800
+    for part in ("3 tiles", "2 minutes", "| s_2  | not defined", "| mean | 50%"):
+        assert part in text
 
 
 def test_real_tiles_are_those_of_one_slide():

@@ -3,7 +3,6 @@
 from microtome.io.atomic import read_json
 from microtome.logs import start_log
 from microtome.rasters.label_tiff import open_raster
-from microtome.rasters.labels import VIABLE
 from microtome.submission.files import write_mask_png
 
 start_log(snakemake.log[0])
@@ -13,5 +12,4 @@ write_mask_png(
     open_raster(snakemake.input.tumour),
     size_px=(slide["width_px"], slide["height_px"]),
     spacing_um=slide["spacing_um"],
-    label=VIABLE,
 )

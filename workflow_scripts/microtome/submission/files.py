@@ -20,6 +20,7 @@ from microtome.io.atomic import atomic
 from microtome.io.tables import write_table
 from microtome.rasters.bands import bands
 from microtome.rasters.label_tiff import Raster
+from microtome.rasters.labels import VIABLE
 from microtome.rasters.resampling import resample, resample_rows
 from microtome.staging.pn_stages import CLASSES, STAGES
 
@@ -30,7 +31,7 @@ MAX_PNG_PX = 2**31
 
 
 def write_mask_tiff(
-    path: str | Path, mask: Raster, *, size_px: tuple[int, int], spacing_um: float, label: int = 1
+    path: str | Path, tumour: Raster, *, size_px: tuple[int, int], spacing_um: float
 ) -> None:
     """Write viable tumour as PAIP 2019 asks: one page of the slide's size, 0 and 1, deflated.
 
@@ -41,39 +42,36 @@ def write_mask_tiff(
     ----------
     path : str or Path
         The TIFF to write, a BigTIFF where a classic one might be too small.
-    mask : Raster
-        uint8, at any spacing; each px of the slide takes what lies under its centre.
+    tumour : Raster
+        uint8, labels of `microtome.rasters.labels` at any spacing; each px of the slide takes what
+        lies under its centre.
     size_px : tuple of int
         Width and height of the slide's level 0.
     spacing_um : float
         µm per px of level 0.
-    label : int
-        The mask's value that is tumour; lower ones are none.
 
     Raises
     ------
     InputError
-        The mask does not cover the slide.
-    ValueError
-        The mask has a higher value than `label`.
+        The labels do not cover the slide.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     mask = Raster(np.array([[0, 1]], np.uint8), 1.0)
-    ...     write_mask_tiff(f"{folder}/a.tif", mask, size_px=(4, 2), spacing_um=0.5)
+    ...     tumour = Raster(np.array([[1, 2]], np.uint8), 1.0)
+    ...     write_mask_tiff(f"{folder}/a.tif", tumour, size_px=(4, 2), spacing_um=0.5)
     ...     tifffile.imread(f"{folder}/a.tif").tolist()
     [[0, 0, 1, 1], [0, 0, 1, 1]]
     """
     width, height = size_px
-    ratio = _compute_ratio(path, mask, size_px, spacing_um)
+    ratio = _compute_ratio(path, tumour, size_px, spacing_um)
     with (
         atomic(path) as temporary,
         tifffile.TiffWriter(temporary, bigtiff=_is_big(size_px)) as tiff,
     ):
         tiff.write(
-            _compress_tiles(mask, size_px, ratio, label),
+            _compress_tiles(tumour, size_px, ratio),
             shape=(height, width),
             dtype=np.uint8,
             tile=(TILE_PX, TILE_PX),
@@ -85,7 +83,7 @@ def write_mask_tiff(
 
 
 def write_mask_png(
-    path: str | Path, mask: Raster, *, size_px: tuple[int, int], spacing_um: float, label: int = 1
+    path: str | Path, tumour: Raster, *, size_px: tuple[int, int], spacing_um: float
 ) -> None:
     """Write a mask of DigestPath: a PNG of the image's size, 8-bit grey, 0 and 255.
 
@@ -93,18 +91,18 @@ def write_mask_png(
     ----------
     path : str or Path
         The PNG to write. It is made in memory, two bytes a px.
-    mask, size_px, spacing_um, label
+    tumour, size_px, spacing_um
         As of `write_mask_tiff`, as are errors; an image of 2^31 px or more raises InputError too.
     """
     width, height = size_px
     if width * height >= MAX_PNG_PX:
         raise InputError(f"{path}: {width} x {height} px are too many for a PNG; write a TIFF")
-    ratio = _compute_ratio(path, mask, size_px, spacing_um)
+    ratio = _compute_ratio(path, tumour, size_px, spacing_um)
 
     def read_grey(first: int, n: int) -> np.ndarray:
-        return _select(mask.rows(first, n), label) * np.uint8(255)
+        return (tumour.rows(first, n) == VIABLE) * np.uint8(255)
 
-    pixels = resample_rows(read_grey, mask.shape, (height, width), ratio=ratio)(0, height)
+    pixels = resample_rows(read_grey, tumour.shape, (height, width), ratio=ratio)(0, height)
     with atomic(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG")
 
@@ -237,38 +235,31 @@ def _is_big(size_px: tuple[int, int]) -> bool:
 
 
 def _compute_ratio(
-    path: str | Path, mask: Raster, size_px: tuple[int, int], spacing_um: float
+    path: str | Path, tumour: Raster, size_px: tuple[int, int], spacing_um: float
 ) -> float:
     """Px of the mask per px of level 0, if its size agrees: rasters are rounded by less than 1."""
-    ratio = spacing_um / mask.spacing_um
-    for side, mask_side in zip(size_px, mask.shape[::-1], strict=True):
+    ratio = spacing_um / tumour.spacing_um
+    height, width = tumour.shape
+    for side, mask_side in zip(size_px, (width, height), strict=True):
         if abs(side * ratio - mask_side) > 1 + 1e-6 * mask_side:
             raise InputError(
-                f"{path}: a mask of {mask.shape[1]} x {mask.shape[0]} px at {mask.spacing_um:g}"
+                f"{path}: a mask of {width} x {height} px at {tumour.spacing_um:g}"
                 f" µm/px is not of a slide of {size_px[0]} x {size_px[1]} px at {spacing_um:g}"
                 " µm/px; make the mask again"
             )
     return ratio
 
 
-def _select(labels: np.ndarray, label: int) -> np.ndarray:
-    if labels.size and (highest := labels.max()) > label:
-        raise ValueError(f"a mask up to {label} has the value {highest}")
-    return (labels == label).view(np.uint8)
-
-
-def _compress_tiles(
-    mask: Raster, size_px: tuple[int, int], ratio: float, label: int
-) -> Iterator[bytes]:
+def _compress_tiles(tumour: Raster, size_px: tuple[int, int], ratio: float) -> Iterator[bytes]:
     """Compress the mask tile by tile; beyond the edge of the slide its last px go on."""
     width, height = (-(-side // TILE_PX) * TILE_PX for side in size_px)
     # The rows and columns of the mask under those of the slide.
-    row = resample(np.arange(mask.shape[0])[:, None], (height, 1), ratio=ratio)[:, 0]
-    column = resample(np.arange(mask.shape[1])[None], (1, width), ratio=ratio)[0]
+    row = resample(np.arange(tumour.shape[0])[:, None], (height, 1), ratio=ratio)[:, 0]
+    column = resample(np.arange(tumour.shape[1])[None], (1, width), ratio=ratio)[0]
     of_one_value: dict[int, bytes] = {}
     for top, _ in bands(height, TILE_PX):
         first, last = int(row[top]), int(row[top + TILE_PX - 1])
-        band = _select(mask.rows(first, last - first + 1), label)
+        band = (tumour.rows(first, last - first + 1) == VIABLE).view(np.uint8)
         for left, _ in bands(width, TILE_PX):
             begin, end = int(column[left]), int(column[left + TILE_PX - 1])
             part = band[:, begin : end + 1]

@@ -39,11 +39,10 @@ def describe_submission(
     *,
     challenge: str,
     config: Mapping,
-    code: str | Mapping[str, str],
-    files: Mapping[str, str | Path] | Sequence[str | Path],
+    code: Mapping[str, str],
+    files: Sequence[str | Path],
     archive: str | Path,
-    cases: Mapping | None = None,
-    packages: Sequence[str] = PACKAGES,
+    cases: Mapping,
 ) -> dict:
     """Describe a submission, without dates and without anything of the machine or its user.
 
@@ -53,25 +52,23 @@ def describe_submission(
         Which one.
     config : mapping
         The whole configuration as it was in effect, of what JSON can hold and paths.
-    code : str or mapping of str to str
-        The code's hash, of `microtome.planning.code_hash`; of several scripts by name.
-    files : mapping of str to str or Path, or sequence of str or Path
-        What went into it: weights, forests, slide sheet; by name, or else by path, with a number
-        behind it where absolute ones end alike.
+    code : mapping of str to str
+        The hash of each script's code, of `microtome.planning.code_hash`.
+    files : sequence of str or Path
+        What went into it: weights, forests, slide sheet.
     archive : str or Path
         The submission.
-    cases : mapping, optional
+    cases : mapping
         What it holds, as `microtome.submission.checks` wants it.
-    packages : sequence of str
-        Names of installed packages.
 
     Returns
     -------
     dict
         ``challenge``; ``microtome`` and ``python``, their versions; ``code``; ``packages``, name ->
-        version, None if it is not installed; ``files``, name -> ``path`` and ``sha256``;
-        ``archive``, ``path`` and ``sha256``; ``cases``, if given; ``config``. For JSON; keys are
-        sorted in all but the outermost. Of an absolute path there is its last part only.
+        version, None if it is not installed; ``files``, path, with a number behind it if absolute
+        ones end alike -> ``path`` and ``sha256``; ``archive``, ``path`` and ``sha256``; ``cases``;
+        ``config``. For JSON; keys are sorted in all but the outermost. Of an absolute path there is
+        its last part only.
 
     Raises
     ------
@@ -83,10 +80,10 @@ def describe_submission(
         "microtome": __version__,
         "python": platform.python_version(),
         "code": _make_portable(code),
-        "packages": {name: _find_version(name) for name in sorted(packages)},
+        "packages": {name: _find_version(name) for name in sorted(PACKAGES)},
         "files": {name: _hash_file(path) for name, path in sorted(_name_files(files).items())},
         "archive": _hash_file(archive),
-        **({} if cases is None else {"cases": _make_portable(cases)}),
+        "cases": _make_portable(cases),
         "config": _make_portable(config),
     }
 
@@ -104,7 +101,7 @@ def compare_records(first: Mapping, second: Mapping) -> list[str]:
     >>> compare_records({"code": "ab", "cases": {"x": [1]}}, {"code": "ac", "cases": {"x": [1, 2]}})
     ['cases.x[1]: nothing, and 2', 'code: "ab", and "ac"']
     """
-    one, other = dict(_leaves(first, "")), dict(_leaves(second, ""))
+    one, other = dict(_walk(first, "")), dict(_walk(second, ""))
     lines = []
     for key in sorted(one.keys() | other.keys()):
         values = [
@@ -116,14 +113,12 @@ def compare_records(first: Mapping, second: Mapping) -> list[str]:
     return lines
 
 
-def _name_files(files: Mapping | Sequence) -> dict[str, str | Path]:
-    if isinstance(files, Mapping):
-        return dict(files)
-    named: dict[str, str | Path] = {}
-    for path in files:
-        name = key = _make_portable(str(path))
+def _name_files(files: Sequence[str | Path]) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for path in map(str, files):
+        name = key = _make_portable(path)
         for n in count(2):
-            if str(named.setdefault(key, path)) == str(path):
+            if named.setdefault(key, path) == path:
                 break
             key = f"{name} ({n})"
     return named
@@ -154,24 +149,20 @@ def _make_portable(value: object) -> object:
         return [_make_portable(item) for item in value]
     if isinstance(value, Path):
         return _make_portable(str(value))
-    if isinstance(value, str) and _is_absolute(value):
-        # As of Windows, which takes both kinds of slash.
-        return PureWindowsPath(value).name
+    if isinstance(value, str):
+        kinds = (PurePosixPath, PureWindowsPath)
+        if value.startswith("~") or any(kind(value).is_absolute() for kind in kinds):
+            # As of Windows, which takes both kinds of slash.
+            return PureWindowsPath(value).name
     return value
 
 
-def _is_absolute(text: str) -> bool:
-    """Whether text is a path that begins at a root, a drive or a home."""
-    kinds = (PurePosixPath, PureWindowsPath)
-    return text.startswith("~") or any(kind(text).is_absolute() for kind in kinds)
-
-
-def _leaves(value: object, key: str) -> Iterator[tuple[str, object]]:
+def _walk(value: object, key: str) -> Iterator[tuple[str, object]]:
     if isinstance(value, Mapping) and (value or not key):
         for name, content in value.items():
-            yield from _leaves(content, f"{key}.{name}" if key else str(name))
+            yield from _walk(content, f"{key}.{name}" if key else str(name))
     elif isinstance(value, list | tuple) and value:
         for i, content in enumerate(value):
-            yield from _leaves(content, f"{key}[{i}]")
+            yield from _walk(content, f"{key}[{i}]")
     else:
         yield key, value
