@@ -131,16 +131,6 @@ def test_a_curve_by_hand():
     assert found.score == 0.5
 
 
-def test_between_points_the_curve_is_straight_and_then_level():
-    """Lesions found at 0, 1 and 3 false positives per slide; read at 1/4, 1/2, 1, 2, 4, 8."""
-    found = compute_froc([hits(0.9, 0.6, 0.3, 0.0, false=(0.6, 0.4, 0.3))])
-    assert found.false_positives.tolist() == [3, 2, 1, 0, 0]
-    assert found.sensitivity.tolist() == [0.75, 0.5, 0.5, 0.25, 0]
-    expected = (0.25 + 0.25 / 4, 0.25 + 0.25 / 2, 0.5, 0.5, 0.75, 0.75)
-    assert found.at_rates == pytest.approx(expected)
-    assert found.score == pytest.approx(sum(expected) / 6)
-
-
 @pytest.mark.parametrize(
     ("slide", "score"),
     [

@@ -36,7 +36,7 @@ def read_labels(tables: Iterable[Path]) -> tuple[Labels, list[str]]:
     ----------
     tables : iterable of Path
         CSV files with the columns `patient` and `stage`: rows `patient_000.zip,pN0` and
-        `patient_000_node_0.tif,negative`, upper and lower case alike. Where the second is empty
+        `patient_000_node_0.tif,negative`, upper and lower case alike. If the second is empty
         nothing is known.
 
     Returns

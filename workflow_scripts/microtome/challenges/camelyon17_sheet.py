@@ -99,16 +99,11 @@ def split_off_validation(
     Parameters
     ----------
     rows : sequence of dict
-        From `make_camelyon17_sheet`; slides that test stay so.
+        From `make_camelyon17_sheet`; slides that test stay so. Copies are returned.
     share : float
         Of the slides that train, 0 to below 1; 0 changes nothing.
     seed : int
         Another one takes other patients.
-
-    Returns
-    -------
-    list of dict
-        Copies of the rows, in the same order.
 
     Raises
     ------

@@ -21,22 +21,8 @@ Rows = Sequence[tuple[int, list[str]]]  # line, cells
 def check_predictions(path: Path, cases: Collection[str]) -> Iterator[str]:
     """Say what is wrong with ``prediction.csv`` of PAIP 2019: each case once, in percent.
 
-    Parameters
-    ----------
-    path : Path
-        The CSV.
-    cases : collection of str
-        Ids of all cases.
-
-    Yields
-    ------
-    str
-        What is wrong, in words that follow the file's name.
-
-    Raises
-    ------
-    InputError
-        It is no CSV, in such words too. So do the other checks.
+    Like all checks here it yields words that follow the file's name, one line each, and raises
+    InputError, in such words too, if the file is no CSV.
     """
     rows = _skip_header(_read(path), ("wsi_id", "ratio"))
     yield from _check_numbers(rows, cases, what="ratio", most=100)
@@ -72,55 +58,40 @@ def check_detections(path: Path, size_px: tuple[int, int]) -> Iterator[str]:
 
 
 def check_stages(path: Path, patients: Mapping[str, Collection[str]]) -> Iterator[str]:
-    """Say what is wrong with ``submission.csv`` of CAMELYON17.
+    """Say what is wrong with ``submission.csv`` of CAMELYON17, for patients and their slides.
 
     Stages and classes may be in upper or lower case. Nodes need no rows. If all nodes of a patient
     have one, the stage is that of their classes; with some of them it is not below.
-
-    Parameters
-    ----------
-    path : Path
-        The CSV.
-    patients : mapping of str to collection of str
-        Patient -> its slides, both without suffix.
     """
-    stages = {f"{patient}.zip": _Value(STAGES, "stage") for patient in patients}
-    nodes = {f"{slide}.tif": _Value(CLASSES, "class") for p in patients.values() for slide in p}
-    known = stages | nodes
+    kinds = {f"{patient}.zip": ("stage", STAGES) for patient in patients}
+    kinds |= {f"{slide}.tif": ("class", CLASSES) for of in patients.values() for slide in of}
+    given: dict[str, str] = {}  # empty for what is not known
     for line, row in _skip_header(_read(path), ("patient", "stage")):
         if len(row) != 2:
             yield f"line {line}: has {len(row)} cells and not 2"
-        elif row[0] not in known:
-            yield f"line {line}: {row[0]!r} is neither <patient>.zip nor <slide>.tif of the cohort"
+            continue
+        name, text = row
+        if name not in kinds:
+            yield f"line {line}: {name!r} is neither <patient>.zip nor <slide>.tif of the cohort"
+        elif name in given:
+            yield f"line {line}: {name} is there twice"
         else:
-            yield from (f"line {line}: {row[0]} {wrong}" for wrong in known[row[0]].take(row[1]))
+            what, known = kinds[name]
+            given[name] = next((value for value in known if value.lower() == text.lower()), "")
+            if not given[name]:
+                one_of = ", ".join(known)
+                yield f"line {line}: {name} has the {what} {text!r}, which is none of {one_of}"
     for patient, slides in sorted(patients.items()):
-        stage = stages[f"{patient}.zip"]
-        if not stage.is_there:
+        if f"{patient}.zip" not in given:
             yield f"lacks {patient}.zip"
-        yield from _compare_stage(patient, stage.value, [nodes[f"{s}.tif"].value for s in slides])
-
-
-class _Value:
-    """What the one row of a patient or slide gives, empty where it gives none that is known."""
-
-    def __init__(self, known: Sequence[str], what: str) -> None:
-        self._known, self._what = known, what
-        self.is_there, self.value = False, ""
-
-    def take(self, text: str) -> Iterator[str]:
-        if self.is_there:
-            yield "is there twice"
-            return
-        self.is_there = True
-        self.value = next((value for value in self._known if value.lower() == text.lower()), "")
-        if not self.value:
-            yield f"has the {self._what} {text!r}, which is none of {', '.join(self._known)}"
+        elif stage := given[f"{patient}.zip"]:
+            classes = [given.get(f"{slide}.tif", "") for slide in slides]
+            yield from _compare_stage(patient, stage, classes)
 
 
 def _compare_stage(patient: str, stage: str, classes: list[str]) -> Iterator[str]:
     given = [name for name in classes if name]
-    if not (stage and given):
+    if not given:
         return
     implied = pn_stage(given)
     order = (*STAGES, BEYOND)
