@@ -61,14 +61,7 @@ def test_members_that_cannot_be(members, text, kind):
         check(*members, kind=kind)
 
 
-def folds(
-    validation_fold: int,
-    rows: dict[str, dict],
-    *,
-    n_folds: int = 0,
-    threshold: float | str = 0.5,
-    temperature: bool = False,
-) -> None:
+def folds(validation_fold: int, rows: dict, *, n_folds=0, threshold=0.5, temperature=False) -> None:
     """Check a run of an ensemble whose second member has a validation fold."""
     config = {
         "models": models(validation_fold=validation_fold),
@@ -88,23 +81,26 @@ SHEET = {
 }
 
 
-def test_folds_of_training_slides():
-    """Only training slides need a fold, and the one that validates must be among them."""
+def test_folds_that_validate():
+    """Only training slides need a fold; in a cross-validation it is a step, less than a round."""
     folds(1, SHEET)
     folds(2, SHEET)
-    with pytest.raises(InputError, match=r"models.b.validation_fold: 3, but .* are in folds 1, 2;"):
-        folds(3, SHEET)
-    with pytest.raises(InputError, match=r"^slide sheet s.tsv: slide s2: fold is missing"):
-        folds(1, {**SHEET, "s2": {"split": "train"}})
-    with pytest.raises(InputError, match=r"are in folds 1; it must be one of two or more"):
-        folds(1, {**SHEET, "s2": {"split": "train", "fold": 1}})
-
-
-def test_folds_of_a_cross_validation():
-    """There it says how far the validating fold lies from the tested one: less than once round."""
     folds(2, {}, n_folds=3)
-    with pytest.raises(InputError, match=r"models.b.validation_fold: 3 is not below"):
-        folds(3, {}, n_folds=3)
+
+
+@pytest.mark.parametrize(
+    ("fold", "second", "n_folds", "line"),
+    [
+        (3, {"split": "train", "fold": 2}, 0, "fold: 3, but .* are in folds 1, 2;"),
+        (1, {"split": "train"}, 0, "^slide sheet s.tsv: slide s2: fold is missing"),
+        (1, {"split": "train", "fold": 1}, 0, "in folds 1; it must be one of two or more"),
+        (3, {}, 3, "^config: models.b.validation_fold: 3 is not below"),
+    ],
+)
+def test_folds_that_cannot_validate(fold, second, n_folds, line):
+    """The model is named, and the slide or the folds that there are."""
+    with pytest.raises(InputError, match=line):
+        folds(fold, {**SHEET, "s2": second}, n_folds=n_folds)
 
 
 @pytest.mark.parametrize("tuned", [{"threshold": "validation"}, {"temperature": True}])

@@ -1,7 +1,5 @@
 """Masks and heatmaps on disk: tiled pyramidal OME-TIFF, written in bands."""
 
-from xml.etree.ElementTree import Element
-
 import numpy as np
 import openslide
 import pytest
@@ -16,13 +14,6 @@ from microtome.rasters.label_tiff import open_raster, read_raster, write_array, 
 def labels(height: int, width: int, *, seed: int = 0) -> np.ndarray:
     """Draw labels 0, 1 and 2."""
     return np.random.default_rng(seed).integers(0, 3, (height, width), dtype=np.uint8)
-
-
-def ome_pixels(path) -> Element:
-    """Get the element Pixels of a file's OME-XML."""
-    with tifffile.TiffFile(path) as tiff:
-        root = fromstring(tiff.ome_metadata)
-    return next(e for e in root.iter() if e.tag.endswith("}Pixels"))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 700), (512, 512), (513, 512), (1100, 1500)])
@@ -58,43 +49,29 @@ def test_rows_are_asked_for_once_from_top_to_bottom(tmp_path, shape, expected):
 @pytest.mark.parametrize(
     ("shape", "n_levels"), [((1301, 2050), 4), ((512, 512), 1), ((513, 100), 2)]
 )
-def test_coarser_levels_are_every_second_pixel(tmp_path, shape, n_levels):
-    """Levels halve until one tile holds the raster; labels stay labels."""
+def test_levels_as_others_read_them(tmp_path, shape, n_levels):
+    """Tiled levels of every second px, down to one; spacing in the OME-XML and in px per cm."""
     array = labels(*shape)
-    write_array(tmp_path / "a.tif", array, spacing_um=2)
+    write_array(tmp_path / "a.tif", array, spacing_um=2.5)
     with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        assert tiff.is_bigtiff
+        root = fromstring(tiff.ome_metadata)
         levels = tiff.series[0].levels
         assert len(levels) == n_levels
         for i, level in enumerate(levels):
             np.testing.assert_array_equal(level.asarray(), array[:: 2**i, :: 2**i])
-
-
-def test_spacing_is_in_ome_xml_and_in_the_tags(tmp_path):
-    """QuPath reads the spacing from the OME-XML, others from the resolution in px per cm."""
-    write_array(tmp_path / "a.tif", labels(700, 1024), spacing_um=2.5)
-    pixels = ome_pixels(tmp_path / "a.tif")
+            page = level.pages[0]
+            assert page.tile == (512, 512)
+            assert page.compression == tifffile.COMPRESSION.ADOBE_DEFLATE
+            assert page.tags["ResolutionUnit"].value == 3  # cm
+            for axis in ("XResolution", "YResolution"):
+                above, below = page.tags[axis].value
+                per_cm = 4000 * level.shape[1] / shape[1]
+                assert above / below == pytest.approx(per_cm, rel=1e-6)
+    pixels = next(e for e in root.iter() if e.tag.endswith("}Pixels"))
     assert pixels.get("PhysicalSizeX") == pixels.get("PhysicalSizeY") == "2.5"
     assert pixels.get("PhysicalSizeXUnit") == pixels.get("PhysicalSizeYUnit") == "µm"
-    assert (pixels.get("SizeX"), pixels.get("SizeY")) == ("1024", "700")
-    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
-        for i, level in enumerate(tiff.series[0].levels):
-            tags = level.pages[0].tags
-            assert tags["ResolutionUnit"].value == 3  # cm
-            for axis in ("XResolution", "YResolution"):
-                above, below = tags[axis].value
-                assert above / below == pytest.approx(4000 / 2**i, rel=1e-6)
-
-
-def test_tiles_and_compression(tmp_path):
-    """Every level is tiled and compressed, in a TIFF that may pass 4 GB."""
-    write_array(tmp_path / "a.tif", np.zeros((3000, 3000), np.uint8), spacing_um=1)
-    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
-        assert tiff.is_bigtiff
-        assert tiff.is_ome
-        for level in tiff.series[0].levels:
-            assert level.pages[0].tile == (512, 512)
-            assert level.pages[0].compression == tifffile.COMPRESSION.ADOBE_DEFLATE
-    assert (tmp_path / "a.tif").stat().st_size < 100_000
+    assert (int(pixels.get("SizeY")), int(pixels.get("SizeX"))) == shape
 
 
 def test_same_raster_same_bytes(tmp_path):

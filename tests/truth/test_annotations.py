@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from conftest import REPOSITORY
 from microtome.errors import InputError
-from microtome.rasters.polygon_fill import fill_rings, list_edges, paint_edges
+from microtome.rasters.polygon_fill import fill_rings
 from microtome.truth import annotation_formats
 from microtome.truth.annotations import read_annotation
-from microtome.truth.maps import merge_labels
+from microtome.truth.maps import OutlineSource, merge_labels
 
 CLASSES = {"viable": ["Tumor", "metastases"], "whole": ["whole"], "hole": ["normal", "Exclusion"]}
 
@@ -77,12 +77,8 @@ def polygon(name: str | None, *rings: list) -> dict:
 
 def painted(regions: list, tissue: str = "viable") -> np.ndarray:
     """Paint the regions of a tissue in their order."""
-    band = np.zeros((10, 10), dtype=bool)
-    for region in regions:
-        if region.tissue == tissue:
-            edges = list_edges(region.rings)
-            paint_edges(band, edges, value=not region.hole, first_row=0, scale=1)
-    return band
+    regions = [region for region in regions if region.tissue == tissue]
+    return OutlineSource(regions).rows(first_row=0, shape=(10, 10), scale=1)
 
 
 def diagonal(regions: list) -> str:

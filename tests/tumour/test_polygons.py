@@ -24,9 +24,9 @@ CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
 LEVEL0_UM = 0.5
 
 
-def draw_tumour(seed: int = 0, shape: tuple[int, int] = (90, 120), grain: float = 3) -> np.ndarray:
+def draw_tumour(seed: int = 0) -> np.ndarray:
     """Draw a tumour map with holes, islands and tumour at the borders."""
-    noise = ndimage.gaussian_filter(np.random.default_rng(seed).random(shape), grain)
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).random((90, 120)), 3)
     low, high = np.quantile(noise, [0.4, 0.65])
     return (noise > low).astype(np.uint8) + (noise > high)
 

@@ -59,16 +59,15 @@ def check_ensemble_folds(config: Mapping, sheet: Mapping[str, dict], *, path: st
                     " folds after the tested one validates"
                 )
             continue
-        folds = {}
-        for slide, row in sheet.items():
-            if row.get("split") == "train":
-                if "fold" not in row:
-                    raise InputError(
-                        f"slide sheet {path}: slide {slide}: fold is missing, and models.{name} has"
-                        " a validation_fold; python workflow_scripts/assign_splits.py --folds fills"
-                        " the column"
-                    )
-                folds.setdefault(row["fold"], slide)
+        train = {slide: row for slide, row in sheet.items() if row.get("split") == "train"}
+        unset = [slide for slide, row in train.items() if "fold" not in row]
+        if unset:
+            raise InputError(
+                f"slide sheet {path}: slide {unset[0]}: fold is missing, and models.{name} has a"
+                " validation_fold; python workflow_scripts/assign_splits.py --folds fills the"
+                " column"
+            )
+        folds = {row["fold"] for row in train.values()}
         if fold not in folds or len(folds) < 2:
             raise InputError(
                 f"{key}: {fold}, but the slides of split train in {path} are in folds"
