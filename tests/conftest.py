@@ -101,6 +101,8 @@ class Workflow:
             str(self.folder / "config.yaml"),
             "--workflow-profile",
             str(self.source / "profiles" / "default"),
+            "--cores",
+            "1",
             *arguments,
         ]
 

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 PACKAGES = (
@@ -90,6 +91,7 @@ def fork_for_all(server: socket.socket, python: str) -> None:
     text = client.makefile("rb").read(int.from_bytes(head, "big"))
     if (child := os.fork()) != 0:
         wait_for(child, client)
+    os.setsid()
     client.close()
     for place, file in enumerate(files):
         os.dup2(file, place)
@@ -121,9 +123,10 @@ def wait_for(child: int, client: socket.socket) -> None:
     handle = os.pidfd_open(child)
     ready, _, _ = select.select([handle, client], [], [])
     if handle not in ready:
-        os.kill(child, signal.SIGKILL)
+        os.killpg(child, signal.SIGKILL)  # and all that it began
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    client.send(str(status if status >= 0 else 128 - status).encode())
+    with suppress(BrokenPipeError):
+        client.send(str(status if status >= 0 else 128 - status).encode())
     os._exit(0)
 
 

@@ -4,8 +4,10 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -196,8 +198,9 @@ def test_full_disk_leaves_nothing_that_looks_complete(finished, make_workflow):
     workflow.configure({**SMALL_CONFIG, "run": ["colour"]}, SMALL_COHORT)
     target = "results/patches/1um_256px_every256px/demo-01.zarr"
     limit = 1_000_000  # bytes a file: enough for masks and grids, not for a shard of patches
+    own = replace(workflow, python=sys.executable)  # its jobs inherit the limit
     done = subprocess.run(
-        ["prlimit", f"--fsize={limit}", *workflow.command(target)],
+        ["prlimit", f"--fsize={limit}", *own.command(target)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
