@@ -9,14 +9,14 @@ from PIL import Image
 
 from microtome.evaluation.comparison import (
     cost_rows,
+    describe_models,
     model_rows,
     rows_of_tests,
     slide_values,
-    summary,
+    summarize,
     table1_rows,
-    trained_models,
 )
-from microtome.evaluation.comparison_figure import comparison_figure
+from microtome.evaluation.comparison_figure import draw_comparison
 from microtome.io.tables import read_table, write_table
 
 TABLE1 = {
@@ -30,16 +30,8 @@ TABLE1 = {
     "share_correct": "proportion of correct patches",
     "dice": "Dice",
 }
-FIGURES = (
-    *TABLE1,
-    "balanced_accuracy",
-    "jaccard",
-    "boundary_f",
-    "hausdorff95_um",
-    "burden",
-    "true_burden",
-    "burden_error",
-)
+BURDENS = ("burden", "true_burden", "burden_error")
+FIGURES = (*TABLE1, "balanced_accuracy", "jaccard", "boundary_f", "hausdorff95_um", *BURDENS)
 
 
 def figures(value: float, **others: float | None) -> dict:
@@ -53,16 +45,19 @@ def as_text(rows: list[dict]) -> list[dict]:
 
 
 def run(entries: list[tuple[str, str, int | None, dict, list[dict]]], **card: int) -> list[dict]:
-    """Make trained models from (name, model, fold, cohort, slides)."""
-    return trained_models(
-        [
-            {"name": name, "model": model, "fold": fold, "networks": 1}
-            for name, model, fold, *_ in entries
-        ],
+    """Describe models of (name, model, fold, cohort, slides)."""
+    keys = ("name", "model", "fold", "networks")
+    return describe_models(
+        [dict(zip(keys, (*entry[:3], 1), strict=True)) for entry in entries],
         cohorts=[{"patches": 10, **cohort} for *_, cohort, _ in entries],
         slides=[as_text(rows) for *_, rows in entries],
         cards=[card for _ in entries],
     )
+
+
+def summary_of(trained: list[dict]) -> str:
+    """The text with all tests."""
+    return summarize(trained, rows_of_tests(slide_values(trained)))
 
 
 def test_an_ensemble_has_the_parameters_of_all_its_networks():
@@ -72,7 +67,7 @@ def test_an_ensemble_has_the_parameters_of_all_its_networks():
         for name, n in (("e", 3), ("a", 1), ("f", 2))
     ]
     cards = [{"parameters": n} for n in (1, 20, 300, 4000, 7)] + [{}]
-    found = trained_models(models, cohorts=[{}] * 3, slides=[[]] * 3, cards=cards)
+    found = describe_models(models, cohorts=[{}] * 3, slides=[[]] * 3, cards=cards)
     assert [model["parameters"] for model in found] == [321, 4000, None]
 
 
@@ -113,7 +108,7 @@ def test_a_figure_that_a_fold_lacks_is_the_others():
 
 
 def test_table1_has_the_papers_columns_in_its_order():
-    """Accuracy; precision, recall and F1 of both classes; correct patches; Dice."""
+    """Accuracy; precision, recall and F1 of both classes; correct patches; Dice; with spreads."""
     cohort = {key: float(i) for i, key in enumerate(FIGURES)}
     (row,) = table1_rows(model_rows(run([("m", "m", None, cohort, [])])))
     means = {key: value for key, value in row.items() if not key.endswith(" sd")}
@@ -121,10 +116,6 @@ def test_table1_has_the_papers_columns_in_its_order():
     assert means == {"model": "m", **expected}
     assert list(row)[:3] == ["model", "test accuracy", "test accuracy sd"]
     assert list(means) == ["model", *expected]
-
-
-def test_table1_has_the_spread_over_folds():
-    """Every column of numbers is followed by its standard deviation."""
     cae, colour = table1_rows(model_rows(two_folds()))
     assert cae["Dice sd"] == pytest.approx(0.1 / 2**0.5)
     assert colour["Dice sd"] is None
@@ -185,21 +176,18 @@ def markdown_rows(text: str, table: int) -> list[list[str]]:
 
 def test_summary_begins_with_table_1():
     """Three digits, with the spread where there are folds."""
-    trained = two_folds()
-    text = summary(trained, rows_of_tests(slide_values(trained)))
+    text = summary_of(two_folds())
     header, cae, colour = markdown_rows(text, 0)
     assert header == ["model", *TABLE1.values()]
     assert (cae[0], cae[1], cae[3]) == ("cae", "0.750 ± 0.071", "0.700")
     assert (colour[0], colour[1]) == ("colour", "0.500")
     assert "± is the standard deviation over folds" in text
-    trained = many_slides()
-    assert "±" not in summary(trained, rows_of_tests(slide_values(trained)))
+    assert "±" not in summary_of(many_slides())
 
 
 def test_summary_says_what_differs():
     """p-values, and which of a few pairs differ, the better named first by its sign."""
-    trained = many_slides()
-    header, *rows = markdown_rows(summary(trained, rows_of_tests(slide_values(trained))), 2)
+    header, *rows = markdown_rows(summary_of(many_slides()), 2)
     assert header == ["metric", "ANOVA p", "Kruskal-Wallis p", "pairs that differ"]
     assert len(rows) == 10
     dice = next(row for row in rows if row[0] == "Dice")
@@ -210,10 +198,9 @@ def test_summary_says_what_differs():
 def test_summary_of_few_slides_says_why_there_is_no_test():
     """Three slides: no pair is tested. One model: there is no table of tests."""
     trained = many_slides(3)
-    text = summary(trained, rows_of_tests(slide_values(trained)))
+    text = summary_of(trained)
     assert {row[3] for row in markdown_rows(text, 2)[1:]} == {"fewer than 6 slides in common"}
-    alone = trained[:1]
-    text = summary(alone, rows_of_tests(slide_values(alone)))
+    text = summary_of(trained[:1])
     assert "differ" not in text
     assert markdown_rows(text, 2)[0][:2] == ["model", "slide"]
 
@@ -223,22 +210,15 @@ def test_summary_does_not_name_many_pairs():
     noise = np.random.default_rng(0).random((5, 30))
     dice = {f"m{i}": {f"s{j}": i + noise[i, j] for j in range(30)} for i in range(5)}
     tests = rows_of_tests({"dice": dice})
-    _, row = markdown_rows(summary(many_slides(), tests), 2)
+    _, row = markdown_rows(summarize(many_slides(), tests), 2)
     assert row[3] == "10 of 10"
 
 
 def test_summary_ends_with_every_model_on_every_slide():
     """One row a trained model and slide; an empty cell is a figure that is not defined."""
-    trained = two_folds()
-    header, *rows = markdown_rows(summary(trained, rows_of_tests(slide_values(trained))), 3)
-    assert [row[:2] for row in rows] == [
-        ["cae-fold1", "s1"],
-        ["cae-fold1", "s2"],
-        ["cae-fold2", "s2"],
-        ["cae-fold2", "s3"],
-        ["colour", "s1"],
-        ["colour", "s2"],
-    ]
+    header, *rows = markdown_rows(summary_of(two_folds()), 3)
+    of_slides = {"cae-fold1": ("s1", "s2"), "cae-fold2": ("s2", "s3"), "colour": ("s1", "s2")}
+    assert [row[:2] for row in rows] == [[m, s] for m, slides in of_slides.items() for s in slides]
     assert rows[3][header.index("F1 tumour")] == ""
     assert rows[2][header.index("burden error")] == "-0.200"
 
@@ -268,19 +248,23 @@ def values_of(n_models: int, n_slides: int) -> dict:
 @pytest.mark.parametrize(("n_models", "n_slides"), [(1, 1), (2, 3), (12, 50)])
 def test_figure_grows_with_the_models(tmp_path, n_models, n_slides):
     """From one model and slide to a dozen: the same width, a line more for each model."""
-    comparison_figure(tmp_path / "a.png", values_of(n_models, n_slides))
+    draw_comparison(tmp_path / "a.png", values_of(n_models, n_slides))
     with Image.open(tmp_path / "a.png") as image:
         assert 1200 < image.width < 1600
         assert image.height == pytest.approx(110 * (1.05 + 0.36 * n_models), abs=1)
 
 
 def test_the_same_values_give_the_same_figure(tmp_path):
-    """Two drawings have the same bytes; other values have others."""
-    for name, values in (("a", values_of(3, 9)), ("b", values_of(3, 9)), ("c", values_of(3, 8))):
-        comparison_figure(tmp_path / f"{name}.png", values)
-    first, second, third = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
-    assert first == second
-    assert first != third
+    """The same bytes; other values have others, and a figure not defined leaves its place empty."""
+    lacking = values_of(3, 9)
+    lacking["f1_tumour"]["model1"] = {}
+    lacking["boundary_f"] = {model: {} for model in lacking["dice"]}
+    found = []
+    for values in (values_of(3, 9), values_of(3, 9), values_of(3, 8), lacking):
+        draw_comparison(tmp_path / "a.png", values)
+        found.append((tmp_path / "a.png").read_bytes())
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
 
 
 def pink_px(path) -> int:
@@ -294,16 +278,6 @@ def test_every_slide_is_a_dot(tmp_path):
     """Five slides have five times the dots of one, even where their values are the same."""
     for n in (1, 5):
         values = {metric: {"m": {f"s{i}": 0.5 for i in range(n)}} for metric in values_of(1, 1)}
-        comparison_figure(tmp_path / f"{n}.png", values)
+        draw_comparison(tmp_path / f"{n}.png", values)
     ratio = pink_px(tmp_path / "5.png") / pink_px(tmp_path / "1.png")
     assert 4 < ratio < 6
-
-
-def test_figure_of_a_model_without_values(tmp_path):
-    """A figure that is not defined for a model, or for any, leaves its place empty."""
-    values = values_of(2, 4)
-    values["f1_tumour"]["model1"] = {}
-    values["boundary_f"] = {"model0": {}, "model1": {}}
-    comparison_figure(tmp_path / "a.png", values)
-    comparison_figure(tmp_path / "b.png", values_of(2, 4))
-    assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()

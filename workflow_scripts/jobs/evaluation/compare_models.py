@@ -2,20 +2,20 @@
 
 from microtome.evaluation.comparison import (
     cost_rows,
+    describe_models,
     model_rows,
     rows_of_tests,
     slide_values,
-    summary,
+    summarize,
     table1_rows,
-    trained_models,
 )
-from microtome.evaluation.comparison_figure import comparison_figure
+from microtome.evaluation.comparison_figure import draw_comparison
 from microtome.io.atomic import atomic, read_json
 from microtome.io.tables import read_table, write_table
 from microtome.logs import start_log
 
 start_log(snakemake.log[0])
-trained = trained_models(
+trained = describe_models(
     snakemake.params.models,
     cohorts=map(read_json, snakemake.input.cohorts),
     slides=map(read_table, snakemake.input.slides),
@@ -27,6 +27,6 @@ write_table(snakemake.output.table, rows)
 write_table(snakemake.output.table1, table1_rows(rows))
 write_table(snakemake.output.tests, tests)
 write_table(snakemake.output.costs, cost_rows(trained, snakemake.params.benchmarks))
-comparison_figure(snakemake.output.figure, values)
+draw_comparison(snakemake.output.figure, values)
 with atomic(snakemake.output.text) as temporary:
-    temporary.write_text(summary(trained, tests))
+    temporary.write_text(summarize(trained, tests))

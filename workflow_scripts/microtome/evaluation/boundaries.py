@@ -15,24 +15,13 @@ from microtome.rasters.labels import VIABLE
 _FAR_PERCENT = 95
 
 
-def boundary_points(
+def find_boundary(
     rows: ReadRows, shape: tuple[int, int], *, n_rows: int | None = None
 ) -> np.ndarray:
-    """The boundary pixels of a mask, from the top down.
+    """Find the boundary pixels of a mask, from the top down: rows and columns, int32 (n, 2).
 
-    Parameters
-    ----------
-    rows : callable
-        ``rows(first_row, n_rows)`` gives the mask, bool ndarray of shape (n_rows, width).
-    shape : tuple of int
-        Height and width in px.
-    n_rows : int, optional
-        Rows of a band; the points do not depend on it.
-
-    Returns
-    -------
-    ndarray of shape (n, 2), int32
-        Row and column.
+    ``rows(first_row, n_rows)`` gives the mask, bool of shape (n_rows, width), and `shape` is its
+    height and width in px. It is read in bands of `n_rows`, on which the points do not depend.
     """
     height, width = shape
     found = [np.empty((0, 2), np.int32)]
@@ -46,34 +35,14 @@ def boundary_points(
     return np.concatenate(found)
 
 
-def boundary_f(to_truth_px: np.ndarray, to_map_px: np.ndarray, *, tolerance_px: int) -> float:
-    """F-score of the boundary pixels that have one of the other boundary near them.
-
-    Parameters
-    ----------
-    to_truth_px : ndarray of shape (n,)
-        Distance of every boundary pixel of the map to the nearest one of the truth.
-    to_map_px : ndarray of shape (m,)
-        The reverse. Both are empty where one of the two masks is; then there is nothing near.
-    tolerance_px : int
-        Near is up to this distance.
-    """
-    precision, recall = (np.mean(d <= tolerance_px) for d in (to_truth_px, to_map_px))
-    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
-
-
-def hausdorff95(to_truth_px: np.ndarray, to_map_px: np.ndarray) -> float:
-    """The larger of the two 95th percentiles (interpolated) of the distances, in px."""
-    return float(max(np.percentile(d, _FAR_PERCENT) for d in (to_truth_px, to_map_px)))
-
-
 def boundary_metrics(
     truth: Raster, labels: Raster, *, tolerance_um: float
 ) -> dict[str, float | None]:
-    """Boundary F-score and 95 % Hausdorff distance of viable tumour over a whole slide.
+    """Measure boundary F-score and 95 % Hausdorff distance of viable tumour over a whole slide.
 
-    Both are exact on the coarser of the two grids; the other raster is taken at its pixels'
-    centres.
+    The F-score is that of boundary pixels with one of the other boundary near them. The Hausdorff
+    distance is the larger of both 95th percentiles (interpolated) of distances. Both are exact on
+    the coarser of the two grids; the other raster is taken at its pixels' centres.
 
     Parameters
     ----------
@@ -90,25 +59,23 @@ def boundary_metrics(
         unless both have tumour.
     """
     coarser = max(labels, truth, key=lambda raster: raster.spacing_um)
-    in_truth, in_map = (_viable_boundary(raster, coarser) for raster in (truth, labels))
+    in_truth, in_map = (_find_viable_boundary(raster, coarser) for raster in (truth, labels))
     if not (len(in_truth) and len(in_map)):
         return {"boundary_f": float(len(in_truth) == len(in_map)), "hausdorff95_um": None}
-    to_truth, to_map = _distances(in_map, in_truth), _distances(in_truth, in_map)
+    to_truth, to_map = KDTree(in_truth).query(in_map)[0], KDTree(in_map).query(in_truth)[0]
     tolerance_px = round(tolerance_um / coarser.spacing_um)
+    precision, recall = (np.mean(d <= tolerance_px) for d in (to_truth, to_map))
+    f_score = 2 * precision * recall / (precision + recall) if precision + recall else 0
+    far_px = max(np.percentile(d, _FAR_PERCENT) for d in (to_truth, to_map))
     return {
-        "boundary_f": boundary_f(to_truth, to_map, tolerance_px=tolerance_px),
-        "hausdorff95_um": hausdorff95(to_truth, to_map) * coarser.spacing_um,
+        "boundary_f": float(f_score),
+        "hausdorff95_um": float(far_px) * coarser.spacing_um,
     }
 
 
-def _viable_boundary(raster: Raster, grid: Raster) -> np.ndarray:
-    """Boundary of the viable tumour of a raster, on another's grid that is no finer."""
+def _find_viable_boundary(raster: Raster, grid: Raster) -> np.ndarray:
+    """Find the boundary of a raster's viable tumour on another's grid, which is no finer."""
     taken = raster.rows_on(grid.shape, grid.spacing_um)
     # Of so few rows that what is read of a finer raster makes a band of ordinary size.
     n_rows = band_rows(round(raster.shape[1] * (grid.spacing_um / raster.spacing_um)))
-    return boundary_points(lambda *band: taken(*band) == VIABLE, grid.shape, n_rows=n_rows)
-
-
-def _distances(points: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Distance of every point to the nearest of the others, shape (n,), float64."""
-    return KDTree(others).query(points)[0]
+    return find_boundary(lambda *band: taken(*band) == VIABLE, grid.shape, n_rows=n_rows)

@@ -32,15 +32,18 @@ _BEYOND_TABLE1 = {
     "burden_error": "burden error",
 }
 # On one slide the accuracy is the proportion of correct patches.
-_PER_SLIDE = ("dice", "share_correct", "f1_tumour", "f1_other", "boundary_f", "hausdorff95_um")
-_PER_SLIDE_BURDEN = ("burden", "true_burden", "burden_error")
+_PER_SLIDE = (
+    *("dice", "share_correct", "f1_tumour", "f1_other", "boundary_f", "hausdorff95_um"),
+    *("burden", "true_burden", "burden_error"),
+)
 _TESTED = (*(key for key in _TABLE1 if key != "accuracy"), "boundary_f", "burden_error")
 _TITLES = _TABLE1 | _BEYOND_TABLE1
+_DIFFERENCES = ("metric", "ANOVA p", "Kruskal-Wallis p", "pairs that differ")
 _SIGNIFICANT = 0.05
 _PAIRS_NAMED = 3
 
 
-def trained_models(
+def describe_models(
     models: Iterable[dict],
     *,
     cohorts: Iterable[dict],
@@ -65,40 +68,27 @@ def trained_models(
         ``parameters`` of all networks together (None where unknown).
     """
     cards = iter(cards)
-    return [
-        {
-            **model,
-            "cohort": cohort,
-            "slides": [{k: v if k == "slide" else _number(v) for k, v in r.items()} for r in rows],
-            "parameters": _total(itertools.islice(cards, model["networks"])),
-        }
-        for model, cohort, rows in zip(models, cohorts, slides, strict=True)
-    ]
-
-
-def _total(cards: Iterable[dict]) -> int | None:
-    """Parameters of several networks together."""
-    known = [card.get("parameters") for card in cards]
-    return None if None in known else sum(known)
+    found = []
+    for model, cohort, rows in zip(models, cohorts, slides, strict=True):
+        numbers = [
+            {k: v if k == "slide" else float(v) if v else None for k, v in row.items()}
+            for row in rows
+        ]
+        known = [card.get("parameters") for card in itertools.islice(cards, model["networks"])]
+        parameters = None if None in known else sum(known)
+        found.append({**model, "cohort": cohort, "slides": numbers, "parameters": parameters})
+    return found
 
 
 def model_rows(trained: list[dict]) -> list[dict]:
-    """One row a model: means over its folds of the figures over the cohort, and their spread.
+    """Give a row a model: means over its folds of the figures over the cohort, and their spread.
 
-    Parameters
-    ----------
-    trained : list of dict
-        From `trained_models`.
-
-    Returns
-    -------
-    list of dict
-        ``model``, ``folds`` (1 where it was trained once), ``slides`` (each counted once),
-        ``patches`` (of all folds), every figure and its ``_sd`` (sample standard deviation over
-        folds, None where there are not two), ``parameters``.
+    From what `describe_models` gives to ``model``, ``folds`` (1 where it was trained once),
+    ``slides`` (each counted once), ``patches`` (of all folds), every figure and its ``_sd``
+    (sample standard deviation over folds, None where there are not two), ``parameters``.
     """
     rows = []
-    for model, folds in _by_model(trained).items():
+    for model, folds in _group_by_model(trained).items():
         row = {
             "model": model,
             "folds": len(folds),
@@ -114,7 +104,7 @@ def model_rows(trained: list[dict]) -> list[dict]:
 
 
 def table1_rows(rows: list[dict]) -> list[dict]:
-    """HistoCAE's Table 1 from `model_rows`: its columns, in its order, each with its spread."""
+    """Make HistoCAE's Table 1 of `model_rows`: its columns in its order, each with its spread."""
     return [
         {"model": row["model"]}
         | {
@@ -127,78 +117,53 @@ def table1_rows(rows: list[dict]) -> list[dict]:
 
 
 def cost_rows(trained: list[dict], benchmarks: str | Path) -> list[dict]:
-    """What the models cost: parameters, and seconds to score a slide.
+    """Tell what the models cost: ``model``, ``parameters``, ``seconds_per_slide``.
 
-    Parameters
-    ----------
-    trained : list of dict
-        From `trained_models`.
-    benchmarks : str or Path
-        Folder of Snakemake's benchmarks of scoring, ``{name}/{slide}.tsv``. Any may be missing.
-
-    Returns
-    -------
-    list of dict
-        ``model``, ``parameters``, ``seconds_per_slide`` (mean over slides and folds, None where no
-        benchmark is left).
+    The seconds to score are a mean over slides and folds, from Snakemake's benchmarks in the
+    folder, ``{name}/{slide}.tsv``. Any may be missing; where none is left it is None.
     """
     rows = []
-    for model, folds in _by_model(trained).items():
-        paths = [
-            Path(benchmarks) / fold["name"] / f"{slide['slide']}.tsv"
-            for fold in folds
-            for slide in fold["slides"]
-        ]
+    for model, folds in _group_by_model(trained).items():
+        scored = [(fold["name"], slide["slide"]) for fold in folds for slide in fold["slides"]]
+        paths = [Path(benchmarks) / name / f"{slide}.tsv" for name, slide in scored]
         seconds = [float(row["s"]) for p in paths if p.exists() for row in read_table(p)]
-        rows.append(
-            {
-                "model": model,
-                "parameters": folds[0]["parameters"],
-                "seconds_per_slide": float(np.mean(seconds)) if seconds else None,
-            }
-        )
+        mean = float(np.mean(seconds)) if seconds else None
+        parameters = folds[0]["parameters"]
+        rows.append({"model": model, "parameters": parameters, "seconds_per_slide": mean})
     return rows
 
 
 def slide_values(trained: list[dict]) -> dict[str, Values]:
-    """Metric -> model -> slide -> figure: what is tested and drawn.
+    """Sort what is tested and drawn: metric -> model -> slide -> figure.
 
     The folds of a model are pooled; a slide that several of them scored counts once, with its
     mean. ``burden_error`` is absolute.
     """
     return {
-        metric: {m: _means(folds, metric) for m, folds in _by_model(trained).items()}
+        metric: {m: _average(folds, metric) for m, folds in _group_by_model(trained).items()}
         for metric in _TESTED
     }
 
 
 def rows_of_tests(values: dict[str, Values]) -> list[dict]:
-    """Tests between models, as rows, for every metric; `values` are those of `slide_values`."""
+    """Test the models against each other by every metric of `slide_values`, a row a test."""
     return [
         {"metric": metric, **row} for metric, found in values.items() for row in model_tests(found)
     ]
 
 
-def summary(trained: list[dict], tests: list[dict]) -> str:
-    """Markdown to read: Table 1, further figures, tests if models are several, and every slide.
-
-    Parameters
-    ----------
-    trained : list of dict
-        From `trained_models`.
-    tests : list of dict
-        From `rows_of_tests`.
-    """
+def summarize(trained: list[dict], tests: list[dict]) -> str:
+    """Write Table 1, further figures, tests if models are several, and every slide, as Markdown."""
     rows = model_rows(trained)
-    table1 = [_shown({"model": row["model"]}, row, _TABLE1) for row in rows]
+    table1 = [_show({"model": row["model"]}, row, _TABLE1) for row in rows]
     counts = ("model", "folds", "slides", "patches")
     more = [
-        _shown({key: row[key] for key in counts}, row, _BEYOND_TABLE1)
-        | {"parameters": _or_empty(row["parameters"])}
+        _show({key: row[key] for key in counts}, row, _BEYOND_TABLE1)
+        | {"parameters": _format(row["parameters"], "")}
         for row in rows
     ]
     each = [
-        _shown({"model": t["name"], "slide": s["slide"]}, s, (*_PER_SLIDE, *_PER_SLIDE_BURDEN))
+        _show({"model": t["name"], "slide": s["slide"]}, s, _PER_SLIDE)
         for t in trained
         for s in t["slides"]
     ]
@@ -210,35 +175,26 @@ def summary(trained: list[dict], tests: list[dict]) -> str:
         "Further figures, means over slides but for balanced accuracy; burden error: mean absolute"
         " error. Seconds per slide: `costs.csv`\n\n"
         f"{markdown_table(more)}\n"
-        f"{_differences(tests) if len(rows) > 1 else ''}"
+        f"{_tell_differences(tests) if len(rows) > 1 else ''}"
         f"Per slide\n\n{markdown_table(each)}"
     )
 
 
-def _differences(tests: list[dict]) -> str:
+def _tell_differences(tests: list[dict]) -> str:
     rows = []
     for metric in dict.fromkeys(row["metric"] for row in tests):
         anova, kruskal, *pairs = (row for row in tests if row["metric"] == metric)
-        rows.append(
-            {
-                "metric": _TITLES[metric],
-                "ANOVA p": _p_or_why(anova),
-                "Kruskal-Wallis p": _p_or_why(kruskal),
-                "pairs that differ": _pairs_that_differ(pairs),
-            }
-        )
+        ps = [row["note"] if row["p"] is None else f"{row['p']:.3g}" for row in (anova, kruskal)]
+        cells = (_TITLES[metric], *ps, _name_pairs(pairs))
+        rows.append(dict(zip(_DIFFERENCES, cells, strict=True)))
     return (
         "Do the models differ? Pairs: Wilcoxon signed-rank tests on the slides, Holm-corrected"
         f" within a metric, at {_SIGNIFICANT}. All tests: `tests.csv`\n\n{markdown_table(rows)}\n"
     )
 
 
-def _p_or_why(row: dict) -> str:
-    return row["note"] if row["p"] is None else f"{row['p']:.3g}"
-
-
-def _pairs_that_differ(pairs: list[dict]) -> str:
-    """How many of the tested pairs differ and, of a few, which."""
+def _name_pairs(pairs: list[dict]) -> str:
+    """Tell how many of the tested pairs differ and, of a few, which."""
     tested = [row for row in pairs if row["p_holm"] is not None]
     if not tested:
         return ", ".join(dict.fromkeys(row["note"] for row in pairs))
@@ -250,35 +206,30 @@ def _pairs_that_differ(pairs: list[dict]) -> str:
     return f"{len(differ)} of {len(tested)}{names}"
 
 
-def _shown(first: dict, row: dict, columns: Iterable[str]) -> dict:
-    return first | {_TITLES[key]: _with_spread(row[key], row.get(f"{key}_sd")) for key in columns}
+def _show(first: dict, row: dict, columns: Iterable[str]) -> dict:
+    """Add figures to the first cells of a row, with their spread where there is one."""
+    spread = {key: _format(row.get(f"{key}_sd"), ".3f") for key in columns}
+    spread = {key: f" ± {sd}" if sd else "" for key, sd in spread.items()}
+    return first | {_TITLES[key]: _format(row[key], ".3f") + spread[key] for key in columns}
 
 
-def _with_spread(value: float | None, sd: float | None) -> str:
-    return _or_empty(value, ".3f") + ("" if sd is None else f" ± {sd:.3f}")
-
-
-def _or_empty(value: float | None, form: str = "") -> str:
+def _format(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-def _by_model(trained: list[dict]) -> dict[str, list[dict]]:
-    """Folds of each model, in the order of the run."""
+def _group_by_model(trained: list[dict]) -> dict[str, list[dict]]:
+    """Give the folds of each model, in the order of the run."""
     found: dict[str, list[dict]] = {}
     for one in trained:
         found.setdefault(one["model"], []).append(one)
     return found
 
 
-def _means(folds: list[dict], metric: str) -> dict[str, float]:
-    """Slide -> mean over the folds that have the figure of it."""
+def _average(folds: list[dict], metric: str) -> dict[str, float]:
+    """Give for each slide the mean over the folds that have the figure of it."""
     found: dict[str, list[float]] = {}
     for row in (row for fold in folds for row in fold["slides"]):
         if row[metric] is not None:
             value = abs(row[metric]) if metric == "burden_error" else row[metric]
             found.setdefault(row["slide"], []).append(value)
     return {slide: float(np.mean(values)) for slide, values in found.items()}
-
-
-def _number(value: str) -> float | None:
-    return float(value) if value else None

@@ -24,18 +24,11 @@ _LANES = 0.1 * np.array([0, 1, -1, 2, -2])
 _LEAST_SPAN = 0.1  # an axis shows at least this much: differences of nothing look like nothing
 
 
-def comparison_figure(path: str | Path, values: dict[str, Values]) -> None:
+def draw_comparison(path: str | Path, values: dict[str, Values]) -> None:
     """Draw one panel a metric, one box a model, one dot a slide.
 
     Boxes are quartiles with the median; whiskers reach to the last slide within 1.5 times the
-    quartiles' distance.
-
-    Parameters
-    ----------
-    path : str or Path
-        PNG to write.
-    values : dict
-        Metric -> model -> slide -> figure.
+    quartiles' distance. `values` are those of `microtome.evaluation.comparison.slide_values`.
     """
     models = list(values["dice"])
     size = (2.3 * len(_PANELS) + 0.09 * max(map(len, models)), 0.36 * len(models) + 1.05)
@@ -44,7 +37,7 @@ def comparison_figure(path: str | Path, values: dict[str, Values]) -> None:
     panels = figure.subplots(1, len(_PANELS), sharey=True)
     for axis, (metric, title) in zip(panels, _PANELS.items(), strict=True):
         samples = [np.fromiter(values[metric][model].values(), float) for model in models]
-        _panel(axis, samples)
+        _draw_panel(axis, samples)
         every = np.concatenate(samples)
         if metric in _LOWER_IS_BETTER:
             ends, better = (0, every.max(initial=_LEAST_SPAN)), "lower"
@@ -58,7 +51,7 @@ def comparison_figure(path: str | Path, values: dict[str, Values]) -> None:
     save_figure(figure, path)
 
 
-def _panel(axis: Axes, samples: list[np.ndarray]) -> None:
+def _draw_panel(axis: Axes, samples: list[np.ndarray]) -> None:
     for place, sample in enumerate(samples):
         if place % 2 == 0:
             axis.axhspan(place - 0.5, place + 0.5, color=_STRIPE, zorder=0)

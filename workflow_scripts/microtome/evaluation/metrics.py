@@ -24,7 +24,7 @@ _AVERAGED = (
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Counts of shape (2, 2), int64: row the truth, column the prediction, 0 other, 1 tumour."""
+    """Count cases: (2, 2), int64, row the truth, column the prediction, 0 other, 1 tumour."""
     truth, prediction = np.asarray(truth, bool), np.asarray(prediction, bool)
     n_true, n_predicted = np.count_nonzero(truth), np.count_nonzero(prediction)
     n_both = np.count_nonzero(truth & prediction)
@@ -33,17 +33,16 @@ def confusion(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 
 
 def classification_metrics(counts: np.ndarray) -> dict[str, float | None]:
-    """Accuracy, balanced accuracy, and precision, recall and F1 of both classes.
+    """Compute accuracy, balanced accuracy, and precision, recall and F1 of both classes.
 
-    Parameters
-    ----------
-    counts : ndarray of shape (2, 2), int
-        From `confusion`.
+    From counts of `confusion`; None where a figure is not defined: there is no such patch, or none
+    was predicted.
 
-    Returns
-    -------
-    dict
-        None where a figure is not defined (no such patch, or none predicted).
+    Examples
+    --------
+    >>> found = classification_metrics(confusion([0, 0, 1, 1], [0, 1, 1, 1]))
+    >>> found["accuracy"], found["precision_other"], found["recall_tumour"]
+    (0.75, 1.0, 1.0)
     """
     result = {"accuracy": _ratio(np.trace(counts), counts.sum())}
     recalls = [_ratio(counts[c, c], counts[c].sum()) for c in (0, 1)]
@@ -56,7 +55,13 @@ def classification_metrics(counts: np.ndarray) -> dict[str, float | None]:
 
 
 def overlap_metrics(counts: np.ndarray) -> dict[str, float]:
-    """Dice and Jaccard of the tumour class; 1 where neither truth nor prediction has any."""
+    """Compute Dice and Jaccard of the tumour class; 1 where neither has any.
+
+    Examples
+    --------
+    >>> overlap_metrics(confusion([0, 0, 1, 1], [0, 1, 1, 1]))
+    {'dice': 0.8, 'jaccard': 0.6666666666666666}
+    """
     both, either = counts[1, 1], counts.sum() - counts[0, 0]
     if not either:
         return {"dice": 1.0, "jaccard": 1.0}
@@ -64,18 +69,9 @@ def overlap_metrics(counts: np.ndarray) -> dict[str, float]:
 
 
 def pixel_confusion(truth: Raster, labels: Raster) -> np.ndarray:
-    """Confusion of viable tumour over a whole slide, at the truth's resolution, in bands.
+    """Count px of viable tumour of truth and tumour map in bands, at the truth's resolution.
 
-    Parameters
-    ----------
-    truth : Raster
-        Truth map with the labels of `microtome.rasters.labels`.
-    labels : Raster
-        Tumour map.
-
-    Returns
-    -------
-    ndarray of shape (2, 2), int64
+    Both have the labels of `microtome.rasters.labels`; the counts are those of `confusion`.
     """
     height, width = truth.shape
     predicted = labels.rows_on(truth.shape, truth.spacing_um)
@@ -97,7 +93,7 @@ def evaluate_slide(
     min_tumour_fraction: float,
     boundary_tolerance_um: float,
 ) -> dict:
-    """All figures of one slide.
+    """Compute all figures of one slide.
 
     Parameters
     ----------
@@ -112,9 +108,9 @@ def evaluate_slide(
     burden, true_burden : float
         Measured and true; the latter None where the whole tumour is not annotated.
     label_rule, min_tumour_fraction : str, float
-        See `microtome.patches.grid.label_patches`.
+        The rule of `microtome.patches.grid.label_patches`.
     boundary_tolerance_um : float
-        See `microtome.evaluation.boundaries.boundary_metrics`.
+        Up to this distance a pixel of a boundary counts as found.
 
     Returns
     -------
@@ -143,20 +139,11 @@ def evaluate_slide(
 
 
 def cohort_metrics(slides: list[dict]) -> dict:
-    """Figures over the slides: of patches pooled, all others as means over slides.
+    """Compute the figures of `evaluate_slide` over the slides: of patches pooled, others as means.
 
-    Parameters
-    ----------
-    slides : list of dict
-        From `evaluate_slide`.
-
-    Returns
-    -------
-    dict
-        The same figures as of a slide. ``share_correct`` is the paper's proportion of correct
-        patches, a mean over slides, while ``accuracy`` is of all patches in one heap;
-        ``burden_error`` is the mean absolute error. Slides where a figure is not defined are left
-        out of its mean.
+    ``share_correct`` is the paper's proportion of correct patches, a mean over slides, while
+    ``accuracy`` is of all patches in one heap; ``burden_error`` is the mean absolute error. Slides
+    where a figure is not defined are left out of its mean.
     """
     pooled = np.sum([slide["patch_counts"] for slide in slides], axis=0)
 

@@ -15,7 +15,7 @@ _DECIMALS = 9  # equal differences must be equal: 0.3 - 0.2 is not 0.2 - 0.1 in 
 
 
 def model_tests(values: Values) -> list[dict]:
-    """All tests of one metric, one row each.
+    """Test models by one metric, a row a test.
 
     One-way ANOVA and Kruskal-Wallis over all models are HistoCAE's. Both take the values for
     independent, although every model sees the same slides: they see less than there is. The
@@ -33,15 +33,21 @@ def model_tests(values: Values) -> list[dict]:
         ``test``; ``model`` and ``other`` (the pair); ``n`` (values, or slides that both have);
         ``difference`` (mean over them of model minus other); ``statistic``; ``p``; ``p_holm``; and
         ``note``, which says why there is no p.
+
+    Examples
+    --------
+    >>> values = {"unet": {"s1": 0.8, "s2": 0.9}, "histocae": {"s1": 0.7, "s2": 0.9}}
+    >>> [(row["test"], row["n"], row["note"]) for row in model_tests(values)[1:]]
+    [('Kruskal-Wallis', 4, ''), ('Wilcoxon', 2, 'fewer than 6 slides in common')]
     """
     pairs = [
-        _signed_rank(first, second, values[first], values[second])
+        _test_pair(first, second, values[first], values[second])
         for first, second in combinations(values, 2)
     ]
     tested = [row for row in pairs if row["p"] is not None]
     for row, p in zip(tested, holm([row["p"] for row in tested]), strict=True):
         row["p_holm"] = float(p)
-    return [*_overall(values), *pairs]
+    return [*_test_together(values), *pairs]
 
 
 def holm(p: Iterable[float]) -> np.ndarray:
@@ -54,8 +60,8 @@ def holm(p: Iterable[float]) -> np.ndarray:
     return adjusted
 
 
-def _overall(values: Values) -> list[dict]:
-    """One-way ANOVA and Kruskal-Wallis of the models that have two values or more."""
+def _test_together(values: Values) -> list[dict]:
+    """Test the models that have two values or more by one-way ANOVA and Kruskal-Wallis."""
     known = {m: np.fromiter(v.values(), float) for m, v in values.items()}
     samples = {m: v for m, v in known.items() if len(v) >= _LEAST_VALUES}
     n = sum(map(len, samples.values()))
@@ -76,8 +82,8 @@ def _overall(values: Values) -> list[dict]:
     return [anova, kruskal | _result(stats.kruskal(*groups))]
 
 
-def _signed_rank(model: str, other: str, first: dict, second: dict) -> dict:
-    """Wilcoxon signed-rank test on the slides that both models have."""
+def _test_pair(model: str, other: str, first: dict, second: dict) -> dict:
+    """Test two models by Wilcoxon's signed ranks on the slides that both have."""
     shared = [slide for slide in first if slide in second]
     differences = np.round([first[slide] - second[slide] for slide in shared], _DECIMALS)
     row = _row("Wilcoxon", model=model, other=other, n=len(shared))
