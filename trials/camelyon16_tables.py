@@ -23,8 +23,8 @@ from microtome.errors import InputError, one_line  # noqa: E402
 from microtome.io.atomic import atomic  # noqa: E402
 from microtome.io.tables import read_table, write_table  # noqa: E402
 from microtome.io.text_tables import markdown_table  # noqa: E402
-from microtome.staging.cross_validation import Slides, Validation, cross_validate  # noqa: E402
-from microtome.staging.forests import FORESTS  # noqa: E402
+from microtome.staging.cross_validation import Validation, cross_validate  # noqa: E402
+from microtome.staging.forests import FORESTS, Slides  # noqa: E402
 from microtome.staging.kappa import quadratic_kappa  # noqa: E402
 from microtome.staging.pn_stages import CLASSES  # noqa: E402
 

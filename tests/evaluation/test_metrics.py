@@ -33,7 +33,7 @@ def near(value: float):
 
 @given(PAIRS)
 def test_figures_are_those_of_scikit_learn(pair):
-    """Confusion, accuracy, precision, recall, F1, Dice and Jaccard agree where they are defined."""
+    """Confusion and all figures of it agree where they are defined, and are None where not."""
     truth, prediction = pair
     counts = confusion(truth, prediction)
     np.testing.assert_array_equal(
@@ -41,6 +41,11 @@ def test_figures_are_those_of_scikit_learn(pair):
     )
     found = classification_metrics(counts)
     assert found["accuracy"] == near(metrics.accuracy_score(truth, prediction))
+    if truth.all() or not truth.any():
+        assert found["balanced_accuracy"] is None
+    else:
+        expected = near(metrics.balanced_accuracy_score(truth, prediction))
+        assert found["balanced_accuracy"] == expected
     for c, name in ((False, "other"), (True, "tumour")):
         for key, function in (
             ("precision", metrics.precision_score),
@@ -57,41 +62,12 @@ def test_figures_are_those_of_scikit_learn(pair):
     assert overlap["dice"] == near(metrics.f1_score(truth, prediction, zero_division=1))
 
 
-@given(PAIRS)
-def test_balanced_accuracy(pair):
-    """Balanced accuracy is scikit-learn's where both classes are there, else not defined."""
-    truth, prediction = pair
-    found = classification_metrics(confusion(truth, prediction))["balanced_accuracy"]
-    if truth.all() or not truth.any():
-        assert found is None
-    else:
-        assert found == near(metrics.balanced_accuracy_score(truth, prediction))
-
-
-def test_figures_by_hand():
-    """3 true negatives, 1 false positive, 2 false negatives, 4 true positives."""
-    found = classification_metrics(np.array([[3, 1], [2, 4]]))
-    assert found == {
-        "accuracy": 0.7,
-        "balanced_accuracy": near((3 / 4 + 4 / 6) / 2),
-        "precision_other": 3 / 5,
-        "recall_other": 3 / 4,
-        "f1_other": near(6 / 9),
-        "precision_tumour": 4 / 5,
-        "recall_tumour": near(4 / 6),
-        "f1_tumour": near(8 / 11),
-    }
-    assert overlap_metrics(np.array([[3, 1], [2, 4]])) == {"dice": near(8 / 11), "jaccard": 4 / 7}
-
-
 def test_what_is_not_defined_is_none():
     """No patch at all, and no tumour predicted or there: None, never 0 or NaN."""
     assert set(classification_metrics(np.zeros((2, 2), int)).values()) == {None}
     found = classification_metrics(np.array([[5, 0], [0, 0]]))
     undefined = {key for key, value in found.items() if value is None}
     assert undefined == {"balanced_accuracy", "precision_tumour", "recall_tumour", "f1_tumour"}
-    assert overlap_metrics(np.array([[5, 0], [0, 0]])) == {"dice": 1.0, "jaccard": 1.0}
-    assert overlap_metrics(np.array([[5, 2], [0, 0]])) == {"dice": 0.0, "jaccard": 0.0}
 
 
 @pytest.mark.parametrize(("truth_um", "map_um"), [(1.0, 8.0), (1.0, 1.0), (2.0, 1.0), (1.0, 2.7)])

@@ -10,8 +10,8 @@ from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from microtome.errors import InputError
 from microtome.staging import cross_validation as library
-from microtome.staging.cross_validation import GRID, Slides, choose, cross_validate, deal_patients
-from microtome.staging.forests import FORESTS, Forests, vote
+from microtome.staging.cross_validation import GRID, choose, cross_validate, deal_patients
+from microtome.staging.forests import FORESTS, Forests, Slides, train_forests, vote
 
 NAMES = ("size", "noise", "row")
 # Forests of inner folds are told from others by their number of trees.
@@ -55,12 +55,13 @@ def found(slides):
 def test_no_slide_of_a_patient_is_tested_by_what_its_patient_taught(slides, monkeypatch):
     """In inner and outer folds; and all that is learnt from are slides as they are."""
     trained, tested = {}, []
-    train, predict = library.train_forests, Forests.predict
+    predict = Forests.predict
 
-    def spied_train(features, *arguments, **options):
-        forests = train(features, *arguments, **options)
-        trained[id(forests)] = (forests, features[:, 2].astype(int), options["n_trees"])
-        assert np.array_equal(features, slides.features[features[:, 2].astype(int)])
+    def spied_train(learnt, **options):
+        forests = train_forests(learnt, **options)
+        rows = learnt.features[:, 2].astype(int)
+        trained[id(forests)] = (forests, rows, options["n_trees"])
+        assert np.array_equal(learnt.features, slides.features[rows])
         return forests
 
     def spied_predict(self, features, **options):
@@ -88,7 +89,7 @@ def test_every_slide_is_tested_by_forests_of_its_fold(slides, found):
     importances, falls = [], []
     for k in range(1, 5):
         learnt, tested = slides.subset(found.fold != k), slides.subset(found.fold == k)
-        forests = learnt.train(seed=3, n_trees=6, **GOOD)
+        forests = train_forests(learnt, seed=3, n_trees=6, **GOOD)
         expected = forests.predict(tested.features).probabilities
         assert np.array_equal(found.prediction.probabilities[:, found.fold == k], expected)
         importances.append(forests.importances.mean(axis=0))
@@ -142,7 +143,7 @@ def test_the_inner_kappa_is_of_all_folds_together(slides):
     fold = deal_patients(noisy.classes, noisy.patients, n_folds=3, seed=2)
     called = np.zeros(48, int)
     for k in (1, 2, 3):
-        forests = noisy.subset(fold != k).train(seed=2, n_trees=3, **GOOD)
+        forests = train_forests(noisy.subset(fold != k), seed=2, n_trees=3, **GOOD)
         called[fold == k] = forests.predict(noisy.features[fold == k]).vote
     expected = kappa(noisy.classes, called)
     found = choose(noisy, grid=(GOOD,), n_folds=3, n_trees=3, seed=2)
@@ -166,7 +167,7 @@ def test_a_feature_that_decides_matters_and_one_that_is_constant_does_not(slides
 def test_importance_is_the_mean_fall_of_kappa_over_shuffles(slides):
     """By hand, with scikit-learn's kappa, feature by feature and shuffle by shuffle."""
     learnt, tested = slides.subset(np.arange(48) < 24), slides.subset(np.arange(48) >= 24)
-    forests = learnt.train(seed=1, n_trees=3, min_leaf=4, max_features=1)
+    forests = train_forests(learnt, seed=1, n_trees=3, min_leaf=4, max_features=1)
     before = kappa(tested.classes, forests.predict(tested.features).vote)
     rng = np.random.default_rng(7)
     orders = [rng.permutation(24) for _ in range(3)]

@@ -9,7 +9,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from microtome.errors import InputError
 from microtome.staging.forest_trees import Trees, extract_trees, find_fault
-from microtome.staging.forests import FORESTS, Prediction, train_forests, vote
+from microtome.staging.forests import FORESTS, Prediction, Slides, train_forests, vote
 from microtome.staging.pn_stages import CLASSES
 
 NAMES = ("area_um2", "length_um", "share")
@@ -24,16 +24,18 @@ def slides_of(sizes=(24, 8, 8, 8), *, seed=0, n_features=3):
     return features, classes
 
 
-def trained(features, classes, annotated=None, **options):
+def trained(features, classes, annotated=None, *, names=None, **options):
     """Train small forests; without `annotated`, every other slide is."""
-    if annotated is None:
-        annotated = np.arange(len(classes)) % 2 == 0
-    return train_forests(
-        features,
-        classes,
-        annotated,
-        **{"feature_names": NAMES[: features.shape[1]], "seed": 1, "n_trees": 8, **options},
+    rows = np.arange(len(classes))
+    slides = Slides(
+        features=features,
+        classes=classes,
+        annotated=rows % 2 == 0 if annotated is None else annotated,
+        patients=rows,
+        names=rows if names is None else names,
+        feature_names=NAMES[: features.shape[1]],
     )
+    return train_forests(slides, **{"seed": 1, "n_trees": 8, **options})
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +271,7 @@ def test_what_is_no_finite_float32_is_refused_by_slide_and_feature(forests, valu
     names = [f"node_{i}" for i in range(len(classes))]
     message = f"slide node_5: the feature length_um is {shown_as}; give a finite number"
     for refused in (
-        lambda: trained(features, classes, slides=names),
+        lambda: trained(features, classes, names=names),
         lambda: forests.predict(features, slides=names),
     ):
         with pytest.raises(InputError) as caught:

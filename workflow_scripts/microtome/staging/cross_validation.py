@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from microtome.errors import InputError
-from microtome.staging.forests import FORESTS, Forests, Prediction, check_features, train_forests
+from microtome.staging.forests import (
+    FORESTS,
+    Forests,
+    Prediction,
+    Slides,
+    check_features,
+    train_forests,
+)
 from microtome.staging.kappa import quadratic_kappa
 from microtome.staging.pn_stages import CLASSES
 
@@ -19,52 +26,6 @@ GRID = tuple(
 )
 ALL = "all"  # the fold of what is counted over all folds
 _LABELS = range(len(CLASSES))
-
-
-@dataclass(frozen=True)
-class Slides:
-    """Slides to train and validate with; rows of all arrays are the same slides.
-
-    Attributes
-    ----------
-    features : ndarray of shape (n, n_features), float64
-        Finite.
-    classes : ndarray of shape (n,), int
-        Places in `CLASSES`.
-    annotated : ndarray of shape (n,), bool
-        Which have a pixel annotation.
-    patients : ndarray of shape (n,), str
-        Whose slide it is.
-    names : ndarray of shape (n,), str
-        What it is called.
-    feature_names : tuple of str
-        Of the columns.
-    """
-
-    features: np.ndarray
-    classes: np.ndarray
-    annotated: np.ndarray
-    patients: np.ndarray
-    names: np.ndarray
-    feature_names: tuple[str, ...]
-
-    def subset(self, rows: np.ndarray) -> "Slides":
-        """Take some of the slides."""
-        arrays = (self.features, self.classes, self.annotated, self.patients, self.names)
-        return Slides(*(array[rows] for array in arrays), self.feature_names)
-
-    def train(self, *, seed: int, n_trees: int, **settings: object) -> Forests:
-        """Train forests with all of them."""
-        return train_forests(
-            self.features,
-            self.classes,
-            self.annotated,
-            feature_names=self.feature_names,
-            slides=self.names,
-            seed=seed,
-            n_trees=n_trees,
-            **settings,
-        )
 
 
 @dataclass(frozen=True)
@@ -165,7 +126,8 @@ def cross_validate(
         learnt, tested = slides.subset(fold != k), slides.subset(fold == k)
         found = choose(learnt, **inner)
         settings.append({"fold": k, **found})
-        forests = learnt.train(seed=seed, n_trees=n_trees, **{key: found[key] for key in grid[0]})
+        best = {key: found[key] for key in grid[0]}
+        forests = train_forests(learnt, seed=seed, n_trees=n_trees, **best)
         prediction = forests.predict(tested.features)
         probabilities[:, fold == k] = prediction.probabilities
         impurity.append(forests.importances.mean(axis=0))
@@ -205,7 +167,8 @@ def choose(
     for settings in grid:
         called = np.zeros(len(fold), np.int64)
         for k in range(1, fold.max() + 1):
-            forests = slides.subset(fold != k).train(seed=seed, n_trees=n_trees, **settings)
+            learnt = slides.subset(fold != k)
+            forests = train_forests(learnt, seed=seed, n_trees=n_trees, **settings)
             called[fold == k] = forests.predict(slides.features[fold == k]).vote
         kappas.append(quadratic_kappa(slides.classes, called, _LABELS))
     best = int(np.argmax(kappas))

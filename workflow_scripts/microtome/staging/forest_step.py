@@ -8,9 +8,10 @@ import numpy as np
 from microtome.errors import InputError
 from microtome.io.atomic import write_json
 from microtome.io.tables import read_table, write_table
-from microtome.staging.cross_validation import Slides, cross_validate
+from microtome.staging.cross_validation import cross_validate
 from microtome.staging.feature_table import FEATURES, feature_matrix
 from microtome.staging.forest_files import read_forests, write_forests
+from microtome.staging.forests import Slides, train_forests
 from microtome.staging.node_classes import CROSS_VALIDATION, classify_nodes, prediction_rows
 from microtome.staging.pn_stages import CLASSES
 
@@ -50,7 +51,7 @@ def train(
         feature_names=FEATURES,
     )
     found = cross_validate(slides, seed=seed, n_trees=trees, n_folds=folds)
-    trained = slides.train(seed=seed, n_trees=trees, **found.chosen)
+    trained = train_forests(slides, seed=seed, n_trees=trees, **found.chosen)
     card = {"spacing_um": spacing_um, "slides": slides.names.tolist()}
     write_forests(forests, trained, card=card)
     crossed = []

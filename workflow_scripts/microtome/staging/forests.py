@@ -21,6 +21,39 @@ _DIGITS = 12
 
 
 @dataclass(frozen=True)
+class Slides:
+    """Slides to train and validate forests with; rows of all arrays are the same slides.
+
+    Attributes
+    ----------
+    features : ndarray of shape (n, n_features), float64
+        Finite.
+    classes : ndarray of shape (n,), int
+        Places in `CLASSES`.
+    annotated : ndarray of shape (n,), bool
+        Which have a pixel annotation.
+    patients : ndarray of shape (n,), str
+        Whose slide it is.
+    names : ndarray of shape (n,), str
+        What it is called.
+    feature_names : tuple of str
+        Of the columns.
+    """
+
+    features: np.ndarray
+    classes: np.ndarray
+    annotated: np.ndarray
+    patients: np.ndarray
+    names: np.ndarray
+    feature_names: tuple[str, ...]
+
+    def subset(self, rows: np.ndarray) -> "Slides":
+        """Take some of the slides."""
+        arrays = (self.features, self.classes, self.annotated, self.patients, self.names)
+        return Slides(*(array[rows] for array in arrays), self.feature_names)
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What the forests say of slides; classes are places in `CLASSES`.
 
@@ -125,12 +158,8 @@ def vote(classes: np.ndarray) -> np.ndarray:
 
 
 def train_forests(
-    features: np.ndarray,
-    classes: np.ndarray,
-    annotated: np.ndarray,
+    slides: Slides,
     *,
-    feature_names: Sequence[str],
-    slides: Sequence[str] | None = None,
     seed: int,
     n_trees: int = 500,
     max_features: str | float = "sqrt",
@@ -144,16 +173,8 @@ def train_forests(
 
     Parameters
     ----------
-    features : ndarray of shape (n, n_features), float64
-        One row a slide.
-    classes : ndarray of shape (n,), int
-        Places in `CLASSES`.
-    annotated : ndarray of shape (n,), bool
-        Which slides have a pixel annotation.
-    feature_names : sequence of str
-        Of the columns.
-    slides : sequence of str, optional
-        The slides' names, for errors.
+    slides : Slides
+        All to be trained with.
     seed : int
         Of the trees, the balancing and the half, 0 or more.
     n_trees : int
@@ -170,15 +191,15 @@ def train_forests(
     """
     from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415, two seconds
 
-    features = check_features(features, feature_names, slides=slides)
+    features = check_features(slides.features, slides.feature_names, slides=slides.names)
     if not len(features):
         raise InputError("there is no slide to train random forests with; label some")
     *seeds, seed_of_half = np.random.SeedSequence(seed).generate_state(len(FORESTS) + 1).tolist()
-    partial, notes = _partial(classes, np.asarray(annotated, bool), seed=seed_of_half)
+    partial, notes = _choose_partial(slides.classes, slides.annotated, seed=seed_of_half)
     fitted, counts = [], {}
     for name, seed_of_forest in zip(FORESTS, seeds, strict=True):
-        rows = partial if name.startswith("rf_p") else np.arange(len(classes))
-        x, y = features[rows], np.asarray(classes)[rows]
+        rows = partial if name.startswith("rf_p") else np.arange(len(features))
+        x, y = features[rows], slides.classes[rows]
         if name.endswith("b"):
             x, labels, found = balance(x, np.array(CLASSES)[y], seed=seed_of_forest)
             y = np.array([CLASSES.index(label) for label in labels])
@@ -194,7 +215,7 @@ def train_forests(
         shown = np.bincount(y, minlength=len(CLASSES)).tolist()
         counts[name] = dict(zip(CLASSES, shown, strict=True))
     return Forests(
-        feature_names=tuple(feature_names),
+        feature_names=slides.feature_names,
         trees=extract_trees(fitted, n_classes=len(CLASSES)),
         importances=np.array([forest.feature_importances_ for forest in fitted]),
         settings={
@@ -229,7 +250,7 @@ def check_features(
     return features
 
 
-def _partial(
+def _choose_partial(
     classes: np.ndarray, annotated: np.ndarray, *, seed: int
 ) -> tuple[np.ndarray, list[str]]:
     """Choose the rows of the partial data, and note where they are a half."""
