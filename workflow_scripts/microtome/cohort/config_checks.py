@@ -21,7 +21,7 @@ def check_config(config: dict, *, schema: str | Path) -> None:
     Also for mistakes that a schema cannot describe.
     """
     _require_finite(config, ())
-    _validate(config, _validator(schema), lambda error: f"config: {name_key(error)}")
+    _validate(config, _read_validator(schema), lambda error: f"config: {name_key(error)}")
     missing = [name for name in config["run"] if name not in config["models"]]
     if missing:
         known = ", ".join(config["models"])
@@ -155,7 +155,7 @@ def read_sheet(
     >>> list(rows), rows["a"]["spacing_um"]
     (['a'], 0.5)
     """
-    path, validator = Path(path), _validator(schema)
+    path, validator = Path(path), _read_validator(schema)
     sheet: dict[str, dict] = {}
     for line, values in read_rows(path):
         _validate(
@@ -212,7 +212,7 @@ def _check_files(sheet: dict[str, dict], path: Path, made_by_workflow: str) -> N
                 )
 
 
-def _validator(schema: str | Path) -> Draft202012Validator:
+def _read_validator(schema: str | Path) -> Draft202012Validator:
     """Read a schema, once for all rows: that takes longer than checking thousands of rows."""
     return Draft202012Validator(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
 

@@ -32,7 +32,7 @@ def check_members(key: str, entry: dict, models: Mapping[str, dict]) -> None:
         return
     first, *others = entry["members"]
     for part, why in _SHARED.items():
-        values = {name: _value(models[name], part) for name in entry["members"]}
+        values = {name: _find_value(models[name], part) for name in entry["members"]}
         for other in others:
             if values[other] != values[first]:
                 raise InputError(
@@ -91,7 +91,7 @@ def _require_unseen(config: Mapping) -> None:
             )
 
 
-def _value(entry: Mapping, part: str) -> object:
+def _find_value(entry: Mapping, part: str) -> object:
     if part == "inference_patch_px":
         return entry.get(part, entry["patch_px"])
     return entry.get(part, "none" if part == "further_spacings_um" else None)

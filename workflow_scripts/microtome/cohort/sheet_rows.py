@@ -77,11 +77,11 @@ def list_usable_slides(table: str | Path) -> tuple[str, ...]:
     The table is read again only if it has changed.
     """
     found = Path(table).stat()
-    return _usable(str(table), found.st_mtime_ns, found.st_size)
+    return _read_usable(str(table), found.st_mtime_ns, found.st_size)
 
 
 @lru_cache(maxsize=1)
-def _usable(table: str, _changed_ns: int, _size: int) -> tuple[str, ...]:
+def _read_usable(table: str, _changed_ns: int, _size: int) -> tuple[str, ...]:
     with Path(table).open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file, delimiter="\t")
         return tuple(row["slide"] for row in rows if row["state"] == "ok")

@@ -17,7 +17,7 @@ LABELS = ("negative", "itc", "micro", "macro")
 BURDENS = ("low burden", "middle burden", "high burden")
 TRUTH_COLUMNS = {"annotation", "viable_mask", "whole_mask"}
 
-# Of `_spread`. Two or three suffice; the limit is for solvers whose rounding alternates.
+# Of `_spread_strata`. Two or three suffice; the limit is for solvers whose rounding alternates.
 PASSES = 10
 
 # All strata, each group of them from low to high.
@@ -106,8 +106,8 @@ def count_parts(rows: Iterable[dict], parts: dict[str, str] | dict[str, int]) ->
     `parts` come from `assign_splits` or `assign_folds`. There is one row per part, in the order of
     `SPLITS` or of the folds.
     """
-    patients = _patients(rows)
-    strata = _patient_strata(patients)
+    patients = _group_by_patient(rows)
+    strata = _find_strata(patients)
     names = sorted(set(strata.values()), key=_RANKS.index)
     order = sorted(
         set(parts.values()), key=lambda part: SPLITS.index(part) if part in SPLITS else part
@@ -122,20 +122,20 @@ def count_parts(rows: Iterable[dict], parts: dict[str, str] | dict[str, int]) ->
     return table
 
 
-def _patient(row: dict) -> tuple[str, str]:
+def _key_of_patient(row: dict) -> tuple[str, str]:
     """Key of a slide's patient; a slide without patient has a key of its own."""
     return ("patient", row["patient"]) if "patient" in row else ("slide", row["slide"])
 
 
-def _patients(rows: Iterable[dict]) -> dict[tuple[str, str], list[dict]]:
+def _group_by_patient(rows: Iterable[dict]) -> dict[tuple[str, str], list[dict]]:
     """Gather the slides of each patient, in an order that does not depend on the sheet's."""
     patients: dict[tuple[str, str], list[dict]] = {}
     for row in rows:
-        patients.setdefault(_patient(row), []).append(row)
+        patients.setdefault(_key_of_patient(row), []).append(row)
     return dict(sorted(patients.items()))
 
 
-def _patient_strata(patients: dict[tuple[str, str], list[dict]]) -> dict[tuple[str, str], str]:
+def _find_strata(patients: dict[tuple[str, str], list[dict]]) -> dict[tuple[str, str], str]:
     rows = [row for slides in patients.values() for row in slides]
     if 2 * sum("label" in row for row in rows) > len(rows):
         return {
@@ -143,7 +143,7 @@ def _patient_strata(patients: dict[tuple[str, str], list[dict]]) -> dict[tuple[s
             for key, slides in patients.items()
         }
     if 2 * sum("burden" in row for row in rows) > len(rows):
-        return _burden_strata(patients)
+        return _divide_by_burden(patients)
     annotated = {
         key: any(row.keys() & TRUTH_COLUMNS or row.get("label") == "negative" for row in slides)
         for key, slides in patients.items()
@@ -151,7 +151,7 @@ def _patient_strata(patients: dict[tuple[str, str], list[dict]]) -> dict[tuple[s
     return {key: "annotated" if known else "not annotated" for key, known in annotated.items()}
 
 
-def _burden_strata(patients: dict[tuple[str, str], list[dict]]) -> dict[tuple[str, str], str]:
+def _divide_by_burden(patients: dict[tuple[str, str], list[dict]]) -> dict[tuple[str, str], str]:
     burdens = {k: [r["burden"] for r in slides if "burden" in r] for k, slides in patients.items()}
     highest = {key: max(found) for key, found in burdens.items() if found}
     bounds = np.quantile(list(highest.values()), [1 / 3, 2 / 3])
@@ -167,8 +167,8 @@ def _deal_out(
     if seed < 0:
         raise InputError(f"the seed {seed} is negative; give 0 or more")
     rows = list(rows)
-    patients = _patients(rows)
-    strata = _patient_strata(patients)
+    patients = _group_by_patient(rows)
+    strata = _find_strata(patients)
     groups: dict[int, dict[str, list]] = {}
     for key, slides in patients.items():
         group = groups.setdefault(len(slides), {name: [] for name in set(strata.values())})
@@ -176,7 +176,7 @@ def _deal_out(
     sizes = sorted(groups, reverse=True)
     names = sorted(set(strata.values()))
     counts = np.array([[len(groups[size][name]) for name in names] for size in sizes])
-    quotas = _quotas(_round_sizes(len(rows) * fractions), sizes, counts.sum(1))
+    quotas = _share_out(_round_sizes(len(rows) * fractions), sizes, counts.sum(1))
     in_parts = zip(part_names, quotas.T @ sizes, fractions, strict=True)
     empty = [name for name, n, share in in_parts if share and not n]
     if empty:
@@ -186,7 +186,9 @@ def _deal_out(
         )
     rng = np.random.default_rng(seed)
     part_of = {}
-    for size, table in zip(sizes, _spread(counts, quotas, sizes, fractions, rng), strict=True):
+    for size, table in zip(
+        sizes, _spread_strata(counts, quotas, sizes, fractions, rng), strict=True
+    ):
         for name, row in zip(names, table, strict=True):
             keys = groups[size][name]
             parts = np.repeat(np.arange(len(fractions)), row)
@@ -194,7 +196,7 @@ def _deal_out(
                 keys[i]: int(part)
                 for i, part in zip(rng.permutation(len(keys)), parts, strict=True)
             }
-    return {row["slide"]: part_of[_patient(row)] for row in rows}
+    return {row["slide"]: part_of[_key_of_patient(row)] for row in rows}
 
 
 def _round_sizes(sizes: np.ndarray) -> np.ndarray:
@@ -205,7 +207,7 @@ def _round_sizes(sizes: np.ndarray) -> np.ndarray:
     return whole
 
 
-def _quotas(missing: np.ndarray, sizes: Sequence[int], n_patients: np.ndarray) -> np.ndarray:
+def _share_out(missing: np.ndarray, sizes: Sequence[int], n_patients: np.ndarray) -> np.ndarray:
     """Number of patients of each size in each part: the next goes to the part that lacks most.
 
     So a full part gets no more patients, and each ends less than one patient from its target.
@@ -220,7 +222,7 @@ def _quotas(missing: np.ndarray, sizes: Sequence[int], n_patients: np.ndarray) -
     return quotas
 
 
-def _spread(
+def _spread_strata(
     counts: np.ndarray,
     quotas: np.ndarray,
     sizes: Sequence[int],
@@ -240,13 +242,13 @@ def _spread(
         before = tables.copy()
         for i, size in enumerate(sizes):
             others = np.tensordot(sizes, tables, 1) - size * tables[i]
-            tables[i] = _nearest((shares - others) / size + noise[i], counts[i], quotas[i])
+            tables[i] = _find_nearest((shares - others) / size + noise[i], counts[i], quotas[i])
         if np.array_equal(tables, before):
             break
     return tables
 
 
-def _nearest(owed: np.ndarray, counts: np.ndarray, quotas: np.ndarray) -> np.ndarray:
+def _find_nearest(owed: np.ndarray, counts: np.ndarray, quotas: np.ndarray) -> np.ndarray:
     """Find the table of whole numbers nearest to `owed` with the given sums of rows and columns.
 
     Least squares as a transport problem, whose vertices are whole numbers: the k-th patient of a

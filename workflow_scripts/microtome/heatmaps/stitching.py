@@ -92,12 +92,8 @@ class Stitcher:
         bottom = np.minimum(self._bottom[touched] - first_row, n_rows)
         left = np.clip(self._left[touched], 0, width)
         right = np.clip(self._right[touched], 0, width)
-        for rows, columns, step in (
-            (top, left, 1),
-            (bottom, right, 1),
-            (top, right, -1),
-            (bottom, left, -1),
-        ):
+        corners = ((top, left, 1), (bottom, right, 1), (top, right, -1), (bottom, left, -1))
+        for rows, columns, step in corners:
             np.add.at(steps, (rows, columns), step)
         found = steps.cumsum(0).cumsum(1)[:-1, :-1] > 0
         found[max(0, self._inside[0] - first_row) :] = True

@@ -45,12 +45,12 @@ def _drop_light(
     n_pieces = 0
     for band in bands(height, n_rows):
         labels, weight = _label_band(mask.rows(*band) == of, counted and counted(*band))
-        ends, first, after = _ends(labels, weight, least, n_pieces)
+        ends, first, after = _number_ends(labels, weight, least, n_pieces)
         if found:
-            joints.append(_joints(last, first))
+            joints.append(_pair_pieces(last, first))
         found.append(ends)
         last, n_pieces = after, n_pieces + len(ends.label)
-    kept = _heavy_enough(found, joints, least)
+    kept = _find_heavy(found, joints, least)
     for band, ends, keep_ends in zip(bands(height, n_rows), found, kept, strict=True):
         if keep_ends.all() and not ends.has_light:
             continue
@@ -78,7 +78,7 @@ def _label_band(band: np.ndarray, counted: np.ndarray | None) -> tuple[np.ndarra
     return labels, np.bincount(taken, minlength=n + 1)
 
 
-def _ends(
+def _number_ends(
     labels: np.ndarray, weight: np.ndarray, least: float, start: int
 ) -> tuple[_Ends, np.ndarray, np.ndarray]:
     """Number the pieces at both ends of a band from `start`; also give the first and last row.
@@ -96,14 +96,14 @@ def _ends(
     return _Ends(label, weight[label], not heavy.all()), first, last
 
 
-def _joints(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def _pair_pieces(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """Pairs of pieces that touch between two bands, each pair once: shape (2, n)."""
     pair = np.stack([above, below])[:, (above >= 0) & (below >= 0)]
     pair = pair[:, np.lexsort(pair)]
     return pair[:, np.any(np.diff(pair, axis=1, prepend=-1) != 0, axis=0)]
 
 
-def _heavy_enough(found: list[_Ends], joints: list[np.ndarray], least: float) -> list[np.ndarray]:
+def _find_heavy(found: list[_Ends], joints: list[np.ndarray], least: float) -> list[np.ndarray]:
     """For each band, which pieces at its ends belong to a whole of at least `least` px."""
     weight = np.concatenate([np.empty(0, np.int64), *(ends.weight for ends in found)])
     above, below = np.concatenate([np.empty((2, 0), np.int64), *joints], axis=1)

@@ -51,7 +51,7 @@ def draw_hull(corners: np.ndarray, shape: tuple[int, int]) -> ReadRows:
 
     def draw(first: int, n_rows: int) -> np.ndarray:
         row = np.arange(first, first + n_rows)[:, None]
-        left, right = _cuts(corners, row)
+        left, right = _cut_rows(corners, row)
         band = (column > left + 1) & (column < right - 1)
         # Near the cuts, where rounding decides, each pixel is tested on its own.
         cut = np.hstack([left, right])
@@ -65,7 +65,7 @@ def draw_hull(corners: np.ndarray, shape: tuple[int, int]) -> ReadRows:
     return draw
 
 
-def _cuts(corners: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _cut_rows(corners: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Columns where rows, shape (n, 1), enter and leave a convex polygon; else inf and -inf."""
     (y0, x0), (y1, x1) = corners.T, np.roll(corners, -1, axis=0).T
     crossed = (row >= np.minimum(y0, y1)) & (row <= np.maximum(y0, y1)) & (y0 != y1)

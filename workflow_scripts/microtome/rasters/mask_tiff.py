@@ -16,7 +16,7 @@ FOREGROUND = (1, 255)
 
 
 @contextmanager
-def _damage_named(path: str | Path) -> Iterator[None]:
+def _name_damage(path: str | Path) -> Iterator[None]:
     """Turn any error of the TIFF parser or the codecs into one line that names the file."""
     try:
         yield
@@ -55,7 +55,7 @@ class MaskTiff:
         self.path = path
         self._foreground: int | None = None
         self._kept: tuple[int, np.ndarray, list[tuple[int, np.ndarray]]] | None = None
-        with _damage_named(path):
+        with _name_damage(path):
             self._tiff = TiffFile(path)
         try:
             self._open_page()
@@ -86,7 +86,7 @@ class MaskTiff:
         return band
 
     def _open_page(self) -> None:
-        with _damage_named(self.path):
+        with _name_damage(self.path):
             page = self._tiff.pages.first
             shape, n_segments = page.shape, min(len(page.dataoffsets), len(page.databytecounts))
         if len(shape) != 2:
@@ -150,7 +150,7 @@ class MaskTiff:
             return None
         file.seek(page.dataoffsets[index])
         data = file.read(page.databytecounts[index])
-        with _damage_named(self.path):
+        with _name_damage(self.path):
             segment, _, _ = page.decode(
                 data, index, jpegtables=page.jpegtables, jpegheader=page.jpegheader
             )

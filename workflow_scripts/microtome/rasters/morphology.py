@@ -11,15 +11,15 @@ from microtome.rasters.bands import ReadRows, read_window
 
 def apply_opening(rows: ReadRows, shape: tuple[int, int], radius_px: int) -> ReadRows:
     """Open a bool mask with a disc; at the border the mask counts as going on beyond it."""
-    return _beyond_border(ndimage.binary_opening, rows, shape, radius_px)
+    return _extend_border(ndimage.binary_opening, rows, shape, radius_px)
 
 
 def apply_closing(rows: ReadRows, shape: tuple[int, int], radius_px: int) -> ReadRows:
     """Close a bool mask with a disc; at the border the mask counts as going on beyond it."""
-    return _beyond_border(ndimage.binary_closing, rows, shape, radius_px)
+    return _extend_border(ndimage.binary_closing, rows, shape, radius_px)
 
 
-def _beyond_border(
+def _extend_border(
     operation: Callable, rows: ReadRows, shape: tuple[int, int], radius_px: int
 ) -> ReadRows:
     if radius_px == 0:

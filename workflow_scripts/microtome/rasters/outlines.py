@@ -58,13 +58,13 @@ def trace_outlines(
     >>> found.points.tolist(), found.area_px.tolist()
     ([[1.0, 1.5], [1.5, 1.0], [2.0, 1.5], [1.5, 2.0], [1.0, 1.5]], [1])
     """
-    y, x = _run_ends(rows, shape, n_rows or band_rows(shape[1]))
+    y, x = _find_run_ends(rows, shape, n_rows or band_rows(shape[1]))
     is_right = np.arange(len(x)) % 2 == 1  # of its run: start, end, start, end ...
     if not len(x):
         nowhere = np.zeros(1, np.int64)
         return Outlines(np.empty((0, 2)), nowhere, nowhere, np.empty(0, np.int64))
     edges, edge_of_end = _join_edges(x, y, is_right)
-    following = _next_edges(edges)
+    following = _find_next_edges(edges)
     ring, order = _find_rings(following)
     ring_of_end = ring[edge_of_end]
     piece = _find_pieces(ring_of_end)
@@ -76,7 +76,7 @@ def trace_outlines(
     n_of_ring = np.bincount(ring[order], n_points, minlength=len(piece)).astype(np.int64)
     taken, ring_ends = _regroup(n_of_ring, by_piece)
     closed, ring_ends = _close_rings(points[taken], ring_ends)
-    return Outlines(closed, ring_ends, _ends(np.bincount(piece)), area_px)
+    return Outlines(closed, ring_ends, _sum_to_ends(np.bincount(piece)), area_px)
 
 
 class _Edges(NamedTuple):
@@ -88,7 +88,9 @@ class _Edges(NamedTuple):
     is_right: np.ndarray  # of its piece
 
 
-def _run_ends(rows: ReadRows, shape: tuple[int, int], n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+def _find_run_ends(
+    rows: ReadRows, shape: tuple[int, int], n_rows: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns (int64) where runs start and end, from left to right in each row."""
     found = [np.empty((2, 0), np.int64)]
     for first, n in bands(shape[0], n_rows):
@@ -110,7 +112,7 @@ def _join_edges(x: np.ndarray, y: np.ndarray, is_right: np.ndarray) -> tuple[_Ed
     return _Edges(x[starts], y[starts], y[stops] + 1, is_right[starts]), edge_of_end
 
 
-def _next_edges(edges: _Edges) -> np.ndarray:
+def _find_next_edges(edges: _Edges) -> np.ndarray:
     """Find the vertical edge that follows each one around its ring.
 
     Rings run down the right side of a piece and up its left side. Along a line between two rows
@@ -178,15 +180,15 @@ def _cut_corners(
     return points[keep], keep.sum(axis=1)
 
 
-def _ends(sizes: np.ndarray) -> np.ndarray:
+def _sum_to_ends(sizes: np.ndarray) -> np.ndarray:
     """Where groups of these sizes end, preceded by 0."""
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
 def _regroup(sizes: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Indices that put groups of these sizes in another order, and where the groups then end."""
-    ends = _ends(sizes[order])
-    shift = _ends(sizes)[:-1][order] - ends[:-1]
+    ends = _sum_to_ends(sizes[order])
+    shift = _sum_to_ends(sizes)[:-1][order] - ends[:-1]
     return np.arange(ends[-1]) + np.repeat(shift, sizes[order]), ends
 
 

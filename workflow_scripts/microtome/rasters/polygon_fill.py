@@ -82,7 +82,7 @@ def paint_edges(
     row_y = (np.arange(first_row, first_row + n_rows) + 0.5) * scale
     edges = edges[: np.searchsorted(edges[:, 1], row_y[-1], side="right")]
     edges = edges[edges[:, 3] > row_y[0]]
-    row, x = _cuts(edges, row_y)
+    row, x = _cut_edges(edges, row_y)
     if len(row) == 0:
         return
     # A pixel is right of a cut if its centre is at or right of it.
@@ -112,7 +112,7 @@ def is_inside_rings(points: np.ndarray, rings: Sequence[np.ndarray]) -> np.ndarr
     return np.count_nonzero(crossed & (cut_x <= x), axis=1) % 2 == 1
 
 
-def _cuts(edges: np.ndarray, row_y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _cut_edges(edges: np.ndarray, row_y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cut each edge with the rows that cross it: row index and x of each cut.
 
     An edge takes the rows from its upper end up to but without its lower end, so that a row

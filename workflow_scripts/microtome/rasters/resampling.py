@@ -14,10 +14,10 @@ def resample_rows(
     """
     if ratio == 1 and tuple(shape) == tuple(source_shape):
         return rows
-    column = _centres(0, shape[1], source_shape[1], ratio)
+    column = _find_centres(0, shape[1], source_shape[1], ratio)
 
     def take(first: int, n_rows: int) -> np.ndarray:
-        row = _centres(first, n_rows, source_shape[0], ratio)
+        row = _find_centres(first, n_rows, source_shape[0], ratio)
         found = rows(int(row[0]), int(row[-1] - row[0]) + 1)
         return found[np.ix_(row - row[0], column)]
 
@@ -48,6 +48,6 @@ def resample(labels: np.ndarray, shape: tuple[int, int], *, ratio: float) -> np.
     return resample_rows(rows_of(labels), labels.shape, shape, ratio=ratio)(0, shape[0])
 
 
-def _centres(first: int, n: int, side: int, ratio: float) -> np.ndarray:
+def _find_centres(first: int, n: int, side: int, ratio: float) -> np.ndarray:
     """Index, in a raster of `side` px, under the centres of `n` px from `first` on."""
     return np.minimum(((np.arange(first, first + n) + 0.5) * ratio).astype(np.int64), side - 1)

@@ -106,7 +106,7 @@ def find_tissue(
             found, counts = _encode_colours(rows, shape[0], first, n, **colours)
             codes.write(first, found)
             measured += counts
-        is_tissue = _above_otsu(measured, saturation_bounds)
+        is_tissue = _find_above_otsu(measured, saturation_bounds)
         if is_tissue is None:
             return Spool(shape, bool, beside=beside)  # of zeros
         mask_rows = apply_opening(lambda y, n: is_tissue[codes.rows(y, n)], shape, opening_px)
@@ -162,7 +162,7 @@ def _encode_colours(
     band = slice(above, above + n_rows)
     pixels, black = pixels[band], black[band]
     codes = strongest(pixels).astype(np.uint16) << 8 | weakest(pixels)
-    pen = _saturations()[codes] > pen_saturation
+    pen = _make_saturations()[codes] > pen_saturation
     hue = rgb2hsv(pixels[pen].astype(np.float32) / 255)[:, 0] if pen.any() else np.empty(0)
     pen[pen] = (hue > pen_hues[0]) & (hue < pen_hues[1])
     codes[pen] = 0
@@ -170,20 +170,20 @@ def _encode_colours(
 
 
 @cache
-def _saturations() -> np.ndarray:
+def _make_saturations() -> np.ndarray:
     """HSV saturation by 256 * strongest channel + weakest, shape (65536,), float32."""
     high, low = np.divmod(np.arange(_N_CODES), 256)
     colours = np.stack([np.maximum(high, low), low, low], axis=1)
     return rgb2hsv(colours.astype(np.float32) / 255)[:, 1]
 
 
-def _above_otsu(counts: np.ndarray, bounds: tuple[float, float]) -> np.ndarray | None:
+def _find_above_otsu(counts: np.ndarray, bounds: tuple[float, float]) -> np.ndarray | None:
     """Find the codes above Otsu's threshold, clipped to `bounds`: shape (65536,), bool.
 
     None if all pixels have one saturation. The histogram is the one that `threshold_otsu` makes of
     an image.
     """
-    saturation, seen = _saturations(), counts > 0
+    saturation, seen = _make_saturations(), counts > 0
     measured = saturation[seen]
     if measured.size == 0 or measured.max() == measured.min():
         return None

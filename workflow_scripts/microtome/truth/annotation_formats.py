@@ -78,16 +78,16 @@ def read_shapes(path: str | Path) -> tuple[list[Shape], list[str]]:
     data = Path(path).read_bytes()
     skipped: Counter[str] = Counter()
     if data.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"["):
-        shapes = _geojson(path, data, skipped)
+        shapes = _read_geojson(path, data, skipped)
     else:
-        shapes = _xml(path, data, skipped)
+        shapes = _read_xml(path, data, skipped)
     listed = list(shapes)
     return listed, [
         f"{path}: ignored {n} of type {kind}, which has no area" for kind, n in skipped.items()
     ]
 
 
-def _xml(path: str | Path, data: bytes, skipped: Counter[str]) -> Iterator[Shape]:
+def _read_xml(path: str | Path, data: bytes, skipped: Counter[str]) -> Iterator[Shape]:
     try:
         root = fromstring(data, forbid_dtd=True)
     except DefusedXmlException:
@@ -100,37 +100,39 @@ def _xml(path: str | Path, data: bytes, skipped: Counter[str]) -> Iterator[Shape
             f"{path}: neither XML nor GeoJSON can be read from it ({error}); export it again"
         ) from None
     if root.tag == "Annotations":
-        return _aperio(path, root)
+        return _read_aperio(path, root)
     if root.tag == "ASAP_Annotations":
-        return _asap(path, root, skipped)
+        return _read_asap(path, root, skipped)
     raise InputError(
         f"{path}: unknown kind of XML <{root.tag}>; known are <Annotations> (Aperio ImageScope) "
         "and <ASAP_Annotations>"
     )
 
 
-def _aperio(path: str | Path, root: Element) -> Iterator[Shape]:
+def _read_aperio(path: str | Path, root: Element) -> Iterator[Shape]:
     for layer in root.iter("Annotation"):
         names = tuple(name for name in (layer.get("Name"), layer.get("Id")) if name)
         for region in layer.iter("Region"):
-            points = _numbers(path, _attributes(region, "Vertex", "X", "Y"), columns=2)
+            points = _parse_numbers(path, _read_attributes(region, "Vertex", "X", "Y"), columns=2)
             yield Shape(names, (points,), negative=region.get("NegativeROA") == "1")
 
 
-def _asap(path: str | Path, root: Element, skipped: Counter[str]) -> Iterator[Shape]:
+def _read_asap(path: str | Path, root: Element, skipped: Counter[str]) -> Iterator[Shape]:
     parents = {group.get("Name"): group.get("PartOfGroup") for group in root.iter("Group")}
     for annotation in root.iter("Annotation"):
         kind = annotation.get("Type")
         if kind not in ASAP_OUTLINES:
             skipped[str(kind)] += 1
             continue
-        rows = _attributes(annotation, "Coordinate", "Order", "X", "Y")
-        numbered = _numbers(path, rows, columns=3)
+        rows = _read_attributes(annotation, "Coordinate", "Order", "X", "Y")
+        numbered = _parse_numbers(path, rows, columns=3)
         points = numbered[np.argsort(numbered[:, 0], kind="stable"), 1:]
-        yield Shape(_asap_names(annotation, parents), (points,))
+        yield Shape(_name_asap_groups(annotation, parents), (points,))
 
 
-def _asap_names(annotation: Element, parents: dict[str | None, str | None]) -> tuple[str, ...]:
+def _name_asap_groups(
+    annotation: Element, parents: dict[str | None, str | None]
+) -> tuple[str, ...]:
     """Names of an annotation's group and the groups around it; its own name if it has no group."""
     names: list[str] = []
     group = annotation.get("PartOfGroup")
@@ -140,12 +142,12 @@ def _asap_names(annotation: Element, parents: dict[str | None, str | None]) -> t
     return tuple(names) or tuple(filter(None, [annotation.get("Name")]))
 
 
-def _attributes(parent: Element, tag: str, *names: str) -> list[list[str]]:
+def _read_attributes(parent: Element, tag: str, *names: str) -> list[list[str]]:
     """Read numbers as text; decimal commas become points."""
     return [[e.get(name, "").replace(",", ".") for name in names] for e in parent.iter(tag)]
 
 
-def _geojson(path: str | Path, data: bytes, skipped: Counter[str]) -> Iterator[Shape]:
+def _read_geojson(path: str | Path, data: bytes, skipped: Counter[str]) -> Iterator[Shape]:
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -156,38 +158,37 @@ def _geojson(path: str | Path, data: bytes, skipped: Counter[str]) -> Iterator[S
     if not all(isinstance(f, dict) and f.get("type") == "Feature" for f in features):
         raise InputError(f"{path}: is JSON but not GeoJSON; export GeoJSON features from QuPath")
     for feature in features:
-        names = _geojson_names(feature)
+        names = _name_geojson_class(feature)
         geometry = feature.get("geometry")
         kind = geometry.get("type") if isinstance(geometry, dict) else None
         if kind not in ("Polygon", "MultiPolygon"):
             skipped[str(kind)] += 1
             continue
         coordinates = geometry.get("coordinates")
-        for rings in _list(path, coordinates) if kind == "MultiPolygon" else [coordinates]:
-            yield Shape(
-                names,
-                tuple(
-                    # A third number, a height, is allowed by the format and means nothing here.
-                    _numbers(path, [_list(path, p)[:2] for p in _list(path, ring)], columns=2)
-                    for ring in _list(path, rings)
-                ),
-            )
+        for rings in _require_list(path, coordinates) if kind == "MultiPolygon" else [coordinates]:
+            yield Shape(names, tuple(_read_ring(path, ring) for ring in _require_list(path, rings)))
 
 
-def _geojson_names(feature: dict) -> tuple[str, ...]:
+def _read_ring(path: str | Path, ring: object) -> np.ndarray:
+    # A third number, a height, is allowed by the format and means nothing here.
+    points = [_require_list(path, point)[:2] for point in _require_list(path, ring)]
+    return _parse_numbers(path, points, columns=2)
+
+
+def _name_geojson_class(feature: dict) -> tuple[str, ...]:
     properties = feature.get("properties")
     classification = properties.get("classification") if isinstance(properties, dict) else None
     name = classification.get("name") if isinstance(classification, dict) else None
     return (name,) if isinstance(name, str) and name else ()
 
 
-def _list(path: str | Path, value: object) -> list:
+def _require_list(path: str | Path, value: object) -> list:
     if not isinstance(value, list):
         raise InputError(f"{path}: the coordinates of a polygon are not nested lists of points")
     return value
 
 
-def _numbers(path: str | Path, rows: list[list], *, columns: int) -> np.ndarray:
+def _parse_numbers(path: str | Path, rows: list[list], *, columns: int) -> np.ndarray:
     """Turn rows of numbers, or of numbers as text, into finite float64 of shape (n, columns)."""
     try:
         numbers = np.array(rows, dtype=np.float64) if rows else np.empty((0, columns))

@@ -94,7 +94,7 @@ def read_annotation(
     unknown: Counter[str] = Counter()
     degenerate = 0
     for shape in shapes:
-        role = next((roles[name] for name in map(_plain, shape.names) if name in roles), None)
+        role = next((roles[name] for name in map(_normalize, shape.names) if name in roles), None)
         rings = tuple(ring for ring in shape.rings if len(_open_ring(ring)) >= 3)
         if role is None:
             unknown[shape.names[0] if shape.names else "(no class)"] += 1
@@ -115,10 +115,10 @@ def read_annotation(
         notes.append(f"{path}: ignored {degenerate} with fewer than 3 points")
     if not shapes:
         notes.append(f"{path}: holds no outlines, so the slide counts as free of tumour")
-    return _painting_order(regions), notes
+    return _order_for_painting(regions), notes
 
 
-def _plain(name: str) -> str:
+def _normalize(name: str) -> str:
     return name.strip().casefold()
 
 
@@ -127,7 +127,7 @@ def _open_ring(ring: np.ndarray) -> np.ndarray:
     return ring[:-1] if len(ring) > 1 and np.array_equal(ring[0], ring[-1]) else ring
 
 
-def _painting_order(regions: list[Region]) -> list[Region]:
+def _order_for_painting(regions: list[Region]) -> list[Region]:
     """Sort regions by the number of holes around them, outlines before holes; stable."""
     holes = [region for region in regions if region.hole]
     if not holes:

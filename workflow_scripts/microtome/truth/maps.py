@@ -44,7 +44,9 @@ class MaskSource:
 
     def rows(self, *, first_row: int, shape: tuple[int, int], scale: float) -> np.ndarray:
         """Sample the mask for rows from `first_row` on: bool of `shape`."""
-        return self._mask.sample(_centres(first_row, shape[0], scale), _centres(0, shape[1], scale))
+        return self._mask.sample(
+            _find_centres(first_row, shape[0], scale), _find_centres(0, shape[1], scale)
+        )
 
     def close(self) -> None:
         """Close the mask."""
@@ -113,8 +115,8 @@ class Truth:
         """
         width, height = self.slide_size_px
         on_slide = (
-            np.count_nonzero(_centres(first_row, n_rows, scale) < height),
-            np.count_nonzero(_centres(0, self.shape(scale)[1], scale) < width),
+            np.count_nonzero(_find_centres(first_row, n_rows, scale) < height),
+            np.count_nonzero(_find_centres(0, self.shape(scale)[1], scale) < width),
         )
         bands = np.zeros((2, n_rows, self.shape(scale)[1]), dtype=bool)
         for band, source in zip(bands, (self.viable, self.whole), strict=True):
@@ -176,7 +178,7 @@ def open_truth(
     regions: list[Region] = []
     if annotation is not None and (viable_mask is None or whole_mask is None):
         regions, notes = read_annotation(annotation, classes=classes)
-        notes += _overhang_notes(slide, annotation, regions, slide_size_px)
+        notes += _note_overhang(slide, annotation, regions, slide_size_px)
     viable: OutlineSource | MaskSource = OutlineSource(
         [region for region in regions if region.tissue == "viable"]
     )
@@ -204,7 +206,7 @@ def merge_labels(viable: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.where(viable, np.uint8(VIABLE), whole.astype(np.uint8))
 
 
-def _centres(first: int, n: int, scale: float) -> np.ndarray:
+def _find_centres(first: int, n: int, scale: float) -> np.ndarray:
     """Level-0 px under the centres of n pixels of the mask."""
     return ((np.arange(first, first + n) + 0.5) * scale).astype(np.int64)
 
@@ -222,7 +224,7 @@ def _open_mask(
     return mask
 
 
-def _overhang_notes(
+def _note_overhang(
     slide: str, path: str | Path, regions: Sequence[Region], slide_size_px: tuple[int, int]
 ) -> list[str]:
     """Refuse outlines that reach far beyond the slide, note those that reach a little beyond."""

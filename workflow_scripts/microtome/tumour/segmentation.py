@@ -36,7 +36,7 @@ def segment_viable(
         ``probability(first_row, n_rows)`` gives the tumour probability at `spacing_um`, ndarray
         of shape (n_rows, width), float; NaN where nothing was scored.
     tissue : callable
-        The same of tissue, bool or 0/1.
+        Rows of tissue, bool or 0/1.
     shape : tuple of int
         Height and width of both.
     threshold : float
