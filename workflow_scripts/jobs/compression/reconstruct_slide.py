@@ -9,12 +9,8 @@ from microtome.networks.registry import load_autoencoder
 start_log(snakemake.log[0])
 require_gpus(snakemake.resources.gpu, allow_cpu=snakemake.config["allow_cpu"])
 use_threads(snakemake.threads)
+latents = open_latents(snakemake.input.latents)
 cae = load_autoencoder(
     snakemake.input.cae, name=snakemake.wildcards.model, entry=snakemake.params.entry
 )
-reconstruct_slide(
-    snakemake.output.picture,
-    cae,
-    open_latents(snakemake.input.latents),
-    batch=snakemake.params.batch,
-)
+reconstruct_slide(snakemake.output.picture, cae, latents, batch=snakemake.params.batch)

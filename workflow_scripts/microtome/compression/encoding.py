@@ -161,6 +161,20 @@ def write_latents(
         'uint8': as `quantize` gives them, with ``low`` and ``step`` beside the latents.
     origin : dict
         Where the latents came from; becomes attributes of the store.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from microtome.compression.latents import open_latents
+    >>> sides = {"scale": 1.0, "spacing_um": 0.5, "patch_px": 16, "stride_px": 16}
+    >>> index = np.zeros(1, np.int64)
+    >>> grid = Grid(*[index] * 5, **sides)  # one patch, in the upper left corner
+    >>> parts = [(index, np.full((1, 1, 1, 64), 0.5, np.float32))]
+    >>> about = {"patch_shape": (1, 1, 64), "size_px": (16, 16), "precision": "float16"}
+    >>> with TemporaryDirectory() as folder:
+    ...     write_latents(f"{folder}/a.zarr", parts, grid, **about, origin={})
+    ...     open_latents(f"{folder}/a.zarr").patches(index).mean().item()
+    0.5
     """
     if grid.stride_px != grid.patch_px:
         raise ValueError("patches that overlap or leave gaps have no place in one array")

@@ -4,13 +4,11 @@ import multiprocessing
 import os
 import resource
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from microtome.errors import InputError
 from microtome.parallel.process_facts import describe_end
-
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_NO_MEMORY = "no memory"
 
 
 def run_isolated(
@@ -44,7 +42,8 @@ def run_isolated(
     """
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_child, args=(sender, work, extra_mb, arguments), daemon=True)
+    task = (sender, work, arguments, name, extra_mb)
+    child = context.Process(target=_child, args=task, daemon=True)
     child.start()
     sender.close()
     try:
@@ -59,16 +58,16 @@ def run_isolated(
         child.kill()
         child.join()
         receiver.close()
-    if error == _NO_MEMORY:
-        raise InputError(f"{name} cannot be opened: it asks for more than {extra_mb} MB of memory")
     if error:
         raise InputError(error)
     return found
 
 
-def _child(sender: object, work: Callable[..., dict], extra_mb: int, arguments: dict) -> None:
-    in_use = int(Path("/proc/self/statm").read_text().split()[0]) * _PAGE_BYTES
-    limit = in_use + extra_mb * 2**20
+def _child(
+    sender: Connection, work: Callable[..., dict], arguments: dict, name: str, extra_mb: int
+) -> None:
+    pages_in_use = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages_in_use * os.sysconf("SC_PAGE_SIZE") + extra_mb * 2**20
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     if hard != resource.RLIM_INFINITY:
         limit = min(limit, hard)
@@ -79,5 +78,5 @@ def _child(sender: object, work: Callable[..., dict], extra_mb: int, arguments: 
     except InputError as error:
         answer = None, str(error)
     except MemoryError:
-        answer = None, _NO_MEMORY
+        answer = None, f"{name} cannot be opened: it asks for more than {extra_mb} MB of memory"
     sender.send(answer)
