@@ -65,12 +65,12 @@ def load_slides(folder: Path) -> tuple[Slides, list[str]]:
     InputError
         A table is missing or spoiled, or no slide is in all.
     """
-    truth = _by_slide(folder / _TRUTH, "slide")
+    truth = _read_by_slide(folder / _TRUTH, "slide")
     found: dict[str, dict[str, dict[str, str]]] = {}
     for suffix, threshold in THRESHOLDS.items():
         found[suffix] = {}
         for kind in ("normal", "tumor"):
-            found[suffix] |= _by_slide(folder / f"{kind}_threshold_{threshold}.csv", "name")
+            found[suffix] |= _read_by_slide(folder / f"{kind}_threshold_{threshold}.csv", "name")
     tables = {"the classes": truth} | {
         f"the features at {threshold}": found[suffix] for suffix, threshold in THRESHOLDS.items()
     }
@@ -111,11 +111,11 @@ def fit_cut_offs(values: np.ndarray, classes: np.ndarray) -> tuple[float, ...]:
     candidates = np.unique(np.quantile(values, shares)).tolist()
     return max(
         combinations_with_replacement(candidates, len(CLASSES) - 1),
-        key=lambda cut_offs: quadratic_kappa(classes, by_cut_offs(values, cut_offs), _LABELS),
+        key=lambda cut_offs: quadratic_kappa(classes, call_by_cut_offs(values, cut_offs), _LABELS),
     )
 
 
-def by_cut_offs(values: np.ndarray, cut_offs: tuple[float, ...]) -> np.ndarray:
+def call_by_cut_offs(values: np.ndarray, cut_offs: tuple[float, ...]) -> np.ndarray:
     """Class of each value: how many cut-offs it exceeds."""
     return np.searchsorted(cut_offs, values)
 
@@ -137,7 +137,7 @@ def fold_rows(slides: Slides, validation: Validation) -> list[dict]:
         cut_offs = fit_cut_offs(single[learnt], slides.classes[learnt])
         methods = {name: (called[tested], scores[name][tested]) for name, called in calls.items()}
         methods |= {
-            "one feature": (by_cut_offs(single[tested], cut_offs), single[tested]),
+            "one feature": (call_by_cut_offs(single[tested], cut_offs), single[tested]),
             "majority class": (np.full(len(truth), majority), np.zeros(len(truth))),
         }
         rows += [
@@ -204,7 +204,7 @@ def _slide_rows(slides: Slides, validation: Validation) -> list[dict]:
     ]
 
 
-def _by_slide(path: Path, column: str) -> dict[str, dict[str, str]]:
+def _read_by_slide(path: Path, column: str) -> dict[str, dict[str, str]]:
     """Rows of a table by slide: lower case, without ``.tif``."""
     try:
         rows = read_table(path)

@@ -49,7 +49,7 @@ class Tile:
 
     def pixels(self) -> np.ndarray:
         """RGB, (height, width, 3), uint8."""
-        return _opened(self.path, "RGB")
+        return _open_image(self.path, "RGB")
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,8 @@ def load_tiles(folder: Path) -> list[Tile]:
         If there are fewer than two, a mask is missing or of another size, a file is no JPEG or PNG
         image, or two tiles are the same picture.
     """
-    images = _by_stem(folder / "images")
-    masks = _by_stem(folder / "masks")
+    images = _list_by_stem(folder / "images")
+    masks = _list_by_stem(folder / "masks")
     if len(images) < 2:
         raise InputError(
             f"{folder / 'images'} holds {len(images)} tiles (JPEG or PNG); at least two are needed,"
@@ -152,7 +152,7 @@ def load_tiles(folder: Path) -> list[Tile]:
     for name, path in images.items():
         if name not in masks:
             raise InputError(f"tile {name}: {folder / 'masks'} has no mask of it; add one")
-        tile = Tile(name, path, _opened(masks[name], "L") >= _WHITE)
+        tile = Tile(name, path, _open_image(masks[name], "L") >= _WHITE)
         pixels = tile.pixels()
         if pixels.shape[:2] != tile.mask.shape:
             raise InputError(
@@ -175,14 +175,14 @@ def leave_one_out(tiles: Sequence[Tile]) -> Iterator[tuple[list[Tile], Tile]]:
         yield [tile for tile in tiles if tile is not tested], tested
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def _list_by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise InputError(f"the folder {folder} does not exist; tiles are in images and masks")
     paths = [path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES]
     return {path.stem: path for path in sorted(paths)}
 
 
-def _opened(path: Path, mode: str) -> np.ndarray:
+def _open_image(path: Path, mode: str) -> np.ndarray:
     try:
         with Image.open(path, formats=("JPEG", "PNG")) as image:
             return np.asarray(image.convert(mode))

@@ -95,18 +95,18 @@ def map_tile(
 
     if len(members) == 1:
         (only,) = members
-        return {only: _compared(stitcher("probability", None), None, only, name, files)}
+        return {only: _compare(stitcher("probability", None), None, only, name, files)}
     found = {
-        member: _compared(stitcher("probability", member), None, member, name, files)
+        member: _compare(stitcher("probability", member), None, member, name, files)
         for member in members
     }
-    found[ALL] = _compared(
+    found[ALL] = _compare(
         stitcher("probability", None), stitcher("epistemic", None), ALL, name, files
     )
     return found
 
 
-def _compared(
+def _compare(
     probability: Stitcher, variance: Stitcher | None, title: str, name: str, files: TileFiles
 ) -> Maps:
     """Write the heatmap, the tumour map and the variance, and measure them."""

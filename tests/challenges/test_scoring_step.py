@@ -182,14 +182,6 @@ def test_mistakes_in_the_truth_of_paip2019(paip):
     assert "01_01_0083_viable.tif is of the same case" in mistake("paip2019", paip)
 
 
-def test_a_number_of_two_cases_is_no_burden(paip):
-    """Nobody can tell whose it is."""
-    submission, truth = paip
-    put_tiff(truth, "02_01_0083_viable.tif", mask(5, 8))
-    _, rows = score_submission("paip2019", submission=submission, truth=truth)
-    assert [row["true_burden"] for row in rows] == [None, 30, None]
-
-
 def polygon(group: str, left: int, top: int, side: int) -> str:
     """Draw a square in level-0 px as ASAP does."""
     corners = [(left, top), (left + side, top), (left + side, top + side), (left, top + side)]

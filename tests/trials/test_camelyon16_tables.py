@@ -106,8 +106,8 @@ def test_cut_offs_part_classes_that_can_be_parted():
     classes = np.repeat(np.arange(4), 10)
     cut_offs = trial.fit_cut_offs(values, classes)
     assert list(cut_offs) == sorted(cut_offs)
-    assert trial.by_cut_offs(values, cut_offs).tolist() == classes.tolist()
-    found = trial.by_cut_offs(np.array([0.0, 1.0, 1.5, 2.0, 2.5, 9.0]), (1.0, 2.0, 2.0))
+    assert trial.call_by_cut_offs(values, cut_offs).tolist() == classes.tolist()
+    found = trial.call_by_cut_offs(np.array([0.0, 1.0, 1.5, 2.0, 2.5, 9.0]), (1.0, 2.0, 2.0))
     assert found.tolist() == [0, 0, 1, 1, 3, 3]
 
 
@@ -127,7 +127,7 @@ def test_every_fold_is_measured_with_what_other_folds_taught(folder):
         for name, called, score in (
             ("vote", found.prediction.vote[tested], found.prediction.tumour_probability[tested]),
             ("rf_pb", found.prediction.classes[1, tested], of_pb),
-            ("one feature", trial.by_cut_offs(values[tested], cut_offs), values[tested]),
+            ("one feature", trial.call_by_cut_offs(values[tested], cut_offs), values[tested]),
         ):
             kappa = cohen_kappa_score(truth, called, labels=range(4), weights="quadratic")
             assert rows[name, k]["kappa"] == pytest.approx(kappa)
@@ -141,11 +141,11 @@ def test_cut_offs_are_chosen_without_the_tested_fold(folder, monkeypatch):
     found = cross_validate(slides, **SMALL_FORESTS)
     given = []
 
-    def spied(values, classes):
+    def spy(values, classes):
         given.append((values.tolist(), classes.tolist()))
         return (1.0, 2.0, 3.0)
 
-    monkeypatch.setattr(trial, "fit_cut_offs", spied)
+    monkeypatch.setattr(trial, "fit_cut_offs", spy)
     trial.fold_rows(slides, found)
     for k, (values, classes) in enumerate(given, start=1):
         learnt = found.fold != k

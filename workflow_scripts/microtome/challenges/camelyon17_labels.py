@@ -24,7 +24,7 @@ class Labels:
     stages: dict[str, str] = field(default_factory=dict)
 
 
-def patient_of(slide: str) -> str:
+def get_patient(slide: str) -> str:
     """Name the patient of a slide."""
     return slide.rpartition("_node_")[0]
 
@@ -89,7 +89,7 @@ def list_wrong_stages(labels: Labels) -> list[str]:
     """List patients whose stage in the tables is another than their nodes give, a line each."""
     classes: dict[str, list[str]] = {}
     for slide, label in labels.classes.items():
-        classes.setdefault(patient_of(slide), []).append(label)
+        classes.setdefault(get_patient(slide), []).append(label)
     return [
         f"{patient}: the table says {stage}, its {len(classes[patient])} labelled nodes give"
         f" {pn_stage(classes[patient])}"

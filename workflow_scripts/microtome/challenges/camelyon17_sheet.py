@@ -12,8 +12,8 @@ from microtome.challenges.camelyon17_labels import (
     SLIDE,
     TABLES,
     Labels,
+    get_patient,
     list_wrong_stages,
-    patient_of,
     read_labels,
 )
 from microtome.challenges.downloaded_folders import enter_file, list_files, name_packed
@@ -57,25 +57,25 @@ def make_camelyon17_sheet(folder: str | Path) -> tuple[list[dict[str, str]], lis
     """
     folder = Path(folder)
     files = list_files(folder)
-    slides = _by_slide((f for f in files if _is_slide(f, folder)), "slide")
+    slides = _sort_by_slide((f for f in files if _is_slide(f, folder)), "slide")
     if not slides:
         raise InputError(
             f"{folder}: there is no slide of CAMELYON17 (as patient_000_node_0.tif) in it; unpack"
             " what was downloaded there"
         )
-    outlines = _by_slide((f for f in files if f.suffix.lower() == ".xml"), "outlines of")
+    outlines = _sort_by_slide((f for f in files if f.suffix.lower() == ".xml"), "outlines of")
     tables = [path for path in files if path.name.lower() in TABLES]
     labels, notes = read_labels(tables)
     if not tables:
         notes.append(f"{folder}: there is no {' or '.join(TABLES)}, so no slide has a label")
-    labelled = {patient_of(slide) for slide in labels.classes}
+    labelled = {get_patient(slide) for slide in labels.classes}
     rows = [
         {
             "slide": slide,
             "path": format_path(path),
-            "patient": patient_of(slide),
+            "patient": get_patient(slide),
             "node": slide[-1],
-            "split": "train" if patient_of(slide) in labelled else "test",
+            "split": "train" if get_patient(slide) in labelled else "test",
             "annotation": format_path(outlines[slide]) if slide in outlines else "",
             "label": labels.classes.get(slide, ""),
         }
@@ -133,7 +133,7 @@ def _is_slide(path: Path, folder: Path) -> bool:
     )
 
 
-def _by_slide(paths: Iterable[Path], what: str) -> dict[str, Path]:
+def _sort_by_slide(paths: Iterable[Path], what: str) -> dict[str, Path]:
     """Sort files by the slide that is their name; other names are passed over."""
     found: dict[str, Path] = {}
     for path in paths:
@@ -156,9 +156,9 @@ def _list_oddities(
     slides = {row["slide"] for row in rows}
     missing = sorted(labels.classes.keys() - slides)
     notes += [
-        f"{slide}: has a label and no slide" for slide in missing if patient_of(slide) in counts
+        f"{slide}: has a label and no slide" for slide in missing if get_patient(slide) in counts
     ]
-    absent = sorted({patient_of(slide) for slide in missing} - counts.keys())
+    absent = sorted({get_patient(slide) for slide in missing} - counts.keys())
     if absent:
         notes.append(
             f"{len(absent)} patients with labels have no slides here: {', '.join(absent[:3])}"

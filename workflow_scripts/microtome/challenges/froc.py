@@ -45,10 +45,8 @@ class Froc:
 
     Attributes
     ----------
-    thresholds : ndarray of shape (n,)
-        float64, rising confidences; the last is infinite, for no detection at all.
     false_positives : ndarray of shape (n,)
-        float64, falling: false positives of at least that confidence, over all slides, per slide.
+        float64, falling as the threshold rises to infinity: per slide, over all slides.
     sensitivity : ndarray of shape (n,), or None
         float64, the share of the lesions found; None without any lesion that counts.
     at_rates : tuple of float, or None
@@ -57,7 +55,6 @@ class Froc:
         Mean of `at_rates`.
     """
 
-    thresholds: np.ndarray
     false_positives: np.ndarray
     sensitivity: np.ndarray | None
     at_rates: tuple[float, ...] | None
@@ -171,11 +168,11 @@ def compute_froc(slides: Sequence[SlideHits]) -> Froc:
     thresholds = np.append(np.unique(np.concatenate([hits, false]))[1:], np.inf)
     rates = _count_from(false, thresholds) / len(slides)
     if not n_lesions:
-        return Froc(thresholds, rates, None, None, None)
+        return Froc(rates, None, None, None)
     sensitivity = _count_from(hits, thresholds) / n_lesions
     at_rates = np.interp(RATES, rates[::-1], sensitivity[::-1])
     score = float(at_rates.mean())
-    return Froc(thresholds, rates, sensitivity, tuple(at_rates.tolist()), score)
+    return Froc(rates, sensitivity, tuple(at_rates.tolist()), score)
 
 
 def _bound(mask: np.ndarray, margin: int) -> tuple[slice, slice]:

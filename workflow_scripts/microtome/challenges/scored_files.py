@@ -32,7 +32,7 @@ class SubmissionFiles:
         kept = sorted(name for name in source.faults if not _is_hidden(name))
         for name in kept:
             if fault := source.faults[name]:
-                raise InputError(f"{self.shown(one_line(name))}: {fault}")
+                raise InputError(f"{self.describe(one_line(name))}: {fault}")
         if len(kept) > _MAX_FILES:
             raise InputError(f"{path}: holds {len(kept)} files; at most {_MAX_FILES} are read")
         # Archives often have a folder around everything.
@@ -42,26 +42,26 @@ class SubmissionFiles:
         self._stored = {name.removeprefix(top): name for name in kept}
         self.names = tuple(sorted(self._stored))
 
-    def shown(self, name: str) -> str:
+    def describe(self, name: str) -> str:
         """Name a file for a message."""
         return f"{self.path}/{name}"
 
     @contextmanager
-    def file(self, name: str) -> Iterator[Path]:
+    def open_file(self, name: str) -> Iterator[Path]:
         """Give a path from which one of `names` can be read, within a block.
 
         What is wrong with the file is said of the file in the archive, not of a copy.
         """
         with ExitStack() as stack:
-            local = self._source.local(self._stored[name], max_bytes=_MAX_FILE_BYTES)
+            local = self._source.open_local(self._stored[name], max_bytes=_MAX_FILE_BYTES)
             try:
                 path = stack.enter_context(local)
             except InputError as error:
-                raise InputError(f"{self.shown(name)}: {error}") from error
+                raise InputError(f"{self.describe(name)}: {error}") from error
             try:
                 yield path
             except InputError as error:
-                raise InputError(str(error).replace(str(path), self.shown(name))) from error
+                raise InputError(str(error).replace(str(path), self.describe(name))) from error
 
 
 @contextmanager

@@ -27,10 +27,10 @@ def read_burdens(source: SubmissionFiles) -> dict[str, float]:
 
     InputError is raised, as by all functions here, if a cell is wrong or a name is there twice.
     """
-    cells = select_columns(_read(source, BURDENS), "wsi_id", "ratio", shown=source.shown(BURDENS))
+    lines, shown = _read(source, BURDENS), source.describe(BURDENS)
     return index_by_key(
         (where, case, parse_number(ratio, where, of="ratio", high=100))
-        for where, (case, ratio) in cells
+        for where, (case, ratio) in select_columns(lines, "wsi_id", "ratio", shown=shown)
     )
 
 
@@ -63,7 +63,7 @@ def read_patients(source: SubmissionFiles) -> dict[str, str]:
         )
     name = PATIENTS if PATIENTS in tables else tables[0]
     lines = _read(source, name)
-    return index_stages(select_columns(lines, "patient", "stage", shown=source.shown(name)))
+    return index_stages(select_columns(lines, "patient", "stage", shown=source.describe(name)))
 
 
 def index_stages(lines: Iterable[Line]) -> dict[str, str]:
@@ -84,8 +84,8 @@ def index_stages(lines: Iterable[Line]) -> dict[str, str]:
 
 
 def _read(source: SubmissionFiles, name: str) -> list[Line]:
-    with source.file(name) as path:
-        return read_lines(path, shown=source.shown(name))
+    with source.open_file(name) as path:
+        return read_lines(path, shown=source.describe(name))
 
 
 def _read_headless(source: SubmissionFiles, name: str, *header: str) -> list[Line]:

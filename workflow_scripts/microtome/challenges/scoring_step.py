@@ -200,7 +200,7 @@ def _find_masks(source: SubmissionFiles, suffixes: tuple[str, ...]) -> dict[str,
 
 def _enter(source: SubmissionFiles, found: dict[str, str], key: str, name: str, of: str) -> None:
     if key in found:
-        raise InputError(f"{source.shown(name)}: {found[key]} is of {of}")
+        raise InputError(f"{source.describe(name)}: {found[key]} is of {of}")
     found[key] = name
 
 
@@ -209,7 +209,7 @@ def _compare_all(
 ) -> dict[str, Overlap | None]:
     overlaps: dict[str, Overlap | None] = dict.fromkeys(truth)
     for case in sorted(set(submitted) & set(truth)):
-        with source.file(submitted[case]) as path:
+        with source.open_file(submitted[case]) as path:
             overlaps[case] = compare_masks(path, truth[case])
     return overlaps
 

@@ -103,7 +103,7 @@ def _check_file(
         yield fault
         return
     try:
-        with files.local(name, max_bytes=max_bytes) as path:
+        with files.open_local(name, max_bytes=max_bytes) as path:
             yield from check(path)
     except InputError as error:
         yield str(error)

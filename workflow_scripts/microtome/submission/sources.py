@@ -54,7 +54,7 @@ class _Folder:
         }
 
     @contextmanager
-    def local(self, name: str, *, max_bytes: int) -> Iterator[Path]:
+    def open_local(self, name: str, *, max_bytes: int) -> Iterator[Path]:
         """Give a path to read a file without a fault from; InputError if it is too large."""
         path = self._path / name
         _require_small(path.stat().st_size, max_bytes)
@@ -76,7 +76,7 @@ class _Archive:
         }
 
     @contextmanager
-    def local(self, name: str, *, max_bytes: int) -> Iterator[Path]:
+    def open_local(self, name: str, *, max_bytes: int) -> Iterator[Path]:
         """Copy a member; zipfile reads no more of it than the size it declares."""
         _require_small(self._archive.getinfo(name).file_size, max_bytes)
         with (
