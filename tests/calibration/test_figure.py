@@ -28,19 +28,15 @@ def pink_columns(picture: np.ndarray) -> np.ndarray:
     return np.any((red > green + 80) & (blue > green + 20), axis=0)
 
 
-@pytest.mark.parametrize("n_models", [1, 2, 6, 8])
-def test_figure_grows_with_the_models(tmp_path, n_models):
-    """A column a model up to six, then a second row."""
-    picture = drawn(tmp_path / "a.png", {f"m{i}": counts_of(10**4) for i in range(n_models)})
+@pytest.mark.parametrize(("n_models", "letters"), [(1, 1), (2, 1), (6, 1), (8, 1), (2, 40)])
+def test_figure_grows_with_the_models(tmp_path, n_models, letters):
+    """A column a model up to six, then a second row; long names make every column wider."""
+    models = [f"{i}".zfill(letters) for i in range(n_models)]
+    picture = drawn(tmp_path / "a.png", {model: counts_of(10**4) for model in models})
     columns, rows = min(n_models, 6), -(-n_models // 6)
-    assert picture.shape[1] == pytest.approx(110 * (2.3 * columns + 0.6), abs=2)
-    assert picture.shape[0] == pytest.approx(110 * (4 / 3 * 2.3 + 0.9) * rows, abs=2)
-
-
-def test_long_names_have_room(tmp_path):
-    """A name of 40 letters makes every column wider."""
-    picture = drawn(tmp_path / "a.png", {"m" * 40: counts_of(100), "b": counts_of(100)})
-    assert picture.shape[1] == pytest.approx(110 * (2 * 0.09 * 40 + 0.6), abs=2)
+    width = max(2.3, 0.09 * letters)
+    assert picture.shape[1] == pytest.approx(110 * (width * columns + 0.6), abs=2)
+    assert picture.shape[0] == pytest.approx(110 * (4 / 3 * width + 0.9) * rows, abs=2)
 
 
 def test_the_same_counts_give_the_same_figure(tmp_path):
@@ -65,7 +61,7 @@ def test_few_px_have_no_dot(tmp_path):
     assert 0.4 < half.sum() / whole.sum() < 0.6
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")
 def test_a_model_without_px_leaves_its_place_empty(tmp_path):
     """Nothing scored, in one model or in all: axes, no line, and no warning."""
     nothing = np.zeros((255, 2), np.int64)

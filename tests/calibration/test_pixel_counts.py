@@ -8,7 +8,6 @@ from microtome.calibration.pixel_counts import (
     codes_by_model,
     count_pixels,
     error_detection_rows,
-    load_counts,
     save_counts,
 )
 from microtome.calibration.tables import intervals_of, read_counts
@@ -26,10 +25,8 @@ def slide(tmp_path):
     rng = np.random.default_rng(0)
     probability = rng.integers(0, 255, SHAPE) / 254
     probability[2, 1] = np.nan
-    tissue = np.zeros(SHAPE)
-    tissue[:, :6] = 1
-    truth = np.zeros(SHAPE)
-    truth[:3], truth[3:] = 2, 1
+    row, column = np.indices(SHAPE)
+    tissue, truth = column < 6, np.where(row < 3, 2, 1)
     variance = (rng.random(SHAPE) / 4).astype(np.float32)
     paths = {name: tmp_path / f"{name}.tif" for name in ("heatmap", "tissue", "truth", "epistemic")}
     write_array(paths["heatmap"], encode(probability), spacing_um=8.0)
@@ -56,10 +53,9 @@ def test_codes_by_hand(slide):
     paths, probability, _ = slide
     codes = counted(paths)["codes"]
     expected = np.zeros((255, 2), int)
-    for row in range(6):
-        for column in range(6):
-            if not np.isnan(probability[row, column]):
-                expected[round(probability[row, column] * 254), int(row < 3)] += 1
+    for row, column in np.ndindex(6, 6):
+        if not np.isnan(probability[row, column]):
+            expected[round(probability[row, column] * 254), int(row < 3)] += 1
     np.testing.assert_array_equal(codes, expected)
     assert codes.sum() == 35
 
@@ -78,16 +74,6 @@ def test_mistakes_by_hand(slide, threshold):
     pairs = variance[wrong & known][:, None] > variance[~wrong & known]
     assert rows[0]["auroc_epistemic"] == pytest.approx(pairs.mean(), abs=2e-3)
     assert rows[0]["auroc_aleatoric"] is None
-
-
-def test_counts_come_back(slide, tmp_path):
-    """What is saved is what is loaded."""
-    counts = counted(slide[0])
-    save_counts(tmp_path / "c.npz", counts)
-    found = load_counts(tmp_path / "c.npz")
-    assert set(found) == {"codes", "epistemic"}
-    for name, values in counts.items():
-        np.testing.assert_array_equal(found[name], values)
 
 
 def test_slides_of_a_model_are_added(tmp_path):
@@ -112,35 +98,19 @@ def test_slides_of_a_model_are_added(tmp_path):
 def test_intervals_and_their_cover(tmp_path):
     """An interval covers the truth or does not; where the truth is not known nobody can tell."""
     which = [{"model": m, "slide": s} for m in ("e", "m") for s in ("a", "b", "c")]
-    write_table(
-        tmp_path / "e.tsv",
-        [
-            {"slide": s, "burden": 0.5, "burden_low": 0.4, "burden_high": 0.6}
-            for s in ("a", "b", "c", "d")
-        ],
-    )
+    bounds = {"burden": 0.5, "burden_low": 0.4, "burden_high": 0.6}
+    write_table(tmp_path / "e.tsv", [{"slide": s, **bounds} for s in ("a", "b", "c", "d")])
     truths = {"a": 0.6, "b": 0.61, "c": None}
-    for model in ("e", "m"):
-        write_table(
-            tmp_path / f"{model}.csv",
-            [{"slide": s, "true_burden": truth} for s, truth in truths.items()],
-        )
-    intervals = intervals_of(
-        which,
-        tables={"e": tmp_path / "e.tsv"},
-        evaluations=[tmp_path / "e.csv", tmp_path / "m.csv"],
-    )
+    evaluations = [tmp_path / "e.csv", tmp_path / "m.csv"]
+    for path in evaluations:
+        write_table(path, [{"slide": s, "true_burden": truth} for s, truth in truths.items()])
+    intervals = intervals_of(which, tables={"e": tmp_path / "e.tsv"}, evaluations=evaluations)
     assert set(intervals) == {("e", "a"), ("e", "b"), ("e", "c")}
     codes = {"codes": np.zeros((255, 2), int)}
     rows = error_detection_rows([(w["model"], w["slide"], codes) for w in which], intervals)
     covered = {(row["model"], row["slide"]): row["covered"] for row in rows}
+    of_ensemble = {"a": 1, "b": 0, "c": None, "all": "1 of 2"}
     assert covered == {
-        ("e", "a"): 1,
-        ("e", "b"): 0,
-        ("e", "c"): None,
-        ("e", "all"): "1 of 2",
-        ("m", "a"): None,
-        ("m", "b"): None,
-        ("m", "c"): None,
-        ("m", "all"): None,
+        **{("e", slide): value for slide, value in of_ensemble.items()},
+        **{("m", slide): None for slide in of_ensemble},
     }

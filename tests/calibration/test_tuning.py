@@ -1,7 +1,5 @@
 """Temperature and threshold from validation slides."""
 
-import re
-
 import numpy as np
 import pytest
 from scipy.special import expit, logit
@@ -44,6 +42,11 @@ def drawn(seed: int, *, times: float) -> tuple[np.ndarray, np.ndarray]:
     return expit(times * logit(true)), (rng.random((SIDE, SIDE)) < true).astype(int)
 
 
+def tuned(slides: list[dict], *, is_calibrated: bool = False) -> dict:
+    """What validation slides decide."""
+    return tune("m", slides, is_calibrated=is_calibrated, **STITCHING)
+
+
 def stitched(slide: dict, folder, **files) -> tuple[np.ndarray, float]:
     """The heatmap of a slide as floats, and its spacing."""
     files = {"inspected": slide["inspected"], "tissue": slide["tissue"], **files}
@@ -55,7 +58,7 @@ def stitched(slide: dict, folder, **files) -> tuple[np.ndarray, float]:
 def test_temperature_of_a_network_that_is_too_sure(tmp_path):
     """Logits twice too large get a temperature of about 2, and calibration gets better by it."""
     slides = [write_slide(tmp_path, f"s{i}", *drawn(i, times=2.0)) for i in range(3)]
-    found = tune("m", slides, is_calibrated=True, **STITCHING)
+    found = tuned(slides, is_calibrated=True)
     assert found["temperature"] == pytest.approx(2.0, rel=0.1)
     after, before = found["expected_calibration_error_after"], found["expected_calibration_error"]
     assert after < before / 2
@@ -71,41 +74,33 @@ def test_temperature_of_a_network_that_is_too_sure(tmp_path):
 
 def test_threshold_that_separates(tmp_path):
     """Tumour from .3 on and the rest below: the threshold lies between, for Dice of 1."""
-    truth = np.zeros((SIDE, SIDE), int)
-    truth[:, :15] = 1
-    probability = np.where(truth, 0.35, 0.25)
-    slide = write_slide(tmp_path, "s", probability, truth)
-    found = tune("m", [slide], is_calibrated=False, **STITCHING)
+    truth = np.indices((SIDE, SIDE))[1] < 15
+    slide = write_slide(tmp_path, "s", np.where(truth, 0.35, 0.25), truth)
+    found = tuned([slide])
     assert 0.25 < found["threshold"] < 0.35
     assert found["temperature"] is None
     write_json(tmp_path / "c.json", found)
     settings = {"threshold": "validation", "opening_um": 32}
-    assert set_chosen_threshold(settings, tmp_path / "c.json") == {
-        "threshold": found["threshold"],
-        "opening_um": 32,
-    }
-    assert set_chosen_threshold({"threshold": 0.7}, None) == {"threshold": 0.7}
+    chosen = {**settings, "threshold": found["threshold"]}
+    assert set_chosen_threshold(settings, tmp_path / "c.json") == chosen
 
 
 def test_glass_does_not_count(tmp_path):
     """Only px of tissue choose: of those beside it nothing is known."""
     slide = write_slide(tmp_path, "s", *drawn(0, times=1.0))
-    tissue = np.zeros((SIDE, SIDE))
-    tissue[:, :10] = 1
-    write_array(slide["tissue"], tissue, spacing_um=8.0)
-    assert tune("m", [slide], is_calibrated=False, **STITCHING)["px"] == 10 * SIDE
+    write_array(slide["tissue"], np.indices((SIDE, SIDE))[1] < 10, spacing_um=8.0)
+    assert tuned([slide])["px"] == 10 * SIDE
 
 
-@pytest.mark.parametrize(("value", "numbers"), [(0, (0, 1600)), (1, (1600, 0))])
-def test_both_classes_are_needed(tmp_path, value, numbers):
+@pytest.mark.parametrize(("value", "tumour", "other"), [(0, 0, 1600), (1, 1600, 0), (None, 0, 0)])
+def test_both_classes_are_needed(tmp_path, value, tumour, other):
     """Validation slides of one class say nothing of a threshold; nor do none."""
-    truth = np.full((SIDE, SIDE), value)
-    slide = write_slide(tmp_path, "s", truth * 0.5, truth)
-    text = f"hold {numbers[0]} px of tumour and {numbers[1]} of other tissue"
-    with pytest.raises(InputError, match=re.escape(text)):
-        tune("m", [slide], is_calibrated=False, **STITCHING)
-    with pytest.raises(InputError, match="hold 0 px of tumour and 0 of other"):
-        tune("m", [], is_calibrated=True, **STITCHING)
+    slides = []
+    if value is not None:
+        truth = np.full((SIDE, SIDE), value)
+        slides = [write_slide(tmp_path, "s", truth * 0.5, truth)]
+    with pytest.raises(InputError, match=f"hold {tumour} px of tumour and {other} of other tissue"):
+        tuned(slides)
 
 
 def test_tissue_that_no_patch_covers_is_a_fault(tmp_path):
@@ -114,11 +109,7 @@ def test_tissue_that_no_patch_covers_is_a_fault(tmp_path):
     stitched(slide, tmp_path)
     places = [(r, c) for r in range(SIDE) for c in range(SIDE) if (r, c) != (7, 11)]
     maps = np.full((len(places), 1, 1), np.nan, np.float32)
-    write_scores(
-        tmp_path / "holed",
-        [(np.arange(len(places)), {"probability": maps})],
-        grid_of(places, patch_px=16),
-        origin={},
-    )
+    parts = [(np.arange(len(places)), {"probability": maps})]
+    write_scores(tmp_path / "holed", parts, grid_of(places, patch_px=16), origin={})
     with pytest.raises(RuntimeError, match=r"slide s: no patch covers .* x=88 µm, y=56 µm"):
         stitched({**slide, "scores": tmp_path / "holed"}, tmp_path)

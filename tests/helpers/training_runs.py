@@ -8,22 +8,15 @@ import pytest
 import torch
 from torch import nn
 
-from helpers.pictures import stained, write_store
+from helpers.pictures import stained, write_slide, write_store
+from microtome.slides.inspection import inspect
+from microtome.training import kinds
 from microtome.training.batches import PatchData
 from microtome.training.loop import fit
 from microtome.training.objectives import classification
 
 FITTING = {"epochs": 4, "batch": 4, "learning_rate": 1e-2, "beta1": 0.05}
 NOTHING = PatchData([], labelled=True)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Keep PyTorch to one thread: networks and images of these tests are too small for more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def patch_data(
@@ -33,6 +26,20 @@ def patch_data(
     pixels = stained(labels, seed=len(labels)) if pixels is None else pixels
     store = write_store(path, pixels, labels, spacings_um=settings.get("spacings_um", ()))
     return PatchData([store], **{"labelled": True, **settings})
+
+
+def inspected_slide(path: Path, pixels: np.ndarray, **settings) -> dict:
+    """Write a slide, and give what it is found to be."""
+    row = {"path": write_slide(path, pixels, **settings)}
+    return inspect(name=path.stem, row=row, spacing_tolerance=0.02)
+
+
+def order_and_turns(n: int, *, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw in which order an epoch takes n patches, and how each is turned."""
+    generator = np.random.default_rng([seed, epoch])
+    order = np.arange(n, dtype=np.int32)
+    generator.shuffle(order)
+    return order, generator.integers(0, 8, n, dtype=np.uint8)
 
 
 def train_and_validation(folder: Path) -> list[PatchData]:
@@ -79,9 +86,33 @@ def train(
     return {name: value.clone() for name, value in model.state_dict().items()}, history
 
 
+def note_fit(monkeypatch: pytest.MonkeyPatch) -> dict:
+    """Note what a model of the registry is trained with: its weights at the start, and options."""
+    noted = {}
+
+    def noting(model, *arguments, **options):
+        noted.update(options, start={k: v.clone() for k, v in model.state_dict().items()})
+        assert all(parameter.requires_grad for parameter in model.parameters())
+        return fit(model, *arguments, **options)
+
+    monkeypatch.setattr(kinds, "fit", noting)
+    return noted
+
+
 def same(first: dict, second: dict) -> bool:
     """Compare weights bit for bit."""
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+def short_of_memory(fits: int):
+    """Measure as `classification` does, but run out of memory training on more images at a time."""
+
+    def measured(model, images, labels):
+        if model.training and len(images) > fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return classification(model, images, labels)
+
+    return measured
 
 
 class KilledError(Exception):

@@ -22,13 +22,7 @@ PLACES = [(r, c) for r in range(5) for c in range(7) if (r + 2 * c) % 6]
 
 
 class Brightness(nn.Module):
-    """Logits from a patch's mean grey, so that its probability is known; counts its patches.
-
-    Parameters
-    ----------
-    side : int, optional
-        Side of the map; None gives one value a patch.
-    """
+    """Logits from the mean grey of a patch, or of parts of it, `side` a side; counts patches."""
 
     def __init__(self, side: int | None = None) -> None:
         super().__init__()
@@ -194,17 +188,24 @@ def test_co_centred_patches_reach_the_model(path):
     assert len(index) == len(PLACES)
 
 
+class Small(Brightness):
+    """Runs out of memory for more patches than so many."""
+
+    def __init__(self, fits: int) -> None:
+        super().__init__()
+        self.fits = fits
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (B, 2)."""
+        if len(images) > self.fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().forward(images)
+
+
 @pytest.mark.parametrize("fits", [1, 2, 3, 5])
 def test_a_batch_that_does_not_fit_is_halved(path, caplog, fits):
     """Out of GPU memory: the same scores from fewer patches at a time, said once a halving."""
-
-    class Small(Brightness):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            if len(images) > fits:
-                raise torch.OutOfMemoryError("CUDA out of memory")
-            return super().forward(images)
-
-    index, probability = score_all(path, Small(), batch=8)
+    index, probability = score_all(path, Small(fits), batch=8)
     np.testing.assert_allclose(probability, expected(1)[index], atol=1e-5)
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == {1: 3, 2: 2, 3: 2, 5: 1}[fits]
@@ -213,23 +214,12 @@ def test_a_batch_that_does_not_fit_is_halved(path, caplog, fits):
 
 def test_not_even_one_patch_fits(path):
     """Out of GPU memory with a single patch: an error that says what to lower."""
-
-    class Huge(Brightness):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-
     with pytest.raises(InputError, match=r"^a single patch does not fit into the memory of the "):
-        score_all(path, Huge())
+        score_all(path, Small(0))
 
 
 class Corner(nn.Module):
-    """A map that is not the same when the patch is turned: brighter px, and more to the upper left.
-
-    Parameters
-    ----------
-    strength : float
-        Of what the place adds.
-    """
+    """A map that changes when the patch is turned: by grey, and more to the upper left."""
 
     def __init__(self, strength: float) -> None:
         super().__init__()
@@ -265,31 +255,12 @@ def test_members_and_views_in_one_pass(path, monkeypatch, batch):
         views = np.array([1 / (1 + np.exp(-(2 * grey + view))) for view in views])
         of_members.append(views.mean(0))
         variances.append(views.var(0))
-    wanted = {
-        "probability": np.mean(of_members, 0),
-        "aleatoric": np.mean(variances, 0),
-        "epistemic": np.var(of_members, 0),
-        "a.probability": of_members[0],
-        "b.probability": of_members[1],
-        "a.aleatoric": variances[0],
-        "b.aleatoric": variances[1],
-    }
+    wanted = {"probability": np.mean(of_members, 0), "aleatoric": np.mean(variances, 0)}
+    wanted["epistemic"] = np.var(of_members, 0)
+    for i, name in enumerate(members):
+        wanted |= {f"{name}.probability": of_members[i], f"{name}.aleatoric": variances[i]}
     index = np.concatenate([i for i, _ in parts])
     for name, expected_ in wanted.items():
         found = np.concatenate([maps[name] for _, maps in parts])
         np.testing.assert_allclose(found, expected_[index], atol=1e-5, err_msg=name)
     assert set(parts[0][1]) == set(wanted)
-
-
-def test_slide_narrower_than_a_patch(tmp_path):
-    """A slide smaller than one patch has one score, of the slide on white."""
-    pixels = noise(20, 12)
-    path = write_slide(tmp_path / "narrow.svs", pixels, downsamples=(1,))
-    with Slide(path, name="narrow") as slide:
-        model = {"m": Brightness()}
-        grid = grid_of([(0, 0)], patch_px=32)
-        ((_, found),) = score(model, slide, grid, map_um=0.5)
-    white = np.full((32, 32, 3), 255.0)
-    white[:20, :12] = pixels
-    grey = white.mean() / 255
-    assert found["probability"].item() == pytest.approx(1 / (1 + np.exp(-4 * grey)), abs=1e-5)

@@ -67,6 +67,11 @@ def lattice_of(stride_px: int, *, scale: int = 1, holes: bool = True, patch_px: 
     return grid_of(kept, patch_px=patch_px, stride_px=stride_px, scale=float(scale))
 
 
+def block_of(n_rows: int, n_columns: int, *, stride_px: int = 16, **settings) -> Grid:
+    """Lay windows side by side, in the upper left corner."""
+    return grid_of([*np.ndindex(n_rows, n_columns)], patch_px=96, stride_px=stride_px, **settings)
+
+
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     """Write the slide."""
@@ -187,9 +192,7 @@ def test_equal_at_half_the_resolution(path, model):
 
 def test_equal_where_the_slide_is_resampled(path, model, reads):
     """Interpolated px depend on where a read begins, so windows are read as ever, one by one."""
-    grid = grid_of(
-        [(r, c) for r in range(6) for c in range(9)], patch_px=96, stride_px=16, scale=1.3
-    )
+    grid = block_of(6, 9, scale=1.3)
     index, probability = shared(path, model, grid)
     assert [len(read) for read in reads] == [0, len(grid)]
     with Slide(path, name="a") as slide:
@@ -220,22 +223,16 @@ def test_only_whole_px_are_shared(scale, downsamples):
 
 def test_what_windows_share_is_read_once(path, model, reads):
     """A lattice without holes is read as regions, and none of its windows alone."""
-    grid = grid_of(
-        [(r, c) for r in range(8) for c in range(16)], patch_px=96, stride_px=16, scale=1.0
-    )
-    shared(path, model, grid)
-    assert [(len(read), read.patch_px, read.stride_px) for read in reads] == [
-        (2, 208, 128),
-        (0, 96, 16),
-    ]
+    shared(path, model, block_of(8, 16))
+    found = [(len(read), read.patch_px, read.stride_px) for read in reads]
+    assert found == [(2, 208, 128), (0, 96, 16)]
     np.testing.assert_array_equal(reads[0].x_px, [0, 128])
 
 
 def test_few_windows_are_read_alone(path, model, reads):
     """A column of three windows is less to encode than the region around it; 64 windows are not."""
-    dense = [(r, c) for r in range(8) for c in range(8)]
     column = [(r, 9) for r in range(8, 11)]
-    grid = grid_of([*dense, *column], patch_px=96, stride_px=16)
+    grid = grid_of([*np.ndindex(8, 8), *column], patch_px=96, stride_px=16)
     require_equal(shared(path, model, grid), one_by_one(model, grid))
     assert [len(read) for read in reads] == [1, 3]
     np.testing.assert_array_equal(reads[1].column, [9, 9, 9])
@@ -245,14 +242,8 @@ def test_a_slide_smaller_than_a_window(tmp_path, model):
     """What hangs over is white."""
     pixels = noise(50, 70)
     path = write_slide(tmp_path / "a.svs", pixels, downsamples=(1,))
-    grid = grid_of([(0, 0)], patch_px=96, stride_px=16)
+    grid = block_of(1, 1)
     require_equal(shared(path, model, grid), one_by_one(model, grid, pixels))
-
-
-def test_an_empty_grid_has_no_scores(path, model):
-    """No windows, no regions."""
-    with Slide(path, name="a") as slide:
-        assert not list(score_shared(model, slide, grid_of([], patch_px=96, stride_px=16)))
 
 
 def test_a_broken_tile_costs_only_its_windows(tmp_path, model, alone):
@@ -342,10 +333,9 @@ def test_fewer_at_a_time_where_memory_ends(path, model, caplog, grid, steps):
 )
 def test_not_even_one_fits(path, n, what, key):
     """Out of memory with a single one: an error that says what to lower."""
-    grid = grid_of([(r, c) for r in range(n) for c in range(n)], patch_px=96, stride_px=16)
     text = rf"^a single {what} does not fit into the memory of the GPU; lower {key}$"
     with pytest.raises(InputError, match=text):
-        shared(path, limited(0), grid)
+        shared(path, limited(0), block_of(n, n))
 
 
 @pytest.mark.parametrize(
@@ -366,12 +356,11 @@ def test_needs_whole_latents_and_overlap(model, patch_px, stride_px, expected):
     assert shares_latents(model, grid) is expected
 
 
-@pytest.mark.parametrize(
-    "network", [nn.Linear(1, 1), settled(border_latents=0), settled(border_latents=1)]
-)
-def test_needs_latents_that_padding_does_not_reach(network):
+@pytest.mark.parametrize("border_latents", [None, 0, 1])
+def test_needs_latents_that_padding_does_not_reach(border_latents):
     """Only a HistoCAE has them, and only if it drops as many as padding reaches."""
-    assert not shares_latents(network, lattice_of(16))
+    others = nn.Linear(1, 1) if border_latents is None else settled(border_latents=border_latents)
+    assert not shares_latents(others, lattice_of(16))
 
 
 @pytest.mark.parametrize("most", [1, 2])
@@ -388,7 +377,7 @@ def test_a_compiled_encoder_is_asked_for_one_shape(path, model, monkeypatch, mos
 
     monkeypatch.setattr(torch, "compile", compiled)
     # Three regions.
-    grid = grid_of([(r, c) for r in range(2) for c in range(6)], patch_px=96, stride_px=80)
+    grid = block_of(2, 6, stride_px=80)
     found = shared(path, model, grid, region_px={1: 176, 2: 255}[most], compiled=True)
     require_equal(found, one_by_one(model, grid))
     assert set(shapes) == {(most, 3, 176, 176)}

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from helpers.pictures import stained, write_store
-from helpers.training_runs import patch_data
+from helpers.training_runs import order_and_turns, patch_data
 from microtome.errors import InputError
 from microtome.networks.devices import as_input, to_images
 from microtome.training.batches import PatchData, Patches, turn
@@ -114,10 +114,7 @@ def test_a_shuffled_batch_is_what_its_parts_are(tmp_path, seed, epoch):
     labels = [0, 1] * 10
     pixels = stained(labels, side=8)
     data = patch_data(tmp_path / "a.zarr", labels, pixels)
-    generator = np.random.default_rng([seed, epoch])
-    order = np.arange(20, dtype=np.int32)
-    generator.shuffle(order)
-    turns = generator.integers(0, 8, 20, dtype=np.uint8)
+    order, turns = order_and_turns(20, seed=seed, epoch=epoch)
     batches = list(data.shuffled(6, seed=seed, epoch=epoch))
     assert [len(images) for images, _ in batches] == [6, 6, 6, 2]
     found, classes = (torch.cat(parts) for parts in zip(*batches, strict=True))

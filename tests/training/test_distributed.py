@@ -1,7 +1,6 @@
 """Training in two processes is training in one, to rounding."""
 
 import json
-import logging
 
 import pytest
 import torch
@@ -45,43 +44,44 @@ def trained(folder, files, *, gpus: int, augmentation: dict | None = None, **cha
     return load_file(folder / "weights.safetensors"), about["history"]
 
 
-def test_two_processes_give_the_result_of_one(tmp_path, files):
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {
+            "augmentation": {"blur_px": 1.0, "brightness": 0.3, "hue": 0.2, "stain": 0.1},
+            "frozen_epochs": 1,
+            "weight_decay": 0.01,
+            "epochs": 2,
+        },
+    ],
+    ids=["plain", "frozen and coloured"],
+)
+def test_two_processes_give_the_result_of_one(tmp_path, files, settings):
     """Weights, running statistics and the history are the same but for rounding."""
-    one, history = trained(tmp_path / "1", files, gpus=1)
-    two, history_of_two = trained(tmp_path / "2", files, gpus=2)
+    one, history = trained(tmp_path / "1", files, gpus=1, **settings)
+    two, history_of_two = trained(tmp_path / "2", files, gpus=2, **settings)
     assert one.keys() == two.keys()
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-4)
-    assert len(history) == len(history_of_two) == 3
-    for row, other in zip(history, history_of_two, strict=True):
-        assert other == pytest.approx(row, rel=1e-3, abs=1e-4)
-
-
-def test_two_processes_freeze_and_colour_as_one(tmp_path, files):
-    """With a frozen encoder, weight decay and new colours too the result is that of one process."""
-    settings = {
-        "augmentation": {"blur_px": 1.0, "brightness": 0.3, "hue": 0.2, "stain": 0.1},
-        "frozen_epochs": 1,
-        "weight_decay": 0.01,
-        "epochs": 2,
-    }
-    one, history = trained(tmp_path / "1", files, gpus=1, **settings)
-    two, history_of_two = trained(tmp_path / "2", files, gpus=2, **settings)
-    for name, value in one.items():
-        torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-4)
+    assert len(history) == settings.get("epochs", 3)
     for row, other in zip(history, history_of_two, strict=True):
         assert other == pytest.approx(row, rel=1e-3, abs=1e-4)
 
 
 def test_two_processes_resume(tmp_path, files):
-    """Stopped after an epoch and started again, they end at the same bits, and log to one file."""
+    """Stopped and started again, they end at the same bits; one of them goes on with the log."""
     whole, _ = trained(tmp_path / "whole", files, gpus=2, epochs=2)
+    log = tmp_path / "cut" / "a.log"
+    log.parent.mkdir()
+    log.write_text("begun\n")
     trained(tmp_path / "cut", files, gpus=2, epochs=1)
     found, history = trained(tmp_path / "cut", files, gpus=2, epochs=2)
     assert [row["epoch"] for row in history] == [1, 2]
     assert all(torch.equal(found[name], value) for name, value in whole.items())
-    text = (tmp_path / "cut" / "a.log").read_text()
-    assert text.count("resumed after epoch 1") == 1
+    assert log.read_text().startswith("begun\n")
+    assert log.read_text().count("train_loss") == 2
+    assert log.read_text().count("resumed after epoch 1") == 1
 
 
 def test_batch_norm_of_all_processes(tmp_path):
@@ -114,15 +114,3 @@ def test_more_gpus_than_there_are(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(InputError, match=r"^gpus is 2, but this machine has 1; lower gpus$"):
         launch(refuse, gpus=2, log_path=str(tmp_path / "a.log"))
-
-
-def test_the_log_goes_on(tmp_path, files):
-    """The first process alone adds to the log that was begun."""
-    folder = tmp_path / "a"
-    folder.mkdir()
-    (folder / "a.log").write_text("begun\n")
-    trained(folder, files, gpus=2, epochs=1)
-    lines = (folder / "a.log").read_text().splitlines()
-    assert lines[0] == "begun"
-    assert sum("train_loss" in line for line in lines) == 1
-    assert logging.getLogger("microtome").level == logging.NOTSET

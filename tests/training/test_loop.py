@@ -16,9 +16,10 @@ from helpers.training_runs import (
     KilledError,
     Tiny,
     killed_in,
-    one_thread,  # noqa: F401, a fixture
+    note_fit,
     patch_data,
     same,
+    short_of_memory,
     train,
     train_and_validation,
 )
@@ -27,9 +28,8 @@ from microtome.networks.devices import as_input
 from microtome.networks.histocae import HistoCAE
 from microtome.networks.reconstruction_loss import ReconstructionLoss
 from microtome.networks.registry import build_model
-from microtome.training import kinds as model_training
 from microtome.training.kinds import pretrain, train_model
-from microtome.training.loop import fit, measure
+from microtome.training.loop import measure
 from microtome.training.objectives import classification, multi_task
 from microtome.training.random_colour import ColourChanges
 
@@ -45,6 +45,31 @@ ENTRY = {
     "training": {**FITTING, "epochs": 1},
     "seed": 3,
 }
+SEGMENTER = {
+    "kind": "segmenter",
+    "architecture": "mobile_unet",
+    "pretrained": "none",
+    "training": {**FITTING, "epochs": 8, "beta1": 0.9},
+    "seed": 1,
+}
+MR_ENTRY = {
+    **ENTRY,
+    "kind": "mr_histocae",
+    "spacing_um": 0.5,
+    "further_spacings_um": [1.0],
+    "task_weights": {"reconstruction": 2.0, "classification": 3.0},
+}
+
+
+def trained_cae(seed: int) -> dict[str, torch.Tensor]:
+    """Draw the weights of an autoencoder."""
+    torch.manual_seed(seed)
+    return HistoCAE(downsampling="stride").state_dict()
+
+
+def run_in(checkpoint) -> dict:
+    """What `pretrain` and `train_model` want to know of a run."""
+    return {"checkpoint": checkpoint, "code": "c"}
 
 
 @pytest.fixture(scope="module")
@@ -120,23 +145,13 @@ def test_the_same_seed_gives_the_same_weights(tmp_path, data):
     assert not same(first[0], other[0])
 
 
-def test_a_checkpoint_of_another_run_is_not_resumed(tmp_path, data):
-    """With other data, settings or code training starts from its beginning."""
-    expected = train(data, tmp_path / "a.safetensors", identity={"model": "new"})
-    checkpoint = tmp_path / "b.safetensors"
-    train(data, checkpoint, identity={"model": "old"}, seed=1, epochs=2)
-    found = train(data, checkpoint, identity={"model": "new"})
-    assert found[1] == expected[1]
-    assert same(found[0], expected[0])
-
-
-def test_history_has_a_row_an_epoch(tmp_path, data):
-    """Every scalar is there for training and validation."""
-    _, history = train(data, tmp_path / "a.safetensors")
-    names = {f"{part}_{name}" for part in ("train", "validation") for name in ("loss", "accuracy")}
-    names |= {"epoch", "learning_rate"}
+@pytest.mark.parametrize("parts", [("train", "validation"), ("train",)])
+def test_history_has_a_row_an_epoch(tmp_path, data, parts):
+    """Every scalar is there for training and, if there are patches to validate, for validation."""
+    _, history = train([data[0], data[1] if parts[1:] else NOTHING], tmp_path / "a.safetensors")
+    names = {f"{part}_{name}" for part in parts for name in ("loss", "accuracy")}
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]
-    assert all(row.keys() == names for row in history)
+    assert all(row.keys() == names | {"epoch", "learning_rate"} for row in history)
 
 
 def test_training_learns(tmp_path, data):
@@ -169,28 +184,19 @@ def scripted(losses: list[float]):
     ("losses", "best"), [([3, 1, 2, 2], 2), ([1, 2, 3, 4], 1), ([4, 3, 2, 1], 4), ([2, 1, 3, 1], 2)]
 )
 def test_the_best_epoch_counts(tmp_path, data, losses, best):
-    """The weights are those of the epoch of least validation loss, of two equal ones the first."""
+    """The weights are those of the least validation loss, the first of equal ones; also resumed."""
     found, _ = train(data, tmp_path / "a.safetensors", measured=scripted(losses))
     expected, _ = train([data[0], NOTHING], tmp_path / "b.safetensors", epochs=best)
     assert same(found, expected)
-
-
-def test_the_best_epoch_survives_a_kill(tmp_path, data):
-    """The best weights before a kill are still the best after it."""
-    losses = [3, 1, 2, 2]
-    expected, _ = train(data, tmp_path / "a.safetensors", measured=scripted(losses))
-    checkpoint = tmp_path / "b.safetensors"
-    train(data, checkpoint, measured=scripted(losses), epochs=3)
-    found, _ = train(data, checkpoint, measured=scripted(losses[3:]))
+    train(data, tmp_path / "c.safetensors", measured=scripted(losses), epochs=3)
+    found, _ = train(data, tmp_path / "c.safetensors", measured=scripted(losses[3:]))
     assert same(found, expected)
 
 
 def test_without_validation_the_last_epoch_counts(tmp_path, data):
-    """No validation patches: the history has no such columns, the last weights count."""
-    checkpoint = tmp_path / "a.safetensors"
-    found, history = train([data[0], NOTHING], checkpoint)
-    assert set(history[0]) == {"epoch", "learning_rate", "train_loss", "train_accuracy"}
-    saved = load_file(checkpoint)
+    """No validation patches: the last weights count."""
+    found, _ = train([data[0], NOTHING], tmp_path / "a.safetensors")
+    saved = load_file(tmp_path / "a.safetensors")
     assert same(found, {k: saved[f"model.{k}"] for k in found})
 
 
@@ -227,8 +233,8 @@ def test_a_loss_that_is_no_number_stops_training(tmp_path, data, bad, part):
 
 def test_the_autoencoder_is_trained_without_labels(tmp_path, data):
     """Pretraining gives the same weights for the same seed, and its loss is that of its parts."""
-    first, history = pretrain("m", ENTRY, *data, checkpoint=tmp_path / "a.safetensors", code="c")
-    second, _ = pretrain("m", ENTRY, *data, checkpoint=tmp_path / "b.safetensors", code="c")
+    first, history = pretrain("m", ENTRY, *data, **run_in(tmp_path / "a"))
+    second, _ = pretrain("m", ENTRY, *data, **run_in(tmp_path / "b"))
     assert same(first.state_dict(), second.state_dict())
     assert set(history[0]) == {"epoch", "learning_rate", "train_loss", "validation_loss"}
 
@@ -239,24 +245,17 @@ def test_too_few_patches_to_pretrain(tmp_path, data, n):
     few = patch_data(tmp_path / "a.zarr", [0] * n)
     text = rf"^models.m: pretraining has {n} patches; the slide sheet"
     with pytest.raises(InputError, match=text):
-        pretrain("m", ENTRY, few, data[1], checkpoint=tmp_path / "c.safetensors", code="c")
+        pretrain("m", ENTRY, few, data[1], **run_in(tmp_path / "c"))
 
 
 def test_the_classifier_starts_as_the_autoencoder_and_is_not_frozen(tmp_path, data, monkeypatch):
     """Its encoder has the autoencoder's weights before the first step, and others after it."""
-    torch.manual_seed(5)
-    cae = HistoCAE(downsampling="stride").state_dict()
-    start = {}
-
-    def spied(model, *arguments, **options):
-        start.update({k: v.clone() for k, v in model.state_dict().items()})
-        assert all(parameter.requires_grad for parameter in model.parameters())
-        return fit(model, *arguments, **options)
-
-    monkeypatch.setattr(model_training, "fit", spied)
+    cae = trained_cae(5)
+    given = note_fit(monkeypatch)
     classifier, history = train_model(
-        "m", ENTRY, *data, autoencoders=[cae], checkpoint=tmp_path / "a.safetensors", code="c"
+        "m", ENTRY, *data, autoencoders=[cae], **run_in(tmp_path / "a")
     )
+    start = given["start"]
     encoder = {k for k in cae if k.startswith("encoder.")}
     assert encoder
     assert all(torch.equal(start[k], cae[k]) for k in encoder)
@@ -271,7 +270,7 @@ def test_the_classifier_needs_both_classes(tmp_path, data):
     """Only tumour to learn from is the user's mistake."""
     one = patch_data(tmp_path / "a.zarr", [1, 1])
     with pytest.raises(InputError, match=r"^models.m: training: 2 tumour and 0 non-tumour"):
-        train_model("m", ENTRY, one, data[1], autoencoders=[], checkpoint=tmp_path / "c", code="c")
+        train_model("m", ENTRY, one, data[1], autoencoders=[], **run_in(tmp_path / "c"))
 
 
 @pytest.mark.parametrize("fits", [2, 3, 4])
@@ -283,34 +282,22 @@ def test_a_batch_that_does_not_fit_is_computed_in_parts(tmp_path, data, caplog, 
     torch.manual_seed(1)
     plain = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.Flatten(), nn.Linear(196, 2))
     weights = {k: v.clone() for k, v in plain.state_dict().items()}
-
-    def measured(model, images, labels):
-        if model.training and len(images) > fits:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return classification(model, images, labels)
-
     expected, history = train(data, tmp_path / "a.safetensors", model=plain)
     plain.load_state_dict(weights)
-    found, in_parts = train(data, tmp_path / "b.safetensors", model=plain, measured=measured)
+    short = short_of_memory(fits)
+    found, in_parts = train(data, tmp_path / "b.safetensors", model=plain, measured=short)
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5)
     for row, other in zip(history, in_parts, strict=True):
         assert other == pytest.approx(row, rel=1e-4)
-    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert len(said) == (fits < 4)
-    assert all(
-        "a batch of 4 patches does not fit into the memory of the GPU" in line for line in said
-    )
+    said = "a batch of 4 patches does not fit into the memory of the GPU"
+    assert caplog.text.count("WARNING") == caplog.text.count(said) == (fits < 4)
 
 
 def test_not_even_two_patches_fit(tmp_path, data):
     """Out of GPU memory with the smallest part: an error that says what to lower."""
-
-    def measured(model, images, labels):
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
     with pytest.raises(InputError, match=r"do not fit into the memory of the GPU; lower batch"):
-        train(data, tmp_path / "a.safetensors", measured=measured)
+        train(data, tmp_path / "a.safetensors", measured=short_of_memory(0))
 
 
 def test_training_stops_early(tmp_path, data):
@@ -340,20 +327,16 @@ def test_the_learning_rate_follows_its_schedule(tmp_path, data):
 
 
 def test_balanced_training(tmp_path):
-    """With sampling, a network that sees one tumour patch in nine says tumour half of the time."""
+    """With sampling, a network that is given one tumour patch in nine sees tumour half the time."""
+    seen = []
+
+    def measured(model, images, labels):
+        seen.extend(labels.tolist())
+        return classification(model, images, labels)
+
     few = patch_data(tmp_path / "a.zarr", [1] + [0] * 8)
-    shares = {}
-    for balanced in (False, True):
-        seen = []
-
-        def measured(model, images, labels, seen=seen):
-            seen.extend(labels.tolist())
-            return classification(model, images, labels)
-
-        train([few, NOTHING], tmp_path / f"{balanced}", measured=measured, balanced=balanced)
-        shares[balanced] = sum(seen) / len(seen)
-    assert shares[False] < 0.2
-    assert 0.4 < shares[True] < 0.6
+    train([few, NOTHING], tmp_path / "a", measured=measured, balanced=True)
+    assert 0.4 < np.mean(seen) < 0.6
 
 
 def test_a_compiled_network_is_the_same_network(tmp_path, data, monkeypatch):
@@ -378,13 +361,17 @@ def test_a_compiled_network_is_the_same_network(tmp_path, data, monkeypatch):
         torch.testing.assert_close(compiled[name], value, rtol=1e-3, atol=1e-4)
 
 
-def test_a_checkpoint_of_another_run_says_in_what(tmp_path, data, caplog):
-    """The log names every setting that is not what it was."""
+def test_a_checkpoint_of_another_run_is_not_resumed(tmp_path, data, caplog):
+    """With other settings training starts from its beginning, and the log says which they are."""
     caplog.set_level("INFO")
-    identity = {"model": "m", "entry": {"seed": 1, "training": {"batch": 4}}}
-    train(data, tmp_path / "a.safetensors", identity=identity, epochs=1)
-    other = {"model": "m", "entry": {"seed": 2, "training": {"batch": 8}, "head": "paper"}}
-    train(data, tmp_path / "a.safetensors", identity=other, epochs=1)
+    checkpoint = tmp_path / "a.safetensors"
+    old = {"model": "m", "entry": {"seed": 1, "training": {"batch": 4}}}
+    new = {"model": "m", "entry": {"seed": 2, "training": {"batch": 8}, "head": "paper"}}
+    train(data, checkpoint, identity=old, seed=1, epochs=2)
+    weights, history = train(data, checkpoint, identity=new)
+    expected, expected_history = train(data, tmp_path / "b.safetensors", identity=new)
+    assert history == expected_history
+    assert same(weights, expected)
     assert (
         "is of another run: entry.head is paper, was None, entry.seed is 2, was 1,"
         " entry.training.batch is 8, was 4; starting from the beginning"
@@ -402,15 +389,6 @@ def test_a_spoiled_checkpoint_is_no_end(tmp_path, data, content):
     assert same(found, expected)
 
 
-MR_ENTRY = {
-    **ENTRY,
-    "kind": "mr_histocae",
-    "spacing_um": 0.5,
-    "further_spacings_um": [1.0],
-    "task_weights": {"reconstruction": 2.0, "classification": 3.0},
-}
-
-
 @pytest.fixture(scope="module")
 def co_centred(tmp_path_factory):
     """Write stores of two spacings."""
@@ -426,20 +404,12 @@ def co_centred(tmp_path_factory):
 
 def test_mr_histocae_starts_from_its_autoencoders(tmp_path, co_centred, monkeypatch):
     """Before the first step each spacing's autoencoder has its trained weights; all then learn."""
-    caes = []
-    for seed in (5, 6):
-        torch.manual_seed(seed)
-        caes.append(HistoCAE(downsampling="stride").state_dict())
-    start = {}
-
-    def spied(model, *arguments, **options):
-        start.update({k: v.clone() for k, v in model.state_dict().items()})
-        return fit(model, *arguments, **options)
-
-    monkeypatch.setattr(model_training, "fit", spied)
+    caes = [trained_cae(seed) for seed in (5, 6)]
+    given = note_fit(monkeypatch)
     model, history = train_model(
-        "m", MR_ENTRY, *co_centred, autoencoders=caes, checkpoint=tmp_path / "a", code="c"
+        "m", MR_ENTRY, *co_centred, autoencoders=caes, **run_in(tmp_path / "a")
     )
+    start = given["start"]
     for i, cae in enumerate(caes):
         for name, value in cae.items():
             assert torch.equal(start[f"autoencoders.{i}.{name}"], value)
@@ -458,17 +428,13 @@ def test_the_joint_loss_adds_every_spacing(co_centred):
     torch.manual_seed(1)
     model = build_model(MR_ENTRY).eval()
     loss = ReconstructionLoss(mse=1, ssim=0, mae=0)
-    found = multi_task(loss, reconstruction=1, classification=1)(
-        model, images, torch.tensor([0, 1])
-    )
-    expected = sum(
-        ((cae(images[:, s]) - images[:, s]) ** 2).mean() for s, cae in enumerate(model.autoencoders)
-    )
-    assert found["reconstruction"].item() == pytest.approx(expected.item(), rel=1e-5)
-    logits = model(images)
-    assert found["cross_entropy"].item() == pytest.approx(
-        functional.cross_entropy(logits, torch.tensor([0, 1])).item(), rel=1e-5
-    )
+    labels = torch.tensor([0, 1])
+    found = multi_task(loss, reconstruction=1, classification=1)(model, images, labels)
+    pairs = zip(model.autoencoders, images.unbind(1), strict=True)
+    expected = sum(functional.mse_loss(cae(of_one), of_one) for cae, of_one in pairs)
+    torch.testing.assert_close(found["reconstruction"], expected)
+    expected = functional.cross_entropy(model(images), labels)
+    torch.testing.assert_close(found["cross_entropy"], expected)
 
 
 def test_a_segmenter_learns_the_px(tmp_path):
@@ -482,15 +448,6 @@ def test_a_segmenter_learns_the_px(tmp_path):
             out[...] = masks[row]
 
     data = patch_data(tmp_path / "a.zarr", [0, 1] * 6, pixels, truths=[Masks()])
-    entry = {
-        "kind": "segmenter",
-        "architecture": "mobile_unet",
-        "pretrained": "none",
-        "training": {"epochs": 8, "batch": 4, "learning_rate": 1e-2, "beta1": 0.9},
-        "seed": 1,
-    }
-    _, history = train_model(
-        "m", entry, data, data, autoencoders=[], checkpoint=tmp_path / "c", code="c"
-    )
+    _, history = train_model("m", SEGMENTER, data, data, autoencoders=[], **run_in(tmp_path / "c"))
     assert history[-1]["train_loss"] < 0.5 * history[0]["train_loss"]
     assert history[-1]["train_accuracy"] > 0.8

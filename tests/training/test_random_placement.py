@@ -6,18 +6,18 @@ import torch
 from scipy.stats import chisquare
 from skimage.morphology import remove_small_holes
 
-from helpers.pictures import grid_of, noise, shrunk, stained, write_slide, write_store
+from helpers.pictures import grid_of, noise, shrunk, stained, write_store
+from helpers.training_runs import inspected_slide, order_and_turns
 from microtome.errors import InputError
 from microtome.io.atomic import write_json
 from microtome.rasters.label_tiff import open_raster, write_array
 from microtome.rasters.labels import VIABLE
-from microtome.slides.inspection import inspect
 from microtome.slides.slide import Slide
 from microtome.slides.tiled_source import TiledSource
-from microtome.training.batches import turn
+from microtome.training.batches import Patches, Source, turn
 from microtome.training.open_data import open_training_data
-from microtome.training.random_placement import STILL, Move, Moves
-from microtome.training.slide_source import SlideData
+from microtome.training.random_placement import Move, Moves
+from microtome.training.slide_source import slide_sources
 from microtome.training.truth_source import TruthPatches
 
 SIDE, STRIDE = 32, 40
@@ -50,16 +50,17 @@ def test_zooms_are_uniform():
     assert 0.8 <= moves["zoom"].min() < 0.801
     assert 1.199 < moves["zoom"].max() <= 1.2
     assert moves["zoom"].mean() == pytest.approx(1, abs=0.005)
-    assert not moves["x_px"].any()
-    assert not moves["y_px"].any()
+    assert not np.any([moves["x_px"], moves["y_px"]])
 
 
 def test_moves_follow_from_seed_and_epoch():
     """Another seed or epoch draws others; zoom leaves the shifts as they are without."""
-    moves = Moves(shift_px=50).draw(100, seed=1, epoch=1)
-    assert np.array_equal(moves, Moves(shift_px=50).draw(100, seed=1, epoch=1))
-    assert not np.array_equal(moves, Moves(shift_px=50).draw(100, seed=1, epoch=2))
-    assert not np.array_equal(moves, Moves(shift_px=50).draw(100, seed=2, epoch=1))
+    moves, again, *others = (
+        Moves(shift_px=50).draw(100, seed=seed, epoch=epoch)
+        for seed, epoch in ((1, 1), (1, 1), (1, 2), (2, 1))
+    )
+    assert np.array_equal(moves, again)
+    assert not any(np.array_equal(moves, other) for other in others)
     zoomed = Moves(shift_px=50, zoom=0.1).draw(100, seed=1, epoch=1)
     assert np.array_equal(zoomed[["x_px", "y_px"]], moves[["x_px", "y_px"]])
 
@@ -72,14 +73,6 @@ def test_moves_are_the_same_everywhere():
     np.testing.assert_allclose(moves["zoom"], [1.0462060, 0.9151516, 0.9816576], rtol=1e-6)
 
 
-def test_moves_of_an_entry():
-    """Of the section augmentation only what moves counts; nothing, or 0, is no move."""
-    assert Moves.of({"shift_px": 3, "hue": 0.1}) == Moves(shift_px=3)
-    assert Moves.of({"zoom": 0.1, "shift_px": 2}) == Moves(shift_px=2, zoom=0.1)
-    assert Moves.of({"shift_px": 0, "hue": 0.1}) is None
-    assert Moves.of({}) is None
-
-
 @pytest.fixture(scope="module")
 def pixels():
     """Draw a slide of 180 x 340 px: the last patches of the lattice hang over its edge."""
@@ -89,8 +82,8 @@ def pixels():
 @pytest.fixture(scope="module")
 def info(tmp_path_factory, pixels):
     """Write the slide."""
-    path = write_slide(tmp_path_factory.mktemp("slides") / "a.svs", pixels, downsamples=(1, 2))
-    return inspect(name="a", row={"path": path}, spacing_tolerance=0.02)
+    path = tmp_path_factory.mktemp("slides") / "a.svs"
+    return inspected_slide(path, pixels, downsamples=(1, 2))
 
 
 @pytest.fixture(scope="module")
@@ -101,24 +94,21 @@ def truth(tmp_path_factory, pixels):
     return open_raster(path)
 
 
-def data_of(info, *, scale: float = 1.0, **settings: object) -> SlideData:
+def data_of(info, *, workers: int = 0, **settings) -> Patches:
+    """Take the patches of the slide, which may be moved."""
+    return Patches([source_of(info)], labelled=False, workers=workers, **settings)
+
+
+def source_of(info, *, scale: float = 1.0, **settings) -> Source:
     """Lay patches over the slide."""
     grid = grid_of(PLACES[:: int(scale) ** 2], patch_px=SIDE, stride_px=STRIDE, scale=scale)
-    return SlideData([("a", info, grid)], **{"labelled": False, "workers": 0, **SLIDE, **settings})
+    return slide_sources([("a", info, grid)], **SLIDE, **settings)[0]
 
 
 def truth_of(raster, *, max_blob_px: int = 0) -> TruthPatches:
     """Give the truth of the patches of `data_of`."""
     grid = grid_of(PLACES, patch_px=SIDE, stride_px=STRIDE)
     return TruthPatches(raster, grid, max_blob_px=max_blob_px)
-
-
-def plan(n: int, *, seed: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw order and turns of an epoch as a run without moves does."""
-    generator = np.random.default_rng([seed, epoch])
-    order = np.arange(n, dtype=np.int32)
-    generator.shuffle(order)
-    return order, generator.integers(0, 8, n, dtype=np.uint8)
 
 
 def test_a_shifted_patch_is_a_slice_of_the_slide(pixels, info, monkeypatch):
@@ -139,7 +129,7 @@ def test_a_shifted_patch_is_a_slice_of_the_slide(pixels, info, monkeypatch):
     images = torch.cat([i for i, _ in data_of(info, moves=moves).shuffled(5, seed=7, epoch=2)])
     assert set(asked) == {(0, SIDE, SIDE, 1)}
     padded = np.pad(pixels, ((99, 99), (99, 99), (0, 0)), constant_values=255)
-    order, turns = plan(len(PLACES), seed=7, epoch=2)
+    order, turns = order_and_turns(len(PLACES), seed=7, epoch=2)
     drawn = moves.draw(len(PLACES), seed=7, epoch=2)
     assert len(images) == len(PLACES)
     for image, i, code, (x_px, y_px, _) in zip(images, order, turns, drawn, strict=True):
@@ -148,42 +138,24 @@ def test_a_shifted_patch_is_a_slice_of_the_slide(pixels, info, monkeypatch):
         np.testing.assert_array_equal(image.permute(1, 2, 0), expected)
 
 
-def read(source, *row_and_move) -> np.ndarray:
-    """Read one patch of `data_of`."""
-    out = np.empty((1, SIDE, SIDE, 3), np.uint8)
-    row, *move = row_and_move
-    source.read(row, out, *move)
-    return out[0]
-
-
 def test_a_shift_is_in_patch_px(pixels, info):
     """At a coarser level a shift of 3 px is 3 px of that level."""
-    source = data_of(info, scale=2.0)._all[0]
+    source = source_of(info, scale=2.0)
     coarse = shrunk(pixels, 2).round().astype(np.uint8)
-    np.testing.assert_array_equal(read(source, 0, STILL), coarse[:SIDE, :SIDE])
-    np.testing.assert_array_equal(
-        read(source, 0, Move(x_px=3, y_px=8)), coarse[8 : 8 + SIDE, 3 : 3 + SIDE]
-    )
+    out = np.empty((1, SIDE, SIDE, 3), np.uint8)
+    for x_px, y_px in ((0, 0), (3, 8)):
+        source.read(0, out, Move(x_px, y_px))
+        np.testing.assert_array_equal(out[0], coarse[y_px : y_px + SIDE, x_px : x_px + SIDE])
 
 
 @pytest.mark.parametrize("zoom", [0.75, 1.5])
 def test_a_zoomed_patch_keeps_its_centre(info, zoom):
-    """Patch (1, 2), moved by (+5, -3), is centred at (101, 53): its corner follows from zoom."""
-    source = data_of(info)._all[0]
-    half = SIDE / 2 * zoom
-    with Slide(info["path"], name="a") as slide:
-        expected = slide.read(101 - half, 53 - half, SIDE, SIDE, scale=zoom)
-    row = PLACES.index((1, 2))
-    np.testing.assert_array_equal(read(source, row, Move(x_px=5, y_px=-3, zoom=zoom)), expected)
-
-
-def test_further_spacings_are_moved_about_the_same_centre(info):
-    """Zoomed by 1.5, a spacing of 1.0 is read at 1.5, about the centre of the moved patch."""
-    source = data_of(info, spacings_um=(1.0,))._all[0]
+    """Patch (1, 2), moved by (+5, -3), is centred at (101, 53); so is its further spacing."""
+    source = source_of(info, spacings_um=(1.0,))
     out = np.empty((2, SIDE, SIDE, 3), np.uint8)
-    source.read(PLACES.index((1, 2)), out, Move(x_px=5, y_px=-3, zoom=1.5))
+    source.read(PLACES.index((1, 2)), out, Move(x_px=5, y_px=-3, zoom=zoom))
     with Slide(info["path"], name="a") as slide:
-        for image, scale in zip(out, (1.5, 3.0), strict=True):
+        for image, scale in zip(out, (zoom, 2 * zoom), strict=True):
             half = SIDE / 2 * scale
             expected = slide.read(101 - half, 53 - half, SIDE, SIDE, scale=scale)
             np.testing.assert_array_equal(image, expected)
@@ -203,9 +175,8 @@ def test_image_and_truth_are_zoomed_alike(tmp_path):
     side = 400
     dark = np.add.outer(np.arange(side), 2 * np.arange(side)) < 1.5 * side
     shades = np.where(dark[..., None], 60, 200).astype(np.uint8) + np.zeros(3, np.uint8)
-    path = write_slide(tmp_path / "a.svs", shades)
+    info = inspected_slide(tmp_path / "a.svs", shades)
     write_array(tmp_path / "a.tif", np.where(dark, VIABLE, 0), spacing_um=0.5)
-    info = inspect(name="a", row={"path": path}, spacing_tolerance=0.02)
     raster = open_raster(tmp_path / "a.tif")
     data = data_of(info, moves=Moves(shift_px=20, zoom=0.5), truths=[truth_of(raster)])
     seen = []
@@ -256,26 +227,18 @@ def test_holes_at_half_the_spacing_are_closed_as_in_the_whole_map(pixels, tmp_pa
         np.testing.assert_array_equal(found, closed[top : top + SIDE, left : left + SIDE])
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_workers_change_no_move(info, truth, workers):
-    """Threads that read ahead give the batches of none."""
+@pytest.mark.parametrize(("workers", "of"), [(1, 1), (3, 1), (0, 2)])
+def test_workers_and_processes_change_no_move(info, truth, workers, of):
+    """Threads that read ahead, and processes together, have the batches of neither."""
     settings = {"moves": Moves(shift_px=20, zoom=0.1), "truths": [truth_of(truth)]}
     expected = list(data_of(info, **settings).shuffled(5, seed=1, epoch=3))
-    found = list(data_of(info, workers=workers, **settings).shuffled(5, seed=1, epoch=3))
-    assert len(found) == len(expected) == 7
-    for (images, truths), (others, other_truths) in zip(found, expected, strict=True):
-        assert torch.equal(images, others)
-        assert torch.equal(truths, other_truths)
-
-
-def test_shares_of_processes_are_moved_as_the_whole(info):
-    """Two processes together have the batches of one."""
-    data = data_of(info, moves=Moves(shift_px=20, zoom=0.1))
-    whole = list(data.shuffled(5, seed=1, epoch=3))
-    shares = [list(data.shuffled(5, seed=1, epoch=3, share=(number, 2))) for number in (0, 1)]
-    for (images, _), *parts in zip(whole, *shares, strict=True):
-        for number, (mine, _) in enumerate(parts):
-            assert torch.equal(mine, images[number::2])
+    data = data_of(info, workers=workers, **settings)
+    for number in range(of):
+        found = list(data.shuffled(5, seed=1, epoch=3, share=(number, of)))
+        assert len(found) == len(expected) == 7
+        for (images, truths), (others, other_truths) in zip(found, expected, strict=True):
+            assert torch.equal(images, others[number::of])
+            assert torch.equal(truths, other_truths[number::of])
 
 
 def test_validation_is_never_moved(info):
@@ -283,13 +246,6 @@ def test_validation_is_never_moved(info):
     moved, still = (data_of(info, moves=moves) for moves in (Moves(shift_px=20, zoom=0.1), None))
     for (images, _), (others, _) in zip(moved.in_order(8), still.in_order(8), strict=True):
         assert torch.equal(images, others)
-
-
-def test_every_epoch_moves_anew(info):
-    """A patch is elsewhere in the next epoch."""
-    data = data_of(info, moves=Moves(shift_px=20))
-    sums = [{int(i.sum()) for b, _ in data.shuffled(8, seed=1, epoch=n) for i in b} for n in (1, 2)]
-    assert len(sums[0] & sums[1]) < len(PLACES) / 4
 
 
 def test_stored_patches_cannot_be_moved(tmp_path, info):

@@ -33,24 +33,20 @@ def rates_of_torch(make, losses: list[float], *, by_loss: bool = False) -> list[
     return found
 
 
-def test_constant():
-    """The rate stays what it is."""
-    assert rates({"kind": "constant"}, LOSSES) == [0.2] * len(LOSSES)
-
-
-@pytest.mark.parametrize(("every", "factor"), [(1, 0.5), (3, 0.1), (20, 0.1)])
-def test_steps(every, factor):
-    """Times a factor after every so many epochs, as StepLR has it."""
-    expected = rates_of_torch(lambda o: lr_scheduler.StepLR(o, every, factor), LOSSES)
-    found = rates({"kind": "step", "every": every, "factor": factor}, LOSSES)
-    assert found == pytest.approx(expected)
-
-
-def test_cosine():
-    """Half a cosine, as CosineAnnealingLR has it: half of the first rate in the middle."""
-    expected = rates_of_torch(lambda o: lr_scheduler.CosineAnnealingLR(o, len(LOSSES)), LOSSES)
-    assert rates({"kind": "cosine"}, LOSSES) == pytest.approx(expected)
-    assert rates({"kind": "cosine"}, [1.0] * 4)[2] == pytest.approx(0.1)
+@pytest.mark.parametrize(
+    ("schedule", "make"),
+    [
+        ({"kind": "constant"}, lambda o: lr_scheduler.ConstantLR(o, factor=1)),
+        ({"kind": "step", "every": 1, "factor": 0.5}, lambda o: lr_scheduler.StepLR(o, 1, 0.5)),
+        ({"kind": "step", "every": 3, "factor": 0.1}, lambda o: lr_scheduler.StepLR(o, 3, 0.1)),
+        ({"kind": "step", "every": 20, "factor": 0.1}, lambda o: lr_scheduler.StepLR(o, 20, 0.1)),
+        ({"kind": "cosine"}, lambda o: lr_scheduler.CosineAnnealingLR(o, len(LOSSES))),
+    ],
+    ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else "",
+)
+def test_rates_that_follow_from_the_epoch(schedule, make):
+    """They are those of PyTorch's scheduler of the same kind."""
+    assert rates(schedule, LOSSES) == pytest.approx(rates_of_torch(make, LOSSES))
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=25), st.integers(0, 4))

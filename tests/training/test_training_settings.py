@@ -1,6 +1,7 @@
 """What an entry says of its training: optimizer, weight decay, frozen epochs, new colours."""
 
 import copy
+import re
 
 import pytest
 import torch
@@ -9,12 +10,14 @@ from safetensors.torch import load_file
 from torch import nn
 
 from conftest import REPOSITORY
-from helpers.pictures import grid_of, noise, write_slide
+from helpers.pictures import grid_of, noise
 from helpers.training_runs import (
     FITTING,
     NOTHING,
     Tiny,
-    one_thread,  # noqa: F401, a fixture
+    inspected_slide,
+    note_fit,
+    short_of_memory,
     train,
     train_and_validation,
 )
@@ -22,17 +25,15 @@ from microtome.cohort.config_checks import check_config
 from microtome.errors import InputError
 from microtome.io.atomic import write_json
 from microtome.networks.devices import as_input
+from microtome.networks.registry import build_model
 from microtome.rasters.label_tiff import write_array
 from microtome.rasters.labels import VIABLE
-from microtome.slides.inspection import inspect
-from microtome.training import kinds as model_training
-from microtome.training import step as training_steps
 from microtome.training.kinds import train_model
-from microtome.training.loop import fit
 from microtome.training.objectives import classification
 from microtome.training.random_colour import ColourChanges, change_colours
 from microtome.training.random_placement import Moves
-from training.test_loop import COLOURS, SGD
+from microtome.training.step import train_step
+from training.test_loop import COLOURS, ENTRY, MR_ENTRY, SEGMENTER, SGD
 
 CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
 SCHEMA = REPOSITORY / "rules" / "schemas" / "config.schema.yaml"
@@ -57,9 +58,10 @@ class Line(nn.Module):
         return torch.stack([torch.zeros_like(one), one], 1)
 
 
-def gradient(weight: float, images: torch.Tensor, labels: torch.Tensor) -> float:
+def gradient(weight: float, data) -> float:
     """Of the cross-entropy: mean of (sigmoid(w m) - label) m."""
-    means = images.mean((1, 2, 3))
+    pixels, labels = next(data[0].in_order(11))
+    means = as_input(pixels).mean((1, 2, 3))
     return float(((torch.sigmoid(weight * means) - labels) * means).mean())
 
 
@@ -72,11 +74,9 @@ def fitted_line(data, path, **changes: object) -> float:
 
 def test_sgd_by_hand(tmp_path, data):
     """Velocity v = m v + g + decay w, weight w - rate v: three steps computed here."""
-    pixels, labels = next(data[0].in_order(11))
-    images = as_input(pixels)
     weight, velocity = 0.5, 0.0
     for _ in range(3):
-        velocity = 0.9 * velocity + gradient(weight, images, labels) + 0.3 * weight
+        velocity = 0.9 * velocity + gradient(weight, data) + 0.3 * weight
         weight -= 0.1 * velocity
     found = fitted_line(data, tmp_path / "a", weight_decay=0.3, **SGD)
     assert found == pytest.approx(weight, rel=1e-5)
@@ -85,11 +85,9 @@ def test_sgd_by_hand(tmp_path, data):
 @pytest.mark.parametrize("settings", [{}, {"optimizer": "adam"}])
 def test_adam_by_hand(tmp_path, data, settings):
     """Weight decay is added to the gradient (L2) before Adam's moments are taken."""
-    pixels, labels = next(data[0].in_order(11))
-    images = as_input(pixels)
     weight, first, second = 0.5, 0.0, 0.0
     for step in (1, 2, 3):
-        g = gradient(weight, images, labels) + 0.3 * weight
+        g = gradient(weight, data) + 0.3 * weight
         first, second = 0.4 * first + 0.6 * g, 0.999 * second + 0.001 * g * g
         corrected = (second / (1 - 0.999**step)) ** 0.5
         weight -= 0.1 * first / (1 - 0.4**step) / (corrected + 1e-8)
@@ -99,25 +97,20 @@ def test_adam_by_hand(tmp_path, data, settings):
 
 @pytest.mark.parametrize("settings", [{"weight_decay": 0.1}, {**SGD, "weight_decay": 0.1}])
 def test_a_frozen_encoder_stands_still(tmp_path, data, settings):
-    """Two epochs leave weights and statistics of the encoder as they were, the third does not."""
+    """Its weights and statistics, and the optimizer knows nothing of it, but in the third epoch."""
     start = Tiny().state_dict()
+    places = {name: str(i) for i, (name, _) in enumerate(Tiny().named_parameters())}
     for epochs in (1, 2, 3):
         path = tmp_path / f"{epochs}.safetensors"
         train(data, path, epochs=epochs, frozen_epochs=2, **settings)
-        last = {k.removeprefix("model."): v for k, v in load_file(path).items() if "model." in k}
-        for name, value in last.items():
+        saved = load_file(path)
+        known = {name.split(".")[1] for name in saved if name.startswith("optimizer.")}
+        for name, value in start.items():
             stands = name.startswith("encoder.") and epochs < 3
             if not name.endswith("num_batches_tracked"):
-                assert torch.equal(value, start[name]) == stands, (name, epochs)
-
-
-def test_a_frozen_encoder_leaves_no_trace_in_the_optimizer(tmp_path, data):
-    """Adam has no moments of its weights, which are the first of the model."""
-    encoder_and_head = {"0", "1", "2", "3", "4", "5", "6", "7"}
-    for epochs, expected in ((1, {"4", "5", "6", "7"}), (2, encoder_and_head)):
-        path = tmp_path / f"{epochs}.safetensors"
-        train(data, path, epochs=epochs, frozen_epochs=1)
-        assert {k.split(".")[1] for k in load_file(path) if k.startswith("optimizer.")} == expected
+                assert torch.equal(saved[f"model.{name}"], value) == stands, (name, epochs)
+            if name in places:
+                assert (places[name] not in known) == stands, (name, epochs)
 
 
 def test_a_frozen_encoder_is_in_evaluation_mode(tmp_path, data):
@@ -140,23 +133,8 @@ def test_nothing_to_freeze(tmp_path, data):
     train(data, tmp_path / "a", encoder=None, epochs=1)
 
 
-HISTOCAE = {
-    "kind": "histocae",
-    "patch_px": 16,
-    "downsampling": "stride",
-    "head": "light",
-    "dropout": 0.5,
-    "training": {**FITTING, "epochs": 1, "frozen_epochs": 1},
-    "seed": 3,
-}
-SEGMENTER = {
-    "kind": "segmenter",
-    "architecture": "mobile_unet",
-    "pretrained": "none",
-    "training": {**FITTING, "epochs": 1, "frozen_epochs": 1},
-    "augmentation": {"hue": 0.1, "shift_px": 8},
-    "seed": 1,
-}
+FREEZING = {**FITTING, "epochs": 1, "frozen_epochs": 1}
+AUGMENTED = {"training": FREEZING, "augmentation": {"hue": 0.1, "shift_px": 8}}
 
 
 @pytest.fixture(scope="module")
@@ -164,10 +142,7 @@ def slide(tmp_path_factory):
     """Write a slide of four patches of 32 px, with its grid, inspection and truth."""
     folder = tmp_path_factory.mktemp("slides")
     pixels = noise(64, 96)
-    info = inspect(
-        name="a", row={"path": write_slide(folder / "a.svs", pixels)}, spacing_tolerance=0.02
-    )
-    write_json(folder / "a.json", info)
+    write_json(folder / "a.json", inspected_slide(folder / "a.svs", pixels))
     places = [(r, c) for r in (0, 1) for c in (0, 1, 2)]
     grid_of(places, patch_px=32, labels=[0, 1] * 3).save(folder / "a.npz")
     write_array(folder / "a.tif", VIABLE * (pixels[..., 0] > 127), spacing_um=0.5)
@@ -183,17 +158,10 @@ def slide(tmp_path_factory):
 
 def test_an_entry_freezes_moves_and_colours(tmp_path, slide, monkeypatch):
     """From files to files: a segmenter's encoder stands still, patches are moved and coloured."""
-    given = {}
-
-    def spied(model, *arguments, **options):
-        given.update(options)
-        given["start"] = {k: v.clone() for k, v in model.state_dict().items()}
-        return fit(model, *arguments, **options)
-
-    monkeypatch.setattr(model_training, "fit", spied)
-    training_steps.train_step(
+    given = note_fit(monkeypatch)
+    train_step(
         name="m",
-        entry=SEGMENTER,
+        entry={**SEGMENTER, **AUGMENTED},
         data={"train": slide, "validation": slide},
         autoencoders=[],
         weights=tmp_path / "w.safetensors",
@@ -212,10 +180,9 @@ def test_an_entry_freezes_moves_and_colours(tmp_path, slide, monkeypatch):
 
 def test_histocae_freezes_its_encoder(tmp_path, data):
     """It stays the autoencoder's, while the head learns."""
-    model, _ = train_model(
-        "m", HISTOCAE, *data, autoencoders=[], checkpoint=tmp_path / "a", code="c"
-    )
-    start = model_training.build_model(HISTOCAE, seed=3).state_dict()
+    entry = {**ENTRY, "training": FREEZING}
+    model, _ = train_model("m", entry, *data, autoencoders=[], checkpoint=tmp_path / "a", code="c")
+    start = build_model(entry, seed=3).state_dict()
     for name, value in model.state_dict().items():
         if name.endswith(("weight", "running_mean")):
             assert torch.equal(value, start[name]) == name.startswith("encoder."), name
@@ -223,13 +190,7 @@ def test_histocae_freezes_its_encoder(tmp_path, data):
 
 def test_a_kind_without_an_encoder_freezes_nothing(tmp_path, data):
     """MR-HistoCAE trains its autoencoders together with the rest: that is said, not ignored."""
-    entry = {
-        **HISTOCAE,
-        "kind": "mr_histocae",
-        "further_spacings_um": [1.0],
-        "reconstruction_loss": {"mse": 0.5, "ssim": 0.5, "mae": 0.5},
-        "task_weights": {"reconstruction": 1.0, "classification": 1.0},
-    }
+    entry = {**MR_ENTRY, "training": FREEZING}
     with pytest.raises(InputError, match=r"leave frozen_epochs out$"):
         train_model("m", entry, *data, autoencoders=[], checkpoint=tmp_path / "a", code="c")
 
@@ -239,10 +200,9 @@ def seen_in(data, path, *, fits: int = 100, **settings: object) -> dict[bool, li
     seen = {True: [], False: []}
 
     def measured(model, images, labels):
-        if model.training and len(images) > fits:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+        scalars = short_of_memory(fits)(model, images, labels)
         seen[model.training].append(images.clone())
-        return classification(model, images, labels)
+        return scalars
 
     train(data, path, measured=measured, **settings)
     return seen
@@ -268,47 +228,6 @@ def test_parts_of_a_batch_have_the_colours_of_the_whole(tmp_path, data):
     assert torch.equal(torch.cat(parts[True]), torch.cat(whole[True]))
 
 
-def mistake_in(fitting: dict, *, kind: str = "histocae1", **entry: object) -> str | None:
-    """What the check says of a config with such a training."""
-    config = copy.deepcopy(CONFIG)
-    training = {"epochs": 4, "batch": 4, "learning_rate": 1e-2, **fitting}
-    config["models"][kind].update(training=training, **entry)
-    try:
-        check_config(config, schema=SCHEMA)
-    except InputError as error:
-        return str(error)
-    return None
-
-
-@pytest.mark.parametrize(
-    ("fitting", "line"),
-    [
-        ({"beta1": 0.9}, None),
-        ({"beta1": 0.9, "optimizer": "adam", "weight_decay": 1e-4, "frozen_epochs": 2}, None),
-        ({**SGD, "weight_decay": 1e-4}, None),
-        ({}, "training: 'beta1' is missing"),
-        ({"optimizer": "adam"}, "training: 'beta1' is missing"),
-        ({"optimizer": "sgd"}, "training: 'momentum' is missing"),
-        (
-            {**SGD, "beta1": 0.9},
-            "training.beta1: 0.9 should be left out, for optimizer is sgd",
-        ),
-        (
-            {"beta1": 0.9, "momentum": 0.9},
-            "training.momentum: 0.9 should be left out, for optimizer is adam",
-        ),
-        ({**SGD, "momentum": 1}, "training.momentum: 1 is greater than or equal to the maximum"),
-        ({"optimizer": "lion"}, "training.optimizer: 'lion' is not one of ['adam', 'sgd']"),
-        ({"beta1": 0.9, "frozen_epochs": 0}, "training.frozen_epochs: 0 is less than the minimum"),
-        ({"beta1": 0.9, "weight_decay": -1}, "training.weight_decay: -1 is less than the minimum"),
-    ],
-)
-def test_settings_of_an_optimizer(fitting, line):
-    """Each optimizer needs its own settings and refuses those of the other."""
-    found = mistake_in(fitting)
-    assert found == line or found.startswith(f"config: models.histocae1.{line}")
-
-
 PAPER = {
     "shift_px": 128,
     "zoom": 0.1,
@@ -319,24 +238,53 @@ PAPER = {
     "saturation": 0.04,
     "stain": 0.05,
 }
+ADAM = {"beta1": 0.9}
+ACCEPTED = [
+    ("histocae1", {"training": ADAM}),
+    ("histocae1", {"training": {**ADAM, "optimizer": "adam", "weight_decay": 1e-4}}),
+    ("histocae1", {"training": {**ADAM, "frozen_epochs": 2}}),
+    ("histocae1", {"training": {**SGD, "weight_decay": 1e-4}}),
+    ("unet", {"augmentation": PAPER}),
+    ("resnet101", {"augmentation": PAPER}),
+    ("unet", {"augmentation": {}}),
+]
+OF_TRAINING = [
+    ({}, ": 'beta1' is missing"),
+    ({"optimizer": "adam"}, ": 'beta1' is missing"),
+    ({"optimizer": "sgd"}, ": 'momentum' is missing"),
+    ({**SGD, **ADAM}, ".beta1: 0.9 should be left out, for optimizer is sgd"),
+    ({**ADAM, "momentum": 0.9}, ".momentum: 0.9 should be left out, for optimizer is adam"),
+    ({**SGD, "momentum": 1}, ".momentum: 1 is greater than or equal to the maximum"),
+    ({"optimizer": "lion"}, ".optimizer: 'lion' is not one of ['adam', 'sgd']"),
+    ({**ADAM, "frozen_epochs": 0}, ".frozen_epochs: 0 is less than the minimum"),
+    ({**ADAM, "weight_decay": -1}, ".weight_decay: -1 is less than the minimum"),
+]
+OF_AUGMENTATION = [
+    ("unet", {"shift_px": 1.5}, "unet.augmentation.shift_px: 1.5 is not of type 'integer'"),
+    ("unet", {"hue": 0.6}, "unet.augmentation.hue: 0.6 is greater than the maximum of 0.5"),
+    ("unet", {"rotation": 1}, "unet.augmentation: unknown key 'rotation'; known keys are sh"),
+    ("histocae1", PAPER, "histocae1: unknown key 'augmentation'"),
+]
 
 
 @pytest.mark.parametrize(
-    ("kind", "augmentation", "line"),
+    ("kind", "settings", "line"),
     [
-        ("unet", PAPER, None),
-        ("resnet101", PAPER, None),
-        ("unet", {}, None),
-        ("unet", {"shift_px": 1.5}, "unet.augmentation.shift_px: 1.5 is not of type 'integer'"),
-        ("unet", {"hue": 0.6}, "unet.augmentation.hue: 0.6 is greater than the maximum of 0.5"),
-        ("unet", {"rotation": 1}, "unet.augmentation: unknown key 'rotation'; known keys are sh"),
-        ("histocae1", PAPER, "histocae1: unknown key 'augmentation'"),
+        *((*accepted, None) for accepted in ACCEPTED),
+        *(("histocae1", {"training": s}, f"histocae1.training{line}") for s, line in OF_TRAINING),
+        *((kind, {"augmentation": s}, line) for kind, s, line in OF_AUGMENTATION),
     ],
 )
-def test_settings_of_augmentation(kind, augmentation, line):
-    """Segmenters and classifiers have them; each is within its bounds."""
-    found = mistake_in({"beta1": 0.9}, kind=kind, augmentation=augmentation)
-    assert found == line or found.startswith(f"config: models.{line}")
+def test_settings_of_a_training(kind, settings, line):
+    """Each optimizer needs its own and refuses the other's; not all kinds are augmented."""
+    config = copy.deepcopy(CONFIG)
+    training = {"epochs": 4, "batch": 4, "learning_rate": 1e-2, **settings.get("training", ADAM)}
+    config["models"][kind].update({**settings, "training": training})
+    if line is None:
+        check_config(config, schema=SCHEMA)
+    else:
+        with pytest.raises(InputError, match=f"^config: models.{re.escape(line)}"):
+            check_config(config, schema=SCHEMA)
 
 
 def test_every_key_of_augmentation_is_a_setting():
@@ -345,3 +293,18 @@ def test_every_key_of_augmentation_is_a_setting():
     assert list(keys) == list(PAPER)
     moves, colours = Moves.of(PAPER), ColourChanges.of(PAPER)
     assert {**vars(moves), **vars(colours)} == PAPER
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "moves", "colours"),
+    [
+        ({}, None, None),
+        ({"shift_px": 3, "hue": 0.1}, Moves(shift_px=3), ColourChanges(hue=0.1)),
+        ({"shift_px": 0, "zoom": 0.1, "hue": 0}, Moves(zoom=0.1), None),
+        ({"shift_px": 0, "hue": 0.1, "stain": 0.0}, None, ColourChanges(hue=0.1)),
+    ],
+)
+def test_moves_and_colours_of_an_entry(augmentation, moves, colours):
+    """Of the section augmentation each takes its own; nothing, or 0, is no change."""
+    assert Moves.of(augmentation) == moves
+    assert ColourChanges.of(augmentation) == colours

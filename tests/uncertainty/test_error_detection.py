@@ -73,13 +73,6 @@ def test_auroc_of_random_variances():
     assert found > 0.6
 
 
-@pytest.mark.parametrize(("wrong_at", "expected"), [(9, 1.0), (1, 0.0), (5, 0.5)])
-def test_auroc_by_hand(wrong_at, expected):
-    """All wrong px above the right ones, below them, and as uncertain as they are."""
-    uncertainty = centre(np.array([5, 5, 5, wrong_at]))
-    assert auroc(counts_of(uncertainty, np.array([0, 0, 0, 1], bool))) == expected
-
-
 @pytest.mark.parametrize(
     ("uncertainty", "wrong"),
     [([0.1, 0.2], [True, True]), ([0.1, 0.2], [False, False]), ([np.nan], [True])],

@@ -64,31 +64,17 @@ def _diagram(axis: Axes, table: list[dict]) -> None:
     axis.plot([0, 1], [0, 1], color=_BAR, lw=1, ls=(0, (4, 3)))
     shown = [row for row in table if row["pixels"] >= _LEAST_PX]
     if shown:
-        axis.plot(
-            [row["probability"] for row in shown],
-            [row["tumour_share"] for row in shown],
-            "o-",
-            color=_LINE,
-            lw=1.6,
-            ms=3.5,
-            clip_on=False,
-            zorder=3,
-        )
+        x, y = zip(*((row["probability"], row["tumour_share"]) for row in shown), strict=True)
+        axis.plot(x, y, "o-", color=_LINE, lw=1.6, ms=3.5, clip_on=False, zorder=3)
     axis.set(xlim=(0, 1), ylim=(0, 1), xticks=_TICKS, yticks=_TICKS, box_aspect=1)
     axis.tick_params(labelbottom=False)
     _plain(axis)
 
 
 def _histogram(axis: Axes, table: list[dict], *, most: int) -> None:
-    filled = [row for row in table if row["pixels"]]
+    filled = {row["above"]: row["pixels"] for row in table if row["pixels"]}
     axis.set_yscale("log")
-    axis.bar(
-        [row["above"] for row in filled],
-        [row["pixels"] for row in filled],
-        0.9 / len(table),
-        align="edge",
-        color=_BAR,
-    )
+    axis.bar([*filled], [*filled.values()], 0.9 / len(table), align="edge", color=_BAR)
     axis.set(xlim=(0, 1), xticks=_TICKS, ylim=(0.7, max(2 * most, 10)), box_aspect=1 / 3)
     axis.yaxis.set_major_locator(LogLocator(numticks=4))
     axis.yaxis.set_minor_locator(NullLocator())

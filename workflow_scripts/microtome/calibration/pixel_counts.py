@@ -66,7 +66,17 @@ def count_pixels(
 
 
 def save_counts(path: str | Path, counts: Mapping[str, np.ndarray]) -> None:
-    """Write what `count_pixels` found as NPZ."""
+    """Write what `count_pixels` found as NPZ.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     save_counts(Path(folder) / "a.npz", {"codes": np.eye(2, dtype=int)})
+    ...     load_counts(Path(folder) / "a.npz")
+    {'codes': array([[1, 0],
+           [0, 1]])}
+    """
     with atomic(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **counts)
 
@@ -105,19 +115,10 @@ def error_detection_rows(
 ) -> list[dict]:
     """Whether a model is unsure where it is wrong: one row a slide, and one of all its slides.
 
-    Parameters
-    ----------
-    found : iterable of (model, slide, counts)
-        From `count_pixels`.
-    intervals : mapping of (model, slide) to dict
-        ``burden_low``, ``burden_high``, ``true_burden`` of ensembles; None where not known.
-
-    Returns
-    -------
-    list of dict
-        ``model``, ``slide`` ('all': of all px together), ``auroc_aleatoric``,
-        ``auroc_epistemic`` (None where there is no such map, or nothing is wrong), the interval,
-        the true burden, and ``covered``: 1 or 0, of all slides how many of those it is known of.
+    `found` are model, slide and what `count_pixels` counted; `intervals` are of ensembles,
+    ``burden_low``, ``burden_high`` and ``true_burden``, None where that is not known. Slide 'all'
+    is of all px together. An AUROC is None where there is no such map, or nothing is wrong;
+    ``covered`` is 1 or 0, of all slides how many of those it is known of.
     """
     by_model: dict[str, list[tuple[str, dict]]] = defaultdict(list)
     for model, slide, counts in found:
@@ -141,11 +142,12 @@ def error_detection_rows(
 def _row(model: str, slide: str, counts: dict, interval: dict) -> dict:
     low, high, truth = (interval.get(key) for key in ("burden_low", "burden_high", "true_burden"))
     known = None not in (low, high, truth)
+    kinds = ("aleatoric", "epistemic")
+    aurocs = {f"auroc_{k}": auroc(counts[k]) if k in counts else None for k in kinds}
     return {
         "model": model,
         "slide": slide,
-        "auroc_aleatoric": auroc(counts["aleatoric"]) if "aleatoric" in counts else None,
-        "auroc_epistemic": auroc(counts["epistemic"]) if "epistemic" in counts else None,
+        **aurocs,
         "burden_low": low,
         "burden_high": high,
         "true_burden": truth,

@@ -25,22 +25,11 @@ def intervals_of(
     tables: Mapping[str, str | Path],
     evaluations: Sequence[str | Path],
 ) -> dict[tuple[str, str], dict]:
-    """Between what bounds ensembles see the burden, and what it is.
+    """Between what bounds ensembles see the burden, and what it is, by model and slide.
 
-    Parameters
-    ----------
-    which : sequence of dict
-        ``model`` and ``slide``, model by model.
-    tables : mapping of str to str or Path
-        Table of uncertainty of each ensemble.
-    evaluations : sequence of str or Path
-        Table of evaluation of each model, in the models' order.
-
-    Returns
-    -------
-    dict of (str, str) to dict
-        By model and slide ``burden_low``, ``burden_high`` and ``true_burden``; None where the
-        whole tumour is not annotated.
+    `which` says ``model`` and ``slide``, model by model; `tables` are those of uncertainty, of
+    each ensemble, and `evaluations` those of all models, in their order. ``true_burden`` is None
+    where the whole tumour is not annotated.
     """
     models = dict.fromkeys(one["model"] for one in which)
     found = {}

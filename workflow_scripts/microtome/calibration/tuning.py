@@ -23,13 +23,11 @@ def tune(
 
     Parameters
     ----------
-    model : str
-        Its name.
     slides : sequence of mapping
         Of each slide ``name``, and the files ``scores``, ``inspected``, ``tissue`` and ``truth``.
     is_calibrated : bool
         Whether heatmaps get the temperature; the threshold is then one of calibrated ones.
-    stitching
+    **stitching
         What is left of the arguments of `open_stitcher`.
 
     Returns

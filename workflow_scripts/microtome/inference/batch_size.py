@@ -16,15 +16,10 @@ def fitting_batch(
 ) -> int:
     """Find how many patches to take at a time.
 
-    Parameters
-    ----------
-    work : callable
-        What is done to a batch, float32 on `device`.
-    patch_shape : tuple of int
-        Of one patch: (3, side, side), or (spacings, 3, side, side).
-    device : torch.device
-        Where. On a GPU two patches are tried, one after the other and together, and the rest of
-        its memory is divided by what the second one took; a CPU's number follows from the size.
+    `work` is what is done to a batch, float32 on `device`; the shape of one patch is (3, side,
+    side), or (spacings, 3, side, side). On a GPU two patches are tried, one after the other and
+    together, and the rest of its memory is divided by what the second one took; a CPU's number
+    follows from the size.
 
     Examples
     --------

@@ -62,12 +62,10 @@ def posteriors(
     {'a.probability': 0.5, 'b.probability': 1.0, 'probability': 0.75, 'epistemic': 0.0625}
     """
     found: dict[str, torch.Tensor] = {}
-    means, variances = [], []
-    for name, model in members.items():
-        mean, variance = _over_views(name, model, images, augmentations)
-        means.append(mean)
-        variances.append(variance)
-        if len(members) > 1:
+    views = [_over_views(name, model, images, augmentations) for name, model in members.items()]
+    means, variances = zip(*views, strict=True)
+    if len(members) > 1:
+        for name, mean, variance in zip(members, means, variances, strict=True):
             found[of_member(name, PROBABILITY)] = mean
             if augmentations:
                 found[of_member(name, ALEATORIC)] = variance

@@ -104,19 +104,10 @@ class _Chunks:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of a slide's patches.
+    """The scores of the patches of a grid, (n_patches, h, w), float32, and where they came from.
 
-    Attributes
-    ----------
-    grid : Grid
-        The patches that were to be scored.
-    probability : zarr.Array or ndarray of shape (n_patches, h, w), float32
-        Tumour probability; NaN throughout a patch that could not be read.
-    attributes : dict
-        Where the scores came from.
-    aleatoric, epistemic : zarr.Array of shape (n_patches, h, w), float32, optional
-        Variance over test-time augmentations and over the members of an ensemble, where there
-        were any.
+    `probability` is NaN throughout a patch that could not be read; `aleatoric` and `epistemic` are
+    variances over test-time augmentations and over the members of an ensemble, if there were any.
     """
 
     grid: Grid
@@ -126,13 +117,7 @@ class Scores:
     epistemic: zarr.Array | None = None
 
     def tumour_shares(self) -> np.ndarray:
-        """Share of each patch's map with a probability of 0.5 or more; NaN where unreadable.
-
-        Returns
-        -------
-        ndarray of shape (n_patches,), float64
-            0 or 1 for a patch of one value.
-        """
+        """Share of each patch's map, float64, with a probability of 0.5 or more, or NaN."""
         n, height, width = self.probability.shape
         found = np.empty(n)
         for first, n_maps in bands(n, max(1, _CHUNK_BYTES // (4 * height * width))):

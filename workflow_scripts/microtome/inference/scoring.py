@@ -44,20 +44,14 @@ def score(
     ----------
     members : mapping of str to Module
         One network, or the members of an ensemble; each gives logits (B, 2) or (B, 2, H, W).
-    slide : Slide
-        Where the patches are read from.
-    grid : Grid
-        The patches.
     map_um : float
         µm per px of the maps that are kept of a network that gives a value for each px: means of
         their px.
     batch : int, optional
         Patches a step; if unset as many as the device is good for. Fewer, with a warning, where
         the GPU's memory asks for it.
-    augmentations : sequence of str
-        Test-time augmentations: see `posteriors`.
-    spacings_um : sequence of float
-        Further spacings of each patch that the models take: see `read_patches`.
+    augmentations, spacings_um
+        Test-time augmentations of `posteriors`, and further spacings of `read_patches`.
     threads : int
         Processes or threads that read ahead while the models work.
     compiled : bool

@@ -5,6 +5,7 @@ padding reaches: see `microtome.networks.histocae.PADDED_LATENTS`.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -13,13 +14,12 @@ from torch import nn
 
 from microtome.inference.posteriors import tumour_probability
 from microtome.inference.score_store import PROBABILITY
-from microtome.inference.shared_regions import in_whole_px, regions_of
 from microtome.networks.batch_norm_folding import fold_batch_norms
 from microtome.networks.compiling import compile_for
 from microtome.networks.devices import as_input, autocast, default_device
 from microtome.networks.gpu_memory import halve_batch
 from microtome.networks.histocae import LATENT_PX, PADDED_LATENTS, HistoCAEClassifier
-from microtome.patches.grid import Grid
+from microtome.patches.grid import UNKNOWN, Grid
 from microtome.patches.reading import read_patches
 from microtome.patches.regrouping import regroup
 from microtome.slides.slide import Slide
@@ -62,38 +62,22 @@ def score_shared(
 
     Parameters
     ----------
-    model : HistoCAEClassifier
-        One that `shares_latents`.
-    slide : Slide
-        Where the patches are read from.
-    grid : Grid
-        The patches, row by row.
+    model, grid
+        Which `shares_latents`; the patches are in the order of their rows.
     region_px : int
         Largest side of the regions that are encoded. Neighbours overlap by patch less stride, so
         larger ones are less work; but from 512 x 1024 px on a layer takes 32 MiB, for which a CPU
         gets fresh memory from the system each time, at two thirds of the speed.
     batch : int, optional
         Regions hold together no more px than so many patches, on a GPU; on a CPU it is one region
-        at a time. Fewer, with a warning, where the GPU's memory asks for it.
-    threads : int
-        Processes or threads that read ahead while the model works.
-    compiled : bool
-        Whether to compile the encoder of the regions first.
+        at a time. Fewer, with a warning, where the GPU's memory asks for it; InputError if it holds
+        no region.
 
     Yields
     ------
-    index : ndarray of shape (n,), int64
-        Which patches of the grid.
-    maps : dict of str to ndarray of shape (n, 1, 1), float32
-        ``probability``, of tumour.
-
-    Raises
-    ------
-    InputError
-        If the GPU's memory holds no region.
+    index, maps
+        As `microtome.inference.scoring.score` does: ``probability`` of shape (n, 1, 1).
     """
-    if not len(grid):
-        return
     work = _Work(model, grid, compiled=compiled)
     regions = regions_of(grid, region_px if in_whole_px(slide, grid) else grid.patch_px)
     most_px = region_px**2
@@ -114,6 +98,67 @@ def score_shared(
     parts = read_patches(slide, grid.subset(left), threads=threads)
     for which, pixels in regroup(parts, memory.most):
         yield from memory.run(partial(work.windows, pixels, left[which]), len(which))
+
+
+def in_whole_px(slide: Slide, grid: Grid) -> bool:
+    """Say whether a grid's px are px of a level, or means of whole ones.
+
+    Only then are the px of a region, bit by bit, those of its windows: where px are interpolated,
+    rounding depends on where a read begins.
+    """
+    scale = float(grid.scale)
+    zoom = scale / slide.downsamples[slide.level_for(scale)]
+    return scale.is_integer() and zoom.is_integer()
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Squares of windows that are worth encoding as one.
+
+    Attributes
+    ----------
+    grid : Grid
+        The regions, as patches; tissue and labels are not known.
+    windows : list of ndarray of shape (n,), int64
+        Which windows each one holds; none is in two.
+    strides : int
+        Strides from one region to the next.
+    """
+
+    grid: Grid
+    windows: list[np.ndarray]
+    strides: int
+
+
+def regions_of(grid: Grid, region_px: int) -> Regions:
+    """Divide a grid into regions, row by row.
+
+    A region is at most `region_px` patch px wide, and ends with its last window. Regions that are
+    no less px than their windows one by one are left out, and their windows are in none.
+    """
+    strides = max(0, region_px - grid.patch_px) // grid.stride_px + 1
+    side_px = grid.patch_px + (strides - 1) * grid.stride_px
+    corners = np.stack([grid.row, grid.column], axis=1) // strides
+    places, region, n_windows = np.unique(corners, axis=0, return_inverse=True, return_counts=True)
+    windows = np.split(np.argsort(region, kind="stable"), np.cumsum(n_windows)[:-1])
+    worth = np.flatnonzero(n_windows * grid.patch_px**2 > side_px**2)
+    row, column = places[worth].T
+    unknown = np.full(len(worth), np.nan, np.float32)
+    return Regions(
+        grid=Grid(
+            row=row,
+            column=column,
+            tissue_fraction=unknown,
+            tumour_fraction=unknown,
+            label=np.full(len(worth), UNKNOWN, np.int8),
+            scale=grid.scale,
+            spacing_um=grid.spacing_um,
+            patch_px=side_px,
+            stride_px=strides * grid.stride_px,
+        ),
+        windows=[windows[i] for i in worth],
+        strides=strides,
+    )
 
 
 class _Memory:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -121,13 +121,10 @@ class Patches:
         return self.__getitems__([i % len(self)])[0]
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, int]]:
-        """Give several patches at once, as a ``DataLoader`` asks for them.
+        """Give the (pixels, label) of several patches at once, as a ``DataLoader`` asks for them.
 
-        Returns
-        -------
-        list of (pixels, label)
-            RGB of shape (side, side, 3), or with further spacings (spacings, side, side, 3),
-            uint8; label 1, 0 or -1.
+        RGB of shape (side, side, 3), or with further spacings (spacings, side, side, 3), uint8;
+        label 1, 0 or -1.
         """
         index = np.asarray(indices, np.int64)
         pixels = np.empty((len(index), *self._shape), np.uint8)
@@ -148,7 +145,7 @@ class Patches:
 
     def require_both_classes(self, what: str) -> None:
         """Raise InputError unless tumour and non-tumour patches are there."""
-        n_tumour = int((self.labels == 1).sum())
+        n_tumour = self.summary()["tumour_patches"]
         n_other = len(self) - n_tumour
         if not n_tumour or not n_other:
             raise InputError(
@@ -196,22 +193,9 @@ class Patches:
         of a patch, and its truth, are moved and turned alike. A patch keeps its label wherever it
         is moved.
 
-        Parameters
-        ----------
-        batch : int
-            Patches a batch.
-        seed, epoch : int
-            Decide order, turns and moves.
-        balanced : bool
-            As many tumour as other patches: of the smaller class each comes several times, of
-            the larger not all come. An epoch is as long as without.
-        share : tuple of int
-            As for `in_order`.
-
-        Yields
-        ------
-        images, labels : Tensor
-            As `in_order` yields them.
+        With `balanced` an epoch has as many tumour as other patches: of the smaller class each
+        comes several times, of the larger not all come, and it is as long as without. All else is
+        as for `in_order`.
         """
         generator = np.random.default_rng([seed, epoch])
         number = np.int32 if len(self) < 2**31 else np.int64
@@ -279,18 +263,10 @@ def _for_the_gpu(shape: tuple[int, ...]) -> torch.Tensor:
 
 
 class PatchData(Patches):
-    """Labelled patches of several stores.
+    """Labelled patches of several stores, one a slide.
 
-    Parameters
-    ----------
-    paths : sequence of str or Path
-        Patch stores, one a slide.
-    labelled, workers, truths
-        Arguments of `Patches`.
-    spacings_um : sequence of float
-        Further spacings of the stores: co-centred images of each patch.
-    own : bool
-        Whether to read the patches' own spacing.
+    With `spacings_um` there are co-centred images of each patch at further spacings of the stores;
+    without `own` the patches' own spacing is not read. All else is given to `Patches`.
 
     Examples
     --------
@@ -303,14 +279,12 @@ class PatchData(Patches):
         self,
         paths: Sequence[str | Path],
         *,
-        labelled: bool,
-        workers: int = 1,
         spacings_um: Sequence[float] = (),
         own: bool = True,
-        truths: Sequence[Truth] = (),
+        **settings: Any,
     ) -> None:
         stores = [open_patches(path, spacings_um=spacings_um, own=own) for path in paths]
-        super().__init__(stores, labelled=labelled, workers=workers, truths=truths)
+        super().__init__(stores, **settings)
 
 
 def _as_points(pixels: np.ndarray) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Training each kind of model: where its weights start, and what they are to minimize."""
 
 import hashlib
-from collections.abc import Callable
 from operator import attrgetter
 from pathlib import Path
 
@@ -17,8 +16,6 @@ from microtome.training.checkpoints import History
 from microtome.training.loop import fit
 from microtome.training.objectives import classification, multi_task, reconstruction, segmentation
 from microtome.training.random_colour import ColourChanges
-
-_State = dict[str, torch.Tensor]
 
 
 def pretrain(
@@ -61,11 +58,8 @@ def pretrain(
     history = fit(
         cae,
         reconstruction(ReconstructionLoss(**entry["reconstruction_loss"])),
-        train=train,
-        validation=validation,
-        seed=entry["seed"],
         checkpoint=checkpoint,
-        identity=_identity(name, entry, train, validation, code=code),
+        **_run_of(name, entry, train, validation, code=code),
         **entry["pretraining"],
     )
     return cae, history
@@ -77,7 +71,7 @@ def train_model(
     train: Patches,
     validation: Patches,
     *,
-    autoencoders: list[_State],
+    autoencoders: list[dict[str, torch.Tensor]],
     checkpoint: str | Path,
     code: str,
 ) -> tuple[nn.Module, History]:
@@ -97,16 +91,16 @@ def train_model(
         Trained.
     list of dict
         Loss and accuracy per epoch.
-
-    Raises
-    ------
-    InputError
-        If only one class is there to learn from.
     """
     train.require_both_classes(f"models.{name}: training")
     model = build_model(entry, seed=entry["seed"])
-    if autoencoders:
-        _STARTS[entry["kind"]](model, autoencoders)
+    if autoencoders and entry["kind"] == "histocae":
+        (cae,) = autoencoders
+        start = {key: value for key, value in cae.items() if key.startswith("encoder.")}
+        model.encoder.load_state_dict({k.removeprefix("encoder."): v for k, v in start.items()})
+    elif autoencoders:
+        for module, state in zip(model.autoencoders, autoencoders, strict=True):
+            module.load_state_dict(state)
     objective = classification
     if entry["kind"] == "mr_histocae":
         loss = ReconstructionLoss(**entry["reconstruction_loss"])
@@ -116,11 +110,8 @@ def train_model(
     history = fit(
         model,
         objective,
-        train=train,
-        validation=validation,
-        seed=entry["seed"],
         checkpoint=checkpoint,
-        identity=_identity(name, entry, train, validation, code=code, start=_digest(model)),
+        **_run_of(name, entry, train, validation, code=code, start=_digest(model)),
         encoder=_ENCODERS.get(entry["kind"], lambda _: None)(model),
         colours=ColourChanges.of(entry.get("augmentation", {})),
         **entry["training"],
@@ -128,31 +119,14 @@ def train_model(
     return model, history
 
 
-def _start_encoder(model: nn.Module, autoencoders: list[_State]) -> None:
-    (cae,) = autoencoders
-    start = {key: value for key, value in cae.items() if key.startswith("encoder.")}
-    model.encoder.load_state_dict({k.removeprefix("encoder."): v for k, v in start.items()})
-
-
-def _start_autoencoders(model: nn.Module, autoencoders: list[_State]) -> None:
-    for module, cae in zip(model.autoencoders, autoencoders, strict=True):
-        module.load_state_dict(cae)
-
-
-_STARTS: dict[str, Callable[[nn.Module, list[_State]], None]] = {
-    "histocae": _start_encoder,
-    "mr_histocae": _start_autoencoders,
-}
-
-
 # What stands still in the first epochs, where training.frozen_epochs asks for it.
 _ENCODERS = {"histocae": attrgetter("encoder"), "segmenter": attrgetter("network.encoder")}
 
 
-def _identity(
+def _run_of(
     name: str, entry: dict, train: Patches, validation: Patches, *, code: str, start: str = ""
 ) -> dict:
-    return {
+    identity = {
         "model": name,
         "entry": entry,
         "code": code,
@@ -160,6 +134,8 @@ def _identity(
         "validation patches": validation.identity(),
         "weights at the start": start,
     }
+    seed = entry["seed"]
+    return {"train": train, "validation": validation, "seed": seed, "identity": identity}
 
 
 def _digest(model: nn.Module) -> str:

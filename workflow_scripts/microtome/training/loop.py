@@ -13,7 +13,8 @@ from microtome.networks.devices import as_input, autocast, default_device, needs
 from microtome.training.batches import Patches
 from microtome.training.checkpoints import History, resume, save_checkpoint
 from microtome.training.distributed import is_first, share, share_gradients, sum_over_processes
-from microtome.training.optimizer_step import Objective, Step, make_optimizer
+from microtome.training.objectives import Objective
+from microtome.training.optimizer_step import Step, make_optimizer
 from microtome.training.random_colour import ColourChanges, change_colours
 from microtome.training.schedules import is_over, learning_rate_of
 
@@ -33,9 +34,6 @@ def fit(
     checkpoint: str | Path,
     identity: dict,
     optimizer: str = "adam",
-    beta1: float = 0.9,
-    momentum: float = 0.0,
-    weight_decay: float = 0.0,
     schedule: dict = _CONSTANT,
     patience: int | None = None,
     balanced: bool = False,
@@ -43,6 +41,7 @@ def fit(
     frozen_epochs: int = 0,
     encoder: nn.Module | None = None,
     colours: ColourChanges | None = None,
+    **of_optimizer: float,
 ) -> History:
     """Train `model`; it ends with the weights of the epoch of least validation loss.
 
@@ -70,8 +69,8 @@ def fit(
         File to resume from and to write.
     identity : dict
         What the run is, of what JSON can hold; a checkpoint of another identity is not resumed.
-    optimizer, beta1, momentum, weight_decay
-        Of `microtome.training.optimizer_step.make_optimizer`.
+    optimizer : {'adam', 'sgd'}
+        See `microtome.training.optimizer_step.make_optimizer`, which takes `of_optimizer`.
     schedule : dict
         Of `microtome.training.schedules.learning_rate_of`.
     patience : int, optional
@@ -114,15 +113,11 @@ def fit(
     if compiled:
         trained = torch.compile(trained)
     descent = make_optimizer(
-        model.parameters(),
-        optimizer,
-        learning_rate=learning_rate,
-        beta1=beta1,
-        momentum=momentum,
-        weight_decay=weight_decay,
+        model.parameters(), optimizer, learning_rate=learning_rate, **of_optimizer
     )
     scaler = torch.amp.GradScaler(device.type, enabled=needs_loss_scaling(device))
-    history, best = resume(checkpoint, identity, model=model, optimizer=descent, scaler=scaler)
+    state = {"model": model, "optimizer": descent, "scaler": scaler}
+    history, best = resume(checkpoint, identity, **state)
     step = Step(trained, objective, descent, scaler)
     for epoch in range(len(history) + 1, epochs + 1):
         losses = [row.get("validation_loss", row["train_loss"]) for row in history]
@@ -153,18 +148,10 @@ def fit(
         row |= measure(model, objective, validation, batch=batch).row("validation")
         _require_numbers(row)
         history.append(row)
-        if row is _best_row(history):
+        if "validation_loss" not in row or row["validation_loss"] < min(losses, default=math.inf):
             best = {name: value.detach().clone() for name, value in model.state_dict().items()}
         if is_first():
-            save_checkpoint(
-                checkpoint,
-                identity,
-                history,
-                model=model,
-                best=best,
-                optimizer=descent,
-                scaler=scaler,
-            )
+            save_checkpoint(checkpoint, identity, history, best=best, **state)
         speed = len(train) / (time.perf_counter() - started)
         log.info("%s (%.1f patches/s)", ", ".join(f"{k} {v:.4g}" for k, v in row.items()), speed)
     model.load_state_dict(best)
@@ -249,9 +236,3 @@ def _require_numbers(row: dict[str, float]) -> None:
             raise InputError(
                 f"training: {part} is {row[part]} in epoch {row['epoch']}; lower learning_rate"
             )
-
-
-def _best_row(history: History) -> dict[str, float]:
-    if "validation_loss" not in history[-1]:
-        return history[-1]
-    return min(history, key=lambda row: row["validation_loss"])

@@ -1,4 +1,4 @@
-"""What training minimizes, one function a task: see `microtome.training.loop.Objective`."""
+"""What training minimizes, one function a task."""
 
 from collections.abc import Callable
 
@@ -11,10 +11,12 @@ from microtome.networks.reconstruction_loss import ReconstructionLoss
 from microtome.networks.segmentation_losses import LOSSES
 
 Scalars = dict[str, torch.Tensor]
-_Objective = Callable[[nn.Module, torch.Tensor, torch.Tensor], Scalars]
+# (model, images (B, 3, H, W), labels (B,)) -> scalars by name, means over the batch; "loss" is what
+# is minimized. With further spacings images are (B, spacings, 3, H, W); truths are (B, H, W).
+Objective = Callable[[nn.Module, torch.Tensor, torch.Tensor], Scalars]
 
 
-def reconstruction(loss: ReconstructionLoss) -> _Objective:
+def reconstruction(loss: ReconstructionLoss) -> Objective:
     """An autoencoder gives back its images."""
 
     def objective(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Scalars:
@@ -28,7 +30,7 @@ def classification(model: nn.Module, images: torch.Tensor, labels: torch.Tensor)
     return _of_classes(model(images).float(), labels.long())
 
 
-def segmentation(loss: str) -> _Objective:
+def segmentation(loss: str) -> Objective:
     """A network tells tumour px from others; labels are truths (B, H, W) of 1 and 0, uint8.
 
     Minimized is a loss of `microtome.networks.segmentation_losses.LOSSES`; besides it there are
@@ -55,7 +57,7 @@ def segmentation(loss: str) -> _Objective:
 
 def multi_task(
     loss: ReconstructionLoss, *, reconstruction: float, classification: float
-) -> _Objective:
+) -> Objective:
     """MR-HistoCAE: reconstruct the images of all spacings and classify them, together.
 
     The paper adds the reconstruction losses of the three autoencoders and the cross-entropy; how

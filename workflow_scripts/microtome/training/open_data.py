@@ -5,12 +5,13 @@ from pathlib import Path
 
 from microtome.errors import InputError
 from microtome.patches.grid import Grid
+from microtome.patches.store import open_patches
 from microtome.patches.zarr_groups import open_store, read_grid
 from microtome.rasters.label_tiff import open_raster
 from microtome.slides.inspection import read_inspected
-from microtome.training.batches import PatchData, Patches
+from microtome.training.batches import Patches
 from microtome.training.random_placement import Moves
-from microtome.training.slide_source import SlideData
+from microtome.training.slide_source import slide_sources
 from microtome.training.truth_source import TruthPatches
 
 
@@ -45,7 +46,14 @@ def data_of_rule(
     Returns
     -------
     dict
-        ``train`` and ``validation``, of lists and numbers only.
+        ``train`` and ``validation``, of what JSON can hold.
+
+    Examples
+    --------
+    >>> data_of_rule({"train": ["a.zarr"]}, {"min_tissue_fraction": 0.5}, copies={})["train"]
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'patches': ['a.zarr'], 'inspected': [], 'slide_paths': [], 'truths': [], 'copies': {},
+     'min_tissue_fraction': 0.5}
     """
     return {
         part: {
@@ -82,26 +90,19 @@ def open_training_data(
     ----------
     patches : sequence of str or Path
         Patch stores (``.zarr``), or, where nothing is stored, the slides' grids (``.npz``).
-    inspected : sequence of str or Path
-        With grids: what `inspect` found each slide to be, under the same names.
-    labelled, workers
+    inspected, slide_paths : sequence of str or Path
+        With grids: what `inspect` found each slide to be, under the same names, and the slides.
+    labelled, workers, moves
         Arguments of `Patches`.
     min_tissue_fraction : float
         With grids: a patch must hold more tissue than this.
-    slide_settings : dict
-        The config's section ``slide``.
-    slide_paths : sequence of str or Path
-        With grids: the slides, in the order of `inspected`.
+    slide_settings, copies
+        With grids: the config's section ``slide``, and files to read instead, by the slide's id.
     spacings_um, own
-        Further spacings, and whether to read the patches' own: arguments of `PatchData`.
-    truths : sequence of str or Path
-        The slides' truth maps, where the truth of every px is wanted.
-    max_blob_px : int
-        Holes in the tumour of at most so many px are closed.
-    moves : Moves, optional
-        How far patches are moved in training, with grids only.
-    copies : mapping of str to str, optional
-        Files to read instead of slides, by the slide's id.
+        Further spacings, and whether to read the patches' own.
+    truths, max_blob_px
+        The slides' truth maps, where the truth of every px is wanted; holes in the tumour of at
+        most so many px are closed.
 
     Raises
     ------
@@ -113,24 +114,21 @@ def open_training_data(
             f"augmentation.shift_px and zoom: the patches of {Path(patches[0]).stem} are stored and"
             " cannot be moved; train on the slides, or leave both out"
         )
-    settings = {"labelled": labelled, "workers": workers, "spacings_um": spacings_um, "own": own}
+    of_patches = {"spacings_um": spacings_um, "own": own}
     if not inspected:
         grids = [read_grid(open_store(path)) for path in patches] if truths else []
-        return PatchData(patches, truths=_open_truths(truths, grids, max_blob_px), **settings)
-    slides = []
-    for path, report, slide_path in zip(patches, inspected, slide_paths, strict=True):
-        grid = Grid.load(path)
-        grid = grid.subset(grid.tissue_fraction > min_tissue_fraction)
-        info = read_inspected(report, slide_path=slide_path)
-        slides.append((Path(path).stem, info, grid))
-    found = _open_truths(truths, [grid for *_, grid in slides] if truths else [], max_blob_px)
-    return SlideData(slides, truths=found, moves=moves, copies=copies, **settings, **slide_settings)
-
-
-def _open_truths(
-    paths: Sequence[str | Path], grids: Sequence[Grid], max_blob_px: int
-) -> list[TruthPatches]:
-    return [
+        sources = [open_patches(path, **of_patches) for path in patches]
+    else:
+        slides = []
+        for path, report, slide_path in zip(patches, inspected, slide_paths, strict=True):
+            grid = Grid.load(path)
+            grid = grid.subset(grid.tissue_fraction > min_tissue_fraction)
+            info = read_inspected(report, slide_path=slide_path)
+            slides.append((Path(path).stem, info, grid))
+        grids = [grid for *_, grid in slides] if truths else []
+        sources = slide_sources(slides, copies=copies, **of_patches, **slide_settings)
+    opened = [
         TruthPatches(open_raster(path), grid, max_blob_px=max_blob_px)
-        for path, grid in zip(paths, grids, strict=True)
+        for path, grid in zip(truths, grids, strict=True)
     ]
+    return Patches(sources, labelled=labelled, workers=workers, truths=opened, moves=moves)

@@ -1,6 +1,6 @@
 """One step of an optimizer on one batch, in parts where the GPU's memory asks for it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -8,10 +8,7 @@ from torch import nn
 from microtome.networks.devices import autocast
 from microtome.networks.gpu_memory import make_room
 from microtome.training.distributed import share
-
-# (model, images (B, 3, H, W), labels (B,)) -> scalars by name, means over the batch; "loss" is what
-# is minimized. With further spacings images are (B, spacings, 3, H, W); truths are (B, H, W).
-Objective = Callable[[nn.Module, torch.Tensor, torch.Tensor], dict[str, torch.Tensor]]
+from microtome.training.objectives import Objective
 
 
 def make_optimizer(
@@ -19,9 +16,9 @@ def make_optimizer(
     kind: str,
     *,
     learning_rate: float,
-    beta1: float,
-    momentum: float,
-    weight_decay: float,
+    beta1: float = 0.9,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
 ) -> torch.optim.Optimizer:
     """Make the optimizer of some weights: 'adam', or 'sgd' (stochastic gradient descent).
 
@@ -59,27 +56,11 @@ class Step:
         weight: float,
         frozen: Iterable[nn.Parameter] = (),
     ) -> dict[str, torch.Tensor]:
-        """Take the step.
+        """Take the step and give the objective's scalars, means over the batch.
 
-        Parameters
-        ----------
-        images, labels : Tensor
-            The batch, on the model's device.
-        weight : float
-            Factor of the gradients.
-        frozen : iterable of Parameter
-            Weights that stay as they are. Their gradients are computed, as processes that train
-            together expect, and then dropped: the optimizer does not see these weights.
-
-        Returns
-        -------
-        dict of str to Tensor
-            The objective's scalars, means over the batch.
-
-        Raises
-        ------
-        InputError
-            If the GPU's memory does not hold two patches.
+        `weight` is a factor of the gradients. Those of `frozen` weights are computed, as processes
+        that train together expect, and then dropped: the optimizer does not see these weights.
+        InputError if the GPU's memory does not hold two patches.
         """
         while True:
             try:

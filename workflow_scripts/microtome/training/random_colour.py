@@ -6,11 +6,13 @@ last four in this order. Liu et al. 2017 (Detecting cancer metastases on gigapix
 images), whose values these are, has saturation 0.25 and hue 0.04: the settings decide.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from skimage.color import hed_from_rgb, rgb_from_hed
+
+from microtome.training.random_placement import Augmentation
 
 _BLURRED = 0.5  # share of the patches
 _LEAST_SIGMA_PX = 1e-3  # no blur: the weight of the nearest neighbour is 0 in float32
@@ -21,7 +23,7 @@ Changes = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class ColourChanges:
+class ColourChanges(Augmentation):
     """How far the colours of patches are changed; 0 is not at all.
 
     Parameters
@@ -45,30 +47,14 @@ class ColourChanges:
     saturation: float = 0.0
     stain: float = 0.0
 
-    @classmethod
-    def of(cls, augmentation: dict) -> "ColourChanges | None":
-        """Take what is set in the section ``augmentation`` of an entry; None where nothing is."""
-        given = {f.name: augmentation[f.name] for f in fields(cls) if augmentation.get(f.name)}
-        return cls(**given) if given else None
-
     def draw(
         self, n: int, *, seed: int, epoch: int, batch: int, share: tuple[int, int] = (0, 1)
     ) -> Changes:
         """Draw what is done to the patches of one batch.
 
-        Parameters
-        ----------
-        n : int
-            Patches of all processes together.
-        seed, epoch, batch : int
-            The changes follow from these alone; each is the same whether others are off or on.
-        share : tuple of int
-            (number, of): every how many-th patch is wanted, from which on.
-
-        Returns
-        -------
-        dict of str to ndarray of shape (n_wanted, ...), float32
-            What `change_colours` takes.
+        They follow from seed, epoch and batch alone; each is the same whether others are off or
+        on. Of all n patches of the batch those of a `share` are given: from number (its first) on
+        every how many-th (its second), as arrays of shape (n_wanted, ...), float32.
         """
         generator = np.random.default_rng([seed, epoch, 2, batch])
         chosen = generator.random(n) < _BLURRED
@@ -99,17 +85,13 @@ def change_colours(images: torch.Tensor, changes: Changes) -> torch.Tensor:
     Parameters
     ----------
     images : Tensor of shape (B, 3, H, W) or (B, spacings, 3, H, W), float32
-        RGB in [0, 1]; the images of a patch are changed alike.
+        RGB in [0, 1]; the images of a patch are changed alike. Those that are returned are new, in
+        [0, 1], of the same shape and order in memory.
     changes : dict of str to ndarray of shape (B, ...), float32
         What is done, where it is there: ``sigma_px``; ``density_matrix`` (B, 3, 3) and
         ``density_offset`` (B, 3) for the optical densities of R, G and B; ``brightness``, which is
         added; ``contrast``, the factor of the distance from an image's mean colour; ``hue``, added,
         in turns, and ``saturation``, a factor.
-
-    Returns
-    -------
-    Tensor
-        New, in [0, 1], of the same shape and order in memory.
     """
     numbers = {
         name: torch.from_numpy(values).to(images.device, non_blocking=True)

@@ -6,7 +6,7 @@ and segmentation).
 """
 
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -15,14 +15,9 @@ _MOVE = np.dtype([("x_px", np.int16), ("y_px", np.int16), ("zoom", np.float32)])
 
 
 class Move(NamedTuple):
-    """Where a patch is read instead of its own place.
+    """Where a patch is read: how far to the right and below its own centre, in patch px.
 
-    Attributes
-    ----------
-    x_px, y_px : int
-        How far its centre lies to the right and below, in patch px.
-    zoom : float
-        Its spacing over its own; above 1 it shows more of the slide.
+    Its spacing is `zoom` times its own; above 1 it shows more of the slide.
     """
 
     x_px: int = 0
@@ -33,8 +28,24 @@ class Move(NamedTuple):
 STILL = Move()
 
 
+class Augmentation:
+    """How far patches are changed at random, as a dataclass of numbers; 0 is not at all."""
+
+    @classmethod
+    def of(cls, augmentation: dict) -> Self | None:
+        """Take what is set in the section ``augmentation`` of an entry; None where nothing is.
+
+        Examples
+        --------
+        >>> Moves.of({"shift_px": 128, "hue": 0.1})
+        Moves(shift_px=128, zoom=0.0)
+        """
+        given = {f.name: augmentation[f.name] for f in fields(cls) if augmentation.get(f.name)}
+        return cls(**given) if given else None
+
+
 @dataclass(frozen=True)
-class Moves:
+class Moves(Augmentation):
     """How far patches are moved.
 
     Parameters
@@ -48,18 +59,6 @@ class Moves:
 
     shift_px: int = 0
     zoom: float = 0.0
-
-    @classmethod
-    def of(cls, augmentation: dict) -> "Moves | None":
-        """Take what is set in the section ``augmentation`` of an entry; None where nothing is.
-
-        Examples
-        --------
-        >>> Moves.of({"shift_px": 128, "hue": 0.1})
-        Moves(shift_px=128, zoom=0.0)
-        """
-        given = {f.name: augmentation[f.name] for f in fields(cls) if augmentation.get(f.name)}
-        return cls(**given) if given else None
 
     def draw(self, n: int, *, seed: int, epoch: int) -> np.ndarray:
         """Draw the moves of the n patches of an epoch; they follow from seed and epoch alone.

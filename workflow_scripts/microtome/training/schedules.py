@@ -14,12 +14,10 @@ def learning_rate_of(
 
     Parameters
     ----------
-    epoch : int
-        From 1 on.
+    epoch, epochs : int
+        Which one, from 1 on, of at most how many.
     base : float
-        The first epoch's.
-    epochs : int
-        How many there are at most.
+        That of the first epoch.
     schedule : dict
         ``kind`` and its settings. 'constant'. 'cosine': half a cosine down to 0 after the last
         epoch. 'step': times ``factor`` after every ``every`` epochs. 'plateau': times ``factor``

@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -12,15 +13,22 @@ from microtome.io.open_files import Handles
 from microtome.patches.grid import Grid
 from microtome.slides.inspection import open_inspected
 from microtome.slides.slide import Slide
-from microtome.training.batches import Patches, Truth
-from microtome.training.random_placement import STILL, Move, Moves
+from microtome.training.batches import Source
+from microtome.training.random_placement import STILL, Move
 
 # An open slide holds its tables of tiles, a few MB, and a file or a few.
 _MOST_OPEN = 64
 
 
-class SlideData(Patches):
-    """Labelled patches of several slides, read from the slides each time they are needed.
+def slide_sources(
+    slides: Sequence[tuple[str, dict, Grid]],
+    *,
+    spacings_um: Sequence[float] = (),
+    own: bool = True,
+    copies: Mapping[str, str] | None = None,
+    **slide_settings: Any,
+) -> list[Source]:
+    """Have the patches of several slides read from the slides each time they are needed.
 
     So they can be moved, anew in each epoch. A patch that is moved keeps the label of its place in
     the grid: with the rule that one px makes a tumour patch it may then hold no tumour, as in the
@@ -34,63 +42,32 @@ class SlideData(Patches):
     ----------
     slides : sequence of (str, dict, Grid)
         Each slide's id, what `inspect` found it to be, and its patches.
-    labelled, workers, truths, moves
-        Arguments of `Patches`.
-    spacing_tolerance, upsample
-        Arguments of `Slide`.
     spacings_um : sequence of float
         Further spacings in µm per px: images of the same size in px about the same centres.
     own : bool
         Whether to read the patches' own spacing, which comes first.
     copies : mapping of str to str
-        Files to read instead, by the slide's id: what `copy_to_scratch` gives.
+        Files to read instead, by the slide's id: see `microtome.parallel.local_copies`.
+    **slide_settings
+        The config's section ``slide``.
     """
-
-    def __init__(
-        self,
-        slides: Sequence[tuple[str, dict, Grid]],
-        *,
-        labelled: bool,
-        spacing_tolerance: float,
-        upsample: bool = False,
-        workers: int = 1,
-        spacings_um: Sequence[float] = (),
-        own: bool = True,
-        truths: Sequence[Truth] = (),
-        moves: Moves | None = None,
-        copies: Mapping[str, str] | None = None,
-    ) -> None:
-        infos = {name: info for name, info, _ in slides}
-        opener = _Opener(infos, spacing_tolerance, upsample, copies or {})
-        opened = Handles(opener, Slide.close, _most_open)
-        sources = [
-            _SlidePatches(name, info, grid, opened, spacings_um=tuple(spacings_um), own=own)
-            for name, info, grid in slides
-        ]
-        super().__init__(sources, labelled=labelled, workers=workers, truths=truths, moves=moves)
+    infos = {name: info for name, info, _ in slides}
+    opener = partial(_open, infos, copies or {}, **slide_settings)
+    opened = Handles(opener, Slide.close, _most_open)
+    return [
+        _SlidePatches(name, info, grid, opened, spacings_um=tuple(spacings_um), own=own)
+        for name, info, grid in slides
+    ]
 
 
 def _most_open() -> int:
     return _MOST_OPEN
 
 
-@dataclass(frozen=True)
-class _Opener:
-    """Opens a slide by its id."""
-
-    infos: dict[str, dict]
-    spacing_tolerance: float
-    upsample: bool
-    copies: Mapping[str, str]
-
-    def __call__(self, name: str) -> Slide:
-        return open_inspected(
-            self.infos[name],
-            name=name,
-            spacing_tolerance=self.spacing_tolerance,
-            upsample=self.upsample,
-            read_from=self.copies.get(name),
-        )
+def _open(
+    infos: Mapping[str, dict], copies: Mapping[str, str], name: str, **settings: Any
+) -> Slide:
+    return open_inspected(infos[name], name=name, read_from=copies.get(name), **settings)
 
 
 class _SlidePatches:

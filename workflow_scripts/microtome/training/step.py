@@ -32,18 +32,8 @@ def launch_step(
 ) -> None:
     """Run `pretrain_step` or `train_step` for a rule, in one process a GPU.
 
-    Parameters
-    ----------
-    files : mapping of str to sequence of str
-        The rule's input, see `data_of_rule`; slides are copied to `scratch_dir` first, if set.
-    entry : dict
-        The model's registry entry.
-    data : dict
-        ``min_tissue_fraction`` and ``slide_settings``.
-    gpus : int
-        How many GPUs the job has asked for.
-    **settings
-        Further arguments of `step`.
+    `files` and `data` are what `data_of_rule` takes; slides are copied to `scratch_dir` first, if
+    there is one. `gpus` is what the job has asked for, `settings` are further arguments of `step`.
     """
     require_gpus(gpus, allow_cpu=allow_cpu)
     with copy_to_scratch(slides_of_rule(files), folder=scratch_dir) as copies:

@@ -21,7 +21,7 @@ _LEAST_TOP = 0.1  # a map that is sure everywhere is to look so
 
 
 def draw_uncertainty(
-    figure: str | Path,
+    path: str | Path,
     *,
     name: str,
     model: str,
@@ -39,55 +39,38 @@ def draw_uncertainty(
     `microtome.uncertainty.summary.summarize` found, whose burden stands in the title.
     """
     spacing_um, maps = read_panels(overview, tissue, heatmap, tumour, truth)
-    variances = {kind: read_thinned(open_raster(path))[0] for kind, path in uncertainty.items()}
     found = read_json(summary)
     title = f"{name}  ·  {model}"
     if "burden" in found:
         low, high = found["burden_low"], found["burden_high"]
         title += f"  ·  tumour burden {found['burden']:.0%} ({low:.0%} to {high:.0%})"
-    _draw(figure, title=title, spacing_um=spacing_um, variances=variances, **maps)
-
-
-def _draw(
-    path: str | Path,
-    *,
-    title: str,
-    overview: np.ndarray,
-    overview_spacing_um: float,
-    probability: np.ndarray,
-    labels: np.ndarray,
-    variances: dict[str, np.ndarray],
-    spacing_um: float,
-    truth: np.ndarray | None,
-) -> None:
-    """Draw the panels: the overview at its spacing, all maps at `spacing_um`."""
-    step = -(-max(overview.shape[:2]) // MAX_SIDE_PX)
-    overview = overview[::step, ::step]
-    shape, shown_um = overview.shape[:2], overview_spacing_um * step
+    step = -(-max(maps["overview"].shape[:2]) // MAX_SIDE_PX)
+    slide = maps["overview"][::step, ::step]
+    shape, shown_um = slide.shape[:2], maps["overview_spacing_um"] * step
 
     def shown(raster: np.ndarray) -> np.ndarray:
         return resample(raster, shape, ratio=shown_um / spacing_um)
 
-    probability, labels = shown(probability), shown(labels)
+    probability, labels = shown(maps["probability"]), shown(maps["labels"])
     unknown = np.isnan(probability)
     spreads = {
-        kind: np.where(unknown, np.nan, np.sqrt(shown(variance)))
-        for kind, variance in variances.items()
+        kind: np.where(unknown, np.nan, np.sqrt(shown(read_thinned(open_raster(variances))[0])))
+        for kind, variances in uncertainty.items()
     }
-    panels = 2 + len(spreads) + (truth is not None)
+    panels = 2 + len(spreads) + bool(truth)
     aspect = shape[0] / shape[1]
     figure = Figure(figsize=(4 * panels + 0.6, 4 * aspect + 0.75), layout="constrained", dpi=110)
     axes = list(figure.subplots(1, panels))
     figure.suptitle(title, color=INK, fontsize=12, x=0.01, ha="left")
-    first = draw_panel(axes.pop(0), overview, "viable (pink) in whole tumour (yellow)")
+    first = draw_panel(axes.pop(0), slide, "viable (pink) in whole tumour (yellow)")
     draw_outlines(first, labels)
     draw_scale_bar(first, shape, shown_um)
-    pale = lighten(overview)
+    pale = lighten(slide)
     heat = draw_panel(axes.pop(0), pale, "tumour probability")
     image = heat.imshow(probability, cmap=_HEAT, vmin=0, vmax=1, alpha=np.where(unknown, 0, 0.75))
     figure.colorbar(image, ax=heat, fraction=0.035, pad=0.01, ticks=[0, 0.5, 1])
-    if truth is not None:
-        wrong = (shown(truth) == VIABLE) != (labels == VIABLE)
+    if truth:
+        wrong = (shown(maps["truth"]) == VIABLE) != (labels == VIABLE)
         pixels = np.where((wrong & ~unknown)[..., None], _WRONG, pale)
         draw_panel(axes.pop(0), pixels, f"wrong: {wrong[~unknown].mean():.1%} of the scored tissue")
     top = max(
