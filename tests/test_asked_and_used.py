@@ -10,15 +10,15 @@ import pytest
 from conftest import REPOSITORY
 from helpers.simulated_runs import write_benchmark, write_run_log
 from microtome.io.tables import read_table
-from microtome.run_history import Benchmark
+from microtome.run_history import Benchmark, History, Run
+from microtome.run_state import RunState
 from microtome.usage import (
     COLUMNS,
     Use,
-    finished_jobs,
+    find_job_uses,
+    find_pack_uses,
     remarks,
-    rows_of,
-    uses_of_jobs,
-    uses_of_packs,
+    summarize_uses,
 )
 
 
@@ -53,11 +53,17 @@ def pack(name: str, jobs: list[int], **changes) -> list[dict]:
     ]
 
 
+def history_of(*runs: list[dict], **benchmarks: Benchmark) -> History:
+    """The history of runs by their events; benchmarks by what is in their paths."""
+    measured = {f"benchmarks/{name.replace('_of_', '/')}.tsv": b for name, b in benchmarks.items()}
+    return History([Run(RunState(events), 0, 0, was_killed=False) for events in runs], measured)
+
+
 def test_only_what_finished_counts_with_its_last_attempt():
     """A retry asked for more; a job that failed, runs, or is of an unknown event has no row."""
     events = [
         submitted(1, "tumour_burden", "a"),
-        {"t": 1.5, "event": "job_failed", "job": 1, "rule": "tumour_burden"},
+        {"t": 1.5, "event": "job_failed", "job": 1},
         submitted(1, "tumour_burden", "a", mem_mb=2000),
         finished(1),
         submitted(2, "tumour_burden", "b"),
@@ -65,45 +71,40 @@ def test_only_what_finished_counts_with_its_last_attempt():
         {"t": 2, "event": "job_finished", "job": 99},
         {"t": 2, "event": "something_new"},
     ]
-    jobs = finished_jobs([events])
-    assert [(job["job"], job["mem_mb"], job["in_pack"]) for job in jobs] == [(1, 2000, {})]
+    [use] = find_job_uses(history_of(events))
+    assert (use.name, use.asked_mb) == ("a", 2000)
 
 
 def test_of_several_runs_the_last_counts():
     """The benchmark of a job is that of the last run that did it; ids are a run's own."""
-    first = [
-        submitted(1, "tumour_burden", "a"),
-        finished(1),
-        submitted(2, "tumour_burden", "b"),
-        finished(2),
-    ]
+    first = [submitted(k, "tumour_burden", slide) for k, slide in enumerate("xab")]
+    first += [finished(1), finished(2)]
     second = [submitted(2, "tumour_burden", "a", mem_mb=3000), finished(2)]
-    jobs = finished_jobs([first, second])
-    found = [(job["wildcards"]["slide"], job["mem_mb"]) for job in jobs]
-    assert found == [("a", 3000), ("b", 1000)]
-    bare = [submitted(1, "x", "a", benchmark=None), finished(1)]
-    assert len(finished_jobs([bare, bare])) == 2
+    second += [submitted(3, "tumour_burden", "b", mem_mb=3000)]
+    uses = find_job_uses(history_of(first, second))
+    assert [(use.name, use.asked_mb) for use in uses] == [("a", 3000), ("b", 1000)]
 
 
 def test_a_use_is_asked_and_measured():
     """90 s are 1.5 minutes; a job shorter than a second has hidden its memory."""
-    jobs = [
+    events = [
         submitted(1, "tumour_burden", "a"),
         submitted(2, "tumour_burden", "b"),
         submitted(3, "train", "x", wildcards={"model": "m"}, benchmark=None, mem_mb=None),
         submitted(4, "cohort", "x", wildcards={}),
+        *map(finished, (1, 2, 3, 4)),
     ]
-    measured = {
-        "benchmarks/tumour_burden/a.tsv": Benchmark(90.0, 250.0, 80.0),
-        "benchmarks/tumour_burden/b.tsv": Benchmark(0.9, 2.0, 0.1),
-    }
-    long, short, model, cohort = uses_of_jobs(jobs, measured)
+    history = history_of(
+        events,
+        tumour_burden_of_a=Benchmark(90.0, 250.0, 80.0),
+        tumour_burden_of_b=Benchmark(0.9, 2.0, 0.1),
+    )
+    long, short, model, cohort = find_job_uses(history)
     assert long == Use("tumour_burden", "a", 1000, 250, 10, 1.5)
     assert (long.share_mb, long.share_min) == (0.25, 0.15)
     assert isnan(short.used_mb)
     assert short.used_min == pytest.approx(0.015)
     assert model.name == "m"
-    assert isnan(model.asked_mb)
     assert isnan(model.share_mb)
     assert cohort.name == "the cohort"
 
@@ -115,27 +116,24 @@ def test_scoring_in_a_pack_has_the_memory_of_the_pack():
         submitted(2, "tumour_burden", "a"),
         submitted(3, "score_slide", "b"),
         *pack("p1", [1, 2]),
-        *(finished(job) for job in (1, 2, 3)),
+        *map(finished, (1, 2, 3)),
     ]
-    path = "benchmarks/{}/{}.tsv"
-    measured = {
-        path.format(job["rule"], job["wildcards"]["slide"]): Benchmark(60.0, 100.0, 1.0)
-        for job in events[:3]
-    }
-    uses = uses_of_jobs(finished_jobs([events]), measured)
+    names = ("score_slide_of_a", "tumour_burden_of_a", "score_slide_of_b")
+    measured = dict.fromkeys(names, Benchmark(60.0, 100.0, 1.0))
+    uses = find_job_uses(history_of(events, **measured))
     assert [(use.asked_mb, use.used_mb) for use in uses] == [(8000, 4000), (1000, 100), (1000, 100)]
 
 
 def test_packs_have_rows_of_their_own():
     """One use a SLURM job that ended; a pack of another run with the same name is another."""
     use = Use("pack: maps", "SLURM job 77", 8000, 4000, 60, 30)
-    assert uses_of_packs([pack("p1", [1])]) == [use]
-    assert uses_of_packs([pack("p1", [1]), pack("p1", [1])]) == [use, use]
-    assert uses_of_packs([pack("p1", [1])[:1], pack("p1", [1])[1:]]) == []
-    unknown = pack("p1", [1], peak_mb=None, elapsed_s=None)
-    (use,) = uses_of_packs([unknown])
-    assert isnan(use.used_mb)
-    assert isnan(use.used_min)
+    asked, ended = pack("p1", [1])
+    assert find_pack_uses(history_of([asked, ended])) == [use]
+    assert find_pack_uses(history_of([asked, ended], [asked, ended])) == [use, use]
+    assert find_pack_uses(history_of([asked], [ended])) == []
+    [unknown] = find_pack_uses(history_of(pack("p1", [1], peak_mb=None, elapsed_s=None)))
+    assert isnan(unknown.used_mb)
+    assert isnan(unknown.used_min)
 
 
 def test_a_row_is_medians_and_largest():
@@ -146,7 +144,7 @@ def test_a_row_is_medians_and_largest():
         Use("b", "z", 600, nan, 30, nan),
         Use("a", "x", nan, nan, nan, nan),
     ]
-    first, second = rows_of(uses)
+    first, second = summarize_uses(uses)
     assert list(second) == list(COLUMNS)
     assert second == {
         "rule": "b",

@@ -3,12 +3,6 @@
 import json
 
 from microtome.pack_events import EVENTS, EventReader, PackEvents, job_key
-from microtome.pack_runner import open_targets
-
-
-def job(name):
-    """A job of a pack."""
-    return {"key": name, "target": f"rule:slide={name}"}
 
 
 def test_a_reader_gets_each_event_once(tmp_path):
@@ -46,16 +40,3 @@ def test_names_of_jobs_do_not_depend_on_the_order_of_wildcards():
     """Driver and node may have them in another order."""
     assert job_key("r", {"slide": "a", "model": "m"}) == job_key("r", {"model": "m", "slide": "a"})
     assert job_key("r", {"slide": "a"}) != job_key("r", {"slide": "b"})
-
-
-def test_a_pack_begun_again_leaves_out_what_ended():
-    """Finished jobs, and all jobs of a member that failed; others are done again."""
-    members = [[job("a1"), job("a2")], [job("b1"), job("b2")], [job("c1")]]
-    events = [
-        {"event": "job_started", "key": "a1"},
-        {"event": "job_finished", "key": "a1"},
-        {"event": "job_started", "key": "a2"},
-        {"event": "job_failed", "key": "b1"},
-    ]
-    assert open_targets(members, events) == ["rule:slide=a2", "rule:slide=c1"]
-    assert len(open_targets(members, [])) == 5

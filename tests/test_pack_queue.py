@@ -7,7 +7,7 @@ import pytest
 from microtome.errors import InputError
 from microtome.pack_events import PackEvents, is_given_up
 from microtome.pack_queue import PackQueue
-from microtome.packing import Member, PackSize, Step, full_packs
+from microtome.packing import Member, PackSize, Step, fill_packs
 from microtome.slurm_commands import QueuedJob, SilentError
 
 GRACE_S = 20
@@ -434,12 +434,12 @@ def test_a_member_that_comes_while_packs_are_made_is_kept(played, monkeypatch):
     late = [member("late")]
 
     def add_meanwhile(members, size):
-        made = full_packs(members, size)
+        made = fill_packs(members, size)
         while late:
             played.packs.add(late.pop())
         return made
 
-    monkeypatch.setattr("microtome.pack_queue.full_packs", add_meanwhile)
+    monkeypatch.setattr("microtome.pack_queue.fill_packs", add_meanwhile)
     played.packs.add(long("a"))
     played.step()
     played.step(100)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microtome.packing import RUNNER_MB, Member, PackSize, full_packs, remaining_packs
+from microtome.packing import RUNNER_MB, Member, PackSize, fill_packs, pack_rest
 
 SIZE = PackSize(minutes=60, cores=4)
 
@@ -17,13 +17,13 @@ def member(number=0, **changed):
 
 def packed(members, size=SIZE):
     """All of these in packs."""
-    packs, rest = full_packs(members, size)
-    return packs + remaining_packs(rest, size)
+    packs, rest = fill_packs(members, size)
+    return packs + pack_rest(rest, size)
 
 
 def test_short_jobs_share_a_pack_up_to_its_minutes():
     """Four side by side: 5 + 10 + ceil(170 / 4) = 58 min for 18 of them, 60.5 for 19."""
-    packs, rest = full_packs([member(n) for n in range(40)], SIZE)
+    packs, rest = fill_packs([member(n) for n in range(40)], SIZE)
     assert [len(pack.members) for pack in packs] == [19, 19]
     assert [one.job for one in rest] == [38, 39]
     assert packs[0].runtime_min == 60
@@ -41,20 +41,20 @@ def test_short_jobs_share_a_pack_up_to_its_minutes():
 )
 def test_a_pack_asks_for_the_members_side_by_side(n_members, changed, expected):
     """Their cores and memory, that of the Snakemake that runs them, and the time of all in turn."""
-    [pack] = remaining_packs([member(n, **changed) for n in range(n_members)], SIZE)
+    [pack] = pack_rest([member(n, **changed) for n in range(n_members)], SIZE)
     assert (pack.cores, pack.mem_mb - RUNNER_MB, pack.runtime_min) == expected
     assert pack.gpus == changed.get("gpus", 0)
 
 
 def test_each_member_may_be_as_large_as_the_largest():
     """Any four of them may run at a time."""
-    [pack] = remaining_packs([member(n, mem_mb=1000 + n) for n in range(21)], SIZE)
+    [pack] = pack_rest([member(n, mem_mb=1000 + n) for n in range(21)], SIZE)
     assert pack.mem_mb == RUNNER_MB + 4 * 1020
 
 
 def test_a_long_job_is_a_pack_at_once():
     """No waiting for others where one fills the pack."""
-    packs, rest = full_packs([member(runtime_min=90)], SIZE)
+    packs, rest = fill_packs([member(runtime_min=90)], SIZE)
     assert len(packs) == 1
     assert not rest
 
@@ -75,7 +75,7 @@ def test_no_pack_is_longer_than_the_cluster_allows():
     """Three of 25 minutes: two fill 55 of 60 minutes, a third would not fit."""
     size = PackSize(minutes=1000, cores=1)
     short = {"longest_min": 60}
-    packs, rest = full_packs([member(n, runtime_min=25, **short) for n in range(3)], size)
+    packs, rest = fill_packs([member(n, runtime_min=25, **short) for n in range(3)], size)
     assert [len(pack.members) for pack in packs] == [2]
     assert len(rest) == 1
     [alone] = packed([member(runtime_min=500, **short)], size)
@@ -84,7 +84,7 @@ def test_no_pack_is_longer_than_the_cluster_allows():
 
 def test_a_pack_has_two_hundred_members_at_most():
     """However short they are."""
-    packs, rest = full_packs([member(n, runtime_min=0) for n in range(450)], SIZE)
+    packs, rest = fill_packs([member(n, runtime_min=0) for n in range(450)], SIZE)
     assert [len(pack.members) for pack in packs] == [200, 200]
     assert len(rest) == 50
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microtome.run_log import RunLog, read_events, run_log, run_logs
+from microtome.run_log import RunLog, read_events, run_logs
 
 
 def test_an_event_is_a_line_of_json(tmp_path):
@@ -102,11 +102,6 @@ def test_followers_hear_of_every_event(tmp_path):
     log.write("a", t=1)
     assert heard == ["a", "b"]
     assert [e["event"] for e in read_events(log.path)] == ["a", "b"]
-
-
-def test_one_log_a_process():
-    """The executor and the progress display write to the same one."""
-    assert run_log() is run_log()
 
 
 NO_EVENTS = ("", "{", "[1]", "null", '"event"', "\x00")

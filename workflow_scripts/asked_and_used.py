@@ -7,9 +7,9 @@ from pathlib import Path
 from microtome.errors import InputError
 from microtome.io.tables import write_table
 from microtome.io.text_tables import markdown_table
-from microtome.run_history import read_benchmarks
-from microtome.run_log import RUNS, read_events, run_logs
-from microtome.usage import COLUMNS, finished_jobs, remarks, rows_of, uses_of_jobs, uses_of_packs
+from microtome.run_history import read_history
+from microtome.run_log import RUNS, run_logs
+from microtome.usage import COLUMNS, find_job_uses, find_pack_uses, remarks, summarize_uses
 
 
 def main() -> None:
@@ -25,13 +25,13 @@ def main() -> None:
     logs = run_logs(given.directory / RUNS)
     if not logs:
         raise InputError(f"{given.directory / RUNS}: no run has left its log here; run first")
-    runs = [list(read_events(path)) for path in (logs if given.all else logs[-1:])]
-    jobs = finished_jobs(runs)
-    paths = [job["benchmark"] for job in jobs if job.get("benchmark")]
-    uses = uses_of_jobs(jobs, read_benchmarks(given.directory, paths)) + uses_of_packs(runs)
+    history = read_history(
+        logs if given.all else logs[-1:], directory=given.directory, running=0, now=0
+    )
+    uses = find_job_uses(history) + find_pack_uses(history)
     if not uses:
         raise InputError(f"{logs[-1]}: no job has finished yet; wait, or look at --all runs")
-    rows = rows_of(uses)
+    rows = summarize_uses(uses)
     shown = [{column: _cell(value) for column, value in row.items()} for row in rows]
     print(markdown_table(shown), *remarks(uses), sep="\n")
     if given.tsv:

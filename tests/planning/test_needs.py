@@ -106,14 +106,6 @@ def test_more_px_or_attempts_never_ask_for_less(width, height, times, attempt):
         assert mb_to_ask(few, attempt) % 50 == 0
 
 
-def test_asking_by_hand():
-    """1.3 * 1000 + 100 MB, in steps of 50; 3 * 100 + 30 s are 6 minutes."""
-    need = Need(mb=1000, s=100)
-    assert [mb_to_ask(need, attempt) for attempt in (1, 2)] == [1400, 2800]
-    assert [min_to_ask(need, attempt) for attempt in (1, 2)] == [6, 12]
-    assert mb_to_ask(Need(mb=1001, s=0), 1) == 1450
-
-
 def test_an_extent_in_numbers():
     """Mpx of a slide, of a map of it, and of the level that is read for it."""
     extent = Extent(40_000, 20_000, 0.25, (40_000, 10_000, 2500))

@@ -29,33 +29,22 @@ def test_cases():
 
 
 @pytest.mark.parametrize(
-    ("challenge", "expected"),
+    ("challenge", "patterns"),
     [
-        (
-            "paip2019",
-            [
-                "results/submissions/paip2019/colour/tested.tif",
-                "results/submissions/paip2019/colour/asked.tif",
-                "results/burden/colour/tested.json",
-                "results/burden/colour/asked.json",
-            ],
-        ),
-        ("camelyon16", ["results/lesions/colour/tested.csv", "results/lesions/colour/asked.csv"]),
-        (
-            "digestpath",
-            [
-                "results/submissions/digestpath/colour/tested.png",
-                "results/submissions/digestpath/colour/asked.png",
-            ],
-        ),
+        ("paip2019", ["submissions/paip2019/colour/{}.tif", "burden/colour/{}.json"]),
+        ("camelyon16", ["lesions/colour/{}.csv"]),
+        ("digestpath", ["submissions/digestpath/colour/{}.png"]),
     ],
 )
-def test_files_of_slides(challenge, expected):
+def test_files_of_slides(challenge, patterns):
     """Masks, burdens or lesions of the usable slides."""
+
+    def of_slides(*patterns):
+        return [f"results/{p.format(slide)}" for p in patterns for slide in ("tested", "asked")]
+
     found = submissions()
-    assert found.files(challenge, "colour") == expected
-    inspected = ["results/slides/tested.json", "results/slides/asked.json"]
-    assert found.inspected(challenge, "colour") == inspected
+    assert found.files(challenge, "colour") == of_slides(*patterns)
+    assert found.inspected(challenge, "colour") == of_slides("slides/{}.json")
     assert found.networks(challenge, "colour") == ["results/models/colour/weights.safetensors"]
 
 

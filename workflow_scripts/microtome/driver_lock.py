@@ -20,11 +20,6 @@ class DriverLock:
 
     Snakemake's own lock stays behind when its holder is killed, and says nothing of who held it.
 
-    Parameters
-    ----------
-    path : Path
-        The lock file.
-
     Raises
     ------
     InputError

@@ -31,12 +31,16 @@ def is_given_up(folder: Path) -> bool:
 
 
 class PackEvents:
-    """Writes the events of a pack, each at once and whole.
+    """Writes the events of a pack to its folder, each at once and whole.
 
-    Parameters
-    ----------
-    folder : Path
-        The pack's folder.
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     reader = EventReader(Path(folder))
+    ...     PackEvents(Path(folder)).add("job_started", key="a")
+    ...     [event["key"] for event in reader.new()], reader.new()
+    (['a'], [])
     """
 
     def __init__(self, folder: Path) -> None:
@@ -57,13 +61,7 @@ class PackEvents:
 
 @dataclass
 class EventReader:
-    """Reads what has been added to a pack's events since the last time.
-
-    Parameters
-    ----------
-    folder : Path
-        The pack's folder.
-    """
+    """Reads what has been added to the events in a pack's folder since the last time."""
 
     folder: Path
     _offset: int = field(default=0, init=False)

@@ -15,7 +15,7 @@ from typing import Any
 from microtome.errors import InputError
 from microtome.pack_events import give_up
 from microtome.pack_state import PackState
-from microtome.packing import Member, Pack, PackSize, full_packs, remaining_packs
+from microtome.packing import Member, Pack, PackSize, fill_packs, pack_rest
 from microtome.slurm_commands import ENDED, HOPELESS, QueuedJob, SilentError, cancel, end_of, queue
 
 # The job is gone through no fault of what it ran: that runs again, without counting as a try.
@@ -120,11 +120,11 @@ class PackQueue:
     def _pack(self) -> None:
         while self._added:
             self._waiting.append(self._added.popleft())
-        packs, self._waiting = full_packs(self._waiting, self._size)
+        packs, self._waiting = fill_packs(self._waiting, self._size)
         # Where nothing runs nothing can end, and so nothing can follow.
         hold_s = self._hold_s if self._running else min(self._hold_s, 3.0)
         if self._waiting and time.time() - self._last_added >= hold_s:
-            packs += remaining_packs(self._waiting, self._size)
+            packs += pack_rest(self._waiting, self._size)
             self._waiting = []
         for pack in packs:
             self._n_packs += 1

@@ -37,17 +37,11 @@ _TIDYING_S = 3
 
 
 def main(folder: Path) -> int:
-    """Run the members of the pack in `folder` that have not ended yet.
-
-    Returns
-    -------
-    int
-        Exit status: 0 where every member ended well.
-    """
+    """Run what has not ended yet of the pack in `folder`; exit status 0 where all ended well."""
     if is_given_up(folder):  # SLURM held it, then began it again: others do its work
         return 0
     pack = json.loads((folder / "pack.json").read_text())
-    targets = open_targets(pack["members"], EventReader(folder).new())
+    targets = find_open_targets(pack["members"], EventReader(folder).new())
     events = PackEvents(folder)
     node = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
     events.add("pack_started", node=node, slurm_id=os.environ.get("SLURM_JOB_ID"))
@@ -71,26 +65,16 @@ def main(folder: Path) -> int:
         _end_children()
         os._exit(128 + signal.SIGTERM)  # the thread of Snakemake would go on
     # Where inputs are missing Snakemake runs nothing and still says that all is well.
-    ok = run.ok and not open_targets(pack["members"], EventReader(folder).new())
+    ok = run.ok and not find_open_targets(pack["members"], EventReader(folder).new())
     events.add("pack_ended", ok=ok, peak_mb=usage.peak_mb, cpu_s=usage.cpu_s)
     return 0 if ok else 1
 
 
-def open_targets(members: list[list[dict]], events: list[dict]) -> list[str]:
-    """The jobs of a pack that are still to be run.
+def find_open_targets(members: list[list[dict]], events: list[dict]) -> list[str]:
+    """The jobs of a pack, as in ``pack.json``, that are still to be run: targets for Snakemake.
 
-    Parameters
-    ----------
-    members : list of list of dict
-        As in ``pack.json``.
-    events : list of dict
-        What the pack told before it was cut off.
-
-    Returns
-    -------
-    list of str
-        Targets for Snakemake. None of a member that failed: the driver knows of it, and may run it
-        elsewhere by now.
+    `events` is what the pack told before it was cut off. Nothing is left of a member that failed:
+    the driver knows of it, and may run it elsewhere by now.
     """
     finished = {event["key"] for event in events if event["event"] == "job_finished"}
     failed = {event["key"] for event in events if event["event"] == "job_failed"}
@@ -149,10 +133,7 @@ class _Snakemake(threading.Thread):
 class Usage:
     """Watches the memory of this process, all below it and the worker; stop() ends that.
 
-    Parameters
-    ----------
-    worker : Path
-        The worker's folder; its process is nobody's child.
+    `worker` is the worker's folder; its process is nobody's child.
 
     Attributes
     ----------

@@ -58,7 +58,7 @@ class PackSize:
     cores: int  # without GPUs so many threads of its members run side by side
 
 
-def full_packs(members: list[Member], size: PackSize) -> tuple[list[Pack], list[Member]]:
+def fill_packs(members: list[Member], size: PackSize) -> tuple[list[Pack], list[Member]]:
     """Pack members of the same kind, as many as a job of that size holds.
 
     Returns
@@ -72,44 +72,44 @@ def full_packs(members: list[Member], size: PackSize) -> tuple[list[Pack], list[
     --------
     >>> alike = {"label": "score", "kind": (), "threads": 1, "mem_mb": 500, "runtime_min": 20}
     >>> members = [Member(job=n, steps=(), **alike) for n in range(4)]
-    >>> packs, rest = full_packs(members, PackSize(minutes=60, cores=1))
+    >>> packs, rest = fill_packs(members, PackSize(minutes=60, cores=1))
     >>> [(len(pack.members), pack.runtime_min) for pack in packs], len(rest)
     ([(3, 65)], 1)
     """
     packs, rest = [], []
-    for alike in _by_kind(members):
+    for alike in _group_by_kind(members):
         waiting: list[Member] = []
         for member in alike:
-            if waiting and _minutes([*waiting, member], size) > member.longest_min:
-                packs.append(as_pack(waiting, size))
+            if waiting and _bound_minutes([*waiting, member], size) > member.longest_min:
+                packs.append(make_pack(waiting, size))
                 waiting = []
             waiting.append(member)
-            if _minutes(waiting, size) >= size.minutes or len(waiting) == _MOST_MEMBERS:
-                packs.append(as_pack(waiting, size))
+            if _bound_minutes(waiting, size) >= size.minutes or len(waiting) == _MOST_MEMBERS:
+                packs.append(make_pack(waiting, size))
                 waiting = []
         rest += waiting
     return packs, rest
 
 
-def remaining_packs(members: list[Member], size: PackSize) -> list[Pack]:
-    """Pack what `full_packs` left over, where nothing more will come soon."""
-    return [as_pack(alike, size) for alike in _by_kind(members)]
+def pack_rest(members: list[Member], size: PackSize) -> list[Pack]:
+    """Pack members that fill no pack, kind by kind, where nothing more will come soon."""
+    return [make_pack(alike, size) for alike in _group_by_kind(members)]
 
 
-def as_pack(members: list[Member], size: PackSize) -> Pack:
-    """One pack of these members, which are of one kind."""
-    beside = _side_by_side(members, size)
+def make_pack(members: list[Member], size: PackSize) -> Pack:
+    """Make one pack of members of one kind."""
+    beside = _count_side_by_side(members, size)
     return Pack(
         members=tuple(members),
         cores=beside * members[0].threads,
         # All that run side by side may be steps of the largest member.
         mem_mb=RUNNER_MB + beside * max(member.mem_mb for member in members),
-        runtime_min=min(members[0].longest_min, _minutes(members, size)),
+        runtime_min=min(members[0].longest_min, _bound_minutes(members, size)),
         gpus=members[0].gpus,
     )
 
 
-def _by_kind(members: list[Member]) -> list[list[Member]]:
+def _group_by_kind(members: list[Member]) -> list[list[Member]]:
     alike: dict[tuple, list[Member]] = defaultdict(list)
     for member in members:
         # Twice the memory is another kind, else many small slides would ask for a large one's.
@@ -120,16 +120,16 @@ def _by_kind(members: list[Member]) -> list[list[Member]]:
     return list(alike.values())
 
 
-def _side_by_side(members: list[Member], size: PackSize) -> int:
+def _count_side_by_side(members: list[Member], size: PackSize) -> int:
     """How many members run at once: one on a GPU, else what the cores hold."""
     if members[0].gpus or members[0].is_retry:
         return 1
     return max(1, min(len(members), size.cores // members[0].threads))
 
 
-def _minutes(members: list[Member], size: PackSize) -> int:
+def _bound_minutes(members: list[Member], size: PackSize) -> int:
     """Upper bound of the time: whenever a core is free the next member starts on it."""
     minutes = [member.runtime_min for member in members]
     longest = max(minutes)
-    others = -(-(sum(minutes) - longest) // _side_by_side(members, size))
+    others = -(-(sum(minutes) - longest) // _count_side_by_side(members, size))
     return _RUNNER_MIN + longest + others

@@ -56,15 +56,15 @@ class Progress:
     Parameters
     ----------
     console : Console
-        Where to; on a terminal a block is redrawn at its foot.
+        On a terminal a block is redrawn at its foot.
     log : RunLog
-        The run's; events that others write to it are shown too.
+        Events that others write to it are shown too.
     interval_s : float
         Not on a terminal, a stage has a line at most this often.
     as_text : callable
         A record as Snakemake would print it; None for one it would not.
     shows_stages : bool
-        Whether to show the stages, or failures and warnings only.
+        Else only failures and warnings are shown.
     """
 
     def __init__(
@@ -209,14 +209,7 @@ def _is_of_job(record: LogRecord) -> bool:
 def progress_block(state: RunState, now: float, *, height: int) -> Group:
     """Draw the stages under way as a table, and name those that are finished.
 
-    Parameters
-    ----------
-    state : RunState
-        The run so far.
-    now : float
-        Unix seconds.
-    height : int
-        Lines of the terminal; what does not fit is counted.
+    `height` is that of the terminal in lines: what does not fit is counted.
     """
     stages = sorted(state.stages(), key=stage_order)
     over = [s for s in stages if state.counts[s][DONE] == state.total(s)]
@@ -237,17 +230,14 @@ def progress_block(state: RunState, now: float, *, height: int) -> Group:
     foot = [Text(f"finished: {', '.join(ends)}", style="green", no_wrap=True)] if ends else []
     if hidden:
         foot.append(Text(f"and {count_text(hidden, 'stage')} to come", style="dim"))
-    return Group("", _header(state, stages, now), table, *foot)
+    return Group("", _header(state, now), table, *foot)
 
 
-def _header(state: RunState, stages: list[Stage], now: float) -> Text:
-    done = sum(state.counts[stage][DONE] for stage in stages)
-    total = sum(map(state.total, stages))
-    begun_s = state.begun_s if state.begun_s is not None else now
+def _header(state: RunState, now: float) -> Text:
     parts = [
-        f"{done} of {count_text(total, 'job')}",
-        share_text(done, total),
-        duration_text(now - begun_s),
+        f"{state.n_done} of {count_text(state.n_jobs, 'job')}",
+        share_text(state.n_done, state.n_jobs),
+        duration_text(state.took_s(now)),
         slurm_text(state),
     ]
     style = "bold yellow" if state.is_slurm_silent else "bold"

@@ -54,33 +54,20 @@ def _number(row: dict[str, str], column: str) -> float:
 
 @dataclass
 class Run:
-    """One driver run; times in Unix seconds.
-
-    Attributes
-    ----------
-    was_killed : bool
-        Whether its driver ended without a word.
-    """
+    """One driver run; times in Unix seconds."""
 
     state: RunState
     begun_s: float
     ended_s: float
-    was_killed: bool
+    was_killed: bool  # its driver ended without a word
 
 
 @dataclass
 class History:
-    """Driver runs, oldest first, and what was measured of their jobs.
-
-    Attributes
-    ----------
-    runs : list of Run
-    benchmarks : dict of str to Benchmark
-        By the path in the run log.
-    """
+    """Driver runs, oldest first, and what was measured of their jobs."""
 
     runs: list[Run]
-    benchmarks: dict[str, Benchmark]
+    benchmarks: dict[str, Benchmark]  # by the path in the run log
 
     @cached_property
     def jobs(self) -> dict[JobKey, list[Job]]:
@@ -113,18 +100,10 @@ class History:
 
 
 def read_history(paths: list[Path], *, directory: Path, running: int, now: float) -> History:
-    """Read run logs and the benchmark files that they name.
+    """Read run logs, oldest first, and the benchmark files that they name below `directory`.
 
-    Parameters
-    ----------
-    paths : list of Path
-        Run logs, oldest first.
-    directory : Path
-        The working folder of the workflow.
-    running : int
-        Process of a driver that is under way, whose run goes on until `now`; 0: there is none.
-    now : float
-        Unix seconds.
+    `running` is the process of a driver that is under way, whose run goes on until `now` (Unix
+    seconds); 0: there is none.
     """
     runs = []
     for path in paths:

@@ -24,10 +24,7 @@ class RunLog:
     A disk that is full must not end a run of days: that is warned of once, and writing is tried
     again at the next event.
 
-    Parameters
-    ----------
-    folder : str or Path
-        Where the file is made, at the first event: taken from the working folder of that moment.
+    It is made in `folder` at the first event: taken from the working folder of that moment.
     """
 
     def __init__(self, folder: str | Path = RUNS) -> None:
@@ -48,16 +45,9 @@ class RunLog:
         self._followers.append(follower)
 
     def write(self, event: str, *, t: float | None = None, **what: object) -> None:
-        """Append an event.
+        """Append an event: its time (Unix seconds, now if unset), its name and what happened.
 
-        Parameters
-        ----------
-        event : str
-            What happened.
-        t : float, optional
-            When, in Unix seconds; now, if it is not given.
-        **what
-            What JSON can hold; other things are written as their text.
+        What JSON cannot hold is written as its text.
         """
         told = {"t": round(time.time() if t is None else t, 3), "event": event, **what}
         line = json.dumps(told, default=str, separators=(",", ":"))
@@ -100,15 +90,17 @@ def run_log() -> RunLog:
 def read_events(path: str | Path) -> Iterator[dict]:
     """Read the events of a run log, those of a run under way too.
 
-    Parameters
-    ----------
-    path : str or Path
-        What `RunLog` wrote. Lines that are no event, such as one cut off, are passed over.
+    Lines that are no event, such as one cut off, are passed over; all others have at least ``t``,
+    in seconds, and ``event``.
 
-    Yields
-    ------
-    dict
-        With the keys ``t``, in seconds, and ``event``.
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     log = RunLog(folder)
+    ...     log.write("job_started", t=12.5, job=3)
+    ...     list(read_events(log.path))
+    [{'t': 12.5, 'event': 'job_started', 'job': 3}]
     """
     with Path(path).open(encoding="utf-8", errors="replace", newline="\n") as file:
         for line in file:

@@ -25,13 +25,7 @@ _NO_WORD = "it ended without a word in its log"
 
 
 class Recorder:
-    """Tells a run log what Snakemake's records say.
-
-    Parameters
-    ----------
-    tell : callable
-        ``tell(event, t=..., **what)``, such as `RunLog.write`.
-    """
+    """Tells a run log what Snakemake's records say: by ``tell(event, t=..., **what)``."""
 
     def __init__(self, tell: Callable[..., None]) -> None:
         self._tell = tell
@@ -227,20 +221,11 @@ def _whole(value: object) -> int | None:
 
 
 def last_error(paths: list[str], *, since_s: float) -> str:
-    """The line that says what went wrong, from the logs of a job that was sent at `since_s`.
+    """What went wrong by the logs of a job that was sent at `since_s` (Unix seconds).
 
-    Parameters
-    ----------
-    paths : list of str
-        What is missing or cannot be read is passed over.
-    since_s : float
-        Unix seconds: an older log is one of another try.
-
-    Returns
-    -------
-    str
-        The message of the last ERROR or CRITICAL line, with the last line of the traceback where
-        one follows; empty where there is none.
+    The message of the last ERROR or CRITICAL line, with the last line of the traceback where one
+    follows; empty where there is none. A log that is older, missing or cannot be read is passed
+    over.
     """
     for path in paths:
         lines = _last_lines(path, since_s)

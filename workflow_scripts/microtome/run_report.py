@@ -33,21 +33,10 @@ _SETTLED_S = 2.0
 
 
 def make_run_report(directory: str | Path, *, last: bool = False, running: int = 0) -> Path:
-    """Write summary.md, jobs.tsv, slowest_slides.tsv, faults.tsv and timeline.png.
+    """Write summary.md, jobs.tsv, slowest_slides.tsv, faults.tsv, timeline.png; give their folder.
 
-    Parameters
-    ----------
-    directory : str or Path
-        The working folder of the workflow.
-    last : bool
-        Only the newest driver run; else all there are.
-    running : int
-        Process of the driver, where it is this run that is reported at its end.
-
-    Returns
-    -------
-    Path
-        The folder of the report.
+    Of all runs of a working folder, or with `last` of the newest alone. `running` is the process
+    of the driver where it is this run that is reported, at its end.
 
     Raises
     ------
@@ -137,11 +126,8 @@ def _kinds(faults: list[Fault]) -> list[dict]:
 
 
 def _rules(jobs: list[dict]) -> str:
-    def hours(row: dict, name: str) -> str:
-        return "" if row.get(name) is None else f"{row[name]:.2f}"
-
-    def whole(row: dict, name: str) -> str:
-        return "" if row.get(name) is None else f"{row[name]:.0f}"
+    def shown(row: dict, name: str, n_decimals: int) -> str:
+        return "" if row.get(name) is None else f"{row[name]:.{n_decimals}f}"
 
     return markdown_table(
         {
@@ -150,10 +136,10 @@ def _rules(jobs: list[dict]) -> str:
             "failed tries": row["failed_tries"],
             "median": duration_text(row["median_s"]) if "median_s" in row else "",
             "longest": duration_text(row["max_s"]) if "max_s" in row else "",
-            "CPU h": hours(row, "cpu_h"),
-            "GPU h": hours(row, "gpu_h"),
-            "peak MB": whole(row, "peak_mb"),
-            "asked MB": whole(row, "asked_mb"),
+            "CPU h": shown(row, "cpu_h", 2),
+            "GPU h": shown(row, "gpu_h", 2),
+            "peak MB": shown(row, "peak_mb", 0),
+            "asked MB": shown(row, "asked_mb", 0),
         }
         for row in jobs
     )

@@ -50,12 +50,7 @@ _UNITS = (("hours", 3600), ("minutes", 60), ("seconds", 1))
 class TimeAxis:
     """Time from the first run's begin, with the times between runs cut to a gap.
 
-    Attributes
-    ----------
-    unit : str
-        What places are counted in: hours, or less where all runs took less than three of them.
-    end : float
-        Place of the last run's end.
+    Places on it are counted in `unit`: hours, or less where all runs took less than three of them.
     """
 
     runs: list[Run]

@@ -18,6 +18,7 @@ class Try:
     submitted_s: float
     threads: int = 1
     mem_mb: int = 0
+    runtime_min: int = 0
     gpu: int = 0
     pack: str = ""
     started_s: float | None = None
@@ -61,7 +62,11 @@ class Pack:
     slurm_id: str = ""
     kind: str = ""
     jobs: list[int] = field(default_factory=list)
+    mem_mb: int = 0
+    runtime_min: int = 0
     gpus: int = 0
+    peak_mb: int = 0
+    elapsed_s: int = 0
     submitted_s: float = 0.0
     started_s: float | None = None
     ended_s: float | None = None
@@ -138,6 +143,20 @@ class RunState:
         """Stages that have a job."""
         return [s for s in dict.fromkeys([*self.planned, *self.counts]) if self.total(s)]
 
+    @property
+    def n_jobs(self) -> int:
+        """Number of jobs of all stages."""
+        return sum(map(self.total, self.stages()))
+
+    @property
+    def n_done(self) -> int:
+        """Number of those that are done."""
+        return sum(self.counts[stage][DONE] for stage in self.stages())
+
+    def took_s(self, now: float) -> float:
+        """Seconds from its first event to `now`; 0 where it has told nothing."""
+        return 0 if self.begun_s is None else now - self.begun_s
+
     def failed_jobs(self) -> list[Job]:
         """Jobs that were given up."""
         return [job for job in self.jobs.values() if job.state == FAILED]
@@ -187,7 +206,7 @@ class RunState:
         job.log = event.get("log") or []
         job.benchmark = event.get("benchmark") or ""
         self._of_key[job_key(job.rule, job.wildcards)] = number
-        asked = {name: event.get(name) or 0 for name in ("threads", "mem_mb", "gpu")}
+        asked = _numbers(event, "threads", "mem_mb", "runtime_min", "gpu")
         if job.tries and job.tries[-1].ended_s is None:
             job.tries.pop()  # sent again before it began
         job.tries.append(Try(t, **asked))
@@ -255,10 +274,10 @@ class RunState:
                 self._to(job, WAITING)
 
     def _on_pack_submitted(self, t: float, event: dict) -> None:
-        pack = Pack(str(event.get("pack", "")), submitted_s=t)
-        pack.slurm_id, pack.kind = str(event.get("slurm_id", "")), str(event.get("kind", ""))
-        pack.jobs, pack.gpus = event.get("jobs") or [], event.get("gpus") or 0
-        self.packs[pack.id] = pack
+        texts = {name: str(event.get(name, "")) for name in ("slurm_id", "kind")}
+        asked = _numbers(event, "mem_mb", "runtime_min", "gpus")
+        jobs, pack = event.get("jobs") or [], str(event.get("pack", ""))
+        self.packs[pack] = Pack(pack, jobs=jobs, submitted_s=t, **texts, **asked)
 
     def _on_pack_started(self, t: float, event: dict) -> None:
         pack = self.packs.get(event.get("pack", ""))
@@ -271,6 +290,7 @@ class RunState:
             pack.ended_s, pack.state = t, str(event.get("state", ""))
             pack.reason = str(event.get("reason", "") or "")
             pack.node = event.get("node") or pack.node
+            pack.peak_mb, pack.elapsed_s = _numbers(event, "peak_mb", "elapsed_s").values()
 
     def _on_slurm_silent(self, t: float, event: dict) -> None:
         if not self.is_slurm_silent:
@@ -287,3 +307,7 @@ class RunState:
 
     def _on_leftovers_cancelled(self, t: float, event: dict) -> None:
         self.leftovers.append((t, len(event.get("slurm_ids") or [])))
+
+
+def _numbers(event: dict, *names: str) -> dict[str, int]:
+    return {name: event.get(name) or 0 for name in names}

@@ -46,31 +46,17 @@ KINDS = (JOB_FAILED, *dict.fromkeys(_PACK_KINDS.values()), _DIED, SILENT, KILLED
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that went wrong; times in Unix seconds.
-
-    Attributes
-    ----------
-    run : int
-        Which of the runs, from 0.
-    kind : str
-        One of `KINDS`.
-    then : str
-        What was done about it.
-    until_s : float, optional
-        When it was over, if it lasted.
-    n_failed, n_requeued : int
-        Of a SLURM job: how many of its jobs failed with it, and how many were packed again.
-    """
+    """One thing that went wrong; times in Unix seconds."""
 
     t: float
-    run: int
-    kind: str
+    run: int  # which of the runs, from 0
+    kind: str  # one of `KINDS`
     what: str
     reason: str
-    then: str
-    until_s: float | None = None
-    n_failed: int = 0
-    n_requeued: int = 0
+    then: str  # what was done about it
+    until_s: float | None = None  # when it was over, if it lasted
+    n_failed: int = 0  # of a SLURM job: so many of its jobs failed with it,
+    n_requeued: int = 0  # and so many were packed again
 
 
 def find_faults(history: History) -> list[Fault]:

@@ -63,17 +63,8 @@ def rate_per_s(
 ) -> float | None:
     """Jobs of a stage that are done in a second, from those of the last quarter of an hour.
 
-    Parameters
-    ----------
-    finishes : list of tuple of float, float
-        When each was done, ascending, and how long it took (s).
-    first_start_s : float
-        When the first of them began.
-
-    Returns
-    -------
-    float or None
-        None where there is too little to tell.
+    `finishes` has when each was done, ascending, and how long it took (s); None where there is too
+    little to tell.
     """
     elapsed_s = now - first_start_s
     if len(finishes) < _LEAST_FINISHES or elapsed_s < _LEAST_S:
@@ -152,9 +143,8 @@ def pack_fault(pack: Pack) -> str:
 def plan_line(state: RunState) -> str:
     """How many jobs there are, by stage."""
     stages = sorted(state.stages(), key=stage_order)
-    total = sum(map(state.total, stages))
     parts = ", ".join(f"{stage_name(stage)} {state.total(stage)}" for stage in stages)
-    return f"{count_text(total, 'job')}: {parts}"
+    return f"{count_text(state.n_jobs, 'job')}: {parts}"
 
 
 def slurm_text(state: RunState) -> str:
@@ -182,15 +172,13 @@ def failed_lines(jobs: list[Job], *, most: int = _MOST_SHOWN) -> list[str]:
 
 def summary_lines(state: RunState, now: float) -> list[str]:
     """How a run ended: done, failed, how long."""
-    stages = state.stages()
-    done = sum(state.counts[stage][DONE] for stage in stages)
-    total = sum(map(state.total, stages))
-    begun_s = state.begun_s if state.begun_s is not None else now
     failed = state.failed_jobs()
+    n_left = state.n_jobs - state.n_done - len(failed)
+    done = f"{state.n_done} of {count_text(state.n_jobs, 'job')} done"
     parts = [
-        f"{done} of {count_text(total, 'job')} done in {duration_text(now - begun_s)}",
+        f"{done} in {duration_text(state.took_s(now))}",
         *([f"{len(failed)} failed"] if failed else []),
-        *([f"{total - done - len(failed)} not done"] if total > done + len(failed) else []),
+        *([f"{n_left} not done"] if n_left > 0 else []),
     ]
     return [
         f"{clock(now)}  {', '.join(parts)}",

@@ -1,12 +1,12 @@
 """What jobs asked for beside what they used, from run logs and benchmarks."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from math import nan
+from math import isnan, nan
 from statistics import median
 
-from microtome.run_history import Benchmark
+from microtome.run_history import Benchmark, History, is_done
 
 COLUMNS = (
     "rule",
@@ -43,105 +43,71 @@ class Use:
     @property
     def share_mb(self) -> float:
         """How much of the memory it used, 1 for all."""
-        return _share(self.used_mb, self.asked_mb)
+        return self.used_mb / self.asked_mb
 
     @property
     def share_min(self) -> float:
-        """The same of the time."""
-        return _share(self.used_min, self.asked_min)
+        """How much of the time it used, 1 for all."""
+        return self.used_min / self.asked_min
 
 
-def finished_jobs(runs: Iterable[Iterable[dict]]) -> list[dict]:
-    """The jobs that finished, each with what it asked for at its last attempt.
+def find_job_uses(history: History) -> list[Use]:
+    """What each job asked for in its last try, and used; of several runs the last one that did it.
 
-    Parameters
-    ----------
-    runs : iterable of iterable of dict
-        The events of each run, the oldest run first.
-
-    Returns
-    -------
-    list of dict
-        The events ``job_submitted``, of a job that several runs did only the last; with its pack
-        where it was in one: ``pack_submitted`` and ``pack_ended`` in one.
+    Examples
+    --------
+    >>> from microtome.run_history import Run
+    >>> from microtome.run_state import RunState
+    >>> path, number = "benchmarks/tissue_mask/a.tsv", {"t": 1.0, "job": 1}
+    >>> sent = {**number, "event": "job_submitted", "rule": "tissue_mask", "benchmark": path}
+    >>> sent |= {"wildcards": {"slide": "a"}, "mem_mb": 1000, "runtime_min": 10}
+    >>> state = RunState([sent, {**number, "event": "job_finished"}])
+    >>> measured = {path: Benchmark(seconds=90, peak_mb=250, cpu_s=80)}
+    >>> [use] = find_job_uses(History([Run(state, 1, 1, False)], measured))
+    >>> use.name, use.share_mb, use.share_min
+    ('a', 0.25, 0.15)
     """
-    found: dict[object, dict] = {}
-    for number, events in enumerate(runs):
-        asked: dict[object, dict] = {}
-        pack_of: dict[object, str] = {}
-        packs: dict[str, dict] = defaultdict(dict)
-        finished = []
-        for event in events:
-            what, job = event.get("event"), event.get("job")
-            if what == "job_submitted":
-                asked[job] = event
-            elif what == "job_finished" and job in asked:
-                finished.append(job)
-            elif what in ("pack_submitted", "pack_ended"):
-                packs[event.get("pack", "")].update(event)
-                pack_of |= dict.fromkeys(event.get("jobs") or [], event.get("pack", ""))
-        for job in finished:
-            key = asked[job].get("benchmark") or (number, job)
-            found[key] = asked[job] | {"in_pack": packs.get(pack_of.get(job, "")) or {}}
-    return list(found.values())
-
-
-def uses_of_jobs(jobs: Iterable[Mapping], benchmarks: Mapping[str, Benchmark]) -> list[Use]:
-    """What each job asked for and used.
-
-    Parameters
-    ----------
-    jobs : iterable of mapping
-        From `finished_jobs`.
-    benchmarks : mapping of str to Benchmark
-        What was measured, by the path that the job names.
-    """
+    pack_of = {
+        id(run.state.jobs[number]): pack
+        for run in history.runs
+        for pack in run.state.packs.values()
+        for number in pack.jobs
+        if number in run.state.jobs
+    }
     uses = []
-    for job in jobs:
-        measured = benchmarks.get(job.get("benchmark") or "")
-        is_seen = measured is not None and measured.seconds >= _SEEN_AFTER_S
-        asked_mb, used_mb = _number(job, "mem_mb"), measured.peak_mb if is_seen else nan
-        pack = job.get("in_pack") or {}
-        if job.get("rule") in _IN_WORKERS and pack:
-            asked_mb, used_mb = _number(pack, "mem_mb"), _number(pack, "peak_mb")
-        wildcards = job.get("wildcards") or {}
-        uses.append(
-            Use(
-                job.get("rule") or "?",
-                wildcards.get("slide") or ", ".join(map(str, wildcards.values())) or "the cohort",
-                asked_mb,
-                used_mb,
-                _number(job, "runtime_min"),
-                measured.seconds / 60 if measured else nan,
-            )
-        )
+    for goes in history.jobs.values():
+        for job in [job for job in goes if is_done([job])][-1:]:
+            asked, pack = job.tries[-1], pack_of.get(id(job))
+            measured = history.benchmarks.get(job.benchmark, Benchmark(nan, nan, nan))
+            is_seen = measured.seconds >= _SEEN_AFTER_S
+            asked_mb, used_mb = _known(asked.mem_mb), measured.peak_mb if is_seen else nan
+            if pack and job.rule in _IN_WORKERS:
+                asked_mb, used_mb = _known(pack.mem_mb), _known(pack.peak_mb)
+            about = ", ".join(map(str, job.wildcards.values())) or "the cohort"
+            name = job.wildcards.get("slide") or about
+            asked_min, used_min = _known(asked.runtime_min), measured.seconds / 60
+            uses.append(Use(job.rule, name, asked_mb, used_mb, asked_min, used_min))
     return uses
 
 
-def uses_of_packs(runs: Iterable[Iterable[dict]]) -> list[Use]:
+def find_pack_uses(history: History) -> list[Use]:
     """What each SLURM job that ended asked for and used, by the kind of what it ran."""
-    uses = []
-    for events in runs:
-        submitted: dict[object, dict] = {}
-        for event in events:
-            if event.get("event") == "pack_submitted":
-                submitted[event.get("pack")] = event
-            elif event.get("event") == "pack_ended" and event.get("pack") in submitted:
-                asked = submitted[event["pack"]]
-                uses.append(
-                    Use(
-                        f"pack: {asked.get('kind') or '?'}",
-                        f"SLURM job {asked.get('slurm_id', '?')}",
-                        _number(asked, "mem_mb"),
-                        _number(event, "peak_mb"),
-                        _number(asked, "runtime_min"),
-                        _number(event, "elapsed_s") / 60,
-                    )
-                )
-    return uses
+    return [
+        Use(
+            f"pack: {pack.kind or '?'}",
+            f"SLURM job {pack.slurm_id or '?'}",
+            _known(pack.mem_mb),
+            _known(pack.peak_mb),
+            _known(pack.runtime_min),
+            _known(pack.elapsed_s) / 60,
+        )
+        for run in history.runs
+        for pack in run.state.packs.values()
+        if pack.ended_s is not None
+    ]
 
 
-def rows_of(uses: Iterable[Use]) -> list[dict]:
+def summarize_uses(uses: Iterable[Use]) -> list[dict]:
     """One row a rule or kind of pack, in the order of their names.
 
     Returns
@@ -180,7 +146,7 @@ def remarks(uses: Iterable[Use]) -> list[str]:
         if use.share_min > _NEAR:
             said = f"{use.used_min:.1f} of {use.asked_min:.0f} min"
             lines.append(f"near its limit: {use.rule}, {use.name}: {said}")
-    for row in rows_of(uses):
+    for row in summarize_uses(uses):
         if row["share_mb_max"] < _FAR:
             lines.append(f"asks for too much: {row['rule']}: {row['share_mb_max']:.0%} of its MB")
         if row["asked_min"] >= _LEAST_MIN and row["share_min_max"] < _FAR:
@@ -188,23 +154,14 @@ def remarks(uses: Iterable[Use]) -> list[str]:
     return lines
 
 
-def _number(event: Mapping, key: str) -> float:
-    value = event.get(key)
-    return float(value) if isinstance(value, int | float) else nan
-
-
-def _share(used: float, asked: float) -> float:
-    return used / asked if asked else nan
-
-
-def _known(values: Iterable[float]) -> list[float]:
-    return [value for value in values if value == value]  # noqa: PLR0124, all but NaN
+def _known(number: float) -> float:
+    return float(number) if number else nan
 
 
 def _median(values: Iterable[float]) -> float:
-    known = _known(values)
+    known = [value for value in values if not isnan(value)]
     return median(known) if known else nan
 
 
 def _largest(values: Iterable[float]) -> float:
-    return max(_known(values), default=nan)
+    return max((value for value in values if not isnan(value)), default=nan)

@@ -35,7 +35,7 @@ def code_hash(script: str | Path, *, root: str | Path, kinds: Collection[str] | 
     root : str or Path
         The folder that holds the package ``microtome``. Files count by their path from there.
     kinds : collection of str, optional
-        The kinds of models that the script will meet: networks of other kinds do not count, unless
+        Kinds of models that the script will meet: networks of other kinds do not count, unless
         something other than the registry imports them.
 
     Returns

@@ -213,5 +213,11 @@ def mb_to_ask(need: Need, attempt: int) -> int:
 
 
 def min_to_ask(need: Need, attempt: int) -> int:
-    """Minutes to ask for: more than was measured, and more at each attempt."""
+    """Minutes to ask for: more than was measured, and more at each attempt.
+
+    Examples
+    --------
+    >>> [min_to_ask(Need(mb=1000, s=100), attempt) for attempt in (1, 2)]
+    [6, 12]
+    """
     return math.ceil((need.s * _TIMES_S + _MORE_S) / 60) * attempt
