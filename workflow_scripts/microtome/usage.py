@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from math import isnan, nan
 from statistics import median
 
-from microtome.run_history import Benchmark, History, is_done
+from microtome.run_history import Benchmark, History
+from microtome.run_state import DONE
 
 COLUMNS = (
     "rule",
@@ -76,17 +77,20 @@ def find_job_uses(history: History) -> list[Use]:
     }
     uses = []
     for goes in history.jobs.values():
-        for job in [job for job in goes if is_done([job])][-1:]:
-            asked, pack = job.tries[-1], pack_of.get(id(job))
-            measured = history.benchmarks.get(job.benchmark, Benchmark(nan, nan, nan))
-            is_seen = measured.seconds >= _SEEN_AFTER_S
-            asked_mb, used_mb = _known(asked.mem_mb), measured.peak_mb if is_seen else nan
-            if pack and job.rule in _IN_WORKERS:
-                asked_mb, used_mb = _known(pack.mem_mb), _known(pack.peak_mb)
-            about = ", ".join(map(str, job.wildcards.values())) or "the cohort"
-            name = job.wildcards.get("slide") or about
-            asked_min, used_min = _known(asked.runtime_min), measured.seconds / 60
-            uses.append(Use(job.rule, name, asked_mb, used_mb, asked_min, used_min))
+        done = [job for job in goes if job.state == DONE]
+        if not done:
+            continue
+        job = done[-1]
+        asked, pack = job.tries[-1], pack_of.get(id(job))
+        measured = history.benchmarks.get(job.benchmark, Benchmark(nan, nan, nan))
+        is_seen = measured.seconds >= _SEEN_AFTER_S
+        asked_mb, used_mb = _known(asked.mem_mb), measured.peak_mb if is_seen else nan
+        if pack and job.rule in _IN_WORKERS:
+            asked_mb, used_mb = _known(pack.mem_mb), _known(pack.peak_mb)
+        about = ", ".join(map(str, job.wildcards.values())) or "the cohort"
+        name = job.wildcards.get("slide") or about
+        asked_min, used_min = _known(asked.runtime_min), measured.seconds / 60
+        uses.append(Use(job.rule, name, asked_mb, used_mb, asked_min, used_min))
     return uses
 
 
