@@ -20,14 +20,7 @@ def reliability_figure(path: str | Path, counts: dict[str, np.ndarray]) -> None:
     """Draw one column a model: share of tumour over probability, and below how many px.
 
     A calibrated model lies on the diagonal, one that is too sure is flatter. Bins of fewer than
-    100 px have no dot.
-
-    Parameters
-    ----------
-    path : str or Path
-        PNG to write.
-    counts : dict of str to ndarray of shape (255, 2), int
-        Of each model, from `microtome.calibration.temperature.count_codes`.
+    100 px have no dot. `counts` are those of each model, from `count_codes`.
     """
     n_rows, n_columns = -(-len(counts) // _COLUMNS), min(len(counts), _COLUMNS)
     column = max(2.3, 0.09 * max(map(len, counts)))  # wide enough for the longest name

@@ -53,8 +53,8 @@ class ColourChanges(Augmentation):
         """Draw what is done to the patches of one batch.
 
         They follow from seed, epoch and batch alone; each is the same whether others are off or
-        on. Of all n patches of the batch those of a `share` are given: from number (its first) on
-        every how many-th (its second), as arrays of shape (n_wanted, ...), float32.
+        on. With a `share` (number, of) they are those of every `of`-th of the n patches, from patch
+        `number` on: what `change_colours` takes.
         """
         generator = np.random.default_rng([seed, epoch, 2, batch])
         chosen = generator.random(n) < _BLURRED

@@ -50,16 +50,9 @@ def error_counts(
 def auroc(counts: np.ndarray) -> float | None:
     """How often a wrong px is more uncertain than a right one; px of the same bin count half.
 
-    Parameters
-    ----------
-    counts : ndarray of shape (n_bins, 2), int
-        From `error_counts`, bins of growing uncertainty; or any two histograms.
-
-    Returns
-    -------
-    float or None
-        1 if every wrong px is more uncertain than all right ones, 0.5 if uncertainty says nothing.
-        None where no px is wrong, or none right.
+    `counts` are those of `error_counts`, bins of growing uncertainty. It is 1 if every wrong px is
+    more uncertain than all right ones, 0.5 if uncertainty says nothing, and None where no px is
+    wrong, or none right.
 
     Examples
     --------

@@ -51,12 +51,7 @@ def uncertainty_summary(
 def burden_interval(burden: float, of_members: Sequence[float]) -> dict[str, float]:
     """Between what bounds the tumour burden lies, by the spread of an ensemble.
 
-    Parameters
-    ----------
-    burden : float
-        By all members together.
-    of_members : sequence of float
-        By each alone, with the same segmentation.
+    `burden` is by all members together, `of_members` by each alone, with the same segmentation.
 
     Returns
     -------
