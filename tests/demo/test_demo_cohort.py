@@ -14,7 +14,7 @@ from skimage.morphology import convex_hull_image
 
 from helpers.drawn_slides import coarseness, cut_patches, saturation, separation, stained
 from microtome.demo.files import write_asap_xml, write_mask, write_paip_xml, write_svs
-from microtome.demo.outlines import Outlines, fill
+from microtome.demo.outlines import Outlines
 from microtome.demo.slide import DemoSlide, draw_slide
 from microtome.errors import InputError
 
@@ -95,26 +95,6 @@ def stained_colour(slide: DemoSlide) -> np.ndarray:
     """Mean RGB of stained pixels."""
     pixels = slide.pixels[::8, ::8]
     return pixels[pixels.min(axis=2) < 200].mean(axis=0)
-
-
-def test_hand_computed_burden() -> None:
-    """60 x 50 px viable with a hole of 20 x 10 in 100 x 100 px: 2800 of 10000."""
-
-    def box(left: float, top: float, width: float, height: float) -> np.ndarray:
-        right, bottom = left + width, top + height
-        return np.array([(left, top), (left, bottom), (right, bottom), (right, top)])
-
-    outlines = Outlines(
-        whole=(box(20, 30, 100, 100),),
-        viable=(box(40, 50, 60, 50),),
-        holes=(box(55.5, 60, 20, 10),),
-    )
-    viable, whole = fill(outlines, width_px=200, height_px=150)
-    assert (viable.sum(), whole.sum()) == (2800, 10000)
-    assert viable[50:100, 40:55].all()
-    # The hole starts at x = 55.5, the centre of column 55: the pixel counts as inside it.
-    assert not viable[60:70, 55:75].any()
-    assert viable[60:70, 75].all()
 
 
 def test_masks_are_the_filled_outlines(cohort: list[DemoSlide]) -> None:

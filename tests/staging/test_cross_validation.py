@@ -182,14 +182,6 @@ def test_importance_is_the_mean_fall_of_kappa_over_shuffles(slides):
     assert expected[0] > 0.1
 
 
-def test_features_are_shuffled_within_the_tested_slides_only():
-    """Where a fold tests one slide, there is nothing to shuffle."""
-    slides = slides_of([0, 3, 0, 3, 0], range(5))
-    found = cross_validate(slides, seed=1, grid=(GOOD,), **SMALL)
-    assert found.fold.tolist() == [1, 2, 3, 4, 5]
-    assert all(row["permutation"] == 0 for row in found.importances)
-
-
 def test_one_patient_cannot_be_validated():
     """The first settings are chosen; a note says why there is no figure."""
     found = cross_validate(slides_of([0, 1, 3, 0], [7, 7, 7, 7]), seed=1, **SMALL)

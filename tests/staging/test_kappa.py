@@ -26,12 +26,6 @@ def test_equals_scikit_learn(pairs):
         assert found == pytest.approx(expected, abs=1e-12)
 
 
-def test_arrays_of_numbers():
-    """Labels may be NumPy integers."""
-    truth = np.array([0, 1, 2, 3])
-    assert quadratic_kappa(truth, truth[::-1], range(4)) == -1
-
-
 @pytest.mark.parametrize("function", [quadratic_kappa, bootstrap_interval])
 def test_mistakes(function):
     """Unknown labels, unequal lengths, and nothing at all."""

@@ -12,14 +12,9 @@ STEP_PX = 8
 
 
 class Grid:
-    """The grid of a plan of a slide: how many nodes it has, and where they lie.
+    """The grid of a plan of a slide: its `shape` in nodes, and where they lie.
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Rows and columns.
-    y, x : ndarray of shape (rows, 1) and (1, columns)
-        float32, places in px.
+    `y` (rows, 1) and `x` (1, columns) are places in px, float32.
     """
 
     def __init__(self, width_px: int, height_px: int) -> None:
@@ -42,14 +37,8 @@ class Grid:
 class Blob:
     """An outline with one radius in each direction: an ellipse times waves.
 
-    Attributes
-    ----------
-    half : tuple of float
-        Half axes of the ellipse in px.
-    turn : float
-        Direction of the first axis, from x to y.
-    waves : ndarray of shape (n, 3)
-        Times round, height as a share of the radius, phase.
+    `half` are the half axes of the ellipse in px, `turn` is the direction of the first, from x to
+    y, and `waves` (n, 3) are times round, height as a share of the radius, phase.
     """
 
     half: tuple[float, float]

@@ -42,21 +42,13 @@ def boundary_metrics(
 
     The F-score is that of boundary pixels with one of the other boundary near them. The Hausdorff
     distance is the larger of both 95th percentiles (interpolated) of distances. Both are exact on
-    the coarser of the two grids; the other raster is taken at its pixels' centres.
+    the coarser of the two grids; the other raster is taken at its pixels' centres. Near is up to
+    `tolerance_um`, rounded to whole pixels as every length of the workflow is: slides of slightly
+    different spacing are measured alike.
 
-    Parameters
-    ----------
-    truth, labels : Raster
-        Truth map and tumour map, with the labels of `microtome.rasters.labels`.
-    tolerance_um : float
-        Distance up to which a boundary pixel counts as found, rounded to whole pixels as every
-        length of the workflow is: slides of slightly different spacing are measured alike.
-
-    Returns
-    -------
-    dict
-        ``boundary_f``: 1 where neither has tumour, 0 where only one has. ``hausdorff95_um``: None
-        unless both have tumour.
+    ``boundary_f`` is 1 where neither truth nor tumour map, with the labels of
+    `microtome.rasters.labels`, has tumour, and 0 where only one has. ``hausdorff95_um`` is None
+    unless both have tumour.
     """
     coarser = max(labels, truth, key=lambda raster: raster.spacing_um)
     in_truth, in_map = (_find_viable_boundary(raster, coarser) for raster in (truth, labels))
@@ -67,10 +59,7 @@ def boundary_metrics(
     precision, recall = (np.mean(d <= tolerance_px) for d in (to_truth, to_map))
     f_score = 2 * precision * recall / (precision + recall) if precision + recall else 0
     far_px = max(np.percentile(d, _FAR_PERCENT) for d in (to_truth, to_map))
-    return {
-        "boundary_f": float(f_score),
-        "hausdorff95_um": float(far_px) * coarser.spacing_um,
-    }
+    return {"boundary_f": float(f_score), "hausdorff95_um": float(far_px) * coarser.spacing_um}
 
 
 def _find_viable_boundary(raster: Raster, grid: Raster) -> np.ndarray:

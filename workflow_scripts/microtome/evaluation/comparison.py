@@ -52,20 +52,11 @@ def describe_models(
 ) -> list[dict]:
     """Put together what is known of each trained model.
 
-    Parameters
-    ----------
-    models : iterable of dict
-        ``name`` of the trained model, ``model`` it is a fold of, ``fold``, None where it was
-        trained once, and of how many ``networks`` it is made.
-    cohorts, slides, cards : iterables
-        In the same order: its figures over the cohort; the same per slide, as text; what is
-        written beside the weights of each of its networks.
-
-    Returns
-    -------
-    list of dict
-        The entries of `models` with ``cohort``, ``slides`` (numbers, None where not defined) and
-        ``parameters`` of all networks together (None where unknown).
+    Each has the ``name`` of the trained model, the ``model`` it is a fold of, ``fold``, None where
+    it was trained once, and of how many ``networks`` it is made. In the same order come its figures
+    over the cohort; the same per slide, as text; what is written beside the weights of each of its
+    networks. To the entries are added ``cohort``, ``slides`` (numbers, None where not defined) and
+    ``parameters`` of all networks together (None where unknown).
     """
     cards = iter(cards)
     found = []

@@ -22,17 +22,9 @@ def model_tests(values: Values) -> list[dict]:
     Wilcoxon signed-rank tests compare two models slide by slide; Holm's correction is over all
     pairs of the metric.
 
-    Parameters
-    ----------
-    values : dict of str to dict
-        Model -> slide -> figure.
-
-    Returns
-    -------
-    list of dict
-        ``test``; ``model`` and ``other`` (the pair); ``n`` (values, or slides that both have);
-        ``difference`` (mean over them of model minus other); ``statistic``; ``p``; ``p_holm``; and
-        ``note``, which says why there is no p.
+    Rows have ``test``; ``model`` and ``other`` (the pair); ``n`` (values, or slides that both
+    have); ``difference`` (mean over them of model minus other); ``statistic``; ``p``; ``p_holm``;
+    and ``note``, which says why there is no p.
 
     Examples
     --------

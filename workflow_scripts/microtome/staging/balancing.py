@@ -20,23 +20,9 @@ def balance(
     smallest class has no more; a class of one slide is repeated instead; one class alone stays as
     it is; no class loses its last slide to Tomek links.
 
-    Parameters
-    ----------
-    features : ndarray of shape (n, n_features), float64
-        One row a slide, finite.
-    classes : ndarray of shape (n,), int or str
-        The class of each.
-    seed : int
-        Of the made-up slides.
-
-    Returns
-    -------
-    features : ndarray of shape (m, n_features), float64
-        Slides that were kept, in their order, then those made up.
-    classes : ndarray of shape (m,)
-        Their classes.
-    notes : list of str
-        What was out of the ordinary.
+    Features are finite float64 of shape (n, n_features), classes int or str of shape (n,). Given
+    back are both of the slides that were kept, in their order, then of those made up, and notes of
+    what was out of the ordinary.
     """
     # A second of imports that forests which are only read can do without.
     from imblearn.over_sampling import SMOTE  # noqa: PLC0415

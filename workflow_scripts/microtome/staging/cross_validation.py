@@ -83,30 +83,23 @@ def cross_validate(
     Outer folds are stratified by class; with no more patients than folds each patient is one.
     For each of them settings are chosen without it: by the vote's quadratic kappa over all slides
     of the inner folds together. Balancing is part of training, so no made-up slide leans on a slide
-    that is tested.
+    that is tested. Of one patient alone, nothing can be validated: the first settings of the grid
+    are chosen, and a note says so.
 
     Parameters
     ----------
     slides : Slides
-        All of them. Of one patient alone, nothing can be validated: the first settings of the grid
-        are chosen, and a note says so.
+        At least one; features that are no finite numbers are refused.
     seed : int
         Of folds, forests and shuffles, 0 or more.
-    n_trees : int
-        Of each forest in outer folds.
+    n_trees, n_inner_trees : int
+        Of each forest in outer folds, and in inner ones: fewer, for time.
     n_folds, n_inner_folds : int
         At most, 2 or more.
-    n_inner_trees : int
-        Fewer, for time.
     grid : sequence of mapping
         Keyword arguments of `microtome.staging.forests.train_forests` to choose from.
     n_shuffles : int
         Of each feature and fold.
-
-    Raises
-    ------
-    InputError
-        There is no slide, or a feature is no finite number.
     """
     if not len(slides.classes):
         raise InputError("there is no slide to validate random forests with; label some")
@@ -224,21 +217,8 @@ def deal_patients(
 ) -> np.ndarray:
     """Deal patients out to folds, classes spread as evenly as that allows.
 
-    Parameters
-    ----------
-    classes : ndarray of shape (n,), int
-        Class of each slide.
-    patients : ndarray of shape (n,), str
-        Whose slide it is.
-    n_folds : int
-        At most; with no more patients, each is a fold of its own.
-    seed : int
-        Of the order.
-
-    Returns
-    -------
-    ndarray of shape (n,), int64
-        The fold of each slide, from 1 on without gaps.
+    From the class (n,), int, and the patient (n,), str, of each slide to its fold (n,), int64,
+    from 1 on without gaps. There are at most `n_folds`; with no more patients, each is a fold.
 
     Examples
     --------

@@ -43,18 +43,10 @@ _KEYS = {
 
 
 def write_forests(path: str | Path, forests: Forests, *, card: Mapping[str, object]) -> None:
-    """Write forests as safetensors, and beside them a JSON that says what they are.
+    """Write forests as safetensors, and a JSON of the same stem that says what they are.
 
-    The same forests give the same bytes.
-
-    Parameters
-    ----------
-    path : str or Path
-        The ``.safetensors`` file; the JSON has the same stem.
-    forests : Forests
-        To be written.
-    card : mapping
-        What else should be known of them, of what JSON can hold: spacing of the heatmaps, slides.
+    The same forests give the same bytes. The card is what else should be known of them, of what
+    JSON can hold: spacing of the heatmaps, slides.
     """
     path = Path(path)
     arrays = {field.name: getattr(forests.trees, field.name) for field in fields(Trees)}
@@ -81,27 +73,13 @@ def write_forests(path: str | Path, forests: Forests, *, card: Mapping[str, obje
 
 
 def read_forests(path: str | Path) -> tuple[Forests, dict]:
-    """Read forests, and check that they are what `write_forests` writes.
+    """Read forests and their card, and check that they are what `write_forests` writes.
 
-    Parameters
-    ----------
-    path : str or Path
-        The ``.safetensors`` file, with its JSON beside it.
-
-    Returns
-    -------
-    forests : Forests
-        They predict as they did when they were written.
-    card : dict
-        What was given with them.
-
-    Raises
-    ------
-    InputError
-        A file is missing, cut short, altered or of another kind.
+    They predict as they did when they were written. A file that is missing, cut short, altered or
+    of another kind is an InputError.
     """
     path = Path(path)
-    described = _description(path)
+    described = _read_description(path)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -109,15 +87,15 @@ def read_forests(path: str | Path) -> tuple[Forests, dict]:
             f"forests {path}: cannot be read ({one_line(error.strerror)}); train them first"
         ) from error
     if hashlib.sha256(content).hexdigest() != described["sha256"]:
-        raise _refusal(path, f"was cut short or altered since {path.stem}.json was written")
+        raise _refuse(path, f"was cut short or altered since {path.stem}.json was written")
     try:
         arrays = load(content)
     # A type that NumPy lacks is a KeyError of the library.
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise _refusal(path, f"is no whole safetensors file ({one_line(error)})") from error
-    found = _fault(arrays, n_features=len(described["features"]))
+        raise _refuse(path, f"is no whole safetensors file ({one_line(error)})") from error
+    found = _find_fault(arrays, n_features=len(described["features"]))
     if found:
-        raise _refusal(path, f"holds no random forests: {found}")
+        raise _refuse(path, f"holds no random forests: {found}")
     importances = arrays.pop("importances")
     forests = Forests(
         feature_names=tuple(described["features"]),
@@ -129,7 +107,7 @@ def read_forests(path: str | Path) -> tuple[Forests, dict]:
     return forests, described["card"]
 
 
-def _description(path: Path) -> dict:
+def _read_description(path: Path) -> dict:
     """Read the JSON beside `path`, and check it."""
     beside = path.with_suffix(".json")
     try:
@@ -141,20 +119,20 @@ def _description(path: Path) -> dict:
             f" ({one_line(error)}); keep both files together or train the forests anew"
         ) from error
     if not isinstance(described, dict) or described.get("kind") != _KIND:
-        raise _refusal(beside, "does not describe random forests")
+        raise _refuse(beside, "does not describe random forests")
     for key, kind in _KEYS.items():
         if not isinstance(described.get(key), kind):
-            raise _refusal(beside, f"has no {key}, or one of the wrong type")
+            raise _refuse(beside, f"has no {key}, or one of the wrong type")
     for key in ("features", "notes"):
         if not all(isinstance(value, str) for value in described[key]):
-            raise _refusal(beside, f"has {key} that are no text")
+            raise _refuse(beside, f"has {key} that are no text")
     for key, known in (("classes", CLASSES), ("forests", FORESTS)):
         if described[key] != list(known):
-            raise _refusal(beside, f"has {key} other than {', '.join(known)}")
+            raise _refuse(beside, f"has {key} other than {', '.join(known)}")
     return described
 
 
-def _fault(arrays: Mapping[str, np.ndarray], *, n_features: int) -> str:
+def _find_fault(arrays: Mapping[str, np.ndarray], *, n_features: int) -> str:
     """Say what keeps arrays from being those of forests; empty where nothing does."""
     if arrays.keys() != _ARRAYS.keys():
         return f"its arrays are {one_line(', '.join(sorted(arrays)) or 'none')}"
@@ -178,5 +156,5 @@ def _fault(arrays: Mapping[str, np.ndarray], *, n_features: int) -> str:
     return find_fault(Trees(**trees), n_features=n_features)
 
 
-def _refusal(path: Path, why: str) -> InputError:
+def _refuse(path: Path, why: str) -> InputError:
     return InputError(f"forests {path}: {why}; fetch both files again or train the forests anew")

@@ -41,20 +41,10 @@ class Trees:
     value: np.ndarray
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """Average what the trees of each forest say.
+        """Average what the trees of each forest say: (n_forests, n, n_classes), float64.
 
-        Equal to scikit-learn's ``predict_proba``: features are taken as float32, and sums are made
-        in its order.
-
-        Parameters
-        ----------
-        features : ndarray of shape (n, n_features)
-            One row a slide, finite as float32.
-
-        Returns
-        -------
-        ndarray of shape (n_forests, n, n_classes), float64
-            Rows add up to 1.
+        Equal to scikit-learn's ``predict_proba``: features, of shape (n, n_features), are taken as
+        float32, and sums are made in its order.
         """
         features = np.ascontiguousarray(features, np.float32)
         n_forests, n_trees = self.roots.shape

@@ -118,21 +118,10 @@ class Forests:
         names: Sequence[str] | None = None,
         slides: Sequence[str] | None = None,
     ) -> Prediction:
-        """Call the class of slides.
+        """Call the class of slides by features of shape (n, n_features), float64.
 
-        Parameters
-        ----------
-        features : ndarray of shape (n, n_features), float64
-            One row a slide.
-        names : sequence of str, optional
-            The features' names, to be compared with those trained with.
-        slides : sequence of str, optional
-            The slides' names, for errors.
-
-        Raises
-        ------
-        InputError
-            The features are others than those trained with, or one is no finite number.
+        `names` are those of the features, to be compared with those trained with; other features,
+        or one that is no finite number, are an InputError that names one of `slides`.
         """
         if names is not None and tuple(names) != self.feature_names:
             raise InputError(

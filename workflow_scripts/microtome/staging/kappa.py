@@ -44,7 +44,7 @@ def quadratic_kappa(
     0.3846
     """
     cells, n_labels = _place(truth, predicted, labels)
-    return float(_kappas(np.bincount(cells, minlength=n_labels**2)[None], n_labels)[0])
+    return float(_compute_kappas(np.bincount(cells, minlength=n_labels**2)[None], n_labels)[0])
 
 
 def bootstrap_interval(
@@ -58,21 +58,9 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Bound the quadratic kappa by the percentile bootstrap over cases (patients).
 
-    Parameters
-    ----------
-    truth, predicted, labels
-        Those of `quadratic_kappa`, whose errors are raised.
-    n : int
-        How many samples, each as large as the data, are drawn with replacement.
-    seed : int
-        Of the draws.
-    share : float
-        Of the samples' kappas, how many lie within the bounds, in (0, 1).
-
-    Returns
-    -------
-    tuple of float
-        Low and high bound. A sample of one label in full agreement counts as 1.
+    Of `n` samples, each as large as the data and drawn with replacement, the `share` in the middle
+    lies within the low and the high bound. A sample of one label in full agreement counts as 1.
+    Cases and errors are those of `quadratic_kappa`.
     """
     cells, n_labels = _place(truth, predicted, labels)
     rng = np.random.default_rng(seed)
@@ -83,7 +71,7 @@ def bootstrap_interval(
         drawn = cells[rng.integers(len(cells), size=(n_here, len(cells)))]
         drawn += np.arange(n_here)[:, None] * n_labels**2  # every sample has its own bins
         counts = np.bincount(drawn.ravel(), minlength=n_here * n_labels**2)
-        kappas.append(_kappas(counts.reshape(n_here, n_labels**2), n_labels))
+        kappas.append(_compute_kappas(counts.reshape(n_here, n_labels**2), n_labels))
     low, high = np.quantile(np.concatenate(kappas), [(1 - share) / 2, (1 + share) / 2])
     return float(low), float(high)
 
@@ -104,7 +92,7 @@ def _place(
     return np.array([place[a] * len(place) + place[b] for a, b in pairs], np.int64), len(place)
 
 
-def _kappas(counts: np.ndarray, n_labels: int) -> np.ndarray:
+def _compute_kappas(counts: np.ndarray, n_labels: int) -> np.ndarray:
     """Compute kappa of raveled confusion matrices, shape (n, n_labels ** 2)."""
     tables = counts.reshape(-1, n_labels, n_labels).astype(np.float64)
     label = np.arange(n_labels)

@@ -42,34 +42,19 @@ def classify_nodes(
     *,
     learnt: Sequence[str],
 ) -> list[dict]:
-    """Classify the nodes.
+    """Classify the nodes of a table of features: a row of `COLUMNS` each.
 
-    Parameters
-    ----------
-    rows : sequence of mapping
-        The table of features (`microtome.staging.feature_table.COLUMNS`).
-    forests : Forests, optional
-        Without them the size rule gives the class.
-    crossed : sequence of mapping
-        `CROSS_VALIDATION`: of nodes that the forests were trained on, by forests that were not.
-    learnt : sequence of str
-        The slides that the forests were trained on.
-
-    Returns
-    -------
-    list of dict
-        `COLUMNS`; ``how`` says where ``class`` is from: ``forests``, ``cross-validation``,
-        ``forests trained on it`` (there was no cross-validation: too good to be true) or
-        ``size rule``.
+    Without forests the size rule gives the class. Nodes that the forests were trained on (`learnt`)
+    have it from `crossed`, the table `CROSS_VALIDATION`. ``how`` says where it is from:
+    ``forests``, ``cross-validation``, ``forests trained on it`` (there was no cross-validation: too
+    good to be true) or ``size rule``.
     """
     by_slide = {row["slide"]: row for row in crossed}
     said: list[dict] = [{} for _ in rows]
     if forests is not None:
-        said = prediction_rows(
-            forests.predict(
-                feature_matrix(rows), names=FEATURES, slides=[row["slide"] for row in rows]
-            )
-        )
+        slides = [row["slide"] for row in rows]
+        found = forests.predict(feature_matrix(rows), names=FEATURES, slides=slides)
+        said = prediction_rows(found)
     found = []
     for row, asked in zip(rows, said, strict=True):
         by_size = size_class(float(row[LARGEST]))

@@ -37,22 +37,11 @@ def patient_rows(
     *,
     nodes_per_patient: int | None,
 ) -> list[dict]:
-    """Stage all patients of a sheet.
+    """Stage all patients of a sheet: a row of `COLUMNS` each.
 
-    Parameters
-    ----------
-    nodes : sequence of mapping
-        The table of nodes: ``slide``, ``class``, ``size_rule``.
-    rows : mapping of str to mapping
-        Slide -> ``patient``, ``node``, ``label``, of all nodes of the sheet: one that has no class
-        was excluded.
-    nodes_per_patient : int, optional
-        How many nodes each patient should have; if unset, none is missing.
-
-    Returns
-    -------
-    list of dict
-        `COLUMNS`. ``true_stage`` is that of the labels where every node of the sheet has one.
+    `nodes` is the table of nodes, `rows` has ``patient``, ``node`` and ``label`` of every slide of
+    the sheet: one that has no class was excluded. If `nodes_per_patient` is unset, none is missing.
+    ``true_stage`` is that of the labels where every node of the sheet has one.
     """
     by_slide = {row["slide"]: row for row in nodes}
 
@@ -89,23 +78,11 @@ def measure_agreement(
 ) -> dict:
     """Measure how well classes and stages agree with the labels.
 
-    Parameters
-    ----------
-    nodes : sequence of mapping
-        The table of nodes. Those of `select_judged` count.
-    patients : sequence of mapping
-        From `patient_rows`.
-    seed : int
-        Of the bootstrap over patients.
-    validation : str or Path, optional
-        JSON of the forests' cross-validation, taken over as it is.
-
-    Returns
-    -------
-    dict
-        ``nodes`` and ``patients``, each with what is judged (``forests``, ``size rule``, of nodes
-        also each forest) -> ``n``, ``kappa`` (quadratic weights), ``accuracy``; of patients also
-        ``kappa_low``, ``kappa_high``, 95 % bootstrap interval; ``cross_validation``.
+    Of the tables of nodes and patients those of `select_judged` count. The dict has ``nodes`` and
+    ``patients``, each with what is judged (``forests``, ``size rule``, of nodes also each forest)
+    -> ``n``, ``kappa`` (quadratic weights), ``accuracy``; of patients also ``kappa_low`` and
+    ``kappa_high``, 95 % bootstrap interval; and as ``cross_validation`` what the JSON `validation`
+    says, if there is one.
     """
     known, staged = select_judged(nodes, patients)
     of_nodes = {

@@ -65,22 +65,12 @@ def stage_patients(
 ) -> list[dict]:
     """Stage every patient of a table of nodes.
 
-    Parameters
-    ----------
-    nodes : iterable of mapping
-        ``patient``, ``node`` (its name) and ``class``: one of `CLASSES`, or None or empty where the
-        node was excluded.
-    nodes_per_patient : int, optional
-        How many nodes each patient should have (five in CAMELYON17); without it none is missing.
-
-    Returns
-    -------
-    list of dict
-        One row a patient, sorted: ``patient``; ``stage``, of the nodes that are left, empty where
-        none is; ``nodes``, how many were staged; ``missing``, how many of `nodes_per_patient` have
-        no row; ``excluded``, names in order, parted by spaces; ``complete``, whether none is
-        missing or excluded; ``note``, in words why it is not complete. A stage from too few nodes
-        is a lower bound.
+    From rows of ``patient``, ``node`` (its name) and ``class`` (None or empty where the node was
+    excluded) to one row a patient, sorted: ``patient``; ``stage``, of the nodes that are left,
+    empty where none is; ``nodes``, how many were staged; ``missing``, how many of
+    `nodes_per_patient` have no row, if it is set (five in CAMELYON17); ``excluded``, names in
+    order, parted by spaces; ``complete``, whether none is missing or excluded; ``note``, in words
+    why it is not complete. A stage from too few nodes is a lower bound.
 
     Raises
     ------
