@@ -19,8 +19,8 @@ from microtome.staging.forest_step import classify, train
 from microtome.staging.forests import FORESTS, Prediction
 from microtome.staging.node_classes import COLUMNS, classify_nodes, prediction_rows
 from microtome.staging.patient_figure import draw_patient
-from microtome.staging.patients import SEEN, measure_agreement, patient_rows, summarize
-from microtome.staging.pn_stages import CLASSES
+from microtome.staging.patients import measure_agreement, patient_rows, summarize
+from microtome.staging.pn_stages import CLASSES, SEEN
 
 SETTINGS = {"trees": 20, "folds": 3, "seed": 1, "spacing_um": 8.0}
 

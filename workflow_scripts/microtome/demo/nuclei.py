@@ -26,7 +26,10 @@ SPACING_UM = 0.5
 # Where nuclei of a kind lie: wherever all these signed distances are positive.
 _FIELDS = {
     "normal": lambda plan: (
-        *(plan.tissue - 8, -plan.whole, -plan.stroma, -plan.lymphoid),
+        plan.tissue - 8,
+        -plan.whole,
+        -plan.stroma,
+        -plan.lymphoid,
         -plan.lumen - 10,
     ),
     "lymphoid": lambda plan: (plan.tissue - 8, plan.lymphoid, -plan.lumen - 10),

@@ -31,12 +31,9 @@ class _Node:
     spacing_um: float
 
     @property
-    def width_um(self) -> float:
-        return self.pixels.shape[1] * self.spacing_um
-
-    @property
-    def height_um(self) -> float:
-        return self.pixels.shape[0] * self.spacing_um
+    def size_um(self) -> np.ndarray:
+        """Height and width."""
+        return np.array(self.pixels.shape[:2]) * self.spacing_um
 
 
 def draw_patient(
@@ -59,14 +56,14 @@ def draw_patient(
     files = zip(slides, overviews, tissues, heatmaps, strict=True)
     shown = [_read_node(rows[slide], *paths) for slide, *paths in files]
     bands = [shown[first : first + _COLUMNS] for first in range(0, len(shown), _COLUMNS)]
-    inches = _WIDTH_IN / max(sum(node.width_um for node in band) for band in bands)
-    heights = [2 * max(node.height_um for node in band) * inches + 0.5 for band in bands]
+    inches = _WIDTH_IN / max(sum(node.size_um[1] for node in band) for band in bands)
+    heights = [2 * max(node.size_um[0] for node in band) * inches + 0.5 for band in bands]
     figure = Figure(figsize=(_WIDTH_IN, sum(heights) + 0.5), layout="constrained", dpi=110)
     staged = next(row for row in patients if row["patient"] == patient)
     figure.suptitle(_title(staged), color=INK, fontsize=13, x=0.01, ha="left")
     parts = figure.subfigures(len(bands), 1, height_ratios=heights, squeeze=False)
     for part, band in zip(parts[:, 0], bands, strict=True):
-        widths = [node.width_um for node in band]
+        widths = [node.size_um[1] for node in band]
         # A last row of fewer nodes has the scale of the others.
         widths.append(max(1e-3, _WIDTH_IN / inches - sum(widths)))
         panels = part.subplots(2, len(widths), width_ratios=widths, squeeze=False)

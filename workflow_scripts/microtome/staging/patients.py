@@ -6,7 +6,7 @@ from pathlib import Path
 from microtome.io.atomic import read_json
 from microtome.io.text_tables import markdown_table
 from microtome.staging.kappa import bootstrap_interval, quadratic_kappa
-from microtome.staging.pn_stages import BEYOND, CLASSES, STAGES, pn_stage, stage_patients
+from microtome.staging.pn_stages import BEYOND, CLASSES, SEEN, STAGES, pn_stage, stage_patients
 
 COLUMNS = (
     "patient",
@@ -26,8 +26,6 @@ _CLASS_COLUMNS = {
     "size rule": "size_rule",
 }
 _STAGE_COLUMNS = {"forests": "stage", "size rule": "size_rule_stage"}
-# Classes of nodes that a forest was trained on say nothing of how good it is.
-SEEN = "forests trained on it"
 _ALL_STAGES = (*STAGES, BEYOND)
 
 

@@ -12,6 +12,8 @@ from microtome.errors import InputError
 CLASSES = ("negative", "itc", "micro", "macro")
 STAGES = ("pN0", "pN0(i+)", "pN1mi", "pN1", "pN2")
 BEYOND = "pN3"
+# Where a class is from that says nothing of how good forests are.
+SEEN = "forests trained on it"
 
 _MOST_OF_PN1, _MOST_OF_PN2 = 3, 9
 
