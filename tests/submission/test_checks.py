@@ -129,28 +129,21 @@ def test_a_name_cannot_break_a_line(tmp_path):
 
 def test_require_valid(tmp_path):
     """One line: the submission, the first problem and how many more there are."""
-    folder = tmp_path / "x"
-    folder.mkdir()
-    with pytest.raises(InputError, match=rf"^{folder}: submission\.csv: is missing$"):
-        require_valid("camelyon17", folder, NODES)
-    with pytest.raises(InputError, match=rf"^{folder}: a\.png: is missing \(and 1 more\)$"):
-        require_valid("digestpath", folder, SIZES)
+    with pytest.raises(InputError, match=rf"^{tmp_path}: submission\.csv: is missing$"):
+        require_valid("camelyon17", tmp_path, NODES)
+    with pytest.raises(InputError, match=rf"^{tmp_path}: a\.png: is missing \(and 1 more\)$"):
+        require_valid("digestpath", tmp_path, SIZES)
 
 
-def test_an_unknown_challenge(tmp_path):
-    """It is a mistake of the program's, not of the submission's."""
-    with pytest.raises(ValueError, match="'paip' is none of paip2019, camelyon16"):
-        check_submission("paip", tmp_path, {})
-
-
-def test_a_source_that_is_not_there(tmp_path):
-    """Neither folder nor file is one line, and so is a file that is no ZIP."""
-    assert check_submission("paip2019", tmp_path / "gone", SIZES) == [
-        "is not there; give the submission's folder or ZIP"
-    ]
+def test_what_cannot_be_checked(tmp_path):
+    """No submission and no ZIP are one line; an unknown challenge is the program's mistake."""
+    missing = "is not there; give the submission's folder or ZIP"
+    assert check_submission("paip2019", tmp_path / "gone", SIZES) == [missing]
     (tmp_path / "a.zip").write_bytes(b"PK\3\4 and no more")
     (line,) = check_submission("paip2019", tmp_path / "a.zip", SIZES)
     assert line.startswith("is neither a folder nor a ZIP that can be read (")
+    with pytest.raises(ValueError, match="'paip' is none of paip2019, camelyon16"):
+        check_submission("paip", tmp_path, {})
 
 
 # Challenge and table, its content, and the lines about it.
@@ -452,7 +445,7 @@ def test_masks_of_digestpath(tmp_path, pixels, form, wrong):
     assert found == ([f"b.png: {wrong}"] if wrong else [])
 
 
-def test_a_picture_that_claims_to_be_huge_is_not_unpack(tmp_path, monkeypatch):
+def test_a_picture_that_claims_to_be_huge_is_not_unpacked(tmp_path, monkeypatch):
     """Pillow's limit is one line, and what it merely doubts is not even a warning."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 800)
     with warnings.catch_warnings():
