@@ -13,7 +13,7 @@ from helpers.whole_arrays import in_bands
 from microtome.heatmaps.codes import decode, encode
 from microtome.heatmaps.stitching import Stitcher
 from microtome.inference.score_store import open_scores, write_scores
-from microtome.patches.grid import Grid, patches_along
+from microtome.patches.grid import Grid, count_patches
 
 
 def cut(heatmap: np.ndarray, *, side: int, stride: int, holes: tuple = ()) -> tuple:
@@ -21,7 +21,7 @@ def cut(heatmap: np.ndarray, *, side: int, stride: int, holes: tuple = ()) -> tu
     height, width = heatmap.shape
     padded = np.full((height + side, width + side), -1, np.float32)
     padded[:height, :width] = heatmap
-    rows, columns = (patches_along(n, patch_px=side, stride_px=stride) for n in heatmap.shape)
+    rows, columns = (count_patches(n, patch_px=side, stride_px=stride) for n in heatmap.shape)
     places = [(r, c) for r in range(rows) for c in range(columns) if (r, c) not in holes]
     patches = [
         padded[r * stride : r * stride + side, c * stride : c * stride + side] for r, c in places
@@ -105,7 +105,7 @@ def test_stitching_against_a_loop(*, side, stride, grid_scale, scale, map_side, 
     rng = np.random.default_rng(seed)
     size_px = (int(rng.integers(30, 70)), int(rng.integers(30, 70)))
     columns, rows = (
-        patches_along(n, patch_px=side * grid_scale, stride_px=stride * grid_scale) for n in size_px
+        count_patches(n, patch_px=side * grid_scale, stride_px=stride * grid_scale) for n in size_px
     )
     places = [(r, c) for r in range(rows) for c in range(columns) if rng.random() < 0.7] or [(0, 0)]
     grid = grid_of(places, patch_px=side, stride_px=stride, scale=grid_scale)
@@ -243,7 +243,7 @@ def test_covered_is_where_patches_lie(*, stride, scale, n_rows, seed):
     """Px with a value are covered, scored or not; so is what only fills the last row or column."""
     rng = np.random.default_rng(seed)
     size_px = (int(rng.integers(30, 70)), int(rng.integers(30, 70)))
-    columns, rows = (patches_along(n, patch_px=12, stride_px=stride) for n in size_px)
+    columns, rows = (count_patches(n, patch_px=12, stride_px=stride) for n in size_px)
     places = [(r, c) for r in range(rows) for c in range(columns) if rng.random() < 0.5]
     grid = grid_of(places, patch_px=12, stride_px=stride)
     stitcher = Stitcher(grid, np.ones((len(grid), 1, 1)), size_px=size_px, scale=scale)

@@ -15,7 +15,7 @@ from microtome.inference.scoring import score
 from microtome.inference.shared_encoding import score_shared, shares_latents
 from microtome.networks.batch_norm_folding import fold_batch_norms
 from microtome.networks.histocae import HistoCAEClassifier
-from microtome.patches.grid import Grid, patches_along
+from microtome.patches.grid import Grid, count_patches
 from microtome.slides.slide import Slide
 
 WIDTH_PX, HEIGHT_PX = 420, 300
@@ -59,7 +59,7 @@ def model() -> HistoCAEClassifier:
 def lattice_of(stride_px: int, *, scale: int = 1, holes: bool = True, patch_px: int = PATCH_PX):
     """Lay a lattice over the whole slide, over its edges too; with holes, two of seven lack."""
     n_columns, n_rows = (
-        patches_along(n // scale, patch_px=patch_px, stride_px=stride_px)
+        count_patches(n // scale, patch_px=patch_px, stride_px=stride_px)
         for n in (WIDTH_PX, HEIGHT_PX)
     )
     places = [(r, c) for r in range(n_rows) for c in range(n_columns)]

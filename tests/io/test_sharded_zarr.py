@@ -17,7 +17,7 @@ from helpers.child_process import child_reads
 from helpers.pictures import stained, write_store
 from microtome.errors import InputError
 from microtome.io import sharded_zarr as shards
-from microtome.io.open_files import Handles, descriptor_limit
+from microtome.io.open_files import Handles, raise_file_limit
 from microtome.io.sharded_zarr import ShardedArray, ShardWriter, chunks_per_shard, read_column
 from microtome.io.zarr_jpeg import JpegCodec
 from microtome.patches.store import open_patches
@@ -244,7 +244,7 @@ def test_as_many_files_as_the_system_gives():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
     try:
-        assert descriptor_limit() == min(hard, 65536) // 2
+        assert raise_file_limit() == min(hard, 65536) // 2
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(hard, 65536)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -9,12 +9,12 @@ from microtome.errors import InputError
 from microtome.patches.grid import (
     Grid,
     Mask,
+    count_patches,
     label_patches,
     make_grid,
-    patches_along,
-    window_fractions,
+    measure_windows,
 )
-from microtome.patches.grid_spec import GridSpec, patch_set_name, split_patch_set
+from microtome.patches.grid_spec import GridSpec, name_patch_set, split_patch_set
 from microtome.rasters.bands import rows_of
 
 SPEC = GridSpec(1.0, 32, 16)
@@ -55,14 +55,14 @@ FULL = on_slide(empty() | True)
 )
 def test_lattice(size, patch, stride, n):
     """So many patches cover the size, counted by hand."""
-    assert patches_along(size, patch_px=patch, stride_px=stride) == n
+    assert count_patches(size, patch_px=patch, stride_px=stride) == n
 
 
 @given(st.integers(1, 500), st.integers(1, 100), st.data())
 def test_lattice_covers_and_has_none_too_many(size, patch, data):
     """Without gaps every px lies in a patch, and without the last patch one would not."""
     stride = data.draw(st.integers(1, patch))
-    n = patches_along(size, patch_px=patch, stride_px=stride)
+    n = count_patches(size, patch_px=patch, stride_px=stride)
     assert (n - 1) * stride + patch >= size
     assert n == 1 or (n - 2) * stride + patch < size
 
@@ -70,7 +70,7 @@ def test_lattice_covers_and_has_none_too_many(size, patch, data):
 def test_window_fractions_by_hand():
     """Windows of 2 mask px every 1.5 on a row of three px, the second covered."""
     mask = (rows_of(np.array([[0, 1, 0]], bool)), (1, 3), 2.0)
-    found = window_fractions(mask, window_px=4.0, stride_px=3.0, row=0, n_columns=3)
+    found = measure_windows(mask, window_px=4.0, stride_px=3.0, row=0, n_columns=3)
     # [0, 2) holds all of px 1, [1.5, 3.5) half of it, [3, 5) none; each window has 4 px².
     np.testing.assert_allclose(found, [1 / 4, 0.5 / 4, 0])
 
@@ -86,10 +86,10 @@ def test_window_fractions_by_hand():
 def test_window_fractions_against_a_loop(height, width, window, stride, seed):
     """Any window, of fractions of px too, has the share that adding px by px gives."""
     mask = np.random.default_rng(seed).random((height, width)) < 0.5
-    n_rows, n_columns = (patches_along(n, patch_px=window, stride_px=stride) for n in mask.shape)
+    n_rows, n_columns = (count_patches(n, patch_px=window, stride_px=stride) for n in mask.shape)
     lattice = {"window_px": window, "stride_px": stride, "n_columns": n_columns}
     known = (rows_of(mask), mask.shape, 1.0)
-    lattice_rows = [window_fractions(known, row=row, **lattice) for row in range(n_rows)]
+    lattice_rows = [measure_windows(known, row=row, **lattice) for row in range(n_rows)]
 
     def shares(n_windows: int, size: int) -> np.ndarray:
         start = np.arange(n_windows)[:, None] * stride
@@ -224,5 +224,5 @@ def test_a_name_gives_its_grid_back(spacing_um, patch_px, stride_px):
 )
 def test_names_of_patch_sets(further_um, name):
     """The name of a folder of patches says its further spacings, and is read back."""
-    assert patch_set_name("g", further_um) == name
+    assert name_patch_set("g", further_um) == name
     assert split_patch_set(name) == ("g", further_um)

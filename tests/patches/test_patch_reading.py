@@ -14,7 +14,7 @@ from microtome.patches import strips, tile_plan
 from microtome.patches import tile_reading as tile_patches
 from microtome.patches.grid import Grid
 from microtome.patches.reading import read_patches
-from microtome.patches.tile_plan import corners_at, plan_views
+from microtome.patches.tile_plan import find_corners, plan_views
 from microtome.slides.slide import Slide
 from microtome.slides.tiled_source import TiledSource
 
@@ -65,7 +65,7 @@ def helpers() -> set:
 def one_by_one(slide: Slide, grid: Grid, scale: float | None = None) -> list[np.ndarray]:
     """What `Slide.read` gives for each patch, at another scale with the same centre."""
     scale = scale or grid.scale
-    x_px, y_px = corners_at(grid, scale)
+    x_px, y_px = find_corners(grid, scale)
     side = grid.patch_px
     return [
         slide.read(x, y, side, side, scale=scale)
@@ -161,14 +161,14 @@ def test_every_tile_is_decoded_once(folder, monkeypatch, threads, stride_px, spa
     path = write_tiled(folder / "once.svs", PIXELS, "jpeg rgb", downsamples=(1,))
     calls = folder / "calls.txt"
     calls.unlink(missing_ok=True)
-    tile_of = TiledSource.tile
+    read_tile = TiledSource.read_tile
 
     def counted(self, level, tile, reduce=1, **options):
         with calls.open("a") as file:  # from several processes
             file.write(f"{level} {tile}\n")
-        return tile_of(self, level, tile, reduce, **options)
+        return read_tile(self, level, tile, reduce, **options)
 
-    monkeypatch.setattr(TiledSource, "tile", counted)
+    monkeypatch.setattr(TiledSource, "read_tile", counted)
     with Slide(path, name="a") as slide:
         grid = full(slide, patch_px=32, stride_px=stride_px, scale=1.0)
         collected(slide, grid, threads=threads, spacings_um=spacings_um)
@@ -255,14 +255,14 @@ def test_a_fault_of_our_own_stops_everything(folder, monkeypatch, threads, broke
     path = folder / "fault.svs"
     if not path.exists():
         write_tiled(path, PIXELS, "jpeg rgb", downsamples=(1,))
-    tile_of = TiledSource.tile
+    read_tile = TiledSource.read_tile
 
     def faulty(self, level, tile, *arguments, **options):
         if tile == broken:
             raise RuntimeError("a fault")
-        return tile_of(self, level, tile, *arguments, **options)
+        return read_tile(self, level, tile, *arguments, **options)
 
-    monkeypatch.setattr(TiledSource, "tile", faulty)
+    monkeypatch.setattr(TiledSource, "read_tile", faulty)
     before = helpers()
     with Slide(path, name="a") as slide:
         grid = full(slide, patch_px=32, stride_px=12, scale=1.0)

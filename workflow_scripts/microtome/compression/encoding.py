@@ -22,7 +22,7 @@ from microtome.io.atomic import atomic
 from microtome.io.sharded_zarr import CHUNK_KEYS
 from microtome.networks.devices import autocast, default_device, to_images
 from microtome.networks.histocae import LATENT_DEPTH, LATENT_PX
-from microtome.patches.grid import Grid, patches_along
+from microtome.patches.grid import Grid, count_patches
 from microtome.patches.progress import log_progress
 from microtome.patches.reading import read_patches
 from microtome.patches.regrouping import regroup
@@ -179,7 +179,7 @@ def write_latents(
     if grid.stride_px != grid.patch_px:
         raise ValueError("patches that overlap or leave gaps have no place in one array")
     side = grid.patch_px * grid.scale
-    columns, rows = (patches_along(n, patch_px=side, stride_px=side) for n in size_px)
+    columns, rows = (count_patches(n, patch_px=side, stride_px=side) for n in size_px)
     about = {"width_px": size_px[0], "height_px": size_px[1], "precision": precision}
     offset, length = np.zeros((2, len(grid)), np.int64)
     with atomic(path) as temporary, tempfile.TemporaryFile(dir=temporary.parent) as spool:

@@ -95,7 +95,7 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def descriptor_limit() -> int:
+def raise_file_limit() -> int:
     """Raise this process's limit of open files as far as possible, and return half of it."""
     soft, hard = (
         _ENOUGH if limit == resource.RLIM_INFINITY else limit

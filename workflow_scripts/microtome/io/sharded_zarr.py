@@ -20,7 +20,7 @@ from numcodecs.zstd import Zstd
 
 from microtome.errors import InputError
 from microtome.io.direct_writer import StreamWriter
-from microtome.io.open_files import Handle, Handles, descriptor_limit
+from microtome.io.open_files import Handle, Handles, raise_file_limit
 
 # The bytes of one chunk, or a C-contiguous array of them, uint8.
 Chunk = bytes | bytearray | np.ndarray
@@ -114,7 +114,7 @@ def _join_chunks(chunks: Sequence[Chunk]) -> Iterator[np.ndarray]:
 
 _open_file = partial(os.open, flags=os.O_RDONLY)
 # One for the process, since its limit of open files is for all arrays.
-_FILES: Handles[str, int] = Handles(_open_file, os.close, descriptor_limit)
+_FILES: Handles[str, int] = Handles(_open_file, os.close, raise_file_limit)
 
 
 class ShardedArray:

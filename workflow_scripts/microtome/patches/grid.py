@@ -81,18 +81,18 @@ class Grid:
         return cls(**{k: v if v.ndim else v.item() for k, v in values.items()})
 
 
-def patches_along(size_px: int, *, patch_px: float, stride_px: float) -> int:
+def count_patches(size_px: int, *, patch_px: float, stride_px: float) -> int:
     """Count the patches, one every `stride_px`, that cover `size_px`; the last may hang over.
 
     Examples
     --------
-    >>> patches_along(101, patch_px=40, stride_px=30)
+    >>> count_patches(101, patch_px=40, stride_px=30)
     4
     """
     return max(0, int(np.ceil((size_px - patch_px) / stride_px))) + 1
 
 
-def window_fractions(
+def measure_windows(
     mask: Mask, *, window_px: float, stride_px: float, row: int, n_columns: int
 ) -> np.ndarray:
     """Share of each window in one row of a lattice that a mask covers, exact for parts of pixels.
@@ -184,16 +184,16 @@ def make_grid(
     (array([ 0., 16.]), array([1. , 0.5], dtype=float32), array([-1, -1], dtype=int8))
     """
     window, stride = spec.patch_px * scale, spec.stride_px * scale
-    n_columns, n_rows = (patches_along(n, patch_px=window, stride_px=stride) for n in size_px)
+    n_columns, n_rows = (count_patches(n, patch_px=window, stride_px=stride) for n in size_px)
     lattice = {"window_px": window, "stride_px": stride, "n_columns": n_columns}
     found = []
     for row in range(n_rows):
-        share = window_fractions(tissue, row=row, **lattice)
+        share = measure_windows(tissue, row=row, **lattice)
         column = np.flatnonzero(share > _ROUNDING)
         if len(column):
             tumour = np.full(n_columns, np.nan)
             if truth:
-                tumour = window_fractions(truth, row=row, **lattice)
+                tumour = measure_windows(truth, row=row, **lattice)
             found.append((np.full(len(column), row), column, share[column], tumour[column]))
     if not found:
         raise InputError(f"slide {name}: no patch of {spec.name} holds tissue")

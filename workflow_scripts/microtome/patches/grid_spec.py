@@ -35,18 +35,18 @@ class GridSpec:
         return cls(float(found["spacing"]), int(found["patch"]), int(found["stride"]))
 
 
-def patch_set_name(grid: str, further_um: Sequence[float]) -> str:
+def name_patch_set(grid: str, further_um: Sequence[float]) -> str:
     """Name of the folder of a grid's patches, which have further spacings in µm/px.
 
     Examples
     --------
-    >>> patch_set_name("0.5um_256px_every256px", [1.0, 2.0])
+    >>> name_patch_set("0.5um_256px_every256px", [1.0, 2.0])
     '0.5um_256px_every256px_with_1um_2um'
     """
     return "_".join([grid, *(["with"] if further_um else []), *(f"{um:g}um" for um in further_um)])
 
 
 def split_patch_set(name: str) -> tuple[str, list[float]]:
-    """Read the grid's name and the further spacings from a `patch_set_name`."""
+    """Read the grid's name and the further spacings from a `name_patch_set`."""
     grid, _, further = name.partition("_with_")
     return grid, [float(um.removesuffix("um")) for um in further.split("_") if um]

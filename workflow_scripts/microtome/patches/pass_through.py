@@ -87,10 +87,10 @@ def read_streams(slide: Slide, grid: Grid) -> Iterator[tuple[np.ndarray, list[by
                     stream = _encode(np.full((side, side, 3), 255, np.uint8))
                     n_anew += 1
                 elif cut[i]:
-                    stream = _encode(source.tile(view.level, tile))
+                    stream = _encode(source.read_tile(view.level, tile))
                     n_anew += 1
                 else:
-                    stream = source.stream(view.level, tile)
+                    stream = source.read_stream(view.level, tile)
             except InputError as error:
                 log.warning("%s", error)
                 continue

@@ -11,7 +11,7 @@ from microtome.logs import log
 from microtome.parallel.prefetch import map_ahead
 from microtome.patches.grid import Grid
 from microtome.patches.reading_order import split_into_regions
-from microtome.patches.tile_plan import corners_at
+from microtome.patches.tile_plan import find_corners
 from microtome.slides.slide import Slide
 
 # Most neighbours that are read as one strip, so that shared pixels are decoded once.
@@ -45,7 +45,7 @@ def _read(
     part = grid.subset(index)
     try:
         for i, scale in enumerate(scales):
-            x_px, y_px = corners_at(part, scale)
+            x_px, y_px = find_corners(part, scale)
             if scale == scales[0]:
                 strip = slide.read(x_px[0], y_px[0], int(left[-1]) + side, side, scale=scale)
                 windows = np.lib.stride_tricks.sliding_window_view(strip, side, axis=1)[:, left]

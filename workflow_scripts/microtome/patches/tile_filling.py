@@ -55,13 +55,13 @@ class Filler:
         height, width = tile_height // reduce, tile_width // reduce
         try:
             if keep:
-                return source.tile(level, tile, reduce)
+                return source.read_tile(level, tile, reduce)
             if len(targets) == 1 and pixels.shape[1:4] == (1, height, width):
                 slot, _, left, top = targets[0]
                 if left == top == 0 and not source.is_cut(level, tile):
-                    decoded = source.tile(level, tile, reduce, out=pixels[slot])
+                    decoded = source.read_tile(level, tile, reduce, out=pixels[slot])
                     return None if source.tables[level].is_jpeg else decoded
-            return source.tile(level, tile, reduce, out=source.scratch(height * width * 3))
+            return source.read_tile(level, tile, reduce, out=source.scratch(height * width * 3))
         except InputError as error:
             return error
 

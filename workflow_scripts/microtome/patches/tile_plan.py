@@ -43,7 +43,7 @@ def plan_views(slide: Slide, grid: Grid, scales: list[float]) -> list[View] | No
         zoom = scale / slide.downsamples[level]
         if zoom not in REDUCTIONS or slide.source.states[level].remade.any():
             return None
-        corners = np.divide(corners_at(grid, scale), scale)
+        corners = np.divide(find_corners(grid, scale), scale)
         whole = np.rint(corners)
         if np.abs(corners - whole).max(initial=0) > _ROUNDING_PX:
             return None
@@ -51,7 +51,7 @@ def plan_views(slide: Slide, grid: Grid, scales: list[float]) -> list[View] | No
     return views
 
 
-def corners_at(grid: Grid, scale: float) -> tuple[np.ndarray, np.ndarray]:
+def find_corners(grid: Grid, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """Corners in level-0 px of the patches of another scale with the same centres."""
     shift = grid.patch_px * (grid.scale - scale) / 2
     return grid.x_px + shift, grid.y_px + shift

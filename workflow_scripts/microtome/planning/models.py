@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from microtome.patches.grid_spec import GridSpec, patch_set_name
+from microtome.patches.grid_spec import GridSpec, name_patch_set
 from microtome.planning.trained_models import runs_of
 
 _WITH_AUTOENCODERS = ("histocae", "mr_histocae")
@@ -126,7 +126,7 @@ class Models:
 
     def training_patches(self, model: str) -> str:
         """Name the patches that a model is trained on: its grid, and the further spacings."""
-        return patch_set_name(self.training_grid(model), self.further_um(model))
+        return name_patch_set(self.training_grid(model), self.further_um(model))
 
     def scoring_grid(self, model: str) -> str:
         """Name the grid that a model scores."""

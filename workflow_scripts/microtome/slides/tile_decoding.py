@@ -32,7 +32,7 @@ class UndecodableError(Exception):
     """A tile's bytes are not what the slide's tile table says."""
 
 
-def jpeg_header(tables: bytes | None, photometric: int) -> bytes:
+def make_jpeg_header(tables: bytes | None, photometric: int) -> bytes:
     """Make the part that a tile's JPEG stream lacks: colour coding, and the shared tables.
 
     Aperio's streams have no marker of how colours are coded, and libjpeg would guess YCbCr; TIFF's

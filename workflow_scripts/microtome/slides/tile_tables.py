@@ -20,7 +20,7 @@ from microtome.slides.tile_decoding import (
     PREDICTORS,
     RGB,
     YCBCR,
-    jpeg_header,
+    make_jpeg_header,
 )
 
 # More than any scanner writes; a file that claims more is broken, and would cost memory.
@@ -39,7 +39,7 @@ class TileLevel:
 
     Offsets and counts are bytes of each tile, row by row, ndarrays of shape (n_tiles,), int64; a
     count of 0 is an absent tile. Compression and predictor are as TIFF numbers them. The header is
-    that of `jpeg_header`, and empty if the level is not JPEG.
+    that of `make_jpeg_header`, and empty if the level is not JPEG.
     """
 
     width_px: int
@@ -192,7 +192,7 @@ def _level(page: tifffile.TiffPage, size: int, path: str | Path, name: str) -> T
         np.where(offsets > 0, counts, 0).astype(np.int64),
         int(page.compression),
         int(page.predictor),
-        jpeg_header(page.jpegtables, page.photometric) if is_jpeg else b"",
+        make_jpeg_header(page.jpegtables, page.photometric) if is_jpeg else b"",
     )
 
 

@@ -113,7 +113,7 @@ class TiledSource:
         for start, end in zip(starts[firsts].tolist(), ends[lasts].tolist(), strict=True):
             os.posix_fadvise(self._file, start, end - start, os.POSIX_FADV_WILLNEED)
 
-    def stream(self, level: int, tile: int) -> bytearray:
+    def read_stream(self, level: int, tile: int) -> bytearray:
         """Read the bytes of a tile; for a JPEG tile a whole JPEG file with tables and colours.
 
         Raises
@@ -142,7 +142,7 @@ class TiledSource:
             content[:header] = table.header
         return content
 
-    def tile(
+    def read_tile(
         self, level: int, tile: int, reduce: int = 1, *, out: np.ndarray | None = None
     ) -> np.ndarray:
         """Decode one tile at 1/`reduce` of its size; what lies beyond the level's edge is white.
@@ -157,7 +157,7 @@ class TiledSource:
             If the tile cannot be read or decoded.
         """
         table = self.tables[level]
-        content = self.stream(level, tile)
+        content = self.read_stream(level, tile)
         inside = self._inside(table, tile) if self.is_cut(level, tile) else table.tile_shape
         # A reduced px may lie half beyond the edge, where a tile may hold anything.
         exact = not (inside[0] % reduce or inside[1] % reduce)
@@ -200,7 +200,7 @@ class TiledSource:
                 self._cache.move_to_end(key)
                 return found
         remade = self.states[level].remade[tile]
-        pixels = (self._from_finer if remade else self.tile)(level, tile, reduce)
+        pixels = (self._from_finer if remade else self.read_tile)(level, tile, reduce)
         with self._lock:
             if key not in self._cache:
                 self._cache[key] = pixels
