@@ -1,5 +1,6 @@
 """One driver a folder."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -28,8 +29,16 @@ def age(path: Path, quiet_s: float) -> None:
     os.utime(path, (time.time() - quiet_s,) * 2)
 
 
-def test_a_second_driver_waits_for_the_first(path):
+def refuse_link(*_):
+    """As a file system without links does."""
+    raise PermissionError(errno.EPERM, "Operation not permitted")
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_second_driver_waits_for_the_first(path, has_links, monkeypatch):
     """While that lives the message names its process; a lock given back is free."""
+    if not has_links:
+        monkeypatch.setattr(os, "link", refuse_link)
     first = DriverLock(path)
     with pytest.raises(InputError, match=f"process {os.getpid()} runs this folder's workflow"):
         DriverLock(path)

@@ -73,9 +73,16 @@ class DriverLock:
 
     def _create(self) -> bool:
         """Make the lock, whole at once; False where there is one: a link replaces no file."""
-        self._own.write_text(json.dumps(self._me))
+        text = json.dumps(self._me)
+        self._own.write_text(text)
         try:
-            os.link(self._own, self._path)
+            try:
+                os.link(self._own, self._path)
+            except FileExistsError:
+                raise
+            except OSError:  # this file system has no links
+                with self._path.open("x") as file:
+                    file.write(text)
         except FileExistsError:
             return False
         finally:
@@ -87,7 +94,7 @@ class DriverLock:
         with suppress(FileNotFoundError):  # another driver was quicker
             self._path.rename(self._own)
             if _content(self._own) != dead:
-                with suppress(FileExistsError):
+                with suppress(OSError):  # else its holder makes it anew at its next sign of life
                     os.link(self._own, self._path)
             self._own.unlink()
 
