@@ -24,12 +24,6 @@ REPOSITORY = Path(__file__).parents[2]
 ENDED = ("COMPLETED", "FAILED", "TIMEOUT", "OUT_OF_MEMORY", "CANCELLED", "NODE_FAIL")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def limited_job(cluster):
-    """A job with the shortest limit there is: SLURM looks every half minute, so it starts first."""
-    return cluster.submit("sleep 600", "--time=1", "--nodelist=cpu1")
-
-
 @pytest.fixture
 def long(request):
     """A length of sleep that tells a test's processes from those of all others."""
@@ -116,68 +110,10 @@ def test_gpus_are_given(cluster):
     assert seen[2:] == ["0,1", "none"]
 
 
-def test_steps_see_the_gpu(cluster):
-    """A step that srun starts inside a job has the job's card."""
-    job = cluster.submit(
-        "srun sh -c 'echo $CUDA_VISIBLE_DEVICES'", "--partition=gpu", "--gres=gpu:v100:1"
-    )
-    cluster.wait(job, "COMPLETED")
-    assert cluster.output(job).strip() in {"0", "1"}
-
-
 def test_too_many_gpus_are_refused(cluster):
     """No node has three cards; the reason is in the error."""
     with pytest.raises(ClusterError, match=r"sbatch .*Requested node configuration"):
         cluster.submit("true", "--partition=gpu", "--gres=gpu:v100:3")
-
-
-def test_a_failed_job(cluster):
-    """A job whose command fails has FAILED."""
-    assert cluster.wait(cluster.submit("exit 3"), *ENDED)["state"] == "FAILED"
-
-
-def test_over_memory(cluster):
-    """A job that takes more memory than it asked for is killed within seconds; one below is not."""
-    script = f"{sys.executable} -c 'import time; a = b\"x\" * 300_000_000; time.sleep(5)'"
-    over = cluster.submit(f"{script}; echo survived", "--mem=150")
-    below = cluster.submit(f"{script}; echo survived", "--mem=400")
-    assert cluster.wait(over, *ENDED)["state"] in {"FAILED", "OUT_OF_MEMORY"}
-    assert "survived" not in cluster.output(over)
-    assert cluster.wait(below, *ENDED)["state"] == "COMPLETED"
-
-
-def test_preemption(cluster):
-    """Jobs of gpu_low make way for one of gpu, wait, and run again."""
-    all_cards = ["--gres=gpu:v100:2", "--exclusive"]
-    low = [cluster.submit("sleep 15", "--partition=gpu_low", *all_cards) for _ in "ab"]
-    for job in low:
-        cluster.wait(job, "RUNNING")
-    urgent = cluster.submit("sleep 3", "--partition=gpu", *all_cards)
-    assert cluster.wait(urgent, "RUNNING", "COMPLETED")["restarts"] == "0"
-    waiting = [job for job in cluster.jobs() if job["id"] in low and job["state"] == "PENDING"]
-    assert [job["restarts"] for job in waiting] == ["1"]
-    again = cluster.wait(waiting[0]["id"], "RUNNING", timeout_s=60)
-    assert again["restarts"] == "1"
-    cluster.run("scancel", *low)
-
-
-def test_the_controller_goes_and_comes_back(cluster):
-    """Jobs go on without a controller; later it knows which ended and which still run."""
-    marker = cluster.folder / "went-on"
-    short = cluster.submit(f"sleep 3; touch {marker}")
-    other = cluster.submit("sleep 600")
-    cluster.wait(short, "RUNNING")
-    cluster.wait(other, "RUNNING")
-    cluster.stop_controller()
-    with pytest.raises(ClusterError, match=r"squeue .*Unable to contact slurm controller"):
-        cluster.jobs()
-    assert eventually(marker.exists)
-    cluster.start_controller()
-    assert cluster.wait(short, *ENDED)["state"] == "COMPLETED"
-    found = cluster.wait(other, "RUNNING")
-    assert found["restarts"] == "0"
-    cluster.run("scancel", other)
-    assert cluster.wait(other, *ENDED)["state"] == "CANCELLED"
 
 
 def test_a_killed_node(cluster, long):
@@ -212,14 +148,6 @@ def test_a_running_node_is_not_started_twice(cluster):
         cluster.start_node("cpu2")
 
 
-def test_an_object_for_a_running_cluster(cluster):
-    """Whoever knows the folder can speak to the cluster."""
-    other = Cluster(cluster.folder)
-    job = other.submit("echo hello")
-    cluster.wait(job, "COMPLETED")
-    assert other.output(job) == "hello\n"
-
-
 def test_waiting_in_vain(cluster):
     """What was waited for and what was found are in the error."""
     job = cluster.submit("sleep 60")
@@ -245,11 +173,6 @@ def test_accounting(accounting_cluster, cluster):
     assert "known" not in {other["name"] for other in cluster.jobs()}
     with pytest.raises(ClusterError, match="accounting storage is disabled"):
         cluster.run(*asked)
-
-
-def test_time_limit(cluster, limited_job):
-    """A job over its time limit ends as TIMEOUT."""
-    assert cluster.wait(limited_job, *ENDED, timeout_s=120)["state"] == "TIMEOUT"
 
 
 def test_stop_leaves_nothing(tmp_path_factory, long):
