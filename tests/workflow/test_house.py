@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,33 @@ def test_packages_build_on_each_other_as_the_docs_list_them():
 def test_a_package_needs_no_module_that_stays_outside(name):
     """Of what lies beside the packages they use `errors` and `logs` alone."""
     assert used_by(LIBRARY / name) <= {*NAMES, "errors", "logs"}
+
+
+@cache
+def defined_names(path: Path) -> set[str]:
+    """What a module defines or imports outside its functions."""
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        targets = [*getattr(node, "targets", ()), *filter(None, [getattr(node, "target", None)])]
+        found |= {name.id for to in targets for name in ast.walk(to) if isinstance(name, ast.Name)}
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {alias.asname or alias.name for alias in node.names}
+        elif hasattr(node, "name"):
+            found.add(node.name)
+    return found
+
+
+@pytest.mark.parametrize("folder", ["workflow_scripts", "trials", "bench", "docs"])
+def test_what_is_imported_from_the_library_is_there(folder):
+    """A name that moved is found even where no test runs the file."""
+    for path in (REPOSITORY / folder).rglob("*.py"):
+        for node in microtome_imports(path):
+            if not isinstance(node, ast.ImportFrom) or node.level or node.module == "microtome":
+                continue
+            place = SCRIPTS.joinpath(*node.module.split("."))
+            file = place.with_suffix(".py")
+            there = defined_names(file) if file.is_file() else {p.stem for p in place.glob("*.py")}
+            assert {alias.name for alias in node.names} <= there, path
 
 
 @pytest.mark.parametrize("folder", ["workflow_scripts/microtome", "workflow_scripts/jobs"])
