@@ -149,19 +149,18 @@ def measures(
     Parameters
     ----------
     extent : Extent
-        The slide.
     map_um, truth_um : float
-        µm per px of its mask or heatmap, and of its truth map.
+        µm per px of the slide's mask or heatmap, and of its truth map.
     opening_um : float
         Of the heatmap's segmentation.
     patches, patch_px : float, int
-        Its patches, and their side.
+        Number of patches, and their side.
     spacings_um : sequence of float
         µm per px of the images of each patch.
     readers : int
         Processes that read them.
     annotation_bytes : int
-        Size of its outlines.
+        Size of the slide's outlines.
 
     Returns
     -------

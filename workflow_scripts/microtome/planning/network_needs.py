@@ -48,7 +48,7 @@ def scoring_need(
     patch_px : int
         Side of a patch.
     batch : int, optional
-        Patches at a time; as many as are good for a CPU, if it is not said.
+        Patches at a time; if unset as many as are good for a CPU.
     mpx : float
         Mpx of all patches, all their images together.
     views : int
