@@ -38,7 +38,7 @@ PACKAGES = (
 # Small: it begins in 15 ms. It hands over its files, folder, environment and words, and waits.
 COMMAND = """#!{python} -IS
 import array, json, os, socket, sys
-words = sys.argv[1:]
+words = sys.argv[1 + (sys.argv[1:2] == ["-u"]):]
 if not words or words[0].startswith("-") and words[0] != "-m":
     os.execv({python!r}, [{python!r}, *words])
 server = socket.socket(socket.AF_UNIX)
@@ -139,9 +139,8 @@ def become(words: list[str], folder: str, env: dict[str, str], python: str) -> N
     module = words[0] == "-m"
     sys.argv = words[module:]
     sys.path[:0] = [folder if module else os.path.dirname(os.path.abspath(words[0])), *paths]  # noqa: PTH100, PTH120
-    if module and words[1] == "snakemake":
-        sys.executable = python  # its jobs are forked as well
-    else:
+    sys.executable = python  # what it starts is forked as well
+    if not module or words[1] != "snakemake":
         # Snakemake's plugins brought the library; a program has its own.
         for name in [name for name in sys.modules if name.split(".")[0] == "microtome"]:
             del sys.modules[name]

@@ -1,6 +1,7 @@
 """Training in two processes is training in one, to rounding."""
 
 import json
+import sys
 
 import pytest
 import torch
@@ -13,6 +14,12 @@ from microtome.errors import InputError
 from microtome.training.launching import launch
 
 SETTINGS = {"epochs": 3, "batch": 4, "learning_rate": 1e-2, "beta1": 0.9}
+
+
+@pytest.fixture(autouse=True)
+def fork(monkeypatch, preloaded_python):
+    """Have processes begin with PyTorch imported."""
+    monkeypatch.setattr(sys, "executable", str(preloaded_python))
 
 
 @pytest.fixture(scope="module")
