@@ -1,4 +1,4 @@
-"""A cohort of real extents whose slides and results are next to nothing on disk."""
+"""Stand-ins for the slides and results of a large cohort: real sizes in px, few bytes on disk."""
 
 import json
 import struct

@@ -1,10 +1,10 @@
-"""A whole run of thousands of slides from a login node, on a SLURM that is played.
+"""Measure the driver of a run of thousands of slides, on a simulated SLURM cluster.
 
     python bench/played_run.py
 
-The driver is the real one: Snakemake with profiles/slurm, our executor, the default config. Played
-is only the cluster: see played_slurm.py and played_cohort.py. Prints two tables, and writes them
-into ``bench/planning.json`` and ``bench/planning.md``.
+The driver is the real one: Snakemake with profiles/slurm, our executor, the default config. Only
+the cluster is simulated: see played_slurm.py and played_cohort.py. Prints two tables, and writes
+them into ``bench/planning.json`` and ``bench/planning.md``.
 """
 
 import argparse
@@ -99,7 +99,7 @@ def run_driver(folder: Path, n: int, *, minute_s: float, arguments: list[str]) -
     n : int
         Slides.
     minute_s : float
-        So many seconds are a minute on the played cluster.
+        So many seconds are a minute on the simulated cluster.
     arguments : list of str
         Further arguments of the driver.
 
@@ -186,10 +186,10 @@ def report(rows: list[dict]) -> list[str]:
     today = datetime.datetime.now(datetime.UTC).date()
     lines = [
         f"The driver with `profiles/slurm` from nothing to the end, {today},"
-        f" {os.cpu_count()} CPUs, `python bench/played_run.py`. The cluster is played: a minute of"
-        f" it takes {minutes_s}, its jobs begin at once and make stand-ins; wall time says how long"
-        " the driver needs, not a cohort. CPU and memory are the driver's own. Without packing,"
-        " SLURM would be given each of the jobs in packs.",
+        f" {os.cpu_count()} CPUs, `python bench/played_run.py`. The cluster is simulated: a"
+        f" minute of it takes {minutes_s}, its jobs begin at once and make stand-ins;"
+        " wall time says how long the driver needs, not a cohort. CPU and memory are the driver's"
+        " own. Without packing, SLURM would be given each of the jobs in packs.",
         "",
         "| slides |" + "".join(f" {row['slides']} |" for row in rows),
         "| --- " * (len(rows) + 1) + "|",

@@ -1,4 +1,4 @@
-"""A SLURM that is played: it takes packs, runs nothing, and leaves stand-ins for what they make.
+"""A simulated SLURM: it takes packs, runs nothing, and leaves stand-ins for what they make.
 
 The commands sbatch, sinfo, squeue, scancel and scontrol are small scripts that ask one process over
 a socket. It reads each pack's list of jobs and lets them end one by one, each with its outputs and
@@ -42,7 +42,7 @@ sys.exit(answer["status"])
 
 @dataclass
 class PlayedJob:
-    """A job of the played cluster.
+    """A job of the simulated cluster.
 
     Attributes
     ----------

@@ -18,7 +18,7 @@ rule tune:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=growing(2000),
+        mem_mb=more_each_retry(2000),
         runtime=asked(REQUESTS.minutes, "tune"),
     params:
         slides=planned(COHORT.for_tuning, "model"),
@@ -96,7 +96,7 @@ rule calibration_tables:
         "../envs/slides.yaml"
     resources:
         mem_mb=asked(REQUESTS.mb, "calibration_tables"),
-        runtime=growing(15),
+        runtime=more_each_retry(15),
     params:
         models=planned(RESULTS.counted),
         intervals=planned(RESULTS.with_intervals),

@@ -39,8 +39,8 @@ rule score_submission:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(240),
+        mem_mb=more_each_retry(4000),
+        runtime=more_each_retry(240),
     params:
         code=code("challenges/score_submission.py"),
     script:

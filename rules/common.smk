@@ -16,7 +16,7 @@ from microtome.errors import InputError
 from microtome.planning.code_hash import code_hash, code_hash_of_all
 from microtome.planning.cohort import Cohort
 from microtome.planning.models import Models
-from microtome.planning.requests import Requests, growing
+from microtome.planning.requests import Requests, more_each_retry
 from microtome.planning.results import Results
 from microtome.planning.staging import Staging
 from microtome.planning.submissions import DemoTruth, Submissions
@@ -46,7 +46,7 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-# Where nothing is said, networks may run on the CPU here, and not in a job that asked for a GPU.
+# If unset, networks may run on the CPU here, and not in a job that asked for a GPU.
 ALLOW_CPU = config["allow_cpu"]
 config["allow_cpu"] = not workflow.remote_exec if ALLOW_CPU is None else ALLOW_CPU
 

@@ -14,7 +14,7 @@ rule make_demo_cohort:
         "../envs/slides.yaml"
     resources:
         mem_mb=asked(REQUESTS.mb, "make_demo_cohort"),
-        runtime=growing(15),
+        runtime=more_each_retry(15),
     params:
         demo=config["demo"],
         code=code("demo/make_demo_cohort.py"),
@@ -35,7 +35,7 @@ rule make_demo_node:
         "../envs/slides.yaml"
     resources:
         mem_mb=asked(REQUESTS.mb, "make_demo_node"),
-        runtime=growing(15),
+        runtime=more_each_retry(15),
     params:
         demo=config["demo"],
         row=planned(COHORT.cells, "slide", columns=["label"]),
@@ -58,8 +58,8 @@ rule make_demo_truth:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(15),
+        mem_mb=more_each_retry(2000),
+        runtime=more_each_retry(15),
     params:
         slides=planned(DEMO_TRUTH.slides, "challenge"),
         rows=planned(STAGING.rows),

@@ -66,8 +66,8 @@ rule train_forests:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(240),
+        mem_mb=more_each_retry(4000),
+        runtime=more_each_retry(240),
     params:
         trees=config["staging"]["trees"],
         folds=config["staging"]["folds"],
@@ -205,7 +205,7 @@ rule patient_figure:
         "../envs/slides.yaml"
     resources:
         mem_mb=asked(REQUESTS.mb, "patient_figure"),
-        runtime=growing(15),
+        runtime=more_each_retry(15),
     params:
         slides=planned(STAGING.usable_of, "patient"),
         code=code("staging/patient_figure.py"),

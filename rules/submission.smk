@@ -64,8 +64,8 @@ rule write_submission:
     conda:
         "../envs/slides.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(240),
+        mem_mb=more_each_retry(2000),
+        runtime=more_each_retry(240),
     params:
         cases=planned(SUBMISSIONS.cases, "challenge", "model"),
         config=planned(SUBMISSIONS.config_of_results),

@@ -1,4 +1,4 @@
-"""What the jobs of a run asked for, beside the memory and time that they used."""
+"""Print the memory and time that the jobs of a run asked for, beside what they used."""
 
 import argparse
 import sys

@@ -17,7 +17,7 @@ from common import peak_mb
 from torch import nn
 
 WINDOW_PX, STRIDE_PX = 512, 256
-# What Microtome takes at a time of such windows, if nothing is said, on a CPU.
+# What Microtome takes at a time of such windows, if unset, on a CPU.
 BATCH = 2
 _CHANNELS = 8
 _CONTRAST = 8.0

@@ -51,6 +51,15 @@ def test_the_config_in_the_repository_is_good():
     check_config(CONFIG, schema=CONFIG_SCHEMA)
 
 
+def test_the_example_of_augmentation_is_good():
+    """Uncommented it passes the check; it has every key."""
+    text = (REPOSITORY / "config.yaml").read_text(encoding="utf-8")
+    config = yaml.safe_load(text.replace("# augmentation:", "augmentation:"))
+    check_config(config, schema=CONFIG_SCHEMA)
+    example = config["models"]["resnet101"]["augmentation"]
+    assert example.keys() == SCHEMA["$defs"]["augmentation"]["properties"].keys()
+
+
 @pytest.mark.parametrize(
     ("section", "schema"),
     [

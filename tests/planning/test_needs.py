@@ -16,10 +16,10 @@ from microtome.planning.needs import (
     Extent,
     Need,
     inspected_extent,
-    mb_to_ask,
-    measures,
-    min_to_ask,
+    measure_work,
     probed_extent,
+    request_mb,
+    request_minutes,
     step_need,
 )
 from microtome.planning.network_needs import scoring_need, training_need
@@ -58,7 +58,7 @@ def measured_of(extent: Extent, **settings) -> dict[str, float]:
     """What was measured: 50 699 patches of 0.25 µm/px on the section, 3639 on the biopsy."""
     patches = 50_699 if extent is SECTION else 3639
     usual = {"patches": patches, "patch_px": 256, "spacings_um": [0.25], "readers": 4}
-    return measures(extent, **SPACINGS | usual | {"annotation_bytes": 10_000_000} | settings)
+    return measure_work(extent, **SPACINGS | usual | {"annotation_bytes": 10_000_000} | settings)
 
 
 @pytest.mark.parametrize("step", MEASURED)
@@ -66,7 +66,7 @@ def test_what_was_measured_is_asked_for(step):
     """At least 1.1 times the memory and 2 times the time, and not ten times of what is much."""
     for extent, (mb, s) in zip((BIOPSY, SECTION), MEASURED[step], strict=True):
         need = step_need(step, measured_of(extent))
-        asked_mb, asked_min = mb_to_ask(need, 1), min_to_ask(need, 1)
+        asked_mb, asked_min = request_mb(need, 1), request_minutes(need, 1)
         assert 1.1 * mb <= asked_mb <= 2 * mb + 250
         assert 2 * s <= asked_min * 60 <= 20 * s + 60
 
@@ -82,10 +82,10 @@ def test_a_finer_heatmap_takes_more():
 def test_a_biopsy_and_a_large_slide_ask_for_different_things():
     """Of 100 times the area, what is held whole asks for several times the memory."""
     for step, times in {"slide_features": 2, "submission_image": 20, "slide_figure": 2.5}.items():
-        few, much = (mb_to_ask(step_need(step, measured_of(e)), 1) for e in (BIOPSY, LARGE))
+        few, much = (request_mb(step_need(step, measured_of(e)), 1) for e in (BIOPSY, LARGE))
         assert much > times * few
     many = measured_of(LARGE, patches=300_000)
-    assert min_to_ask(step_need("extract_patches", many), 1) > 20
+    assert request_minutes(step_need("extract_patches", many), 1) > 20
 
 
 @given(
@@ -99,11 +99,12 @@ def test_more_px_or_attempts_never_ask_for_less(width, height, times, attempt):
     small = Extent(width, height, 0.25, (width,))
     large = replace(small, width_px=width * times, widths_px=(width * times,))
     for step in MEASURED:
-        few, much = (step_need(step, measures(e, **SPACINGS, patches=9)) for e in (small, large))
-        assert 0 < mb_to_ask(few, attempt) <= mb_to_ask(much, attempt)
-        assert mb_to_ask(few, attempt) < mb_to_ask(few, attempt + 1)
-        assert 1 <= min_to_ask(few, attempt) <= min_to_ask(much, attempt)
-        assert mb_to_ask(few, attempt) % 50 == 0
+        work = (measure_work(extent, **SPACINGS, patches=9) for extent in (small, large))
+        few, much = (step_need(step, measured) for measured in work)
+        assert 0 < request_mb(few, attempt) <= request_mb(much, attempt)
+        assert request_mb(few, attempt) < request_mb(few, attempt + 1)
+        assert 1 <= request_minutes(few, attempt) <= request_minutes(much, attempt)
+        assert request_mb(few, attempt) % 50 == 0
 
 
 def test_an_extent_in_numbers():
@@ -120,7 +121,7 @@ def test_an_extent_in_numbers():
 def test_what_the_needs_depend_on():
     """By hand: 10 patches of 100 px at 1 µm/px from a level of 0.25, by OpenSlide."""
     slow = Extent(8000, 8000, 0.25, (8000,), is_one_image=True)
-    found = measures(
+    found = measure_work(
         slow,
         map_um=8.0,
         truth_um=1.0,
@@ -144,8 +145,8 @@ def test_what_the_needs_depend_on():
         "readers": 3,
         "annotation": 2,
     }
-    assert measures(LARGE, **SPACINGS)["shown"] == 1.8
-    assert measures(replace(LARGE, is_one_image=True), **SPACINGS)["image"] == 179
+    assert measure_work(LARGE, **SPACINGS)["shown"] == 1.8
+    assert measure_work(replace(LARGE, is_one_image=True), **SPACINGS)["image"] == 179
 
 
 def test_an_extent_comes_from_inspection_or_from_the_header():
@@ -173,7 +174,7 @@ def scoring(kinds=("histocae",), **changes) -> Need:
     """What scoring takes, by changes of a small example: 21.4 Mpx of patches, as measured."""
     given = {"patch_px": 256, "batch": None, "mpx": 21.4, "views": 1, "threads": 2, "on_gpu": False}
     weights_mb = changes.pop("weights_mb", [0.0] * len(kinds))
-    measured = measures(BIOPSY, **SPACINGS, patches=327, patch_px=256, spacings_um=[1.0])
+    measured = measure_work(BIOPSY, **SPACINGS, patches=327, patch_px=256, spacings_um=[1.0])
     return scoring_need(kinds, measured, weights_mb=weights_mb, **given | changes)
 
 

@@ -12,9 +12,9 @@ from microtome.planning.needs import (
     UNKNOWN,
     Need,
     inspected_extent,
-    mb_to_ask,
-    measures,
-    min_to_ask,
+    measure_work,
+    request_mb,
+    request_minutes,
     step_need,
 )
 from microtome.planning.network_needs import scoring_need, training_need
@@ -57,15 +57,15 @@ def asked(rule: str, wildcards: dict, files: dict | None = None, *, threads: int
 
 def of_need(need: Need) -> tuple[int, int]:
     """MB and minutes that a need becomes at the first attempt."""
-    return mb_to_ask(need, 1), min_to_ask(need, 1)
+    return request_mb(need, 1), request_minutes(need, 1)
 
 
 def test_a_slide_of_which_nothing_is_known_is_taken_to_be_large():
     """Neither inspected nor there, all of it tissue."""
-    expected = of_need(step_need("find_lesions", measures(UNKNOWN, **MAPS)))
+    expected = of_need(step_need("find_lesions", measure_work(UNKNOWN, **MAPS)))
     assert asked("find_lesions", {"model": "colour", "slide": "tested"}) == expected
     patches = UNKNOWN.mpx_at(0.5) * 1e6 / 128**2
-    measured = measures(UNKNOWN, **MAPS, patches=patches, patch_px=64, spacings_um=[0.5])
+    measured = measure_work(UNKNOWN, **MAPS, patches=patches, patch_px=64, spacings_um=[0.5])
     grid = {"grid": "0.5um_64px_every128px", "slide": "tested"}
     assert asked("patch_grid", grid) == of_need(step_need("patch_grid", measured))
 
@@ -81,7 +81,7 @@ def test_what_is_known_of_a_slide_counts():
     Path("results/slides/tested.json").write_text('{"width_px": 40')
     assert asked(*job) == probed
     write_json("results/slides/tested.json", INFO)
-    measured = measures(inspected_extent(INFO), **MAPS)
+    measured = measure_work(inspected_extent(INFO), **MAPS)
     assert asked(*job) == of_need(step_need("tissue_mask", measured))
     assert asked(*job) < unknown
 
@@ -91,7 +91,7 @@ def test_patches_and_outlines_count():
     write_json("results/slides/learnt.json", INFO)
     write_json("results/grids/1um_256px_every128px/learnt.json", {"patches": 4000})
     extent = inspected_extent(INFO)
-    measured = measures(
+    measured = measure_work(
         extent, **MAPS, patches=4000, patch_px=256, spacings_um=[1, 2, 4], readers=4
     )
     expected = of_need(step_need("extract_patches", measured))
@@ -99,7 +99,7 @@ def test_patches_and_outlines_count():
     job = ("extract_patches", {"patches": patches, "slide": "learnt"})
     assert asked(*job, threads=4) == expected
     Path("learnt.xml").write_bytes(bytes(20_000_000))
-    measured = measures(extent, **MAPS, annotation_bytes=20_000_000)
+    measured = measure_work(extent, **MAPS, annotation_bytes=20_000_000)
     expected = of_need(step_need("rasterize_annotation", measured))
     assert asked("rasterize_annotation", {"slide": "learnt"}) == expected
 
@@ -114,7 +114,7 @@ def test_scoring(uses_gpu):
     extent = inspected_extent(INFO)
     need = scoring_need(
         ["segmenter", "segmenter"],
-        measures(extent, **MAPS, patches=1000, patch_px=256, spacings_um=[0.5]),
+        measure_work(extent, **MAPS, patches=1000, patch_px=256, spacings_um=[0.5]),
         weights_mb=[3, 0],
         patch_px=256,
         batch=None,
@@ -144,7 +144,7 @@ def test_compression():
     patches = extent.mpx_at(1) * 1e6 / 256**2
     need = scoring_need(
         ["histocae"],
-        measures(extent, **MAPS, patches=patches, patch_px=256, spacings_um=[1]),
+        measure_work(extent, **MAPS, patches=patches, patch_px=256, spacings_um=[1]),
         weights_mb=[0],
         patch_px=256,
         batch=16,
@@ -193,10 +193,10 @@ def test_jobs_of_many_slides():
     files = {"scores": ["x"] * 7, "counts": ["x"] * 1000}
     found = requests()
     assert [found.minutes("tune", {}, files, 1, attempt) for attempt in (1, 2)] == [22, 44]
-    assert found.mb("calibration_tables", {}, files, 1, 1) == mb_to_ask(Need(500, 0), 1)
+    assert found.mb("calibration_tables", {}, files, 1, 1) == request_mb(Need(500, 0), 1)
     write_json("results/slides/p0.json", INFO)
     mpx = UNKNOWN.mpx_at(8) + inspected_extent(INFO).mpx_at(8)
-    expected = mb_to_ask(Need(300 + 12 * mpx, 0), 1)
+    expected = request_mb(Need(300 + 12 * mpx, 0), 1)
     assert found.mb("patient_figure", {"patient": "p"}, {}, 1, 1) == expected
 
 
@@ -204,5 +204,5 @@ def test_demo_slides_and_retries():
     """40 Mpx take 480 MB; a retry asks for as much again."""
     for rule in ("make_demo_cohort", "make_demo_node"):
         mb = [requests().mb(rule, {"slide": "s"}, {}, 1, attempt) for attempt in (1, 2)]
-        assert mb == [mb_to_ask(Need(480, 0), attempt) for attempt in (1, 2)]
+        assert mb == [request_mb(Need(480, 0), attempt) for attempt in (1, 2)]
         assert mb[0] < mb[1]

@@ -11,8 +11,8 @@ from PIL import Image
 from helpers.pictures import TILE_PX, break_tile, noise, shrunk, write_slide
 from helpers.slide_files import write_tiled
 from microtome.errors import InputError
+from microtome.slides.scales import scale_for
 from microtome.slides.slide import Slide
-from microtome.slides.spacing import scale_for
 
 PIXELS = noise(300, 420)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
-from microtome.training.schedules import is_over, learning_rate_of
+from microtome.training.schedules import learning_rate_of, should_stop_early
 
 LOSSES = [5.0, 4.0, 4.0, 4.5, 4.0, 3.0, 3.1, 3.2, 3.3, 3.4, 3.5, 2.9, 3.0]
 
@@ -76,6 +76,6 @@ def test_plateaus(losses, patience):
         ([1.0] * 50, None, False),
     ],
 )
-def test_when_it_is_over(losses, patience, over):
+def test_training_ends_early(losses, patience, over):
     """So many epochs without a new minimum end a run; without patience none does."""
-    assert is_over(losses, patience=patience) is over
+    assert should_stop_early(losses, patience=patience) is over

@@ -8,7 +8,7 @@ from typing import Any
 RUNNER_MB = 400
 _RUNNER_MIN = 5
 # A pack that comes to grief should not take hundreds of slides along.
-_MOST_MEMBERS = 200
+_MOST_MEMBERS = 200  # of a pack, however short they are
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Pack:
 
 @dataclass(frozen=True)
 class PackSize:
-    """How large packs are."""
+    """How large packs are: `pack-minutes` and `pack-cores` of the SLURM profile."""
 
     minutes: int  # a pack is full when its time limit reaches this
     cores: int  # without GPUs so many threads of its members run side by side

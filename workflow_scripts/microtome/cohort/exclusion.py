@@ -1,4 +1,7 @@
-"""Steps of one slide that may exclude it: a bad slide is recorded and never stops the run."""
+"""Steps of one slide that may exclude it: a bad slide is recorded and never stops the run.
+
+The checks themselves are where a step raises InputError: `slides`, `tissue`, `truth`, `patches`.
+"""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path

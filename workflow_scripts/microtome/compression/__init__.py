@@ -1,4 +1,4 @@
-"""Slides as the latents of an autoencoder, and back.
+"""Slides stored as the latents of an autoencoder, and decoded from them.
 
 In: a slide and HistoCAE's autoencoder. Out: ``results/latents``, ``results/reconstructions``,
 ``results/compression``. HistoCAE 2021: reconstruction from the latent space.

@@ -1,4 +1,4 @@
-"""What all figures share: colours, type, panels.
+"""What all figures share: colours, panels, how they are saved.
 
-In: arrays. Out: axes drawn on; PNG with the same bytes each time.
+In: arrays. Out: drawings on Matplotlib's axes; PNG with the same bytes each time.
 """

@@ -3,11 +3,11 @@
 import numpy as np
 from matplotlib.axes import Axes
 
+from microtome.figures.colours import VIABLE_COLOUR, WHOLE_COLOUR
 from microtome.figures.style import INK
 from microtome.rasters.labels import NONE, VIABLE
 
 MAX_SIDE_PX = 1600
-_VIABLE, _WHOLE = "#c2185b", "#f9a825"
 _SCALE_BARS_MM = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 
 
@@ -34,7 +34,7 @@ def draw_panel(axes: Axes, pixels: np.ndarray, title: str) -> Axes:
 
 def draw_outlines(axes: Axes, labels: np.ndarray, *, fill: bool = False) -> None:
     """Draw around whole and viable tumour of a tumour map, (h, w)."""
-    for mask, colour in ((labels != NONE, _WHOLE), (labels == VIABLE, _VIABLE)):
+    for mask, colour in ((labels != NONE, WHOLE_COLOUR), (labels == VIABLE, VIABLE_COLOUR)):
         if mask.any():
             padded = np.pad(mask, 1)  # contours that touch the border are closed
             at = [np.arange(-1, n + 1) for n in mask.shape]

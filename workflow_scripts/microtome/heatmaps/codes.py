@@ -1,4 +1,4 @@
-"""The code of a heatmap px: 0 where nothing was scored, else 1 + 254 * probability, rounded."""
+"""Heatmap px as one byte: 0 where nothing was scored, else 1 + 254 * probability, rounded."""
 
 import numpy as np
 from scipy.special import expit, logit

@@ -1,4 +1,4 @@
-"""From the scores of a slide to a map of it."""
+"""Step of one slide: stitch its patch scores to a heatmap or a map of uncertainty."""
 
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from microtome.inference.score_store import open_scores
 from microtome.io.atomic import read_json
 from microtome.rasters.bands import band_rows, bands
 from microtome.rasters.label_tiff import open_raster, write_raster
-from microtome.slides.spacing import scale_for
+from microtome.slides.scales import scale_for
 
 
 def open_stitcher(

@@ -1,4 +1,4 @@
-"""One heatmap from overlapping patch scores, a band of rows at a time."""
+"""One heatmap from overlapping patch scores, blended by windows, a band of rows at a time."""
 
 import numpy as np
 import zarr
@@ -10,6 +10,17 @@ from microtome.rasters.bands import band_rows, bands
 # Px of a band whose sums are formed at a time.
 _SUM_BAND_PX = 2**19
 _SIGMA = 1 / 8  # of the Gaussian window, in sides of a patch
+
+
+def _weigh_gaussian(pixel: np.ndarray, start: float, side: float) -> np.ndarray:
+    """A Gaussian about the middle of a patch, never quite 0: a px may have no other patch."""
+    offset = (pixel + 0.5 - start) / side - 0.5
+    return np.exp(-(offset**2) / (2 * _SIGMA**2))
+
+
+# By the name that `inference.blending` of the config has for it, the weights of px along one side
+# of a patch; None: all count alike.
+_WINDOWS = {"mean": None, "gaussian": _weigh_gaussian}
 
 
 class Stitcher:
@@ -57,7 +68,7 @@ class Stitcher:
         self._inside = tuple(int(np.ceil(side / scale - 0.5 - 1e-6)) for side in size_px[::-1])
         self._maps = maps
         self._per_chunk = maps.chunks[0] if isinstance(maps, zarr.Array) else max(1, maps.shape[0])
-        self._is_gaussian = blending == "gaussian"
+        self._weigh = _WINDOWS[blending]
         self._side = grid.patch_px * grid.scale / scale
         self._y, self._x = grid.y_px / scale, grid.x_px / scale
         # A heatmap pixel belongs to a patch when its centre lies inside.
@@ -136,21 +147,12 @@ class Stitcher:
         if patch.size > 1:
             values = patch[_find_places(rows, self._y[k], self._side, patch.shape[0])]
             values = values[:, _find_places(columns, self._x[k], self._side, patch.shape[1])]
-        if not self._is_gaussian:
-            total[at] += values
-            weights[at] += 1
-            return
-        weight = np.outer(
-            _weigh(rows, self._y[k], self._side), _weigh(columns, self._x[k], self._side)
-        )
+        weight = 1
+        if self._weigh:
+            of_rows = self._weigh(rows, self._y[k], self._side)
+            weight = np.outer(of_rows, self._weigh(columns, self._x[k], self._side))
         total[at] += weight * values
         weights[at] += weight
-
-
-def _weigh(pixel: np.ndarray, start: float, side: float) -> np.ndarray:
-    """A Gaussian about the middle of a patch, never quite 0: a px may have no other patch."""
-    offset = (pixel + 0.5 - start) / side - 0.5
-    return np.exp(-(offset**2) / (2 * _SIGMA**2))
 
 
 def _find_span(start: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,5 @@
 """The networks of the papers, their losses and their weights.
 
-In: a registry entry. Out: a module that gives scores of patches: HistoCAE and MR-HistoCAE with
-their classifiers, the ensemble's FCNs, UNet++, RefineNet, SegNet, and comparators.
+In: an entry of ``models``. Out: a PyTorch module that gives scores of patches: HistoCAE and
+MR-HistoCAE with their classifiers, the ensemble's FCNs, UNet++, RefineNet, SegNet, and comparators.
 """

@@ -1,4 +1,4 @@
-"""The worker of a pack, whose clients are in `microtome.parallel.step_client`.
+"""The shared process of a pack that runs steps for `microtome.parallel.step_client`.
 
 Run as ``python -m microtome.parallel.step_server FOLDER``.
 """

@@ -10,7 +10,7 @@ from microtome.patches.grid import make_grid
 from microtome.patches.grid_spec import GridSpec
 from microtome.rasters.label_tiff import open_raster
 from microtome.rasters.labels import VIABLE
-from microtome.slides.spacing import scale_for
+from microtome.slides.scales import scale_for
 
 
 def write_grid(

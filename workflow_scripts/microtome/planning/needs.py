@@ -1,4 +1,4 @@
-"""What a step needs of memory and time, from how large its slide is.
+"""Memory and time of the steps of a slide; those with networks: `planning.network_needs`.
 
 Memory is the resident memory of the step's processes together, time that of one core. Both were
 measured on drawn slides of 0.25 µm/px and 10, 20 and 40 thousand px a side, half of them tissue,
@@ -100,7 +100,7 @@ class _Cost:
     s_per: Mapping[str, float]
 
 
-# By rule; what they depend on is said at `measures`.
+# By rule; what they depend on is what `measure_work` gives.
 _COSTS = {
     "inspect_slide": _Cost(150, 1, {"image": 14}, {"image": 0.05}),
     "tissue_mask": _Cost(112, 2, {"map": 2.5, "image": 14}, {"map": 0.5, "read": 0.015}),
@@ -132,7 +132,7 @@ _COSTS = {
 }
 
 
-def measures(
+def measure_work(
     extent: Extent,
     *,
     map_um: float,
@@ -144,7 +144,7 @@ def measures(
     readers: int = 1,
     annotation_bytes: int = 0,
 ) -> dict[str, float]:
-    """What the needs of a step depend on.
+    """Measure what makes steps of a slide large: the numbers that their needs grow with.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def measures(
 
 
 def step_need(step: str, measured: Mapping[str, float]) -> Need:
-    """What a step of a slide takes, by the name of its rule and what `measures` gives."""
+    """What a rule of `_COSTS` takes for a slide: none that scores, trains or compresses."""
     cost = _COSTS[step]
     return Need(
         cost.mb + sum(slope * measured[name] for name, slope in cost.mb_per.items()),
@@ -199,24 +199,24 @@ def step_need(step: str, measured: Mapping[str, float]) -> Need:
     )
 
 
-def mb_to_ask(need: Need, attempt: int) -> int:
-    """MB to ask for: more than was measured, and more at each attempt.
+def request_mb(need: Need, attempt: int) -> int:
+    """MB that any rule asks for: more than was measured, and more at each attempt.
 
     Examples
     --------
-    >>> [mb_to_ask(Need(mb=1000, s=100), attempt) for attempt in (1, 2)]
+    >>> [request_mb(Need(mb=1000, s=100), attempt) for attempt in (1, 2)]
     [1400, 2800]
     """
     mb = (need.mb * _TIMES_MB + _MORE_MB) * attempt
     return math.ceil(mb / _STEP_MB) * _STEP_MB
 
 
-def min_to_ask(need: Need, attempt: int) -> int:
-    """Minutes to ask for: more than was measured, and more at each attempt.
+def request_minutes(need: Need, attempt: int) -> int:
+    """Minutes that any rule asks for: more than was measured, and more at each attempt.
 
     Examples
     --------
-    >>> [min_to_ask(Need(mb=1000, s=100), attempt) for attempt in (1, 2)]
+    >>> [request_minutes(Need(mb=1000, s=100), attempt) for attempt in (1, 2)]
     [6, 12]
     """
     return math.ceil((need.s * _TIMES_S + _MORE_S) / 60) * attempt

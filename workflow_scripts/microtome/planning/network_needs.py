@@ -1,4 +1,4 @@
-"""What steps with networks need of memory and time."""
+"""Memory and time of scoring, training and compression: the steps with networks."""
 
 from collections.abc import Mapping, Sequence
 
@@ -42,7 +42,7 @@ def scoring_need(
     kinds : sequence of str
         Kind of each network.
     measured : mapping of str to float
-        Of the slide, with its patches, see `measures`.
+        Of the slide, with its patches, see `measure_work`.
     weights_mb : sequence of float
         Size of each network's weights; 0 where they are still to be trained.
     patch_px : int

@@ -13,10 +13,10 @@ from microtome.planning.needs import (
     Extent,
     Need,
     inspected_extent,
-    mb_to_ask,
-    measures,
-    min_to_ask,
+    measure_work,
     probed_extent,
+    request_mb,
+    request_minutes,
     step_need,
 )
 from microtome.planning.network_needs import scoring_need, training_need
@@ -36,8 +36,8 @@ _COMPRESSION = ("compress_slide", "reconstruct_slide", "compression_quality")
 _ON_TISSUE = ("tissue_mask", "patch_grid")
 
 
-def growing(first: int) -> Callable[[object, int], int]:
-    """Make a resource function of a rule: so many MB or minutes, as many more at each retry."""
+def more_each_retry(first: int) -> Callable[[object, int], int]:
+    """Make a resource function of a rule whose needs follow no slide: MB or minutes at first."""
 
     def value(wildcards: object, attempt: int) -> int:
         return first * attempt
@@ -68,7 +68,7 @@ class Requests:
 
     def mb(self, rule: str, wildcards: Mapping, files: Mapping, threads: int, attempt: int) -> int:
         """MB of memory of a job; more at each attempt."""
-        return mb_to_ask(self._need(rule, wildcards, files, threads), attempt)
+        return request_mb(self._need(rule, wildcards, files, threads), attempt)
 
     def minutes(
         self, rule: str, wildcards: Mapping, files: Mapping, threads: int, attempt: int
@@ -76,7 +76,7 @@ class Requests:
         """Minutes of a job; more at each attempt. Training goes on where a limit struck."""
         if rule == "tune":  # stitches and counts all validation slides
             return (15 + len(files.get("scores", []))) * attempt
-        asked = min_to_ask(self._need(rule, wildcards, files, threads), attempt)
+        asked = request_minutes(self._need(rule, wildcards, files, threads), attempt)
         return min(_LONGEST_TRAINING_MIN, asked) if rule in _TRAINING else asked
 
     def scoring_threads(self, slide: str) -> int:
@@ -229,7 +229,7 @@ class Requests:
     ) -> dict[str, float]:
         """Find what the needs of a job with a slide depend on."""
         spec = GridSpec.from_name(grid) if grid else None
-        return measures(
+        return measure_work(
             self._extent(slide),
             map_um=map_um,
             truth_um=self._config["annotation"]["spacing_um"],

@@ -15,7 +15,7 @@ from PIL import Image
 from microtome.errors import InputError
 from microtome.slides.image_source import ImageSource
 from microtome.slides.openslide_source import OpenSlideSource
-from microtome.slides.spacing import scale_for
+from microtome.slides.scales import scale_for
 from microtome.slides.tile_tables import read_tile_tables
 from microtome.slides.tiled_source import REDUCTIONS, TiledSource
 
@@ -37,7 +37,7 @@ class Slide:
     spacing_um : float, optional
         µm per pixel of level 0; overrides what the file says.
     spacing_tolerance, upsample
-        See `microtome.slides.spacing.scale_for`.
+        See `microtome.slides.scales.scale_for`.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class Slide:
         self.levels: list[tuple[int, int]] = list(self.source.levels)
         self.size_px = self.levels[0]
         self.downsamples = [_round_downsample(d) for d in self.source.downsamples]
-        self.spacing_um = self._spacing(spacing_um)
+        self.spacing_um = self._choose_spacing(spacing_um)
 
     def __enter__(self) -> Self:
         return self
@@ -121,7 +121,7 @@ class Slide:
         return fine[-1] if fine else 0
 
     def scale_for(self, spacing_um: float) -> float:
-        """Level-0 px per output px at a spacing; see `microtome.slides.spacing.scale_for`."""
+        """Level-0 px per output px at a spacing; see `microtome.slides.scales.scale_for`."""
         return scale_for(
             spacing_um,
             slide_spacing_um=self.spacing_um,
@@ -204,7 +204,8 @@ class Slide:
             return 1
         return next(reduce for reduce in REDUCTIONS if divisor % reduce == 0)
 
-    def _spacing(self, override_um: float | None) -> float:
+    def _choose_spacing(self, override_um: float | None) -> float:
+        """Take the sheet's µm per px, else those of the file if they are plausible."""
         if override_um is not None:
             return float(override_um)
         if self.source.spacing_um is None:

@@ -1,4 +1,4 @@
-"""The tile tables of a TIFF slide, read and checked before anything is decoded."""
+"""Tile tables, levels and spacing of a TIFF slide, read and checked before anything is decoded."""
 
 import itertools
 import operator
@@ -112,7 +112,7 @@ def read_tile_tables(path: str | Path, *, name: str) -> TileTables | None:
                 pages[1:1] = list(itertools.islice(first.pages, _MAX_PAGES))
             size = Path(path).stat().st_size
             levels = tuple(_level(page, size, path, name) for page in _levels_of(pages))
-            return TileTables(levels, _spacing(tiff, first))
+            return TileTables(levels, _read_spacing(tiff, first))
     except InputError:
         raise
     except OSError as error:
@@ -196,13 +196,16 @@ def _level(page: tifffile.TiffPage, size: int, path: str | Path, name: str) -> T
     )
 
 
-def _spacing(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> tuple[float, float] | None:
-    """µm per px of level 0 in x and y: Aperio's, OME's, or TIFF's resolution."""
+def _read_spacing(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> tuple[float, float] | None:
+    """Read µm per px of level 0 in x and y: Aperio's, OME's, or TIFF's resolution.
+
+    For estimates `microtome.slides.header_probe` finds the first two by a pattern of its own.
+    """
     found = re.search(r"\|\s*MPP\s*=\s*([-+.\deE]+)", page.description or "")
     if page.description.startswith("Aperio"):
         return (float(found[1]), float(found[1])) if found else None
     if tiff.is_ome:
-        return _ome_spacing(tiff.ome_metadata)
+        return _read_ome_spacing(tiff.ome_metadata)
     unit = {_CENTIMETRE: 1e4, _INCH: 25400.0}.get(page.resolutionunit)
     if unit is None or "XResolution" not in page.tags or "YResolution" not in page.tags:
         return None
@@ -210,7 +213,7 @@ def _spacing(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> tuple[float, f
     return (unit / x, unit / y) if x > 0 and y > 0 else None
 
 
-def _ome_spacing(xml: str) -> tuple[float, float] | None:
+def _read_ome_spacing(xml: str) -> tuple[float, float] | None:
     pixels = ElementTree.fromstring(xml).find(".//{*}Image/{*}Pixels")
     try:
         x, y = (

@@ -1,4 +1,4 @@
-"""Archives that a challenge accepts, checked, with what they were made from.
+"""Archives in the form that a challenge accepts, checked, with a record of their origin.
 
 In: tumour maps, lesions or stages. Out: ``results/submissions``: archive and provenance.
 """

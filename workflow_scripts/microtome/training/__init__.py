@@ -1,6 +1,6 @@
-"""Training of a network, resumable to the same bytes.
+"""Training of a network; one that was interrupted goes on to the same bytes.
 
-In: patches with labels, a registry entry. Out: ``results/models`` (weights, card, curves).
+In: patches with labels, an entry of ``models``. Out: ``results/models`` (weights, card, curves).
 HistoCAE 2021: autoencoder pretraining, then the classifier; generalized framework: segmentation of
 patches.
 """

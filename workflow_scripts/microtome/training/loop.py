@@ -16,7 +16,7 @@ from microtome.training.distributed import is_first, share, share_gradients, sum
 from microtome.training.objectives import Objective
 from microtome.training.optimizer_step import Step, make_optimizer
 from microtome.training.random_colour import ColourChanges, change_colours
-from microtome.training.schedules import is_over, learning_rate_of
+from microtome.training.schedules import learning_rate_of, should_stop_early
 
 _CONSTANT = {"kind": "constant"}
 
@@ -121,7 +121,7 @@ def fit(
     step = Step(trained, objective, descent, scaler)
     for epoch in range(len(history) + 1, epochs + 1):
         losses = [row.get("validation_loss", row["train_loss"]) for row in history]
-        if is_over(losses, patience=patience):
+        if should_stop_early(losses, patience=patience):
             log.info("no gain in %d epochs: training ends", patience)
             break
         started = time.perf_counter()

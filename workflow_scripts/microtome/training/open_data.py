@@ -1,4 +1,4 @@
-"""What a model is trained on: stored patches, or the slides themselves."""
+"""Opening what a training rule has as input: stored patches, or the slides themselves."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -24,7 +24,7 @@ Changes = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class ColourChanges(Augmentation):
-    """How far the colours of patches are changed; 0 is not at all.
+    """How far colours of patches are changed, by keys of `augmentation`; 0 is not at all.
 
     Parameters
     ----------

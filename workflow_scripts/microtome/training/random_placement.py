@@ -46,7 +46,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Moves(Augmentation):
-    """How far patches are moved.
+    """How far patches are moved, by keys of the config's `augmentation`.
 
     Parameters
     ----------

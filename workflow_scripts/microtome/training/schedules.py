@@ -1,6 +1,6 @@
-"""The learning rate of an epoch: a function of the epoch and of what came before it.
+"""The learning rate of an epoch, and when training ends early.
 
-So a run that resumes needs no state of its own for it.
+Both follow from the epoch and the losses before it, so a run that resumes needs no state for them.
 """
 
 import math
@@ -52,7 +52,7 @@ def _plateaus(losses: Sequence[float], *, patience: int) -> int:
     return n
 
 
-def is_over(losses: Sequence[float], *, patience: int | None) -> bool:
+def should_stop_early(losses: Sequence[float], *, patience: int | None) -> bool:
     """Say whether the loss has had no new minimum for `patience` epochs; None: never."""
     if patience is None or not losses:
         return False

@@ -1,4 +1,4 @@
-"""Training batches straight from the slides, with nothing stored."""
+"""Patches to train on that are read from the slides, for models without stored patches."""
 
 import hashlib
 import json

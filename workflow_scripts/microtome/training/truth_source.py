@@ -1,4 +1,4 @@
-"""The truth of patches, px by px: what segmenters are trained on."""
+"""Truth maps cut into patches: what segmenters are trained to give, px by px."""
 
 import numpy as np
 from skimage.morphology import remove_small_holes

@@ -7,7 +7,7 @@ import numpy as np
 from microtome.io.atomic import read_json
 from microtome.logs import log
 from microtome.rasters.label_tiff import write_raster
-from microtome.slides.spacing import scale_for
+from microtome.slides.scales import scale_for
 from microtome.truth.checks import TruthCheck
 from microtome.truth.maps import OutlineSource, Truth, merge_labels, open_truth
 

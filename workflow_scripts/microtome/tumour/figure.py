@@ -14,7 +14,7 @@ from microtome.figures.panels import (
     lighten,
 )
 from microtome.figures.style import INK, save_figure
-from microtome.heatmaps.panels import read_panels
+from microtome.heatmaps.figure_maps import read_figure_maps
 from microtome.io.atomic import read_json
 from microtome.rasters.resampling import resample
 
@@ -37,7 +37,7 @@ def draw_slide_figure(
 
     Writes a PNG to `path` from the files of the slide's results.
     """
-    spacing_um, found = read_panels(overview, tissue, heatmap, tumour, truth)
+    spacing_um, found = read_figure_maps(overview, tissue, heatmap, tumour, truth)
     step = -(-max(found["overview"].shape[:2]) // MAX_SIDE_PX)
     pixels = found["overview"][::step, ::step]
     shape, shown_um = pixels.shape[:2], found["overview_spacing_um"] * step

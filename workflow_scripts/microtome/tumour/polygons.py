@@ -9,16 +9,18 @@ from pathlib import Path
 import numpy as np
 import shapely
 
+from microtome.figures.colours import VIABLE_COLOUR, WHOLE_COLOUR
 from microtome.io.atomic import atomic
 from microtome.rasters.bands import ReadRows
 from microtome.rasters.label_tiff import Raster
 from microtome.rasters.labels import VIABLE, WHOLE
 from microtome.rasters.outlines import trace_outlines
 
-# Name of the class, as annotations have it, least label in the map, and colour as in the figures.
+# Name of the class, as annotations have it, the least label that belongs to it (viable tumour is
+# part of the whole), and colour.
 _CLASSES = (
-    ("whole tumor", WHOLE, (249, 168, 37)),
-    ("viable tumor", VIABLE, (194, 24, 91)),
+    ("whole tumor", WHOLE, WHOLE_COLOUR),
+    ("viable tumor", VIABLE, VIABLE_COLOUR),
 )
 # Outlines pass the centre of a map px at sqrt(1/8) = 0.354 px; less than that moves none across.
 _TOLERANCE = 0.34
@@ -113,11 +115,11 @@ def trace_polygons(
 
 
 def _feature(
-    geometry: shapely.Geometry, *, name: str, colour: tuple[int, int, int], area_um2: float
+    geometry: shapely.Geometry, *, name: str, colour: str, area_um2: float
 ) -> Iterator[str]:
     properties = {
         "objectType": "annotation",
-        "classification": {"name": name, "color": colour},
+        "classification": {"name": name, "color": list(bytes.fromhex(colour[1:]))},
         "measurements": {"area_um2": round(float(area_um2), 1)},
     }
     yield f'{{"type": "Feature", "properties": {json.dumps(properties)}, "geometry": '

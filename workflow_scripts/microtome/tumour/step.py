@@ -1,4 +1,4 @@
-"""The tumour map of a slide, from files to file."""
+"""Step of one slide: segment its heatmap and measure the tumour burden."""
 
 from pathlib import Path
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from microtome.figures.panels import MAX_SIDE_PX, draw_outlines, draw_panel, draw_scale_bar, lighten
 from microtome.figures.style import INK, save_figure
-from microtome.heatmaps.panels import read_panels, read_thinned
+from microtome.heatmaps.figure_maps import read_figure_maps, read_thinned
 from microtome.io.atomic import read_json
 from microtome.rasters.label_tiff import open_raster
 from microtome.rasters.labels import VIABLE
@@ -38,7 +38,7 @@ def draw_uncertainty(
     `uncertainty` are the maps there are, ``aleatoric`` and ``epistemic``; `summary` is what
     `microtome.uncertainty.summary.summarize` found, whose burden stands in the title.
     """
-    spacing_um, maps = read_panels(overview, tissue, heatmap, tumour, truth)
+    spacing_um, maps = read_figure_maps(overview, tissue, heatmap, tumour, truth)
     found = read_json(summary)
     title = f"{name}  ·  {model}"
     if "burden" in found:

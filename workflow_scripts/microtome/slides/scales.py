@@ -1,4 +1,4 @@
-"""From a spacing in µm/px to level-0 px per px."""
+"""From a spacing in µm/px to a scale: level-0 px per px of a raster or patch."""
 
 from microtome.errors import InputError
 

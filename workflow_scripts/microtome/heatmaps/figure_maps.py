@@ -13,7 +13,7 @@ from microtome.tissue.picture_size import picture_step
 _SHOWN_PX = 2048
 
 
-def read_panels(
+def read_figure_maps(
     overview: str | Path,
     tissue: str | Path,
     heatmap: str | Path,
@@ -26,7 +26,7 @@ def read_panels(
     -------
     spacing_um : float
         µm per px of the maps.
-    panels : dict
+    maps : dict
         ``overview``, the picture of the slide, and ``overview_spacing_um``; on px of the same
         size ``probability`` (NaN outside the tissue), ``labels`` of the tumour map and ``truth``
         (None where it is not known).
