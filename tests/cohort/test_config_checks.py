@@ -85,13 +85,9 @@ KINDS = ["histocae", "mr_histocae", "classifier", "segmenter", "ensemble", "vote
 CHARACTERS = "has characters that are not allowed ("
 TABLE_NAME = "is the name of a table of results; give the model another"
 MR = "models.mr_histocae"
-TURNS = ["rotate_90", "rotate_180", "rotate_270", "flip_horizontal", "flip_vertical"]
 MISTAKES = (
-    ("bad_slides", "skip", "'skip' is not one of ['exclude', 'stop']"),
-    ("models.histocae1.head", "big", "'big' is not one of ['light', 'paper']"),
     ("models.colour.kind", "unet", f"'unet' is not one of {KINDS}"),
     ("tissue", None, "None is not of type 'object'"),
-    ("tissue.spacing_um", "8", "'8' is not of type 'number'"),
     ("inference.overlap", 1.0, "1.0 is greater than the maximum of 0.95"),
     ("patches.stride_px", 0, "0 is less than the minimum of 1"),
     ("models.colour.patch_px", 100, "100 is not a multiple of 16"),
@@ -99,13 +95,9 @@ MISTAKES = (
     ("run", [], "[] should be non-empty"),
     ("segmentation.threshold", "high", "'high' is not a number from 0 to 1 or validation"),
     ("inference.batch", 0, "0 is not a whole number from 1 or auto"),
-    ("inference.blending", "max", "'max' is not one of ['mean', 'gaussian']"),
-    ("models.unet.inference_patch_px", 100, "100 is not a multiple of 32"),
     ("score_splits.0", "x", "'x' is not one of ['train', 'validation', 'test']"),
-    ("demo.artefacts.a", "x", "'x' is not one of ['padding', 'pen', 'pale']"),
-    # .nan and .inf, which YAML knows, are no spacing.
+    # .nan, which YAML knows, is no spacing.
     ("tissue.spacing_um", float("nan"), "nan is no number"),
-    ("tissue.spacing_um", float("inf"), "inf is no number"),
     # What no schema can say: settings that are fine alone and not together.
     ("tissue.pen_hues", [0.5, 0.1], "0.5 is larger than 0.1"),
     (
@@ -115,9 +107,7 @@ MISTAKES = (
     ),
     (f"{MR}.further_spacings_um", [1.0, 0.25], "0.25 is not coarser than spacing_um 0.5"),
     ("models.unet.pretrained", "gone.safetensors", "the file gone.safetensors does not exist"),
-    ("models.colour.weights", "gone.safetensors", "the file gone.safetensors does not exist"),
     ("compression.model", "colour", "'colour' is no model of kind histocae"),
-    ("compression.model", "nobody", "'nobody' is no model of kind histocae"),
     ("run", ["colour", "gone"], f"there is no model 'gone'; models has {', '.join(MODELS)}"),
     # Hysteresis grows from the higher threshold down to the lower one.
     ("segmentation.low_threshold", 0.6, "0.6 is larger than models.unet.threshold 0.5"),
@@ -155,11 +145,6 @@ def test_the_key_of_a_wrong_value(key, value):
     ("key", "value", "line"),
     [
         ("training.optimizer", "sgd", "training.beta1: 0.05 should be left out, for optimizer is"),
-        (
-            "test_time_augmentation",
-            ["turn"],
-            f"test_time_augmentation.0: 'turn' is not one of {TURNS}",
-        ),
         ("gpus", 16, "pretraining.batch: 16 patches are fewer than 2 for each of 16 GPUs"),
     ],
 )
@@ -170,15 +155,7 @@ def test_a_wrong_value_below_or_beside(key, value, line):
 
 
 @pytest.mark.parametrize(
-    "key",
-    [
-        "tissue",
-        "tissue.variant",
-        "models.histocae1.kind",
-        "models.colour.kind",
-        "models.histocae1.seed",
-        "models.histocae1.reconstruction_loss.mae",
-    ],
+    "key", ["tissue", "models.colour.kind", "models.histocae1.reconstruction_loss.mae"]
 )
 def test_missing_key(key):
     """A key that is needed is named with its section."""
@@ -465,69 +442,34 @@ def test_recipes_are_good(name):
     check_config(recipe(name), schema=CONFIG_SCHEMA)
 
 
+def states(section: dict, stated: dict) -> bool:
+    """Tell whether a section of a config has the values stated, in sections of it too."""
+    return all(
+        states(section[key], value) if isinstance(value, dict) else section[key] == value
+        for key, value in stated.items()
+    )
+
+
 FITTING = {"epochs": 200, "batch": 64, "learning_rate": 1e-4, "beta1": 0.05}
-
-
-@pytest.mark.parametrize("name", ["histocae", "mr_histocae"])
-def test_recipes_have_the_papers_settings(name):
-    """200 epochs of each training, batch 64, Adam 1e-4 with beta1 0.05, dropout 0.7 (Methods)."""
-    config = recipe(name)
-    models = [m for m in config["models"].values() if m["kind"] in ("histocae", "mr_histocae")]
-    first = config["models"][config["run"][0]]
-    for model in [m for m in models if m["training"]["epochs"] == 200] + [first]:
-        assert model["pretraining"] == model["training"] == FITTING
-        assert (model["dropout"], model["patch_px"]) == (0.7, 256)
-
-
-def test_recipe_of_the_parts_of_a_loss():
-    """HistoCAE 1 to 7 are the table of the paper: which parts of the loss each learns from."""
-    models = [recipe("histocae")["models"][f"histocae{n}"] for n in range(1, 8)]
-    losses = [model["reconstruction_loss"] for model in models]
-    assert [" ".join(part for part in ("mse", "ssim", "mae") if loss[part]) for loss in losses] == [
-        "mse ssim mae",
-        "mse",
-        "ssim",
-        "mae",
-        "mse ssim",
-        "mse mae",
-        "ssim mae",
-    ]
-    assert all((m["training"], m["head"]) == (FITTING, "paper") for m in models)
-
-
-PAPERS_FCNS = ["unet_densenet121", "unet_inception_resnet_v2", "deeplabv3_plus_xception"]
-
-
-@pytest.mark.parametrize("name", ["generalized_paip", "camelyon17", "digestpath"])
-def test_recipes_of_the_generalized_framework(name):
-    """What Khened et al. state: three FCNs, 256 and 1024 px, half overlapping, the hybrid loss."""
-    config = recipe(name)
-    models = config["models"]
-    assert models["generalized"]["members"] == PAPERS_FCNS
-    assert (config["inference"]["overlap"], config["inference"]["blending"]) == (0.5, "mean")
-    assert config["patches"]["label_rule"] == "any"
-    members = [models[member] for member in PAPERS_FCNS]
-    assert [(m["architecture"], m["encoder"].partition(".")[0]) for m in members] == [
-        ("unet", "densenet121"),
-        ("unet", "inceptionresnetv2"),
-        ("deeplabv3_plus", "tu-xception65"),
-    ]
-    assert len({m["validation_fold"] for m in members}) == 3
-    assert [m["training"].get("frozen_epochs") for m in members] == [2, 2, None]
-    for member in members:
-        assert (member["patch_px"], member["inference_patch_px"]) == (256, 1024)
-        assert member["loss"] == "hybrid"
-        assert member["spacing_um"] == (0.25 if name == "camelyon17" else 0.5)
-        changes, training = member["augmentation"], member["training"]
-        assert changes["brightness"] == pytest.approx(64 / 255, abs=1e-3)
-        stated = {"shift_px": 128, "contrast": 0.75, "hue": 0.25, "saturation": 0.04}
-        assert changes.items() >= stated.items()
-        assert training["balanced"]
-        assert (training["patience"], training["schedule"]["kind"]) == (1, "step")
-    if name == "camelyon17":
-        assert config["tissue"]["variant"] == "camelyon"
-
-
+HISTOCAE = {"pretraining": FITTING, "training": FITTING, "dropout": 0.7, "patch_px": 256}
+FCNS = {
+    "unet_densenet121": ("unet", "densenet121", 2),
+    "unet_inception_resnet_v2": ("unet", "inceptionresnetv2", 2),
+    "deeplabv3_plus_xception": ("deeplabv3_plus", "tu-xception65", None),
+}
+FCN = {
+    "patch_px": 256,
+    "inference_patch_px": 1024,
+    "loss": "hybrid",
+    "augmentation": {
+        "brightness": 0.251,  # 64 of 255
+        "shift_px": 128,
+        "contrast": 0.75,
+        "hue": 0.25,
+        "saturation": 0.04,
+    },
+    "training": {"balanced": True, "patience": 1, "schedule": {"kind": "step"}},
+}
 PLATEAU = {"kind": "plateau", "factor": 0.1}
 EFFICIENTNET = {
     "batch": 64,
@@ -543,19 +485,60 @@ RESNET = {
     "learning_rate": 1e-6,
     "schedule": {**PLATEAU, "patience": 25},
 }
+UNET_PP = {"encoder": "efficientnet-b0", "loss": "dice", "patch_px": 224}
+HISTOCAES = [f"histocae{n}" for n in range(1, 8)]
+
+
+@pytest.mark.parametrize(
+    ("name", "models", "stated"),
+    [
+        ("histocae", HISTOCAES, {**HISTOCAE, "head": "paper"}),
+        ("mr_histocae", ["mr_histocae", "histocae1"], HISTOCAE),
+        ("generalized_paip", FCNS, {**FCN, "spacing_um": 0.5}),
+        ("camelyon17", FCNS, {**FCN, "spacing_um": 0.25}),
+        ("digestpath", FCNS, {**FCN, "spacing_um": 0.5}),
+        ("joint_liver", ["unet_plus_plus"], UNET_PP),
+    ],
+)
+def test_recipes_have_the_papers_settings(name, models, stated):
+    """Roy et al., Methods; Khened et al.; Park et al.: what they state of their networks."""
+    for model in models:
+        assert states(recipe(name)["models"][model], stated), model
+
+
+def test_recipe_of_the_parts_of_a_loss():
+    """HistoCAE 1 to 7 are the table of the paper: which parts of the loss each learns from."""
+    losses = [recipe("histocae")["models"][name]["reconstruction_loss"] for name in HISTOCAES]
+    found = [" ".join(part for part in ("mse", "ssim", "mae") if loss[part]) for loss in losses]
+    assert found == ["mse ssim mae", "mse", "ssim", "mae", "mse ssim", "mse mae", "ssim mae"]
+
+
+@pytest.mark.parametrize("name", ["generalized_paip", "camelyon17", "digestpath"])
+def test_recipes_of_the_generalized_framework(name):
+    """Khened et al.: three FCNs, each validated on a fold of its own, half overlapping patches."""
+    config = recipe(name)
+    assert config["models"]["generalized"]["members"] == list(FCNS)
+    assert states(config["inference"], {"overlap": 0.5, "blending": "mean"})
+    assert config["patches"]["label_rule"] == "any"
+    assert config["tissue"]["variant"] == ("camelyon" if name == "camelyon17" else "plain")
+    members = [config["models"][member] for member in FCNS]
+    assert len({m["validation_fold"] for m in members}) == 3
+    for member, (architecture, encoder, frozen) in zip(members, FCNS.values(), strict=True):
+        assert (member["architecture"], member["encoder"].partition(".")[0]) == (
+            architecture,
+            encoder,
+        )
+        assert member["training"].get("frozen_epochs") == frozen
 
 
 @pytest.mark.parametrize(
     ("vote", "stated"), [("efficientnet_b0", EFFICIENTNET), ("resnet50", RESNET)]
 )
 def test_recipe_of_the_joint_paper(vote, stated):
-    """Park et al.: 224 px, UNet++ with Dice loss, votes at 4, 16 and 64 times 0.5 µm."""
+    """Park et al.: 224 px, votes at 4, 16 and 64 times 0.5 µm, of augmented patches."""
     models = recipe("joint_liver")["models"]
-    unet = models["unet_plus_plus"]
-    assert (unet["encoder"], unet["loss"], unet["patch_px"]) == ("efficientnet-b0", "dice", 224)
     members = [models[member] for member in models[f"vote_{vote}"]["members"]]
     assert [m["spacing_um"] for m in members] == [2.0, 8.0, 32.0]
     for member in members:
-        assert (member["architecture"], member["patch_px"]) == (vote, 224)
-        assert member["training"].items() >= stated.items()
+        assert states(member, {"architecture": vote, "patch_px": 224, "training": stated})
         assert {"shift_px", "zoom", "blur_px"} <= member["augmentation"].keys()

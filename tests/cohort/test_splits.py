@@ -73,14 +73,6 @@ def test_sizes_are_the_rounded_fractions(n, fractions, expected):
     assert tuple(found[name] for name in SPLITS) == expected
 
 
-@pytest.mark.parametrize(("n", "expected"), [(50, [10] * 5), (52, [10, 10, 10, 11, 11])])
-def test_folds_are_of_one_size(n, expected):
-    """50 slides give five folds of 10, 52 slides two of 11."""
-    folds = sizes(assign_folds(unlabelled(n), seed=1))
-    assert sorted(folds) == [1, 2, 3, 4, 5]
-    assert sorted(folds.values()) == expected
-
-
 @settings(max_examples=60)
 @given(cohorts(), st.integers(0, 9))
 def test_every_slide_is_somewhere_and_patients_stay_together(rows, seed):
@@ -105,8 +97,9 @@ def test_sizes_are_less_than_a_patient_off(rows, weights, n_folds):
 @settings(max_examples=60)
 @given(cohorts(most_slides=1), st.integers(3, 8), st.integers(0, 9))
 def test_strata_are_spread_to_less_than_a_slide(rows, n_folds, seed):
-    """With a slide a patient, no fold has a slide more or less of a label than its share."""
+    """With a slide a patient, folds miss their share of slides and labels by less than one."""
     folds = assign_folds(rows, n_folds=n_folds, seed=seed)
+    assert all(abs(n - len(rows) / n_folds) < 1 for n in sizes(folds).values())
     labels = Counter(row["label"] for row in rows)
     found = Counter((row["label"], folds[row["slide"]]) for row in rows)
     for label, fold in itertools.product(labels, range(1, n_folds + 1)):
@@ -134,17 +127,6 @@ def test_no_split_of_these_sizes_is_more_even(seed):
     assert missed(part) == pytest.approx(min(missed(parts) for parts in every[same]))
 
 
-def test_patients_of_several_slides_are_spread_by_stratum():
-    """20 patients of five slides, half of them macro: each of five folds has two of each kind."""
-    rows = [
-        {"slide": f"s{p}-{i}", "patient": f"p{p}", "label": "macro" if p % 2 else "negative"}
-        for p in range(20)
-        for i in range(5)
-    ]
-    table = count_parts(rows, assign_folds(rows, seed=0))
-    assert columns(table, "patients", "negative", "macro") == [[4] * 5, [10] * 5, [10] * 5]
-
-
 def test_small_patients_make_good_for_large_ones():
     """One large macro patient is balanced by small ones, wherever that patient goes."""
     rows = [{"slide": f"a{i}", "patient": "a", "label": "macro"} for i in range(4)]
@@ -170,13 +152,6 @@ def test_the_seed_decides():
     assert found == [assign_splits(rows, seed=seed) for seed in range(10)]
     assert len({tuple(parts.values()) for parts in found}) == 10
     assert all(sizes(parts) == {"train": 28, "validation": 8, "test": 4} for parts in found)
-
-
-def test_every_slide_can_be_tested():
-    """Which patient goes where is chance: over seeds, all of them get into the test set."""
-    found = [assign_splits(singles(LABELS * 5), seed=seed) for seed in range(60)]
-    tested = {slide for parts in found for slide, part in parts.items() if part == "test"}
-    assert len(tested) == 20
 
 
 def test_a_slide_without_patient_is_one_of_its_own():

@@ -40,39 +40,12 @@ def empty() -> np.ndarray:
 FULL = on_slide(empty() | True)
 
 
-@pytest.mark.parametrize(
-    ("size", "patch", "stride", "n"),
-    [
-        (100, 10, 10, 10),
-        (101, 10, 10, 11),  # the last hangs over
-        (100, 10, 5, 19),
-        (100, 40, 30, 3),
-        (101, 40, 30, 4),
-        (10, 10, 3, 1),
-        (5, 10, 10, 1),  # smaller than a patch
-        (100, 10, 30, 4),  # gaps between patches
-    ],
-)
-def test_lattice(size, patch, stride, n):
-    """So many patches cover the size, counted by hand."""
-    assert count_patches(size, patch_px=patch, stride_px=stride) == n
-
-
-@given(st.integers(1, 500), st.integers(1, 100), st.data())
-def test_lattice_covers_and_has_none_too_many(size, patch, data):
-    """Without gaps every px lies in a patch, and without the last patch one would not."""
-    stride = data.draw(st.integers(1, patch))
+@given(st.integers(1, 500), st.integers(1, 100), st.integers(1, 200))
+def test_lattice_covers_and_has_none_too_many(size, patch, stride):
+    """The patches reach the last px, with gaps too, and without the last patch would not."""
     n = count_patches(size, patch_px=patch, stride_px=stride)
     assert (n - 1) * stride + patch >= size
     assert n == 1 or (n - 2) * stride + patch < size
-
-
-def test_window_fractions_by_hand():
-    """Windows of 2 mask px every 1.5 on a row of three px, the second covered."""
-    mask = (rows_of(np.array([[0, 1, 0]], bool)), (1, 3), 2.0)
-    found = measure_windows(mask, window_px=4.0, stride_px=3.0, row=0, n_columns=3)
-    # [0, 2) holds all of px 1, [1.5, 3.5) half of it, [3, 5) none; each window has 4 px².
-    np.testing.assert_allclose(found, [1 / 4, 0.5 / 4, 0])
 
 
 @settings(max_examples=60)
@@ -139,7 +112,7 @@ def test_a_patch_over_the_edge_counts_what_lies_outside_as_no_tissue():
 
 
 def test_labels_follow_the_truth():
-    """Shares of viable tumour are those of the truth map, and give the labels."""
+    """Shares of viable tumour in the truth map give the labels; without it both are unknown."""
     truth = empty()
     truth[:8, :4] = True  # level 0: 64 x 32 px
     found = grid(FULL, truth=on_slide(truth))
@@ -150,13 +123,9 @@ def test_labels_follow_the_truth():
     assert found.label[first[0, 0]] == 1
     assert found.label.sum() == 1
     assert grid(FULL, truth=on_slide(truth), label_rule="any").label.sum() == 2
-
-
-def test_without_truth_labels_are_unknown():
-    """A slide without annotation has neither shares nor labels, which is not "no tumour"."""
-    found = grid(FULL)
-    assert np.isnan(found.tumour_fraction).all()
-    assert (found.label == -1).all()
+    unknown = grid(FULL)
+    assert np.isnan(unknown.tumour_fraction).all()
+    assert (unknown.label == -1).all()
 
 
 def test_masks_are_read_from_the_top_down_and_truth_only_where_tissue_is():

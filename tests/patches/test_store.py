@@ -90,17 +90,6 @@ def test_batches_lose_nothing(sizes, size):
         np.testing.assert_array_equal(pixels[:, 0], index)
 
 
-def test_keep_rule():
-    """White means R, G and B all from 210 on; a patch with 70 % of it is dropped."""
-    patches = np.full((4, 10, 10, 3), 100, np.uint8)
-    patches[0].reshape(-1, 3)[:69] = 210
-    patches[1].reshape(-1, 3)[:70] = 210
-    patches[2] = (255, 255, 209)  # pink is not white
-    patches[3] = 255
-    kept = is_kept(patches, white_from=210, max_white_fraction=0.7)
-    np.testing.assert_array_equal(kept, [True, False, True, False])
-
-
 @given(
     st.integers(1, 40) | st.sampled_from([180, 181, 300]),
     st.integers(0, 256),

@@ -4,7 +4,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -44,18 +43,3 @@ def test_seeds_keep_their_pieces(mask, data, n_rows):
     seeds = data.draw(arrays(bool, mask.shape, elements=st.integers(0, 4).map(lambda i: i == 0)))
     found = kept(mask, seeds, n_rows=n_rows)
     np.testing.assert_array_equal(found, seeded(mask, seeds))
-
-
-@pytest.mark.parametrize("n_rows", [1, 3, 7])
-@pytest.mark.parametrize("seed_row", [0, 4, 6])
-def test_one_seed_keeps_a_piece_of_many_bands(n_rows, seed_row):
-    """A snake through all bands stays for one seed anywhere; what touches by a corner goes."""
-    snake = np.zeros((7, 10), bool)
-    snake[::2, :9] = True
-    snake[[1, 3, 5], [8, 0, 8]] = True
-    mask = snake.copy()
-    mask[3, 9] = True  # by its corners to the snake's rows 2 and 4
-    seeds = np.zeros_like(mask)
-    seeds[seed_row, 4] = True
-    found = kept(mask, seeds, n_rows=n_rows)
-    np.testing.assert_array_equal(found, snake)

@@ -113,19 +113,3 @@ def test_thinned(tmp_path, step):
     write_array(tmp_path / "a.tif", array, spacing_um=1)
     raster = open_raster(tmp_path / "a.tif")
     np.testing.assert_array_equal(raster.thin(step), array[::step, ::step])
-
-
-def test_failure_leaves_the_old_raster_and_nothing_else(tmp_path):
-    """Rows that fail half way leave the file as it was, and no temporary one."""
-    array = labels(600, 600)
-    write_array(tmp_path / "a.tif", array, spacing_um=1)
-
-    def failing(first: int, n: int) -> np.ndarray:
-        if first:
-            raise OSError("disk full")
-        return array[:n] * 0
-
-    with pytest.raises(OSError, match="disk full"):
-        write_raster(tmp_path / "a.tif", failing, shape=(600, 600), spacing_um=1)
-    np.testing.assert_array_equal(read_raster(tmp_path / "a.tif")[0], array)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]

@@ -61,16 +61,6 @@ def test_a_piece_by_hand(picture, area_px, rings):
     assert rings_of(found) == [[*ring, ring[0]] for ring in rings]
 
 
-def test_px_that_touch_by_a_corner_are_apart():
-    """Both ways round, two pieces; two holes that touch by a corner are one."""
-    for picture in ("#. .#", ".# #."):
-        assert traced(picture).area_px.tolist() == [1, 1]
-    for picture in ("#### #.## ##.# ####", "#### ##.# #.## ####"):
-        found = traced(picture)
-        assert found.area_px.tolist() == [14]
-        assert found.piece_ends.tolist() == [0, 2]
-
-
 def test_pieces_are_in_order_with_their_own_rings():
     """By their leftmost px, each with its holes; an island in a hole is a piece of its own."""
     found = traced(

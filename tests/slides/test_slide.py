@@ -4,8 +4,6 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from helpers.pictures import TILE_PX, break_tile, noise, shrunk, write_slide
@@ -23,21 +21,6 @@ def slide(tmp_path_factory):
     path = write_slide(tmp_path_factory.mktemp("slides") / "a.svs", PIXELS)
     with Slide(path, name="a") as opened:
         yield opened
-
-
-@settings(max_examples=50)
-@given(
-    x=st.integers(-50, 450),
-    y=st.integers(-50, 330),
-    width=st.integers(1, 90),
-    height=st.integers(1, 90),
-)
-def test_any_region_at_full_resolution(slide, x, y, width, height):
-    """Every region is the image's own pixels inside the slide and white outside of it."""
-    canvas = np.full((600, 700, 3), 255, np.uint8)
-    canvas[60:360, 60:480] = PIXELS
-    expected = canvas[y + 60 : y + 60 + height, x + 60 : x + 60 + width]
-    np.testing.assert_array_equal(slide.read(x, y, width, height, scale=1), expected)
 
 
 def test_scale_below_a_level_uses_the_level(slide):

@@ -9,7 +9,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.pictures import noise, shrunk
+from helpers.pictures import shrunk
 from helpers.slide_files import (
     JPEG_2000_YCBCR,
     by_openslide,
@@ -134,16 +134,6 @@ def test_jpeg_2000_in_ycbcr_is_openslides(tmp_path):
         assert slide.source.read_by == "by OpenSlide"
         read = slide.read(0, 0, 420, 300, scale=1)
     np.testing.assert_array_equal(read, by_openslide(path, margin=0)[0])
-
-
-@pytest.mark.parametrize("storage", ["zstd", "zstd predictor", "lzw predictor", "deflate", "none"])
-@pytest.mark.parametrize("byteorder", ["<", ">"])
-def test_what_is_kept_without_loss_is_the_source(tmp_path, storage, byteorder):
-    """In every byte order and compression the pixels that were written come back."""
-    pixels = noise(150, 200)
-    path = write_tiled(tmp_path / "a.svs", pixels, storage, downsamples=(1,), byteorder=byteorder)
-    with Slide(path, name="a") as slide:
-        np.testing.assert_array_equal(slide.read(0, 0, 200, 150, scale=1), pixels)
 
 
 @pytest.mark.parametrize(

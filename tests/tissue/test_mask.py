@@ -92,25 +92,6 @@ def test_pen_is_no_tissue(colour):
     assert mask[SECTION].mean() > 0.95
 
 
-def test_specks_are_dropped_and_holes_filled():
-    """Pieces and holes under the areas set are gone; larger ones stay."""
-    section, large = (*np.s_[20:100, 20:100], TISSUE), (*np.s_[60:100, 115:155], TISSUE)
-    small_hole, hole = (*np.s_[40:50, 40:50], GLASS), (*np.s_[60:80, 60:80], GLASS)
-    speck = (*np.s_[20:30, 120:130], TISSUE)  # 6400 µm², as the small hole; the other has 25600
-    mask = mask_of(drawn(section, large, small_hole, hole, speck), closing_um=0)
-    assert mask[40:50, 40:50].all()
-    assert not mask[62:78, 62:78].any()
-    assert not mask[20:30, 118:132].any()
-    assert mask[62:98, 117:153].all()
-
-
-def test_tissue_that_touches_the_border_is_kept():
-    """A section cut by the scan's border reaches up to the border."""
-    mask = mask_of(drawn((*np.s_[:60, :90], TISSUE)))
-    assert mask[5:55, 0].all()
-    assert mask[0, 5:85].all()
-
-
 def test_threshold_is_held_between_the_bounds():
     """Glass alone is no tissue, and strongly stained tissue does not hide what is pale beside."""
     assert not mask_of(drawn()).any()
@@ -125,13 +106,6 @@ def test_threshold_is_held_between_the_bounds():
 def test_slides_of_one_colour_have_no_tissue(grey):
     """All black, grey or white: an empty mask and no failure."""
     assert not mask_of(np.full((64, 64, 3), grey, np.uint8)).any()
-
-
-def test_camelyon_variant_smooths_away_salt():
-    """Single coloured pixels on glass are gone after the 7 x 7 median."""
-    pixels = drawn((*np.s_[::6, ::6], TISSUE))
-    assert mask_of(pixels, variant="plain", **LOOSE).any()
-    assert not mask_of(pixels, variant="camelyon", **LOOSE).any()
 
 
 def test_lengths_are_in_um():

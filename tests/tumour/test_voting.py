@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from helpers.pictures import grid_of
 from microtome.inference.score_store import Scores, write_scores
@@ -42,15 +40,6 @@ def test_what_could_not_be_read_does_not_vote():
     found = vote({"a": scores(np.nan, np.nan, 0.1), "b": scores(np.nan)})
     assert (found["class"], found["patches"], found["b_tumour_share"]) == ("other", 1, None)
     assert vote({"a": scores(np.nan)})["class"] == ""
-
-
-@given(st.lists(st.lists(st.booleans(), min_size=1), min_size=1, max_size=4))
-def test_the_majority_of_any_votes(ballots):
-    """Whatever is voted, the class is what more than half, or half for tumour, say."""
-    found = vote({f"m{i}": scores(*(float(v) for v in b)) for i, b in enumerate(ballots)})
-    everyone = [v for ballot in ballots for v in ballot]
-    assert (found["class"] == "tumour") == (2 * sum(everyone) >= len(everyone))
-    assert found["tumour_share"] == pytest.approx(np.mean(everyone))
 
 
 def test_right_votes_by_hand():

@@ -10,14 +10,9 @@ from microtome.io.atomic import atomic
 
 
 def read_cells(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Read the cells of a sheet that `microtome.cohort.config_checks.read_sheet` accepts.
+    """Read a sheet that `microtome.cohort.config_checks.read_sheet` accepts: columns and rows.
 
-    Returns
-    -------
-    columns : list of str
-        In the sheet's order.
-    rows : list of dict
-        Column -> cell, unchanged.
+    Each row gives the cell of every column, unchanged.
     """
     with Path(path).open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, delimiter="\t", strict=True)
@@ -42,17 +37,8 @@ def fill_column(
 ) -> tuple[list[str], list[dict[str, str]]]:
     """Fill a column of a sheet from `read_cells`; it is added at the end if it is missing.
 
-    Parameters
-    ----------
-    values : mapping
-        Slide -> value.
-    replace : bool
-        Whether another value that is already there is replaced, or refused with InputError.
-
-    Returns
-    -------
-    columns, rows
-        Copies, in the same order.
+    `values` are by slide. Another value that is already there is replaced, or unless `replace` is
+    set refused with InputError. The columns and rows returned are copies, in the same order.
 
     Examples
     --------

@@ -15,16 +15,9 @@ _NUMBERS = {"fold": int, "burden": float, "spacing_um": float}
 def read_rows(path: str | Path) -> Iterator[tuple[int, dict]]:
     """Read the rows of a sheet, tab-separated below a row of names, without checking them.
 
-    Returns
-    -------
-    iterator of (int, dict)
-        Line of the file, and the row without empty cells: column -> text, or a number.
-
-    Raises
-    ------
-    InputError
-        One line: the file cannot be read, is no sheet or has no slides; or a row has too many or
-        too few cells, or no number where one is needed.
+    Gives the line of the file, and the row without empty cells: column -> text, or a number. Raises
+    InputError, one line, if the file cannot be read, is no sheet or has no slides; or if a row has
+    too many or too few cells, or no number where one is needed.
     """
     path = Path(path)
     try:

@@ -78,17 +78,9 @@ def assign_folds(rows: Iterable[dict], *, n_folds: int = 5, seed: int) -> dict[s
     """Divide slides into folds of one size, by patient and stratified as in `assign_splits`.
 
     In run k of a cross-validation, fold k is the test set, fold ``k % n_folds + 1`` the validation
-    set, and the others are the training set.
-
-    Returns
-    -------
-    dict of str to int
-        Slide -> fold, 1 to `n_folds`, in the order of `rows`.
-
-    Raises
-    ------
-    InputError
-        Less than 3 folds, so that none is left to train with, or fewer patients than folds.
+    set, and the others are the training set. Gives the fold of each slide, 1 to `n_folds`, in the
+    order of `rows`. Raises InputError for less than 3 folds, so that none is left to train with,
+    and for fewer patients than folds.
     """
     if n_folds < 3:
         raise InputError(

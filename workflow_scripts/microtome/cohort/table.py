@@ -11,18 +11,9 @@ _MEASURED = ("vendor", "spacing_um", "width_px", "height_px", "tissue_mm2")
 def list_slides(sheet: dict[str, dict], statuses: dict[str, list[str]]) -> list[dict]:
     """Make one row per slide, in the order of the sheet.
 
-    Parameters
-    ----------
-    sheet : dict of str to dict
-        Slide id -> its row of the sheet.
-    statuses : dict of str to list of str
-        Slide id -> the JSON files of its steps, in the order of the steps.
-
-    Returns
-    -------
-    list of dict
-        ``slide``, ``split``, ``state`` ('ok' or 'excluded'), ``reason``, ``notes`` and what the
-        steps measured.
+    `statuses` are the JSON files of each slide's steps, in the order of the steps. A row has
+    ``slide``, ``split``, ``state`` ('ok' or 'excluded'), ``reason``, ``notes`` and what the steps
+    measured.
     """
     rows = []
     for slide, row in sheet.items():

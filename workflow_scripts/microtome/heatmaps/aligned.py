@@ -28,16 +28,8 @@ def open_viable(truth: str | Path, *, shape: tuple[int, int], spacing_um: float)
 def read_heatmap(heatmap: str | Path, tissue: str | Path) -> tuple[np.ndarray, float, float]:
     """Read a whole heatmap with no score outside the tissue.
 
-    Patches reach beyond the tissue; what they say of glass does not count.
-
-    Returns
-    -------
-    encoded : ndarray of shape (height, width), uint8
-        Codes of `microtome.heatmaps.codes`.
-    spacing_um : float
-        µm per px of the heatmap.
-    tissue_mm2 : float
-        Area of the tissue mask.
+    Patches reach beyond the tissue; what they say of glass does not count. Gives codes of
+    `microtome.heatmaps.codes`, (height, width), uint8; their µm per px; and the mm² of tissue.
 
     Examples
     --------

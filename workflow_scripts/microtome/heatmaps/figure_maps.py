@@ -20,16 +20,11 @@ def read_figure_maps(
     tumour: str | Path,
     truth: str | Path | None,
 ) -> tuple[float, dict]:
-    """Read what the figures of a slide show.
+    """Read what the figures of a slide show: the µm per px of its maps, and these.
 
-    Returns
-    -------
-    spacing_um : float
-        µm per px of the maps.
-    maps : dict
-        ``overview``, the picture of the slide, and ``overview_spacing_um``; on px of the same
-        size ``probability`` (NaN outside the tissue), ``labels`` of the tumour map and ``truth``
-        (None where it is not known).
+    That is ``overview``, the picture of the slide, and ``overview_spacing_um``; on px of the same
+    size ``probability`` (NaN outside the tissue), ``labels`` of the tumour map and ``truth`` (None
+    where it is not known).
     """
     mask = open_raster(tissue)
     encoded, spacing_um = read_thinned(open_raster(heatmap))

@@ -24,28 +24,11 @@ def open_stitcher(
     slide_settings: dict,
     blending: str,
 ) -> tuple[Stitcher, float]:
-    """Open the scores of a slide to be stitched.
+    """Open the scores of a slide to be stitched, and give the real µm per px of the map too.
 
-    Parameters
-    ----------
-    scores : str or Path
-        The store that `microtome.inference.score_store.write_scores` wrote.
-    part : {'probability', 'aleatoric', 'epistemic'}
-        What to stitch.
-    member : str, optional
-        A member of the ensemble; if unset, all together.
-    inspected : str or Path
-        JSON about the slide from `inspect`.
-    name, spacing_um, slide_settings, blending
-        The slide's id, µm per px of the map, the config's section ``slide``, and how overlapping
-        patches are weighed.
-
-    Returns
-    -------
-    stitcher : Stitcher
-        Of the slide.
-    spacing_um : float
-        The real µm per px of the map.
+    `part` is 'probability', 'aleatoric' or 'epistemic'; `member` one of the ensemble, or all
+    together if unset; `inspected` the JSON about the slide from `inspect`; `spacing_um` the µm per
+    px that are asked for; `blending` how overlapping patches are weighed.
     """
     info = read_json(inspected)
     found = open_scores(scores, member=member)
@@ -72,12 +55,8 @@ def stitch_heatmap(
     """Write the heatmap of a slide as codes of `microtome.heatmaps.codes`.
 
     Probabilities get the temperature in the JSON `calibration`, if that is given; the rest is
-    passed to `open_stitcher`.
-
-    Raises
-    ------
-    RuntimeError
-        If no patch lies on some px of tissue: a fault of this program, for grids leave none bare.
+    passed to `open_stitcher`. Raises RuntimeError if no patch lies on some px of tissue: a fault of
+    this program, for grids leave none bare.
     """
     stitcher, spacing_um = open_stitcher(scores, part="probability", name=name, **stitching)
     require_covered(stitcher, tissue, spacing_um=spacing_um, name=name)

@@ -21,12 +21,8 @@ class Line(NamedTuple):
 def read_lines(path: Path, *, shown: str | None = None) -> list[Line]:
     """Read the rows of a CSV in UTF-8, with or without a byte order mark; blank ones are left out.
 
-    Messages call the file `shown`; by its path if unset.
-
-    Raises
-    ------
-    InputError
-        The file is missing, too large, or no CSV.
+    Messages call the file `shown`; by its path if unset. Raises InputError if the file is missing,
+    too large, or no CSV.
     """
     shown = shown or str(path)
     if not path.is_file():
@@ -47,12 +43,8 @@ def read_lines(path: Path, *, shown: str | None = None) -> list[Line]:
 def select_columns(lines: list[Line], *names: str, shown: str) -> list[Line]:
     """Select the cells below names in the header, which is the first line, in the order asked for.
 
-    Case does not matter; other columns are ignored. Messages call the file `shown`.
-
-    Raises
-    ------
-    InputError
-        A column is missing or a row is too short.
+    Case does not matter; other columns are ignored. Messages call the file `shown`. Raises
+    InputError if a column is missing or a row is too short.
 
     Examples
     --------

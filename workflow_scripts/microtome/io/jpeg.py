@@ -27,12 +27,8 @@ def encode_jpeg(pixels: np.ndarray, *, quality: int, subsampling: str = SUBSAMPL
 def decode_jpeg_into(content: bytes, out: np.ndarray) -> None:
     """Decode a JPEG, as libjpeg does by default, into an array.
 
-    The array has the shape (height, width, 3), is uint8 and C-contiguous.
-
-    Raises
-    ------
-    ValueError
-        If it cannot be decoded, or is an image of another size.
+    The array has the shape (height, width, 3), is uint8 and C-contiguous. Raises ValueError if the
+    JPEG cannot be decoded, or is an image of another size.
     """
     shape = simplejpeg.decode_jpeg(content, "RGB", buffer=out).shape
     if shape != out.shape:

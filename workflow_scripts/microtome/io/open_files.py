@@ -31,14 +31,8 @@ class Handles(Generic[K, V]):
     """Opens by key, and keeps the most recently used ones open.
 
     Safe to use from several threads. After a fork the child opens files anew; a pickled copy has
-    no open files.
-
-    Parameters
-    ----------
-    open_, close : callable
-        Opens what a key names, and closes it.
-    limit : callable
-        Returns how many to keep open; called once, when the first is opened.
+    no open files. `open_` opens what a key names and `close` closes it; `limit`, called when the
+    first is opened, returns how many to keep open.
 
     Examples
     --------

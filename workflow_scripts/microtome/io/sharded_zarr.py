@@ -123,12 +123,8 @@ class ShardedArray:
     Safe to use from several threads, and in processes forked from the one that opened it. The
     first number of its `shape` counts the chunks; `codec` is the name of the codec of a chunk.
 
-    Raises
-    ------
-    InputError
-        If it is damaged.
-    ValueError, KeyError, TypeError, FileNotFoundError
-        If it is no such array.
+    Raises InputError if it is damaged; ValueError, KeyError, TypeError or FileNotFoundError if it
+    is no such array.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -219,10 +215,7 @@ class ShardedArray:
 def read_column(folder: Path) -> np.ndarray:
     """Read a small array of one dimension, stored without shards, in one chunk or several.
 
-    Raises
-    ------
-    ValueError, KeyError, TypeError, FileNotFoundError, RuntimeError
-        If it is no such array.
+    Raises ValueError, KeyError, TypeError, FileNotFoundError or RuntimeError if it is none.
     """
     about = read_metadata(folder)
     (n,), (size,) = about["shape"], about["chunk_grid"]["configuration"]["chunk_shape"]

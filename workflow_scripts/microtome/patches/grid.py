@@ -153,23 +153,10 @@ def make_grid(
 ) -> Grid:
     """Lay a grid over a slide and keep each patch that contains any tissue.
 
-    The masks are read from the top down, for one row of patches at a time.
-
-    Parameters
-    ----------
-    size_px : tuple of int
-        Width and height of level 0.
-    scale, spacing_um : float
-        What `spec.spacing_um` really is on this slide: level-0 px and µm per patch px.
-    tissue, truth : Mask
-        Of tissue, and of viable tumour if it is known.
-    label_rule, min_tumour_fraction
-        See `label_patches`.
-
-    Raises
-    ------
-    InputError
-        If no patch contains tissue.
+    The masks, of tissue and of viable tumour if it is known, are read from the top down, for one
+    row of patches at a time. `size_px` are width and height of level 0; `scale` and `spacing_um`
+    what `spec.spacing_um` really is on this slide, in level-0 px and in µm per patch px. Patches
+    are labelled by `label_patches`. Raises InputError if no patch contains tissue.
 
     Examples
     --------

@@ -22,12 +22,8 @@ def choose_codec(
     """Decide how the patches of a grid are stored, and say why, for the log.
 
     The config asks for 'raw', 'jpeg', 'pass-through', or 'auto': 'pass-through' if that is
-    possible, else 'raw'. Patches may have further spacings, see `read_patches`.
-
-    Raises
-    ------
-    InputError
-        If 'pass-through' is asked for and not possible.
+    possible, else 'raw'. Patches may have further spacings, see `read_patches`. Raises InputError
+    if 'pass-through' is asked for and not possible.
     """
     if codec in ("raw", "jpeg"):
         return codec, "as the config says"
@@ -51,17 +47,9 @@ def read_streams(slide: Slide, grid: Grid) -> Iterator[tuple[np.ndarray, list[by
     edge is decoded, made white outside and encoded again, since its padding may be anything. The
     patches must be tiles, see `choose_codec`.
 
-    Yields
-    ------
-    index : ndarray of shape (n,), int64
-        Which patches of the grid these are.
-    streams : list of bytes
-        A JPEG of each. Patches that cannot be read are left out, with a warning in the log.
-
-    Raises
-    ------
-    InputError
-        If the file has changed since the slide was opened.
+    Yields indices of patches in the grid, ndarray of shape (n,), int64, and a JPEG of each. Patches
+    that cannot be read are left out, with a warning in the log. Raises InputError if the file has
+    changed since the slide was opened.
     """
     view, obstacle = _whole_tiles(slide, grid)
     if obstacle:

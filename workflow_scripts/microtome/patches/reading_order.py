@@ -15,10 +15,7 @@ def split_into_regions(grid: Grid, *, side_px: int, repeat_px: int = 1) -> Itera
     column in sixty, are decoded twice. Patches and tiles have common edges every `repeat_px` patch
     px; regions end there if `side_px`, the largest side of a square in patch px, allows it.
 
-    Yields
-    ------
-    ndarray of shape (n,), int64
-        Which patches of the grid.
+    Yields indices of patches in the grid, ndarrays of shape (n,), int64.
     """
     side = max(1, side_px // grid.stride_px)
     repeat = int(np.lcm(repeat_px, grid.stride_px)) // grid.stride_px

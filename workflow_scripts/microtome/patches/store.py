@@ -54,21 +54,17 @@ def write_patches(
 ) -> int:
     """Write patches to a store in the order they come, one chunk each, in whole shards.
 
+    Returns how many are stored.
+
     Parameters
     ----------
     parts : iterable of (index, pixels) or (index, streams)
-        From `read_patches`: indices of patches in `grid` and their RGB (n, side, side, 3), or with
-        further spacings (n, 1 + further, side, side, 3), uint8, valid until the item after the
-        next is asked for. For 'pass-through' from `read_streams`: indices, and a JPEG file of
-        each patch.
-    grid : Grid
-        The patches that were to be read.
+        What `read_patches` gives of `grid`; for 'pass-through' what `read_streams` gives.
     origin : dict
         Attributes of the store: where the patches came from.
     codec : {'raw', 'jpeg', 'pass-through'}
-        'raw': pixels as they are. 'jpeg': compressed here. 'pass-through': the slide's own JPEGs.
-    jpeg_quality : int
-        1 to 100, for 'jpeg'.
+        'raw': pixels as they are. 'jpeg': compressed here, at `jpeg_quality`, 1 to 100.
+        'pass-through': the slide's own JPEGs.
     threads : int
         Threads that compress, or that decode JPEGs of 'pass-through' for the white filter.
     white_from, max_white_fraction
@@ -76,11 +72,6 @@ def write_patches(
         patch is kept, and JPEGs of 'pass-through' are not decoded.
     spacings_um : sequence of float
         The further spacings in `parts`, in µm per px.
-
-    Returns
-    -------
-    int
-        Number of patches stored.
     """
     if codec == "pass-through" and spacings_um:
         raise ValueError("a slide's own JPEGs are of one spacing")

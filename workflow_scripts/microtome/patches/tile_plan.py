@@ -61,13 +61,9 @@ def find_corners(grid: Grid, scale: float) -> tuple[np.ndarray, np.ndarray]:
 class Pieces:
     """The pieces of tiles that patches are made of, sorted by block of patches, level and tile.
 
-    Attributes
-    ----------
-    block, level, tile, slot, view, left, top : ndarray of shape (n_pieces,), int64
-        A piece is the part of tile `tile` of `level` that lies in patch `slot` of `block`, at the
-        spacing of `view`; the tile's corner is at (left, top) px of the patch.
-    first, last : ndarray of shape (n_pieces,), int64
-        The first and the last block that have a piece of the same tile.
+    Each is an ndarray of shape (n_pieces,), int64. A piece is the part of tile `tile` of `level`
+    that lies in patch `slot` of `block`, at the spacing of `view`; the tile's corner is at
+    (left, top) px of the patch; `first` and `last` are the blocks between which it is needed.
     """
 
     block: np.ndarray

@@ -9,19 +9,10 @@ _BAND_ROWS = 64
 
 
 def block_mean(pixels: np.ndarray, side: int) -> np.ndarray:
-    """Average squares of pixels; halves are rounded up.
+    """Average squares of `side` x `side` pixels; halves are rounded up.
 
-    Parameters
-    ----------
-    pixels : ndarray of shape (height, width, 3), uint8
-        RGB. Last rows and columns that do not fill a square are dropped.
-    side : int
-        Side of a square in px.
-
-    Returns
-    -------
-    ndarray of shape (height // side, width // side, 3), uint8
-        `pixels` itself if `side` is 1.
+    From (height, width, 3), uint8, to (height // side, width // side, 3), uint8: last rows and
+    columns that do not fill a square are dropped. With a side of 1 the result is `pixels` itself.
 
     Examples
     --------

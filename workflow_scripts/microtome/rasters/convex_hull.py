@@ -12,14 +12,9 @@ _DIAMOND = np.array([(-0.5, 0), (0.5, 0), (0, -0.5), (0, 0.5)])
 
 
 def find_hull_corners(rows: ReadRows, shape: tuple[int, int]) -> np.ndarray:
-    """Corners of the convex hull of a mask.
+    """Corners of the convex hull of a mask: row and column, shape (n_corners, 2), float64.
 
-    Only the first and last pixel of each row and column can be corners.
-
-    Returns
-    -------
-    ndarray of shape (n_corners, 2), float64
-        Row and column; no corners if the mask is empty.
+    Only the first and last pixel of each row and column can be corners; an empty mask has none.
     """
     height, width = shape
     top, bottom = np.full(width, height), np.full(width, -1)

@@ -74,14 +74,10 @@ def write_array(path: str | Path, array: np.ndarray, *, spacing_um: float) -> No
 
 
 class Raster:
-    """A raster opened for reading.
+    """A raster opened for reading, of `spacing_um` µm per px.
 
-    Parameters
-    ----------
-    pixels : zarr.Array
-        Shape (height, width), uint8 or float32; slicing decodes only the tiles it touches.
-    spacing_um : float
-        µm per px.
+    Its `pixels` have the shape (height, width), uint8 or float32; slicing decodes only the tiles it
+    touches.
     """
 
     def __init__(self, pixels: zarr.Array, spacing_um: float) -> None:

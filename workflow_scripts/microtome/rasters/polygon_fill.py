@@ -16,19 +16,9 @@ def fill_rings(
 ) -> np.ndarray:
     """Fill rings by the even-odd rule in the rows `first_row` to `first_row + n_rows`.
 
-    Parameters
-    ----------
-    rings : sequence of ndarray of shape (n, 2)
-        Corners x, y in level-0 px, anywhere; the last point may repeat the first.
-    first_row, n_rows, width_px : int
-        The band, in pixels of the mask.
-    scale : float
-        Level-0 px per mask pixel: (r, c) has its centre at ((c + .5) * scale, (r + .5) * scale).
-
-    Returns
-    -------
-    ndarray of shape (n_rows, width_px)
-        bool.
+    Rings, each (n, 2), are corners x, y in level-0 px, anywhere; the last point may repeat the
+    first. `scale` are level-0 px per pixel of the mask: (r, c) has its centre at
+    ((c + .5) * scale, (r + .5) * scale). The result has the shape (n_rows, width_px), bool.
 
     Examples
     --------
@@ -46,11 +36,8 @@ def fill_rings(
 def list_edges(rings: Sequence[np.ndarray]) -> np.ndarray:
     """List the edges of rings, each (n, 2), which `paint_edges` needs for each band.
 
-    Returns
-    -------
-    ndarray of shape (n_edges, 4), float64
-        x, y of the upper end (smaller y), then of the lower; sorted by the upper y, horizontal
-        edges left out.
+    The result is an ndarray of shape (n_edges, 4), float64: x, y of the upper end (smaller y), then
+    of the lower; sorted by the upper y, horizontal edges left out.
     """
     each = [np.hstack([ring, np.roll(ring, -1, axis=0)]) for ring in rings]
     edges = np.concatenate([np.empty((0, 4)), *each])
@@ -65,16 +52,8 @@ def paint_edges(
 ) -> None:
     """Set the pixels inside closed rings to `value`, in place; only edges in the band cost time.
 
-    Parameters
-    ----------
-    band : ndarray of shape (n_rows, width), bool
-        The rows of the mask from `first_row` on.
-    edges : ndarray of shape (n_edges, 4)
-        From `list_edges`.
-    value : bool
-        True paints, False erases.
-    scale : float
-        Level-0 px per mask pixel.
+    The band, (n_rows, width), bool, are the rows of the mask from `first_row` on, at `scale`
+    level-0 px per pixel; the edges come from `list_edges`.
     """
     n_rows, width = band.shape
     if band.size == 0:

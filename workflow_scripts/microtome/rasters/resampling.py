@@ -27,18 +27,7 @@ def resample_rows(
 def resample(labels: np.ndarray, shape: tuple[int, int], *, ratio: float) -> np.ndarray:
     """Take the label at each pixel's centre of another raster of the same slide.
 
-    Parameters
-    ----------
-    labels : ndarray of shape (height, width)
-        Labels.
-    shape : tuple of int
-        Height and width of the result.
-    ratio : float
-        Px of `labels` per px of the result.
-
-    Returns
-    -------
-    ndarray of `shape`, same dtype
+    `labels`, (height, width), have `ratio` px per px of the result, of `shape` and the same dtype.
 
     Examples
     --------

@@ -15,10 +15,7 @@ _FORMATS = ("JPEG", "PNG", "BMP", "TIFF")
 class ImageSource:
     """The pixels of a plain image; its resolution tag, if any, is not a microscope's spacing.
 
-    Raises
-    ------
-    InputError
-        If it is no JPEG, PNG, BMP or TIFF in colour, is damaged, or is too large.
+    Raises InputError if it is no JPEG, PNG, BMP or TIFF in colour, is damaged, or is too large.
     """
 
     reduces = False

@@ -121,10 +121,7 @@ def open_inspected(
 ) -> Slide:
     """Open a slide as `inspect` found it, or a copy of its file, with settings for `Slide`.
 
-    Raises
-    ------
-    InputError
-        If the file is no longer the one that was inspected.
+    Raises InputError if the file is no longer the one that was inspected.
     """
     path = Path(read_from or info["path"])
     slide = Slide(path, name=name, spacing_um=info["spacing_um"], **slide_settings)

@@ -13,10 +13,7 @@ from microtome.errors import InputError, one_line
 class OpenSlideSource:
     """The pixels of a slide, read by OpenSlide; safe to use from several threads.
 
-    Raises
-    ------
-    InputError
-        If OpenSlide cannot open it.
+    Raises InputError if OpenSlide cannot open it.
     """
 
     reduces = False
@@ -49,12 +46,8 @@ class OpenSlideSource:
     ) -> np.ndarray:
         """Read a rectangle of one level, in px of the level; areas not scanned are white.
 
-        The result is an ndarray of shape (height, width, 3), uint8.
-
-        Raises
-        ------
-        InputError
-            If it cannot be decoded.
+        The result is an ndarray of shape (height, width, 3), uint8. Raises InputError if it cannot
+        be decoded.
         """
         downsample = self.downsamples[level]
         corner = (round(x * downsample), round(y * downsample))

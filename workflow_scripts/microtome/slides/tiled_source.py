@@ -65,12 +65,7 @@ class TiledSource:
 
         The result is an ndarray of shape (height, width, 3), uint8. Each px is the mean of 1, 2, 4
         or 8 px of the level, `reduce`, a side; JPEG tiles are decoded at this fraction of their
-        size, in the DCT domain.
-
-        Raises
-        ------
-        InputError
-            If a tile cannot be read or decoded.
+        size, in the DCT domain. Raises InputError if a tile cannot be read or decoded.
         """
         table = self.tables[level]
         result = np.full((height, width, 3), _WHITE, np.uint8)
@@ -116,10 +111,7 @@ class TiledSource:
     def read_stream(self, level: int, tile: int) -> bytearray:
         """Read the bytes of a tile; for a JPEG tile a whole JPEG file with tables and colours.
 
-        Raises
-        ------
-        InputError
-            If they cannot be read.
+        Raises InputError if they cannot be read.
         """
         table = self.tables[level]
         count, header = int(table.counts[tile]), len(table.header)
@@ -149,12 +141,8 @@ class TiledSource:
 
         The tile must not be absent. The result is an ndarray of shape
         (tile_height / reduce, tile_width / reduce, 3), uint8. For a JPEG tile that does not hang
-        over the edge it is a view of `out`, if that is given: uint8, C-contiguous.
-
-        Raises
-        ------
-        InputError
-            If the tile cannot be read or decoded.
+        over the edge it is a view of `out`, if that is given: uint8, C-contiguous. Raises
+        InputError if the tile cannot be read or decoded.
         """
         table = self.tables[level]
         content = self.read_stream(level, tile)

@@ -143,12 +143,8 @@ def _encode_colours(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reduce the colours of a band to codes of two bytes per pixel, which give the saturation.
 
-    Returns
-    -------
-    codes : ndarray of shape (n_rows, width), uint16
-        256 times the strongest channel plus the weakest; 0 for pen.
-    counts : ndarray of shape (65536,), int64
-        How often each code occurs, without padding and pen.
+    Codes, (n_rows, width), uint16, are 256 times the strongest channel plus the weakest; 0 for pen.
+    Also gives how often each occurs, without padding and pen: (65536,), int64.
     """
     is_smoothed = variant == "camelyon"
     margin = _SEAM_PX + (_MEDIAN_PX // 2 if is_smoothed else 0)

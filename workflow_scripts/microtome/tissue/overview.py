@@ -25,12 +25,8 @@ def read_overview(
 ) -> tuple[Spool, float]:
     """Read a whole slide at low resolution, `block_px` px of its level at a time.
 
-    Returns
-    -------
-    pixels : Spool of shape (height, width, 3), uint8
-        RGB, in a temporary file in the folder of the output `beside`; the caller closes it.
-    scale : float
-        Level-0 px per px.
+    Gives RGB, (height, width, 3), uint8, in a temporary file in the folder of the output `beside`,
+    which the caller closes; and its level-0 px per px.
     """
     scale = slide.scale_for(spacing_um)
     width, height = (int(np.ceil(side / scale)) for side in slide.size_px)

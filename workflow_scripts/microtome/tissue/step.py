@@ -22,15 +22,8 @@ def make_tissue(
 ) -> dict:
     """Write the tissue mask and the overview of a slide, from its file and what `inspect` found.
 
-    Returns
-    -------
-    dict
-        ``tissue_mm2``, and ``spacing_um`` of the mask.
-
-    Raises
-    ------
-    InputError
-        If the slide cannot be read, is no brightfield image, or has no tissue.
+    Gives ``tissue_mm2``, and ``spacing_um`` of the mask. Raises InputError if the slide cannot be
+    read, is no brightfield image, or has no tissue.
     """
     settings = dict(tissue_settings)
     info = read_inspected(inspected, slide_path=slide_path)

@@ -34,18 +34,10 @@ class TruthCheck:
     def result(self, *, given_burden: float | None = None) -> tuple[float | None, list[str]]:
         """Check the bands that were added, and the burden that came with the data if it is given.
 
-        Returns
-        -------
-        burden : float or None
-            Viable over whole tumour, a fraction; None without a whole tumour.
-        notes : list of str
-            What is odd but harmless, one line each; first those of the truth.
-
-        Raises
-        ------
-        InputError
-            Viable tumour lies outside the whole tumour, the two look swapped, or `given_burden`
-            is not a fraction from 0 to 1.
+        Returns the burden, viable over whole tumour, or None without a whole tumour; and what is
+        odd but harmless, one line each, first the notes of the truth. Raises InputError if viable
+        tumour lies outside the whole tumour, the two look swapped, or `given_burden` is not a
+        fraction from 0 to 1.
         """
         slide = self._truth.slide
         notes = list(self._truth.notes)

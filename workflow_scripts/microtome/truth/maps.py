@@ -100,18 +100,10 @@ class Truth:
     def rows(self, first_row: int, n_rows: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
         """Read the rows `first_row` to `first_row + n_rows`; fastest from the top down.
 
-        A pixel has the value under its centre. It is no tumour if its centre is beyond the edge
-        of the slide.
-
-        Returns
-        -------
-        viable, whole : ndarray of shape (n_rows, width), bool
-            At `scale` level-0 px per px, fractions allowed; `whole` is all False if not known.
-
-        Raises
-        ------
-        InputError
-            A mask file is damaged or holds other values than 0 and 1, or 0 and 255.
+        A pixel, of `scale` level-0 px a side, fractions allowed, has the value under its centre; it
+        is no tumour if that is beyond the edge of the slide. Gives viable and whole tumour, each
+        (n_rows, width), bool; whole tumour is all False if not known. Raises InputError if a mask
+        file is damaged or holds other values than 0 and 1, or 0 and 255.
         """
         width, height = self.slide_size_px
         on_slide = (

@@ -25,17 +25,8 @@ def write_truth(
     """Write the truth map of a slide, with the labels of `microtome.rasters.labels`, and check it.
 
     If the slide is coarser than `spacing_um`, the map has the slide's spacing. A slide of label
-    'negative' needs no annotation in its row of the sheet.
-
-    Returns
-    -------
-    dict
-        ``burden`` (None if the whole tumour is not known) and ``notes``.
-
-    Raises
-    ------
-    InputError
-        If the truth cannot be used.
+    'negative' needs no annotation in its row of the sheet. Gives ``burden`` (None if the whole
+    tumour is not known) and ``notes``. Raises InputError if the truth cannot be used.
     """
     info = read_json(inspected)
     size_px = info["width_px"], info["height_px"]

@@ -14,18 +14,9 @@ from microtome.rasters.labels import VIABLE, WHOLE
 def label_tumour(viable: ReadRows, tissue: ReadRows, shape: tuple[int, int]) -> ReadRows:
     """Label every pixel 0 no tumour, 1 whole tumour but not viable, 2 viable tumour.
 
-    Parameters
-    ----------
-    viable, tissue : callable
-        Rows of viable tumour and of tissue, bool or 0/1. The first is read twice: once here.
-    shape : tuple of int
-        Height and width of both.
-
-    Returns
-    -------
-    callable
-        Rows of the map, uint8. Viable tumour is clipped to the whole tumour, so the burden is in
-        [0, 1] by construction.
+    `viable` and `tissue` give rows of bool or 0/1; the first is read twice: once here. The result
+    gives rows of uint8. Viable tumour is clipped to the whole tumour, so the burden is in [0, 1] by
+    construction.
 
     Examples
     --------
@@ -49,12 +40,9 @@ def label_tumour(viable: ReadRows, tissue: ReadRows, shape: tuple[int, int]) -> 
 def measure_burden(
     labels: ReadRows, shape: tuple[int, int], *, spacing_um: float
 ) -> dict[str, float]:
-    """Measure areas and tumour burden of a tumour map.
+    """Measure ``viable_mm2``, ``whole_mm2`` and ``burden`` of a tumour map.
 
-    Returns
-    -------
-    dict
-        ``viable_mm2``, ``whole_mm2`` and ``burden`` (viable / whole; 0 where there is no tumour).
+    The burden is viable / whole, and 0 where there is no tumour.
     """
     counts = np.zeros(VIABLE + 1, np.int64)
     for band in bands(shape[0], band_rows(shape[1])):

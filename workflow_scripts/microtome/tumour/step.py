@@ -16,12 +16,7 @@ def map_tumour(
     """Segment viable and whole tumour and write them as one map.
 
     The TIFF `tumour` has the labels of `microtome.rasters.labels`; `segmentation` are the arguments
-    of `segment_viable`.
-
-    Returns
-    -------
-    dict
-        ``viable_mm2``, ``whole_mm2`` and ``burden`` of `measure_burden`.
+    of `segment_viable`. Gives what `measure_burden` does.
 
     Examples
     --------

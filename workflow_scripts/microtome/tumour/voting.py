@@ -20,18 +20,10 @@ _MAJORITY = 0.5
 def vote(scores: Mapping[str, Scores]) -> dict:
     """Let the patches of a slide vote, those of all spacings together, each with one voice.
 
-    Parameters
-    ----------
-    scores : mapping of str to Scores
-        What each member says of the slide, by its name. A patch votes for tumour where half of it
-        or more is; one that could not be read does not vote.
-
-    Returns
-    -------
-    dict
-        ``class``, the class of most patches (a tie counts as tumour: a missed tumour is the worse
-        mistake), ``patches``, ``tumour_share`` of them, and the same two of each member. Without
-        any vote the class is empty and shares are None.
+    `scores` are what each member says of the slide. A patch votes for tumour where half of it or
+    more is; one that could not be read does not vote. Gives ``class``, the class of most patches (a
+    tie counts as tumour: a missed tumour is the worse mistake), ``patches``, ``tumour_share`` of
+    them, and the same two of each member. Without any vote the class is empty and shares are None.
     """
     shares = {name: found.tumour_shares() for name, found in scores.items()}
     n_patches = {name: int(np.count_nonzero(~np.isnan(found))) for name, found in shares.items()}
@@ -76,12 +68,8 @@ def vote_on_slide(
     """Vote on a slide, and say what is true of it where that is known.
 
     The truth is that of the sheet's `label`, with which there is tumour unless it is 'negative';
-    if that is unset, that of the truth map.
-
-    Returns
-    -------
-    dict
-        ``slide``, ``truth`` ('tumour', 'other', or empty), and what `vote` gives.
+    if that is unset, that of the truth map. Gives ``slide``, ``truth`` ('tumour', 'other', or
+    empty), and what `vote` gives.
     """
     true_class = ""
     if label:
