@@ -1,4 +1,4 @@
-"""What the evaluated slides say of a model's probabilities and of its uncertainty."""
+"""Px of evaluated slides counted by probability, truth and uncertainty, and rows made of that."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

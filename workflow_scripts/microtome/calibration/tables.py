@@ -1,4 +1,4 @@
-"""Reading what the tables of calibration are made of."""
+"""Reading px counts and intervals of burdens for the calibration tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

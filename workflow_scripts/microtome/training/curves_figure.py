@@ -1,4 +1,4 @@
-"""The picture of a training run."""
+"""The figure of a training run: losses and accuracy of each epoch."""
 
 from pathlib import Path
 

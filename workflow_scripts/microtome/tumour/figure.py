@@ -1,4 +1,4 @@
-"""The picture of a slide's results."""
+"""The figure of a slide: its picture, truth, tumour probability and tumour map."""
 
 from pathlib import Path
 

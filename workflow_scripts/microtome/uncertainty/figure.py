@@ -1,4 +1,4 @@
-"""The picture of where a model is unsure."""
+"""The figure of where a model is unsure of a slide, and where it is wrong."""
 
 from collections.abc import Mapping
 from pathlib import Path
