@@ -1,13 +1,10 @@
 """What jobs asked for beside what they used."""
 
-import subprocess
-import sys
 from math import isnan, nan
-from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+from helpers.job_scripts import run_command
 from helpers.simulated_runs import write_benchmark, write_run_log
 from microtome.io.tables import read_table
 from microtome.run_history import Benchmark, History, Run
@@ -24,18 +21,9 @@ from microtome.usage import (
 
 def submitted(job: int, rule: str, slide: str, **changes) -> dict:
     """An event of a job that asks for 1000 MB and 10 minutes."""
-    return {
-        "t": 1.0,
-        "event": "job_submitted",
-        "job": job,
-        "rule": rule,
-        "wildcards": {"slide": slide},
-        "benchmark": f"benchmarks/{rule}/{slide}.tsv",
-        "attempt": 1,
-        "mem_mb": 1000,
-        "runtime_min": 10,
-        **changes,
-    }
+    about = {"wildcards": {"slide": slide}, "benchmark": f"benchmarks/{rule}/{slide}.tsv"}
+    asked = {"job": job, "rule": rule, "attempt": 1, "mem_mb": 1000, "runtime_min": 10}
+    return {"t": 1.0, "event": "job_submitted", **about, **asked, **changes}
 
 
 def finished(job: int) -> dict:
@@ -59,30 +47,20 @@ def history_of(*runs: list[dict], **benchmarks: Benchmark) -> History:
     return History([Run(RunState(events), 0, 0, was_killed=False) for events in runs], measured)
 
 
-def test_only_what_finished_counts_with_its_last_attempt():
-    """A retry asked for more; a job that failed, runs, or is of an unknown event has no row."""
-    events = [
-        submitted(1, "tumour_burden", "a"),
-        {"t": 1.5, "event": "job_failed", "job": 1},
-        submitted(1, "tumour_burden", "a", mem_mb=2000),
-        finished(1),
-        submitted(2, "tumour_burden", "b"),
-        {"t": 2, "event": "job_failed", "job": 2},
-        {"t": 2, "event": "job_finished", "job": 99},
-        {"t": 2, "event": "something_new"},
+def test_only_what_finished_counts_as_it_did_last():
+    """Of tries the last, of runs the last that did it; ids are a run's own; what failed is out."""
+    first = [
+        *(submitted(number, "tumour_burden", slide) for number, slide in enumerate("xab")),
+        {"t": 1.5, "event": "job_failed", "job": 0},
+        submitted(0, "tumour_burden", "x", mem_mb=2000),
+        *map(finished, (0, 1, 2)),
+        submitted(3, "tumour_burden", "failed"),
+        {"t": 2, "event": "job_failed", "job": 3},
     ]
-    [use] = find_job_uses(history_of(events))
-    assert (use.name, use.asked_mb) == ("a", 2000)
-
-
-def test_of_several_runs_the_last_counts():
-    """The benchmark of a job is that of the last run that did it; ids are a run's own."""
-    first = [submitted(k, "tumour_burden", slide) for k, slide in enumerate("xab")]
-    first += [finished(1), finished(2)]
     second = [submitted(2, "tumour_burden", "a", mem_mb=3000), finished(2)]
     second += [submitted(3, "tumour_burden", "b", mem_mb=3000)]
     uses = find_job_uses(history_of(first, second))
-    assert [(use.name, use.asked_mb) for use in uses] == [("a", 3000), ("b", 1000)]
+    assert {use.name: use.asked_mb for use in uses} == {"x": 2000, "a": 3000, "b": 1000}
 
 
 def test_a_use_is_asked_and_measured():
@@ -181,18 +159,6 @@ def test_remarks_name_what_is_near_its_limit_and_what_is_far_below():
     ]
 
 
-def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """Run the command in a folder."""
-    script = REPOSITORY / "workflow_scripts" / "asked_and_used.py"
-    return subprocess.run(
-        [sys.executable, script, *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_the_command_reads_the_newest_run_or_all(tmp_path):
     """Of --directory, whatever its last line is; --tsv has the rows that are shown."""
     folder = tmp_path / "there"
@@ -203,14 +169,14 @@ def test_the_command_reads_the_newest_run_or_all(tmp_path):
     log.write_text(log.read_text() + '{"t": 1, "ev')
     write_benchmark(folder, "benchmarks/tumour_burden/a.tsv", 60.0, 900.0, 1.0)
     write_benchmark(folder, "benchmarks/stitch/b.tsv", 120.0, 300.0, 1.0)
-    done = command(tmp_path, "--directory", "there")
+    done = run_command("asked_and_used.py", tmp_path, "--directory", "there")
     assert done.returncode == 0, done.stderr
     table = [line for line in done.stdout.splitlines() if line.startswith("|")]
     header, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table]
     assert header == list(COLUMNS)
     assert [row[0] for row in rows] == ["pack: maps", "stitch"]
     assert rows[1][1:] == ["1", "1000", "1000", "300", "300", "0.30", "10", "2.00", "0.20"]
-    done = command(folder, "--all", "--tsv", "rows.tsv")
+    done = run_command("asked_and_used.py", folder, "--all", "--tsv", "rows.tsv")
     assert "near its limit: tumour_burden, a: 900 of 1000 MB" in done.stdout.splitlines()
     rows = read_table(folder / "rows.tsv")
     assert [row["rule"] for row in rows] == ["pack: maps", "stitch", "tumour_burden"]
@@ -229,6 +195,6 @@ def test_what_is_not_there_is_said_in_one_line(tmp_path, has_run, arguments, sai
     """No traceback, and exit code 1."""
     if has_run:
         write_run_log(tmp_path, "1.jsonl", [])
-    done = command(tmp_path, *arguments)
+    done = run_command("asked_and_used.py", tmp_path, *arguments)
     assert done.returncode == 1
     assert done.stderr.strip() == said

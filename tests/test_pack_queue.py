@@ -22,19 +22,17 @@ class Played:
 
     def __init__(self, folder):
         self.now, self.silent, self.refuses = 1000.0, False, ""
-        self.jobs, self.forgotten, self.told, self.folders = {}, {}, [], []
+        self.jobs, self.told, self.folders = {}, [], []
         self.packs = PackQueue(
             folder=folder / "packs",
             prefix="mt_",
             size=PackSize(minutes=60, cores=1),
-            most_jobs=2,
+            most_jobs=3,
             hold_s=30,
             grace_s=GRACE_S,
             submit=self.submit,
             tell=lambda event, **what: self.told.append((event, what)),
         )
-
-    # What the queue asks
 
     def submit(self, pack, name, folder):
         """Take a job; it runs at once."""
@@ -57,13 +55,6 @@ class Played:
         self.answer()
         return dict(self.jobs)
 
-    def end_of(self, slurm_id):
-        """What scontrol and sacct say of a job that squeue no longer has."""
-        self.answer()
-        return self.forgotten.get(slurm_id)
-
-    # What happens
-
     def is_now(self, state, *, number=1, reason="None"):
         """Let SLURM say so of a job."""
         slurm_id = str(number)
@@ -76,8 +67,6 @@ class Played:
         for key in keys:
             events.add("job_started", key=key)
         return events
-
-    # What the queue does
 
     def step(self, after_s=0):
         """Take a step some time later, and give what went wrong with each member that ended."""
@@ -106,7 +95,7 @@ def played(monkeypatch, tmp_path):
     """A SLURM that the test plays."""
     slurm = Played(tmp_path)
     monkeypatch.setattr("microtome.pack_queue.queue", slurm.queue)
-    monkeypatch.setattr("microtome.pack_queue.end_of", slurm.end_of)
+    monkeypatch.setattr("microtome.pack_queue.end_of", lambda slurm_id: None)
     monkeypatch.setattr("microtome.pack_queue.time.time", lambda: slurm.now)
     return slurm
 
@@ -132,26 +121,21 @@ def long(name, **changed):
 
 
 def test_members_wait_for_others_of_their_kind(played):
-    """A pack goes out when it is full, or when nothing came for a while."""
+    """A pack goes out when it is full, or when nothing came for a while; at once if none runs."""
     played.packs.add(member("a"))
     played.step(1)
     assert not played.folders
+    played.step(3)
+    assert len(played.folders) == 1
     for name in "bcdefg":
-        played.packs.add(member(name, runtime_min=9))
+        played.packs.add(member(name))
     played.step()
-    assert len(played.folders) == 1  # 5 + 10 + 5 x 9 = 60 minutes
+    assert len(played.folders) == 2  # 5 + 10 + 5 x 10 >= 60 minutes
     played.packs.add(member("h"))
     played.step(29)
-    assert len(played.folders) == 1
-    played.step(2)
     assert len(played.folders) == 2
-
-
-def test_where_nothing_runs_nothing_is_waited_for(played):
-    """Nothing can follow what does not run."""
-    played.packs.add(member("a"))
-    played.step(4)
-    assert len(played.folders) == 1
+    played.step(2)
+    assert len(played.folders) == 3
 
 
 def test_each_member_ends_as_its_pack_tells(played):
@@ -200,11 +184,14 @@ def test_the_steps_of_a_slide_end_together(played):
 def test_what_ran_when_a_job_died_failed_and_the_rest_runs_again(played, state, words):
     """The first counts as a try, with more memory and time; the others lost nothing."""
     played.submitted(member("a"), member("b"), member("c"))
-    played.begun("a", "b").add("job_finished", key="a")
+    events = played.begun("a", "b")
+    events.add("job_finished", key="a")
+    events.add("pack_stopped", peak_mb=700, cpu_s=12.5)
     found = played.settled(state)
     assert found.pop("a") == ""
     assert list(found) == ["b"]
     assert found["b"].endswith(words)
+    assert played.last("pack_ended") | {"peak_mb": 700, "cpu_s": 12.5} == played.last("pack_ended")
     played.step(40)
     assert len(played.folders) == 2
     played.begun("c").add("job_finished", key="c")
@@ -213,12 +200,17 @@ def test_what_ran_when_a_job_died_failed_and_the_rest_runs_again(played, state, 
 
 @pytest.mark.parametrize("state", ["NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "gone"])
 def test_a_lost_node_is_nobodys_fault(played, state):
-    """All that had not finished runs again, and no try is counted; nor where nobody knows."""
+    """All that had not finished runs again, no try is counted; that pack is not begun again."""
     played.submitted(member("a"), member("b"))
     played.begun("a").add("job_finished", key="a")
     if state == "gone":
         played.jobs.clear()
-    assert played.settled("" if state == "gone" else state) == {"a": ""}
+    else:
+        played.is_now(state)
+    assert played.step() == {"a": ""}
+    assert not is_given_up(played.folders[0])
+    assert played.step(GRACE_S + 1) == {}
+    assert is_given_up(played.folders[0])
     played.step(100)
     played.begun("b").add("job_finished", key="b")
     assert played.step() == {"b": ""}
@@ -299,50 +291,33 @@ def test_a_submission_without_answer_is_not_repeated_if_it_came_through(played):
     assert played.packs.slurm_ids() == ["1"]
 
 
-def test_a_job_that_slurm_forgot_is_asked_for(played):
-    """Squeue no longer has it, scontrol or sacct does."""
-    played.submitted(member("a"))
-    played.begun("a")
-    played.forgotten["1"] = QueuedJob("1", "x", "TIMEOUT", "TimeLimit", "cpu1")
-    played.jobs.clear()
-    assert "its time was up (TimeLimit)" in played.settled()["a"]
-
-
-def test_events_may_come_later_than_the_end(played):
-    """On a network file system: for a while the last words are waited for."""
-    played.submitted(member("a"))
-    events = played.begun("a")
+def test_events_may_come_later_than_the_end(played, monkeypatch):
+    """They are waited for, as file systems are slow; the last look is after SLURM's answer."""
+    played.submitted(member("a"), member("b"))
+    events = played.begun("a", "b")
     played.is_now("COMPLETED")
     played.step()
     assert played.step(GRACE_S - 1) == {}
     events.add("job_finished", key="a")
-    events.add("pack_ended", ok=True)
     assert played.step() == {"a": ""}
 
-
-def test_events_that_come_while_slurm_is_asked_count(played, monkeypatch):
-    """The very last look at them is after its answer."""
-    played.submitted(member("a"))
-    events = played.begun("a")
-    played.is_now("COMPLETED")
-    played.step()
-
     def answer_late():
-        events.add("job_finished", key="a")
+        events.add("job_finished", key="b")
         return played.queue()
 
     monkeypatch.setattr("microtome.pack_queue.queue", answer_late)
-    assert played.step(GRACE_S + 1) == {"a": ""}
+    assert played.step(2) == {"b": ""}
 
 
-def test_a_job_that_seemed_over_has_all_its_time_again(played):
-    """SLURM may call a job lost for a moment before it puts it back into the queue."""
+@pytest.mark.parametrize("says", ["SLURM", "its node"])
+def test_a_job_that_seemed_over_has_all_its_time_again(played, says):
+    """SLURM may call a job lost before it queues it again, or after its node says that it began."""
     played.submitted(member("a"))
     played.begun("a")
-    for state in ("NODE_FAIL", "PENDING"):
-        played.is_now(state)
-        played.step()
-    played.now += 500
+    played.is_now("NODE_FAIL")
+    played.step()
+    played.is_now("PENDING") if says == "SLURM" else played.begun("a")
+    played.step(GRACE_S - 5)
     played.is_now("TIMEOUT")
     assert played.step() == played.step(GRACE_S - 1) == {}
     assert list(played.step(2)) == ["a"]
@@ -354,11 +329,17 @@ def test_a_job_script_that_cannot_start_counts_as_a_try(played):
     assert sorted(played.settled("FAILED")) == ["a", "b"]
 
 
-def test_a_job_that_slurm_refuses_ends_the_run(played):
-    """The first one: every job would be refused alike."""
-    played.refuses = "SLURM refuses a job: invalid partition specified: gpus"
-    with pytest.raises(InputError, match="invalid partition"):
-        played.submitted(member("a"))
+def test_a_job_that_slurm_refuses_ends_the_run_if_it_is_the_first(played):
+    """All would be refused alike; a later one, such as a try with more memory, fails alone."""
+    played.refuses = "SLURM refuses a job: Requested node configuration is not available"
+    with pytest.raises(InputError, match="SLURM refuses a job: Requested node"):
+        played.submitted(long("a"))
+    played.refuses = ""
+    played.step()
+    played.refuses = "SLURM refuses a job: Requested node configuration is not available"
+    assert played.submitted(long("b", mem_mb=900_000)) == {"b": played.refuses}
+    played.begun("a").add("job_finished", key="a")
+    assert played.step() == {"a": ""}
 
 
 def test_a_job_that_its_node_could_not_start_runs_elsewhere(played, monkeypatch):
@@ -385,12 +366,16 @@ def test_a_job_that_will_wait_for_ever_ends_the_run(played):
 
 
 def test_no_more_jobs_than_allowed_are_in_the_queue(played):
-    """The next goes out when one has ended."""
-    played.submitted(*map(long, "abc"))
-    assert len(played.folders) == 2
+    """The next goes out when one has ended, unless the queue was stopped."""
+    played.submitted(*map(long, "abcde"))
+    assert len(played.folders) == 3
     played.begun("a", number=0).add("pack_ended", ok=True)
     played.step()
-    assert len(played.folders) == 3
+    assert len(played.folders) == 4
+    played.packs.stop()
+    played.begun("b", number=1).add("pack_ended", ok=True)
+    played.step()
+    assert played.packs.slurm_ids() == ["3", "4"]
 
 
 def test_the_log_says_what_a_job_asked_for_and_took(played):
@@ -417,18 +402,6 @@ def test_what_ran_in_an_earlier_life_of_a_job_did_not_run_in_its_last(played):
     assert played.last("members_requeued")["reason"].endswith("it had not begun")
 
 
-def test_a_job_that_begins_again_is_not_over(played):
-    """Its event may be there before SLURM says so."""
-    played.submitted(member("a"))
-    played.begun("a")
-    played.is_now("NODE_FAIL")
-    played.step()
-    played.now += GRACE_S - 5
-    played.begun("a")
-    played.step(10)
-    assert played.packs.slurm_ids() == ["1"]
-
-
 def test_a_member_that_comes_while_packs_are_made_is_kept(played, monkeypatch):
     """Snakemake adds them from another thread, at any moment."""
     late = [member("late")]
@@ -448,11 +421,11 @@ def test_a_member_that_comes_while_packs_are_made_is_kept(played, monkeypatch):
 
 
 def test_what_is_known_is_told_where_slurm_falls_silent_just_then(played, monkeypatch):
-    """Of the first pack it says how it ended, of the second it says nothing."""
+    """How a job ended that the queue forgot is asked: of the first it is said, then nothing."""
     played.submitted(long("a"), long("b"))
     for number in (0, 1):
         played.begun("ab"[number], number=number)
-    end_of = {"1": QueuedJob("1", "x", "TIMEOUT", "None", "cpu1")}
+    end_of = {"1": QueuedJob("1", "x", "TIMEOUT", "TimeLimit", "cpu1")}
     played.jobs.clear()
 
     def answer_half(slurm_id):
@@ -461,7 +434,9 @@ def test_what_is_known_is_told_where_slurm_falls_silent_just_then(played, monkey
         return end_of[slurm_id]
 
     monkeypatch.setattr("microtome.pack_queue.end_of", answer_half)
-    assert list(played.settled()) == ["a"]
+    found = played.settled()
+    assert list(found) == ["a"]
+    assert found["a"].endswith("its time was up (TimeLimit)")
     end_of["2"] = end_of["1"]
     assert list(played.step()) == ["b"]
 
@@ -477,42 +452,6 @@ def test_where_no_further_job_is_taken_those_that_run_are_looked_after(played):
     played.packs._submit = refuse
     played.submitted(long("b"))
     assert list(played.settled("TIMEOUT")) == ["a"]
-
-
-def test_a_later_job_that_slurm_refuses_fails_alone(played):
-    """Such as a third try that asks for more memory than any node has."""
-    played.submitted(long("a"))
-    played.refuses = "SLURM refuses a job: Requested node configuration is not available"
-    assert played.submitted(long("b", mem_mb=900_000)) == {"b": played.refuses}
-    played.begun("a").add("job_finished", key="a")
-    assert played.step() == {"a": ""}
-
-
-def test_a_pack_that_is_no_longer_waited_for_is_not_begun_again(played):
-    """Its members run elsewhere by then; as long as it is waited for, it may be."""
-    played.submitted(member("a"))
-    played.begun("a")
-    played.is_now("NODE_FAIL")
-    played.step()
-    assert not is_given_up(played.folders[0])
-    played.step(GRACE_S + 1)
-    assert is_given_up(played.folders[0])
-
-
-def test_a_pack_that_was_stopped_tells_what_it_took(played):
-    """One whose time was up shows how much memory it had by then."""
-    played.submitted(member("a"))
-    played.begun("a").add("pack_stopped", peak_mb=700, cpu_s=12.5)
-    played.settled("TIMEOUT")
-    took = played.last("pack_ended")
-    assert (took["peak_mb"], took["cpu_s"]) == (700, 12.5)
-
-
-def test_a_queue_that_is_stopped_submits_nothing(played):
-    """What is cancelled must not be followed by more."""
-    played.packs.stop()
-    played.submitted(long("a"))
-    assert played.packs.slurm_ids() == []
 
 
 def test_a_pack_in_which_nothing_could_run_is_taken_apart(played):

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import subprocess
 import sys
 from functools import partial
 from types import SimpleNamespace
@@ -14,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from conftest import REPOSITORY
+from helpers.job_scripts import run_command
 from helpers.simulated_runs import N_JOBS_OF_SLIDE, simulate, write_benchmark, write_run_log
 from microtome import run_report as module
 from microtome.errors import InputError
@@ -71,13 +70,13 @@ ONE_JOB = [*START, *job(1, "a"), *ended(1, 62), *END]
 
 def test_figures_of_a_rule(tmp_path):
     """Times and memory come from benchmarks, GPU hours from how long jobs held one."""
-    events = [*START]
+    events = [*START, *job(9, "s9", rule="tissue_mask"), *ended(9, 62)]
     for number, seconds in enumerate((10, 20, 30)):
         name = f"b{number}.tsv"
         events += job(number, f"s{number}", benchmark=name, gpu=1, mem_mb=100 * (number + 1))
         events += ended(number, 102)
         write_benchmark(tmp_path, name, seconds, 50 + number, 36 * seconds)
-    [row] = jobs_table(history_of(tmp_path, events + END))
+    without, row = jobs_table(history_of(tmp_path, events + END))
     assert row == {
         "rule": "score_slide",
         "done": 3,
@@ -92,13 +91,9 @@ def test_figures_of_a_rule(tmp_path):
         "peak_slide": "s2",
         "asked_mb": 300,
     }
-
-
-def test_without_benchmarks_the_run_log_tells_the_time(tmp_path):
-    """From begin to end; memory is not known then."""
-    [row] = jobs_table(history_of(tmp_path, ONE_JOB))
-    assert (row["median_s"], row["cpu_h"], row["gpu_h"]) == (60, None, None)
-    assert "peak_mb" not in row
+    # Without a benchmark the run log tells the time, and nobody the memory.
+    assert (without["median_s"], without["cpu_h"], without["gpu_h"]) == (60, None, None)
+    assert "peak_mb" not in without
 
 
 def test_gpu_hours_of_packs(tmp_path):
@@ -196,28 +191,23 @@ def test_faults_of_the_cluster(tmp_path):
     assert faults[1].reason == "OUT_OF_MEMORY (OutOfMemory)"
 
 
-@pytest.mark.parametrize(
-    ("state", "kind"),
-    [
-        ("TIMEOUT", "time limit"),
-        ("NODE_FAIL", "node lost"),
-        ("CANCELLED by 1000", "cancelled"),
-        ("PREEMPTED", "preempted"),
-        ("FAILED", "SLURM job died"),
-    ],
-)
-def test_each_way_a_slurm_job_ends(tmp_path, state, kind):
-    """States of SLURM are said in plain words."""
-    events = [
-        *START,
-        *job(1, "a"),
-        (5, "pack_submitted", {"pack": "p", "jobs": [1], "slurm_id": "7"}),
-        (20, "pack_ended", {"pack": "p", "state": state}),
-        (5, "pack_submitted", {"pack": "q", "jobs": [1], "slurm_id": "8"}),
-        (20, "pack_ended", {"pack": "q", "state": "COMPLETED"}),
-    ]
-    [fault] = find_faults(history_of(tmp_path, events + END))
-    assert (fault.kind, fault.then) == (kind, "nothing was lost")
+def test_each_way_a_slurm_job_ends(tmp_path):
+    """States of SLURM are said in plain words; one that ended well is no fault."""
+    kinds = {
+        "TIMEOUT": "time limit",
+        "NODE_FAIL": "node lost",
+        "CANCELLED by 1000": "cancelled",
+        "PREEMPTED": "preempted",
+        "FAILED": "SLURM job died",
+        "COMPLETED": None,
+    }
+    events = [*START, *job(1, "a")]
+    for state in kinds:
+        events.append((5, "pack_submitted", {"pack": state, "jobs": [1], "slurm_id": "7"}))
+        events.append((20, "pack_ended", {"pack": state, "state": state}))
+    faults = find_faults(history_of(tmp_path, events + END))
+    assert [fault.kind for fault in faults] == list(kinds.values())[:-1]
+    assert {fault.then for fault in faults} == {"nothing was lost"}
 
 
 def test_benchmarks_that_are_odd(tmp_path):
@@ -233,12 +223,6 @@ def test_benchmarks_that_are_odd(tmp_path):
     assert found["good.tsv"] == Benchmark(seconds=1.5, peak_mb=20, cpu_s=3)
     assert np.isnan(found["dash.tsv"].peak_mb)
     assert (found["twice.tsv"].seconds, found["twice.tsv"].peak_mb) == (3, 4)
-
-
-def test_jobs_running_by_hand():
-    """One job over a bin and a half, one over a tenth of a bin."""
-    found = mean_running(np.array([0.0, 25.0]), np.array([15.0, 26.0]), np.arange(0, 41, 10.0))
-    np.testing.assert_allclose(found, [1, 0.5, 0.1, 0])
 
 
 @given(
@@ -260,25 +244,15 @@ def test_jobs_running_add_up(spans, n_bins):
 
 
 def test_the_time_axis_leaves_out_the_time_between_runs():
-    """A day between two runs is a narrow gap."""
-    runs = [
-        SimpleNamespace(begun_s=0.0, ended_s=7200.0),
-        SimpleNamespace(begun_s=90000.0, ended_s=93600.0),
-    ]
+    """A day between two runs is a narrow gap; short runs are counted in shorter units."""
+    runs = [SimpleNamespace(begun_s=b, ended_s=e) for b, e in ((0, 7200), (90000, 93600))]
     axis = TimeAxis(runs)
-    assert axis.unit == "hours"
     assert axis.place(0, 3600) == pytest.approx(1)
     assert axis.place(1, 90000) == pytest.approx(2 + axis.gap)
     assert axis.end == pytest.approx(3 + axis.gap)
     assert 0.01 < axis.gap < 0.1
-
-
-@pytest.mark.parametrize(
-    ("took_s", "unit"), [(10800, "hours"), (10799, "minutes"), (179, "seconds")]
-)
-def test_short_runs_are_counted_in_shorter_units(took_s, unit):
-    """A demo of minutes has no axis in thousandths of an hour."""
-    assert TimeAxis([SimpleNamespace(begun_s=5.0, ended_s=5.0 + took_s)]).unit == unit
+    for took_s, unit in ((10800, "hours"), (10799, "minutes"), (179, "seconds")):
+        assert TimeAxis([SimpleNamespace(begun_s=5.0, ended_s=5.0 + took_s)]).unit == unit
 
 
 def test_the_picture_has_all_time_of_all_jobs(tmp_path):
@@ -317,17 +291,12 @@ def test_many_stages_are_drawn_as_twelve(tmp_path):
 
 
 def test_the_report_is_whole(tmp_path):
-    """Two runs of a cohort with faults: all files, whose figures agree with the run logs."""
+    """Two runs of a cohort with faults, or the last: all files, which agree with the run logs."""
     paths = simulate(tmp_path, n_slides=60, seed=1, p_fault=0.2, killed_at_h=0.2, benchmarks=True)
     assert make_run_report(tmp_path) == tmp_path / "results" / "run_report"
     folder = tmp_path / "results" / "run_report"
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "faults.tsv",
-        "jobs.tsv",
-        "slowest_slides.tsv",
-        "summary.md",
-        "timeline.png",
-    ]
+    tables = {"faults.tsv", "jobs.tsv", "slowest_slides.tsv"}
+    assert {path.name for path in folder.iterdir()} == tables | {"summary.md", "timeline.png"}
     rows = read_table(folder / "jobs.tsv")
     n_finished = sum(path.read_text().count('"job_finished"') for path in paths)
     assert sum(int(row["done"]) for row in rows) == n_finished
@@ -346,22 +315,9 @@ def test_the_report_is_whole(tmp_path):
     picture = np.asarray(Image.open(folder / "timeline.png").convert("RGB"))
     for colour in ((0xC2, 0x18, 0x5B), (0xF9, 0xA8, 0x25), (0x78, 0x90, 0x9C)):
         assert (picture == colour).all(-1).sum() > 300  # scores, maps, preparation
-
-
-def test_only_the_last_run(tmp_path):
-    """With `last` the runs before are left out."""
-    simulate(tmp_path, n_slides=20, killed_at_h=0.1)
     make_run_report(tmp_path, last=True)
     assert " in 1 driver run, " in summary_of(tmp_path)
     assert "driver killed" not in summary_of(tmp_path)
-
-
-def test_a_run_without_faults(tmp_path):
-    """Tables are there, if empty; the summary says that there were none."""
-    write_logs(tmp_path, ONE_JOB)
-    folder = make_run_report(tmp_path)
-    assert (folder / "faults.tsv").read_text() == "when\trun\tkind\twhat\treason\tthen\n"
-    assert "## Faults\n\nNone.\n" in summary_of(tmp_path)
 
 
 def test_runs_in_which_nothing_ran(tmp_path):
@@ -383,7 +339,9 @@ def test_the_driver_reports_its_own_run_as_ended(tmp_path, monkeypatch):
     write_logs(tmp_path, [*start, *job(1, "a"), *ended(1, 62)])
     write_run_report(tmp_path)
     assert "- time: 8 min in 1 driver run" in summary_of(tmp_path)
-    assert "None." in summary_of(tmp_path)
+    assert "## Faults\n\nNone.\n" in summary_of(tmp_path)
+    table = tmp_path / "results" / "run_report" / "faults.tsv"
+    assert table.read_text() == "when\trun\tkind\twhat\treason\tthen\n"
     make_run_report(tmp_path)
     assert "driver killed" in summary_of(tmp_path)
 
@@ -420,13 +378,11 @@ def test_the_report_waits_for_the_log(tmp_path, monkeypatch):
 
 def test_the_command(tmp_path):
     """It says where the summary is; without a run it ends with one line."""
-    command = [sys.executable, REPOSITORY / "workflow_scripts" / "run_report.py", "--directory"]
-    done = subprocess.run([*command, tmp_path], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    write_logs(tmp_path, ONE_JOB)
-    done = subprocess.run([*command, tmp_path], capture_output=True, text=True, check=False)
-    assert done.stdout == f"{tmp_path}/results/run_report/summary.md\n"
+    for runs, said in ((), ""), ((ONE_JOB,), f"{tmp_path}/results/run_report/summary.md\n"):
+        write_logs(tmp_path, *runs)
+        done = run_command("run_report.py", tmp_path, "--directory", str(tmp_path))
+        assert (done.stdout, done.stderr.count("\n")) == (said, not said)
+        assert done.returncode == (not said)
 
 
 def test_a_large_cohort_is_as_quick_as_a_small_one(tmp_path):

@@ -3,11 +3,10 @@
 import os
 import platform
 import subprocess
-import sys
 import time
 
-from conftest import REPOSITORY
-from helpers.simulated_runs import N_JOBS_OF_SLIDE, simulate, write_run_log
+from helpers.job_scripts import run_command
+from helpers.simulated_runs import write_run_log
 from microtome.run_state import RunState
 from microtome.run_status import is_alive, run_status
 
@@ -91,29 +90,26 @@ def test_a_run_that_ended(tmp_path):
 def test_the_cluster(tmp_path):
     """SLURM jobs as the log knows them, those that ended badly, and SLURM's silence."""
     packs = [(5, "pack_submitted", {"pack": p, "slurm_id": f"1{p}", "kind": "k"}) for p in "123"]
-    write_log(
-        tmp_path,
-        *EVENTS,
-        *packs,
-        (6, "pack_started", {"pack": "1", "node": "gpu1"}),
-        (6, "pack_started", {"pack": "2", "node": "gpu2"}),
-        (9, "pack_ended", {"pack": "2", "state": "TIMEOUT", "node": "gpu2"}),
-        (3500, "alive", {}),
-    )
-    lines = run_status(tmp_path, now=NOW)
-    place = lines.index("SLURM jobs: 1 running, 1 in the queue")
-    assert lines[place + 1 : place + 4] == [
+    packs += [(6, "pack_started", {"pack": p, "node": f"gpu{p}"}) for p in "12"]
+    packs += [(9, "pack_ended", {"pack": "2", "state": "TIMEOUT", "node": "gpu2"})]
+    silent = (3500, "slurm_silent", {"since": BEGUN + 3500})
+
+    def slurm_lines(*events):
+        write_log(tmp_path, *EVENTS, *events)
+        lines = run_status(tmp_path, now=NOW)
+        place = next((i for i, line in enumerate(lines) if line.startswith("SLURM")), len(lines))
+        return lines[place:][:4]
+
+    assert slurm_lines(*packs, (3500, "alive", {})) == [
+        "SLURM jobs: 1 running, 1 in the queue",
         "1 SLURM job ended badly, the last of them:",
         "  SLURM job 12 on gpu2, k: TIMEOUT",
         "",
     ]
-    write_log(tmp_path, *EVENTS, (3500, "slurm_silent", {"since": BEGUN + 3500}))
-    [line] = [line for line in run_status(tmp_path, now=NOW) if line.startswith("SLURM")]
-    assert line.startswith("SLURM jobs: 0 running, 0 in the queue, no answer since ")
-    write_log(
-        tmp_path, *EVENTS, (3500, "slurm_silent", {"since": 1}), (3501, "slurm_back", {"x": 1})
+    assert slurm_lines(silent)[0].startswith(
+        "SLURM jobs: 0 running, 0 in the queue, no answer since "
     )
-    assert not [line for line in run_status(tmp_path, now=NOW) if line.startswith("SLURM")]
+    assert slurm_lines(silent, (3501, "slurm_back", {})) == []
 
 
 def test_the_newest_run_counts(tmp_path):
@@ -134,7 +130,7 @@ def state(pid, host="", t=0.0):
 
 
 def test_a_driver_on_this_machine_is_looked_for():
-    """A process is alive, unless it is younger than the run; one that ended is not."""
+    """A process is alive, unless it ended or is younger than the run; elsewhere if it spoke."""
     now = time.time()
     assert is_alive(state(os.getpid(), t=now), now)
     with subprocess.Popen(["sleep", "1000"]) as process:
@@ -142,31 +138,16 @@ def test_a_driver_on_this_machine_is_looked_for():
         assert not is_alive(state(process.pid, t=now - 1e6), now)
         process.kill()
     assert not is_alive(state(process.pid, t=now), now)
-
-
-def test_a_driver_elsewhere_must_have_spoken():
-    """Five minutes without its minutely word, and it is taken for gone."""
-    assert is_alive(state(1, "elsewhere", t=100), 100 + 290)
-    assert not is_alive(state(1, "elsewhere", t=100), 100 + 310)
+    ages = (290, 310)  # five minutes without its minutely word, and it is taken for gone
+    assert [is_alive(state(1, "elsewhere", t=100), 100 + age) for age in ages] == [True, False]
 
 
 def test_the_command(tmp_path):
     """It prints the lines; without a run it ends with one, which says what to do."""
-    command = [sys.executable, REPOSITORY / "workflow_scripts" / "status.py", "--directory"]
-    done = subprocess.run([*command, tmp_path], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
+    done = run_command("status.py", tmp_path, "--directory", str(tmp_path))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "logs/runs: no run yet; start one with snakemake" in done.stderr
     write_log(tmp_path, *EVENTS)
-    done = subprocess.run([*command, tmp_path], capture_output=True, text=True, check=False)
+    done = run_command("status.py", tmp_path, "--directory", str(tmp_path))
     assert done.returncode == 0
     assert "it is cut off" in done.stdout
-
-
-def test_a_cohort_adds_up(tmp_path):
-    """Of 100 slides each job is done, whatever was lost or tried again."""
-    [path] = simulate(tmp_path, n_slides=100)
-    lines = run_status(tmp_path, now=NOW)
-    n_done = path.read_text().count('"job_finished"')
-    assert lines[-1].split()[:2] == ["all", str(n_done)]
-    assert n_done == 100 * N_JOBS_OF_SLIDE

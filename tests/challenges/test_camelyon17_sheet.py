@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from helpers import downloaded
-from helpers.downloaded import SHEET_SCHEMA, run_command
+from helpers.downloaded import SHEET_SCHEMA
+from helpers.job_scripts import run_command
 from microtome.challenges.camelyon17_sheet import (
     COLUMNS,
     make_camelyon17_sheet,

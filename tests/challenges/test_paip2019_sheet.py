@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from helpers import downloaded
-from helpers.downloaded import SHEET_SCHEMA, run_command
+from helpers.downloaded import SHEET_SCHEMA
+from helpers.job_scripts import run_command
 from helpers.pictures import noise, write_slide
 from microtome.challenges.paip2019_sheet import COLUMNS, make_paip2019_sheet
 from microtome.cohort.config_checks import read_sheet

@@ -1,7 +1,5 @@
 """What tests of sheets of downloaded folders share."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,14 +25,3 @@ def mistake_in(make: Callable, folder: Path) -> str:
         make(folder)
     assert "\n" not in str(caught.value)
     return str(caught.value)
-
-
-def run_command(script: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """Run a command of `workflow_scripts` in a folder."""
-    return subprocess.run(
-        [sys.executable, REPOSITORY / "workflow_scripts" / script, *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )

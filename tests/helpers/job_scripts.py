@@ -30,3 +30,14 @@ def digests_in_new_process(
     environment = os.environ | {"PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": path}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def run_command(script: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run a command of `workflow_scripts` in a folder."""
+    return subprocess.run(
+        [sys.executable, REPOSITORY / "workflow_scripts" / script, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
