@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio
 
 from compression.test_encoding import PATCH_PX, PIXELS, PLACES, SIZE_PX, BlockCAE, compressed
-from helpers.pictures import noise, smooth, write_slide
+from helpers.pictures import smooth, write_slide
 from helpers.whole_arrays import in_bands, ssim_of_scikit_image
 from microtome.compression.decoding import (
-    Fidelity,
     ReconstructedRows,
     compare,
     jpeg_bytes,
@@ -82,21 +81,6 @@ def test_the_picture_is_a_slide(path, tmp_path):
     assert off < 1.05 * least
 
 
-def test_fidelity_is_that_of_scikit_image():
-    """SSIM averaged over patches and PSNR over pixels, the same for any batches."""
-    patches = np.stack([smooth(32, 32), noise(32, 32), smooth(64, 32)[32:]])
-    rng = np.random.default_rng(0)
-    copies = np.clip(patches + rng.normal(0, 9, patches.shape), 0, 255).astype(np.uint8)
-    similar = ssim_of_scikit_image(patches / 255, copies / 255)
-    together, apart = Fidelity(), Fidelity()
-    together.add(patches, copies)
-    apart.add(patches[:1], copies[:1])
-    apart.add(patches[1:], copies[1:])
-    for found in (together, apart):
-        assert found.ssim == pytest.approx(similar, abs=1e-4)
-        assert found.psnr_db == pytest.approx(peak_signal_noise_ratio(patches, copies), abs=1e-9)
-
-
 @given(st.lists(st.integers(0, 50), min_size=100, max_size=100), st.integers(-10, 5200))
 def test_nearest_quality_is_that_of_trying_all(growth, target):
     """For sizes that grow, or stay, with the quality: none is nearer; the lowest of those alike."""
@@ -159,6 +143,8 @@ def test_comparison_is_with_the_slides_own_pixels(tmp_path):
         [simplejpeg.decode_jpeg(encode_jpeg(patch, quality=quality), "RGB") for patch in patches]
     )
     assert found["jpeg_psnr_db"] == pytest.approx(peak_signal_noise_ratio(patches, jpegs))
+    similar = ssim_of_scikit_image(patches / 255, jpegs / 255)
+    assert found["jpeg_ssim"] == pytest.approx(similar, abs=1e-4)
     assert found["jpeg_ssim"] > found["ssim"]
     assert found["jpeg_is_larger"] is False
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.pictures import grid_of
+from helpers.pictures import files_of, grid_of
 from microtome.errors import InputError
 from microtome.inference import score_store as score_stores
 from microtome.inference.score_store import open_scores, write_scores
@@ -66,12 +66,12 @@ def test_any_order_in_parts_of_any_size(
     assert scores.attributes["unreadable_patches"] == n - len(order)
 
 
-@pytest.mark.parametrize(("side", "n", "files"), [(1, 50_000, 25), (64, 1000, 25)])
-def test_few_files(tmp_path, side, n, files):
+@pytest.mark.parametrize(("side", "n"), [(1, 50_000), (64, 1000)])
+def test_few_files(tmp_path, side, n):
     """Scores are a handful of files: cluster file systems choke on many."""
     maps = np.random.default_rng(0).random((n, side, side)).astype(np.float32)
     write_scores(tmp_path / "a.zarr", [(np.arange(n), of(maps))], row_of(n), origin={})
-    assert sum(file.is_file() for file in (tmp_path / "a.zarr").rglob("*")) < files
+    assert sum(file.is_file() for file in (tmp_path / "a.zarr").rglob("*")) < 25
 
 
 def test_the_same_scores_give_the_same_bytes(tmp_path):
@@ -80,11 +80,7 @@ def test_the_same_scores_give_the_same_bytes(tmp_path):
     for name, order in (("a", np.arange(99)), ("b", np.arange(99)[::-1])):
         parts = [(order[i : i + 10], of(maps[order[i : i + 10]])) for i in range(0, 99, 10)]
         write_scores(tmp_path / name, parts, row_of(99), origin={"slide": "a"})
-    first, second = (
-        {p.relative_to(tmp_path / f): p.read_bytes() for p in (tmp_path / f).rglob("*.*")}
-        for f in ("a", "b")
-    )
-    assert first == second
+    assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
 
 
 def test_no_scores_at_all(tmp_path):
@@ -131,15 +127,3 @@ def test_members_of_an_ensemble_have_their_own(tmp_path):
     assert found.epistemic is None
     with pytest.raises(InputError, match="holds no scores of b"):
         open_scores(tmp_path / "e.zarr", member="b")
-
-
-def test_a_fault_while_scoring_leaves_no_store(tmp_path):
-    """What the scoring raises comes out, and nothing half-written is left."""
-
-    def parts():
-        yield np.array([0]), of(np.zeros((1, 1, 1), np.float32))
-        raise InputError("no number")
-
-    with pytest.raises(InputError, match="no number"):
-        write_scores(tmp_path / "a.zarr", parts(), row_of(3), origin={})
-    assert not list(tmp_path.iterdir())

@@ -1,6 +1,6 @@
 """Encode once: the probabilities of window by window, whatever the grid, with less work."""
 
-from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,11 +9,9 @@ from torch import nn
 
 from helpers.pictures import TILE_PX, break_tile, grid_of, noise, write_slide
 from microtome.errors import InputError
-from microtome.inference import scoring
 from microtome.inference import shared_encoding as encode_once
 from microtome.inference.scoring import score
 from microtome.inference.shared_encoding import score_shared, shares_latents
-from microtome.networks.batch_norm_folding import fold_batch_norms
 from microtome.networks.histocae import HistoCAEClassifier
 from microtome.patches.grid import Grid, count_patches
 from microtome.slides.slide import Slide
@@ -29,11 +27,11 @@ PATCH_PX = 96
 REGION_PX = 208
 
 
-def settled(*, patch_px: int = PATCH_PX, kind: type = HistoCAEClassifier, **settings) -> nn.Module:
+def settled(*, patch_px: int = PATCH_PX, **settings) -> HistoCAEClassifier:
     """Make a classifier as training leaves it: batch norms of any scale, sign and statistics."""
     torch.manual_seed(0)
     settings = {"head": "light", "downsampling": "stride", "border_latents": 2} | settings
-    model = kind(patch_px=patch_px, dropout=0.5, **settings)
+    model = HistoCAEClassifier(patch_px=patch_px, dropout=0.5, **settings)
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d):
             # No channel dies: a batch norm would amplify rounding there.
@@ -172,12 +170,8 @@ def test_the_head_takes_windows_in_parts(path, model, monkeypatch):
 def test_batch_norms_are_folded(path, model, monkeypatch):
     """Half of the encoder's time on a CPU."""
     noted = []
-
-    def noting(layers: nn.Sequential) -> nn.Sequential:
-        noted.append(layers)
-        return fold_batch_norms(layers)
-
-    monkeypatch.setattr(encode_once, "fold_batch_norms", noting)
+    fold = encode_once.fold_batch_norms
+    monkeypatch.setattr(encode_once, "fold_batch_norms", lambda x: noted.append(x) or fold(x))
     shared(path, model, lattice_of(80))
     assert noted == ([] if torch.cuda.is_available() else [model.encoder])
 
@@ -209,24 +203,25 @@ def test_equal_where_the_slide_is_resampled(path, model, reads):
 def test_only_whole_px_are_shared(scale, downsamples):
     """Half px, of level 0 or of the level that is read, would be interpolated."""
 
-    class Levels:
-        def level_for(self, scale: float) -> int:
-            return max([i for i, d in enumerate(self.downsamples) if d <= scale], default=0)
+    def is_whole(scale: float, downsamples: list[float]) -> bool:
+        level = max([i for i, d in enumerate(downsamples) if d <= scale], default=0)
+        slide = SimpleNamespace(downsamples=downsamples, level_for=lambda _: level)
+        return encode_once.in_whole_px(slide, grid_of([(0, 0)], patch_px=96, scale=scale))
 
-    slide = Levels()
-    slide.downsamples = downsamples
-    assert not encode_once.in_whole_px(slide, grid_of([(0, 0)], patch_px=96, scale=scale))
-    slide.downsamples = [1.0]
-    whole = grid_of([(0, 0)], patch_px=96, scale=3.0)
-    assert encode_once.in_whole_px(slide, whole)
+    assert not is_whole(scale, downsamples)
+    assert is_whole(3.0, [1.0])
 
 
 def test_what_windows_share_is_read_once(path, model, reads):
-    """A lattice without holes is read as regions, and none of its windows alone."""
+    """A lattice without holes is read as regions, by `score` too, and no window alone."""
     shared(path, model, block_of(8, 16))
     found = [(len(read), read.patch_px, read.stride_px) for read in reads]
     assert found == [(2, 208, 128), (0, 96, 16)]
     np.testing.assert_array_equal(reads[0].x_px, [0, 128])
+    reads.clear()
+    with Slide(path, name="a") as slide:
+        assert len(list(score({"m": model}, slide, block_of(8, 16), map_um=8.0))) == 1
+    assert [len(read) for read in reads] == [1, 0]
 
 
 def test_few_windows_are_read_alone(path, model, reads):
@@ -256,36 +251,6 @@ def test_a_broken_tile_costs_only_its_windows(tmp_path, model, alone):
     index, probability = shared(path, model, grid)
     np.testing.assert_array_equal(np.sort(index), np.flatnonzero(~lost))
     np.testing.assert_allclose(probability, alone[index], rtol=0, atol=1e-6)
-
-
-class Interrupted(HistoCAEClassifier):
-    """Gives no number for one window: the one that comes after so many."""
-
-    def __init__(self, **settings) -> None:
-        super().__init__(**settings)
-        self.before = np.inf
-
-    def classify(self, latents: torch.Tensor) -> torch.Tensor:
-        """Logits (B, 2)."""
-        logits = super().classify(latents)
-        if 0 <= self.before < len(logits):
-            logits[int(self.before), 1] = torch.nan
-        self.before -= len(logits)
-        return logits
-
-
-@pytest.mark.parametrize("before", [0, 70, -1])
-def test_a_window_without_a_number_is_told_with_its_place(path, before, monkeypatch):
-    """The first window, one of a later region, and one of those that are read alone."""
-    monkeypatch.setattr(scoring, "score_shared", partial(score_shared, region_px=REGION_PX))
-    model = settled(kind=Interrupted)
-    grid = lattice_of(16)
-    index, _ = shared(path, model, grid)
-    i = index[before]
-    model.before = before % len(grid)
-    text = f"model gives no number for the patch at x={grid.x_px[i]:.0f}, y={grid.y_px[i]:.0f}$"
-    with Slide(path, name="a") as slide, pytest.raises(InputError, match=f"^slide a: the {text}"):
-        list(score({"m": model}, slide, grid, map_um=8.0))
 
 
 class Limit(nn.Module):

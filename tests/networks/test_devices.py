@@ -11,10 +11,8 @@ CUDA, CPU = torch.device("cuda"), torch.device("cpu")
 @pytest.mark.parametrize(
     ("capability", "dtype", "scaled"),
     [
-        ((7, 0), torch.float16, True),  # V100
         ((7, 5), torch.float16, True),  # T4
         ((8, 0), torch.bfloat16, False),  # A100
-        ((9, 0), torch.bfloat16, False),  # H100
         ((12, 0), torch.bfloat16, False),
     ],
 )

@@ -109,17 +109,6 @@ def test_paper_head():
     assert n_weights(head) == step(64, 128) + sum(weights) == 51_463_298
 
 
-def test_dropout_acts_in_training_only():
-    """In evaluation the same patch has the same logits; in training it has not."""
-    torch.manual_seed(0)
-    model = classifier().train()
-    images = torch.rand(4, 3, 64, 64)
-    with torch.no_grad():
-        assert not torch.equal(model(images), model(images))
-        model.eval()
-        assert torch.equal(model(images), model(images))
-
-
 @pytest.mark.parametrize(("downsampling", "last"), [("stride", 1), ("max-pool", 2)])
 def test_how_far_padding_reaches(downsampling, last):
     """Two latent px from the first border; from the last one or two; no farther."""

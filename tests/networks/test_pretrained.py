@@ -9,7 +9,6 @@ from torch import nn
 
 from microtome.errors import InputError
 from microtome.networks.pretrained import (
-    Normalization,
     is_file,
     load_weights,
 )
@@ -42,13 +41,6 @@ def refusal(path: str) -> str:
     return str(caught.value)
 
 
-def test_constants_of_normalization_are_not_saved_but_move():
-    """They are in no state dict, and follow the module to another type."""
-    module = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-    assert not module.state_dict()
-    assert module.double().mean.dtype == torch.float64
-
-
 @pytest.mark.parametrize("kept", [None, 0, 4, 60, -1])
 def test_file_that_is_not_whole(weights, kept):
     """A file that is not there, or ends early, wherever it ends, is refused and named."""
@@ -77,14 +69,6 @@ def test_other_values_of_pretrained_are_refused(value):
     """Typing errors and pickles are told what the key takes."""
     with pytest.raises(InputError, match=f"^models: pretrained is {value}; set it to none, hub or"):
         is_file(value)
-
-
-def test_whole_weights_are_loaded(weights):
-    """Every tensor of the file is in the module afterwards, to the bit."""
-    module, other = network(seed=1), network(seed=2)
-    load_weights(module, weights(other.state_dict()), name="toynet")
-    state = module.state_dict()
-    assert all(torch.equal(state[key], tensor) for key, tensor in other.state_dict().items())
 
 
 OWN = network().state_dict()

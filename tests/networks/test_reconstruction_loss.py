@@ -34,23 +34,6 @@ def test_ssim_is_that_of_scikit_image(spread):
     assert float(ssim(second, first)) == pytest.approx(float(ssim(first, second)), abs=1e-6)
 
 
-def test_ssim_has_a_gradient():
-    """Following the gradient makes images more alike."""
-    target = images(1)
-    guess = images(1, seed=5).requires_grad_()
-    before = ssim(guess, target)
-    before.backward()
-    assert torch.isfinite(guess.grad).all()
-    step = 1e-3 * guess.grad / guess.grad.abs().max()
-    assert float(ssim((guess + step).detach(), target)) > float(before.detach())
-
-
-def test_smallest_image():
-    """The window fits once into 11 px; that is one value."""
-    first, second = torch.rand(1, 1, 11, 11), torch.rand(1, 1, 11, 11)
-    assert -1 <= float(ssim(first, second)) < 1
-
-
 def test_parts_by_hand():
     """A difference of 0.5 in a quarter of the values: 0.0625 and 0.125; and one less SSIM."""
     one, other = torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16)

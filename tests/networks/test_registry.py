@@ -11,7 +11,6 @@ from sklearn.preprocessing import StandardScaler
 
 from helpers.pictures import files_of, stained, write_store
 from microtome.errors import InputError
-from microtome.networks.colour import colour_features
 from microtome.networks.devices import to_images
 from microtome.networks.histocae import HistoCAE
 from microtome.networks.registry import build_model, load_autoencoder, load_model, save_weights
@@ -171,16 +170,6 @@ def test_an_autoencoder_comes_back(tmp_path):
         assert torch.equal(found, cae(images))
     with pytest.raises(InputError, match=r"of spacing_um 1\.0; the entry says spacing_um 2\.0$"):
         load_autoencoder(path, name="m", entry={**HISTOCAE, "spacing_um": 2.0})
-
-
-def test_colour_features_by_hand():
-    """Mean and spread of a patch half 0, half 1 in red, all 0.2 in green, a ramp in blue."""
-    image = torch.zeros(1, 3, 2, 2)
-    image[0, 0] = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
-    image[0, 1] = 0.2
-    image[0, 2] = torch.tensor([[0.0, 0.1], [0.2, 0.3]])
-    expected = [0.5, 0.2, 0.15, 0.5, 0.0, np.std([0, 0.1, 0.2, 0.3])]
-    assert colour_features(image)[0].tolist() == pytest.approx(expected, abs=1e-6)
 
 
 def test_colour_baseline_is_the_pipeline_of_scikit_learn(tmp_path):

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score
-from torch import nn
 
 from microtome.errors import InputError
 from microtome.networks.segmentation_losses import LOSSES, dice_loss
 from microtome.training import kinds as model_training
 from microtome.training.objectives import segmentation
+from networks.test_registry import SEGMENTER
 
 TRUTH = torch.tensor([[[1, 0], [1, 0]]], dtype=torch.uint8)
 P = torch.tensor([[[0.9, 0.5], [0.5, 0.3]]])
@@ -71,27 +71,9 @@ def test_gradients_are_finite(name, size, truth):
     assert logits.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_logits_of_half_precision(name):
-    """They give the loss of the same logits in float32."""
-    logits = torch.randn(2, 2, 16, 16, generator=torch.Generator().manual_seed(0)).bfloat16()
-    truth = torch.randint(2, (2, 16, 16), generator=torch.Generator().manual_seed(1))
-    expected = LOSSES[name](logits.float(), truth)
-    found = LOSSES[name](logits, truth)
-    assert found.dtype == torch.float32
-    assert torch.equal(found, expected)
-
-
-class Fixed(nn.Module):
-    """A network of given logits."""
-
-    def __init__(self, logits: torch.Tensor) -> None:
-        super().__init__()
-        self.logits = nn.Parameter(logits)
-
-    def forward(self, _images):
-        """Give the same logits for all images."""
-        return self.logits
+def fixed(logits: torch.Tensor):
+    """Make a network that gives the same logits for all images."""
+    return lambda _images: logits.requires_grad_()
 
 
 def test_loss_is_computed_without_autocast(monkeypatch):
@@ -103,7 +85,7 @@ def test_loss_is_computed_without_autocast(monkeypatch):
         return logits.sum()
 
     monkeypatch.setitem(LOSSES, "hybrid", loss)
-    model = Fixed(logits_of(P).bfloat16())
+    model = fixed(logits_of(P).bfloat16())
     with torch.autocast("cpu", dtype=torch.bfloat16):
         segmentation("hybrid")(model, torch.zeros(1, 3, 2, 2), TRUTH)
     assert seen == [(torch.float32, False)]
@@ -119,7 +101,7 @@ def test_loss_is_computed_without_autocast(monkeypatch):
 )
 def test_objective_of_each_loss(name, expected):
     """What is minimized is the loss as worked out by hand, and nothing else."""
-    scalars = segmentation(name)(Fixed(logits_of(P)), torch.zeros(1, 3, 2, 2), TRUTH)
+    scalars = segmentation(name)(fixed(logits_of(P)), torch.zeros(1, 3, 2, 2), TRUTH)
     assert set(scalars) == {"loss", "accuracy", "dice"}
     assert scalars["loss"].item() == pytest.approx(expected, abs=1e-6)
     scalars["loss"].backward()
@@ -135,7 +117,7 @@ def test_objective_of_each_loss(name, expected):
 def test_dice_of_a_batch_is_the_f1_score(p, g):
     """Of all its px together, as the share of right px; 1 where no tumour is true or found."""
     logits = logits_of(torch.from_numpy(p).float() * 0.5 + 0.25)
-    found = segmentation("dice")(Fixed(logits), torch.zeros(2, 3, 4, 3), torch.from_numpy(g))
+    found = segmentation("dice")(fixed(logits), torch.zeros(2, 3, 4, 3), torch.from_numpy(g))
     expected = f1_score(g.ravel(), p.ravel(), zero_division=1)
     assert found["dice"].item() == pytest.approx(expected)
     assert found["accuracy"].item() == pytest.approx((p == g).mean())
@@ -153,16 +135,7 @@ def test_loss_of_an_entry(monkeypatch, key, name):
     asked = []
     monkeypatch.setattr(model_training, "fit", lambda _, objective, **__: asked.append(objective))
     data = SimpleNamespace(require_both_classes=lambda _: None, identity=lambda: "patches")
-    entry = {
-        "kind": "segmenter",
-        "architecture": "mobile_unet",
-        "pretrained": "none",
-        "training": {},
-        "seed": 0,
-        **key,
-    }
-    model_training.train_model(
-        "m", entry, data, data, autoencoders=[], checkpoint="checkpoint", code="code"
-    )
-    found = asked[0](Fixed(logits_of(P)), torch.zeros(1, 3, 2, 2), TRUTH)
+    entry = {**SEGMENTER, "training": {}, "seed": 0, **key}
+    model_training.train_model("m", entry, data, data, autoencoders=[], checkpoint="", code="")
+    found = asked[0](fixed(logits_of(P)), torch.zeros(1, 3, 2, 2), TRUTH)
     assert found["loss"].item() == LOSSES[name](logits_of(P), TRUTH).item()

@@ -8,21 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from helpers.networks import build_without_memory, conv, step
+from helpers.networks import build_without_memory, n_weights, step
 from microtome.networks.segnet import SegNet
 
 
-def segnet_weights() -> int:
-    """Count 13 convolutions down and 12 up, each with its batch norm, and the last."""
-    vgg = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
-    encoder = sum(step(a, b, bias=True) for a, b in pairwise(vgg))
-    decoder = sum(step(a, b, bias=True) for a, b in pairwise(vgg[:0:-1]))
-    return encoder + decoder + conv(64, 2)
-
-
 def test_segnet_has_13_convolutions_each_way():
-    """The decoder is the encoder mirrored; its last convolution alone has no batch norm, ReLU."""
+    """The decoder is VGG-16 mirrored; its last convolution alone has no batch norm, ReLU."""
     model = build_without_memory("segnet").network
+    vgg = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
+    assert n_weights(model.encoder) == sum(step(a, b, bias=True) for a, b in pairwise(vgg))
     down = [m for m in model.encoder.modules() if isinstance(m, nn.Conv2d)]
     up = [m for stage in model.decoder for m in stage if isinstance(m, nn.Conv2d)] + [model.head]
     assert len(down) == len(up) == 13

@@ -154,20 +154,13 @@ def test_number_of_weights_behind_efficientnet_b0():
     """The decoder of depths 32, 64, 128, 256 has as many weights as counted by hand."""
     encoder = nn.Module()
     encoder.out_channels = (3, 32, 24, 40, 112, 320)
-    # Transposed convolutions: 2 x 2 weights and a bias a channel.
-    ups = (
-        (4 * 24 * 32 + 32) + (4 * 40 * 64 + 64) + (4 * 112 * 128 + 128) + (4 * 320 * 256 + 256)
-        # From nodes: three to level 0, two to level 1, one to level 2.
-        + 3 * (4 * 64 * 32 + 32) + 2 * (4 * 128 * 64 + 64) + (4 * 256 * 128 + 128)
-    )  # fmt: skip
-    first = (
-        step(32 + 32, 32) + step(32 + 2 * 32, 32) + step(32 + 3 * 32, 32) + step(32 + 4 * 32, 32)
-        + step(24 + 64, 64) + step(24 + 2 * 64, 64) + step(24 + 3 * 64, 64)
-        + step(40 + 128, 128) + step(40 + 2 * 128, 128)
-        + step(112 + 256, 256)
-    )  # fmt: skip
-    second = 4 * step(32, 32) + 3 * step(64, 64) + 2 * step(128, 128) + step(256, 256)
-    heads = 4 * ((4 * 32 * 16 + 16) + (16 + 1))
+    skips, depths = encoder.out_channels[1:], (32, 64, 128, 256)
+    total = 4 * ((4 * 32 * 16 + 16) + (16 + 1))  # heads
+    for i, depth in enumerate(depths):
+        for j in range(1, 5 - i):
+            below = skips[i + 1] if j == 1 else depths[i + 1]
+            total += 4 * below * depth + depth  # 2 x 2 weights and a bias a channel
+            total += step(skips[i] + j * depth, depth) + step(depth, depth)
     with torch.device("meta"):
         model = UNetPlusPlus(encoder=encoder)
-    assert n_weights(model) == ups + first + second + heads == 3_438_276
+    assert n_weights(model) == total == 3_438_276

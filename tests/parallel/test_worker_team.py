@@ -1,6 +1,5 @@
 """Processes that work together answer in order, and none that fails goes unnoticed."""
 
-import mmap
 import multiprocessing
 import os
 import signal
@@ -10,7 +9,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from microtome.errors import InputError
@@ -35,15 +33,6 @@ def test_everyone_answers_in_the_order_of_the_questions():
             team.ask(question)
         answers = [[[0], [1]], [[0, 0], [1, 2]], [[0, 0, 0], [1, 2, 255]]]
         assert [team.answers() for _ in range(3)] == answers
-
-
-def test_memory_is_shared():
-    """What members write into a mapping made before can be read here."""
-    room = np.frombuffer(mmap.mmap(-1, 4), np.uint8)
-    with team_of(4, lambda number: lambda question: np.put(room, number, question)) as team:
-        team.ask(9)
-        team.answers()
-    assert room.tolist() == [9, 9, 9, 9]
 
 
 def test_answers_larger_than_a_pipe_holds():

@@ -3,12 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 from skimage.color import combine_stains, hsv2rgb, rgb2hsv, rgb_from_hed, separate_stains
 
-from microtome.training.random_colour import ColourChanges, change_colours, hsv_to_rgb, rgb_to_hsv
+from microtome.training.random_colour import ColourChanges, change_colours
 
 ALL = ColourChanges(
     blur_px=1.5, brightness=0.25, contrast=0.75, hue=0.25, saturation=0.04, stain=0.05
@@ -33,30 +31,9 @@ def of(name: str, *values: float) -> dict[str, np.ndarray]:
 
 
 def greys_and_ties() -> torch.Tensor:
-    """Give every RGB of the steps 0, 1/4 ... 1: all sectors, their borders, greys and black."""
+    """Give every RGB of the steps 0, 1/4 ... 1 four times: sectors, borders, greys, black."""
     levels = torch.linspace(0, 1, 5)
-    return torch.cartesian_prod(levels, levels, levels).T.reshape(3, 25, 5)
-
-
-@pytest.mark.parametrize("rgb", [images(), greys_and_ties()], ids=["random", "ties"])
-def test_hue_saturation_and_value(rgb):
-    """They are scikit-image's; hue 0 and 1 are the same red. And back to the same RGB."""
-    hue, saturation, value = rgb_to_hsv(rgb)
-    expected = rgb2hsv(points(rgb))
-    turns = np.abs(hue.numpy() - expected[..., 0])
-    np.testing.assert_allclose(np.minimum(turns, 1 - turns), 0, atol=1e-5)
-    np.testing.assert_allclose(saturation, expected[..., 1], atol=1e-5)
-    np.testing.assert_allclose(value, expected[..., 2], atol=1e-5)
-    torch.testing.assert_close(hsv_to_rgb(hue, saturation, value), rgb, atol=1e-5, rtol=0)
-
-
-@settings(max_examples=50)
-@given(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), st.integers(-3, 3))
-def test_rgb_of_any_hue(hsv, turns):
-    """RGB is scikit-image's, and whole turns of hue change nothing."""
-    hue, saturation, value = (torch.full((1, 1), n, dtype=torch.float64) for n in hsv)
-    found = hsv_to_rgb(hue + turns, saturation, value)
-    np.testing.assert_allclose(points(found)[0, 0], hsv2rgb([[hsv]])[0, 0], atol=1e-5)
+    return torch.cartesian_prod(levels, levels, levels).T.reshape(1, 3, 25, 5).repeat(4, 1, 1, 1)
 
 
 def test_brightness_is_added():
@@ -78,9 +55,9 @@ def test_contrast_is_about_the_mean_of_each_channel():
     torch.testing.assert_close(found[0, :, 0], torch.tensor(expected))
 
 
-def test_hue_and_saturation_are_changed_in_hsv():
+@pytest.mark.parametrize("rgb", [images(), greys_and_ties()], ids=["random", "ties"])
+def test_hue_and_saturation_are_changed_in_hsv(rgb):
     """Hue turns and saturation is multiplied, up to 1: as through scikit-image's HSV."""
-    rgb = images(4)
     turns, factors = (0.25, -0.1, 0.5, 0.0), (1.0, 0.5, 1.8, 1.0)
     found = change_colours(rgb, {**of("hue", *turns), **of("saturation", *factors)})
     hsv = rgb2hsv(points(rgb))
@@ -139,31 +116,21 @@ def test_black_and_white_are_stained_too():
 
 def test_the_order_of_the_changes():
     """Blur, stain, brightness, contrast, then hue and saturation of what was cut to [0, 1]."""
-    rgb = images(5)
+    rgb = 0.1 + 0.6 * images(5)
     drawn = ALL.draw(5, seed=2, epoch=1, batch=0)
     # Within these bounds only the last two steps see anything cut off.
-    step = 0.4 + 0.2 * rgb
+    step = rgb
     for names in (["sigma_px"], ["density_matrix", "density_offset"]):
         step = change_colours(step, {name: drawn[name] for name in names})
     bright = step + torch.from_numpy(drawn["brightness"]).view(-1, 1, 1, 1)
     mean = bright.mean((2, 3), keepdim=True)
     contrasted = (bright - mean) * torch.from_numpy(drawn["contrast"]).view(-1, 1, 1, 1) + mean
+    assert contrasted.min() < 0
+    assert contrasted.max() > 1
     expected = change_colours(
         contrasted.clamp(0, 1), {name: drawn[name] for name in ("hue", "saturation")}
     )
-    torch.testing.assert_close(change_colours(0.4 + 0.2 * rgb, drawn), expected, atol=1e-6, rtol=0)
-
-
-def test_colours_are_cut_before_hue_is_turned():
-    """Orange, made brighter than white can be, is yellow before its hue is turned by a half."""
-    orange = torch.tensor([1.0, 0.75, 0.0]).view(1, 3, 1, 1)
-    found = change_colours(
-        orange, {**of("brightness", 0.25), **of("hue", 0.5), **of("saturation", 1.0)}
-    )
-    # (1, 1, 0.25), half a turn on
-    torch.testing.assert_close(
-        found, torch.tensor([0.25, 0.25, 1.0]).view(1, 3, 1, 1), atol=1e-6, rtol=0
-    )
+    torch.testing.assert_close(change_colours(rgb, drawn), expected, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("spacings", [0, 2])

@@ -164,28 +164,11 @@ def test_a_zoomed_patch_keeps_its_centre(info, zoom):
 def test_image_and_truth_are_moved_alike(info, truth):
     """In every batch the truth is that of the px that are there, moved and turned."""
     data = data_of(info, moves=Moves(shift_px=60), truths=[truth_of(truth)])
-    for images, truths in data.shuffled(6, seed=1, epoch=1):
+    for images, truths in (*data.in_order(6), *data.shuffled(6, seed=1, epoch=1)):
+        assert truths.dtype == torch.uint8
         # Red alone decides; what is white lies outside the slide and is no tumour.
         inside = (images != 255).any(1)
         assert torch.equal(truths == 1, (images[:, 0] > 127) & inside)
-
-
-def test_image_and_truth_are_zoomed_alike(tmp_path):
-    """Both show the same half plane, at any zoom and place: all but px at its edge agree."""
-    side = 400
-    dark = np.add.outer(np.arange(side), 2 * np.arange(side)) < 1.5 * side
-    shades = np.where(dark[..., None], 60, 200).astype(np.uint8) + np.zeros(3, np.uint8)
-    info = inspected_slide(tmp_path / "a.svs", shades)
-    write_array(tmp_path / "a.tif", np.where(dark, VIABLE, 0), spacing_um=0.5)
-    raster = open_raster(tmp_path / "a.tif")
-    data = data_of(info, moves=Moves(shift_px=20, zoom=0.5), truths=[truth_of(raster)])
-    seen = []
-    for images, truths in data.shuffled(8, seed=1, epoch=1):
-        seen.append(truths)
-        agree = (images[:, 0] < 130) == (truths == 1)
-        assert agree.float().mean() > 0.985
-        assert ((images[:, 0] < 80) <= (truths == 1)).all()
-    assert 0.2 < torch.cat(seen).float().mean() < 0.8
 
 
 @pytest.mark.parametrize("zoom", [0.75, 1.0, 1.5])
@@ -235,7 +218,6 @@ def test_workers_and_processes_change_no_move(info, truth, workers, of):
     data = data_of(info, workers=workers, **settings)
     for number in range(of):
         found = list(data.shuffled(5, seed=1, epoch=3, share=(number, of)))
-        assert len(found) == len(expected) == 7
         for (images, truths), (others, other_truths) in zip(found, expected, strict=True):
             assert torch.equal(images, others[number::of])
             assert torch.equal(truths, other_truths[number::of])

@@ -29,7 +29,6 @@ from microtome.networks.registry import build_model
 from microtome.rasters.label_tiff import write_array
 from microtome.rasters.labels import VIABLE
 from microtome.training.kinds import train_model
-from microtome.training.objectives import classification
 from microtome.training.random_colour import ColourChanges, change_colours
 from microtome.training.random_placement import Moves
 from microtome.training.step import train_step
@@ -111,19 +110,6 @@ def test_a_frozen_encoder_stands_still(tmp_path, data, settings):
                 assert torch.equal(saved[f"model.{name}"], value) == stands, (name, epochs)
             if name in places:
                 assert (places[name] not in known) == stands, (name, epochs)
-
-
-def test_a_frozen_encoder_is_in_evaluation_mode(tmp_path, data):
-    """The rest trains; after the frozen epochs everything does."""
-    modes = []
-
-    def measured(model, images, labels):
-        if model.training:
-            modes.append((model.encoder[2].training, model.head.training))
-        return classification(model, images, labels)
-
-    train(data, tmp_path / "a", measured=measured, frozen_epochs=1, epochs=2)
-    assert modes == [(False, True)] * 3 + [(True, True)] * 3
 
 
 def test_nothing_to_freeze(tmp_path, data):

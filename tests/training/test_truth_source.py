@@ -39,23 +39,6 @@ def read(found: TruthPatches, row: int, side: int) -> np.ndarray:
     return out
 
 
-def test_a_patch_is_a_window_of_the_map(truth):
-    """At the map's own spacing the truth of a patch is the map's window, only viable tumour 1."""
-    mask, raster = truth
-    found = patches(raster, [(0, 0), (2, 31)], stride_px=16)
-    np.testing.assert_array_equal(read(found, 0, 32), mask[:32, :32])
-    np.testing.assert_array_equal(read(found, 1, 32), mask[32:64, 496:528])
-
-
-def test_outside_the_slide_there_is_no_tumour(truth):
-    """A patch that hangs over the right and lower edge is 0 there."""
-    mask, raster = truth
-    found = read(patches(raster, [(2, 17)], stride_px=40), 0, 40)
-    expected = np.zeros((40, 40))
-    expected[:10, :20] = mask[80:90, 680:700]
-    np.testing.assert_array_equal(found, expected)
-
-
 @pytest.mark.parametrize("scale", [0.5, 2.0])
 def test_at_another_spacing(truth, scale):
     """Each px takes the value of the map at its centre: repeated, or every second one."""
@@ -67,9 +50,9 @@ def test_at_another_spacing(truth, scale):
 
 
 @settings(max_examples=30)
-@given(st.integers(0, 4), st.integers(0, 40), st.sampled_from([1, 3, 12, 50]))
-def test_holes_are_closed_as_in_the_whole_map(truth, row, column, max_blob_px):
-    """Holes of at most so many px are closed, also those that a patch shows only a part of."""
+@given(st.integers(0, 6), st.integers(0, 45), st.sampled_from([0, 1, 3, 12, 50]))
+def test_a_patch_is_a_window_of_the_whole_map(truth, row, column, max_blob_px):
+    """Over edges too; holes of so many px are closed, also those of which it shows only a part."""
     mask, raster = truth
     padded = np.pad(mask, 60)  # beyond the slide there is no tumour
     closed = remove_small_holes(padded, max_size=max_blob_px)[60:, 60:]

@@ -31,18 +31,9 @@ _BEST_QUALITY = 100
 
 
 def decode(cae: nn.Module, latents: np.ndarray) -> np.ndarray:
-    """Decode the latents of patches.
+    """Decode the latents of patches, (B, h, w, depth), float32, to RGB (B, H, W, 3), uint8.
 
-    Parameters
-    ----------
-    cae : nn.Module
-        Autoencoder whose ``decoder`` maps (B, depth, h, w) to (B, 3, H, W) in [0, 1].
-    latents : ndarray of shape (B, h, w, depth), float32
-
-    Returns
-    -------
-    ndarray of shape (B, H, W, 3), uint8
-        RGB.
+    The autoencoder's ``decoder`` maps (B, depth, h, w) to (B, 3, H, W) in [0, 1].
 
     Examples
     --------
@@ -62,10 +53,7 @@ def decode(cae: nn.Module, latents: np.ndarray) -> np.ndarray:
 class ReconstructedRows:
     """The rows of a slide decoded, in memory no more than one row of patches.
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Height and width in patch px: the slide's size.
+    `shape` is height and width of the slide in patch px.
     """
 
     def __init__(self, cae: nn.Module, latents: Latents, *, batch: int) -> None:
@@ -194,18 +182,8 @@ def compare(
 ) -> dict:
     """Measure what latents keep of a slide, and what JPEG keeps in as many bytes.
 
-    Parameters
-    ----------
-    cae : nn.Module
-        The autoencoder, as `decode` takes it.
-    slide, latents : Slide, Latents
-        The slide, whose pixels are the truth, and its latents.
-    most_patches : int
-        So many patches are compared, evenly spaced over the grid; they are held in memory.
-    batch : int
-        Patches a step.
-    threads : int
-        Threads that read the slide.
+    Of the grid's patches at most `most_patches` are compared, evenly spaced, and held in memory;
+    `batch` of them go through the autoencoder at a time, and so many `threads` read the slide.
 
     Returns
     -------

@@ -55,16 +55,8 @@ def encode_slide(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Encode every patch of a grid, the last, partial batch too.
 
-    Parameters
-    ----------
-    cae : nn.Module
-        Autoencoder whose ``encoder`` maps (B, 3, H, W) to (B, depth, h, w).
-    slide, grid : Slide, Grid
-        Where the patches are read from.
-    batch : int
-        Patches a step.
-    threads : int
-        Threads that read ahead while the encoder works.
+    The autoencoder's ``encoder`` maps (B, 3, H, W) to (B, depth, h, w); `batch` patches go through
+    it at a time, and so many `threads` read ahead meanwhile.
 
     Yields
     ------
@@ -99,10 +91,7 @@ def encode_slide(
 def quantize(latents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Round latents to 256 levels between the extremes of each patch and channel.
 
-    Parameters
-    ----------
-    latents : ndarray of shape (n, h, w, depth), float32
-        Within the range of half precision.
+    The latents (n, h, w, depth), float32, lie within the range of half precision.
 
     Returns
     -------
@@ -144,17 +133,12 @@ def write_latents(
 ) -> None:
     """Write the latents of a slide's patches as they come, in little memory.
 
+    Each of the `parts` is (index, latents): which patches of the grid, in any order, and their
+    latents (n, h, w, depth), float32, of `patch_shape` each. Patches touch and do not overlap;
+    those of which there is no part are absent from the store, and counted.
+
     Parameters
     ----------
-    path : str or Path
-        The store's folder.
-    parts : iterable of (index, latents)
-        Which patches of `grid`, in any order, and their latents (n, h, w, depth), float32.
-    grid : Grid
-        All patches that were to be encoded; they touch and do not overlap. Those of which there
-        is no part are absent from the store, and counted.
-    patch_shape : tuple of int
-        h, w and depth of one patch's latents.
     size_px : tuple of int
         Width and height of the slide's level 0.
     precision : {'float16', 'uint8'}

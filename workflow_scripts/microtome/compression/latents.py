@@ -23,20 +23,10 @@ _ROUNDING_CELLS = 1e-6
 class Latents:
     """The latents of a slide, opened for reading: of the store, only what is asked for is read.
 
-    Attributes
-    ----------
-    grid : Grid
-        The patches that are there.
-    size_px : tuple of int
-        Width and height of the slide's level 0.
-    present : ndarray of shape (rows, columns), bool
-        Where on the lattice they are.
-    n_bytes : ndarray of shape (n_patches,), int64
-        What each takes in the store: chunk, its entry in the shard's index, low and step.
-    attributes : dict
-        Where the latents came from.
-    arrays : tuple of zarr.Array
-        ``latents`` and, in uint8, ``low`` and ``step``.
+    `grid` has the patches that are there, `present`, bool of shape (rows, columns), where on the
+    lattice they are, and `n_bytes`, int64, what each takes in the store: chunk, its entry in the
+    shard's index, low and step. `size_px` is width and height of the slide's level 0; `attributes`
+    say where the latents came from; `arrays` are ``latents`` and, in uint8, ``low`` and ``step``.
     """
 
     path: Path
@@ -70,19 +60,9 @@ class Latents:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Latents of the cells that a region touches; only the patches it touches are read.
 
-        Parameters
-        ----------
-        x_px, y_px : float
-            Upper left corner in level-0 px; may be negative.
-        width_px, height_px : int
-            Size in patch px, at `grid.scale` level-0 px each.
-
-        Returns
-        -------
-        latents : ndarray of shape (h, w, depth), float32
-            From the cell that holds the corner on; 0 where there is none.
-        there : ndarray of shape (h, w), bool
-            Which cells belong to a patch of the store.
+        Upper left corner in level-0 px, which may be negative; size in patch px, at `grid.scale`
+        level-0 px each. The latents (h, w, depth), float32, are those from the cell on that holds
+        the corner, 0 where there is none; (h, w), bool, says which belong to a patch of the store.
         """
         tall, wide, depth = self.patch_shape
         top, bottom = self._cells(y_px, height_px, tall)
@@ -126,12 +106,9 @@ class Latents:
 
 
 def open_latents(path: str | Path) -> Latents:
-    """Open a store that `microtome.compression.encoding.write_latents` wrote.
+    """Open a store of `microtome.compression.encoding.write_latents`.
 
-    Raises
-    ------
-    InputError
-        If it is no such store, or lacks a file.
+    InputError if it is no such store, or lacks a file.
     """
     path = Path(path)
     group = open_store(path)

@@ -28,18 +28,11 @@ def posteriors(
 ) -> dict[str, torch.Tensor]:
     """Tumour probability of a batch by one network or several, and its uncertainty.
 
-    Parameters
-    ----------
-    members : mapping of str to Module
-        One or several networks, on the images' device and in evaluation mode.
-    images : Tensor of shape (B, 3, H, W), float32
-        With further spacings (B, spacings, 3, H, W).
-    augmentations : sequence of str
-        Test-time augmentations besides the image as it is: names of
-        `microtome.inference.test_time_augmentation`. A member's posterior is then the mean over all
-        of them.
-    side : int, optional
-        Larger maps become means over so many px a side.
+    The `members` are one or several networks, on the device of the images (B, 3, H, W) or (B,
+    spacings, 3, H, W), float32, and in evaluation mode. A member's posterior is its mean over the
+    image as it is and the `augmentations`, names of `microtome.inference.test_time_augmentation`.
+    Maps larger than `side` become means over so many px a side. InputError if a network gives
+    another number of classes than two.
 
     Returns
     -------
@@ -48,11 +41,6 @@ def posteriors(
         each one's variance. With several members ``epistemic``: variance of the members'
         posteriors; and each member's own ``NAME.probability`` and ``NAME.aleatoric``. Variances
         are those of px, pooled afterwards; they lie in [0, 1/4].
-
-    Raises
-    ------
-    InputError
-        If a network gives another number of classes than two.
 
     Examples
     --------

@@ -30,18 +30,10 @@ def write_scores(
 ) -> None:
     """Write the maps of a slide's patches, as they come, while the next ones are computed.
 
-    Parameters
-    ----------
-    path : str or Path
-        The store's folder, ``.zarr``.
-    parts : iterable of (index, maps)
-        Which patches of `grid`, in any order, and by name (``probability``, others) their maps
-        (n, h, w), float32: one value for a patch (h = w = 1) or many. All parts have the same
-        names and shapes.
-    grid : Grid
-        All patches that were to be scored. Those of which there is no part have NaN.
-    origin : dict
-        Where the scores came from; becomes the store's attributes.
+    Each of the `parts` is (index, maps): which patches of the grid, in any order, and by name
+    (``probability``, others) their maps (n, h, w), float32: one value for a patch (h = w = 1) or
+    many. All parts have the same names and shapes; patches of which there is no part have NaN.
+    `origin`, where the scores came from, becomes the store's attributes.
     """
     is_scored = np.zeros(len(grid), bool)
     with atomic(path) as temporary:

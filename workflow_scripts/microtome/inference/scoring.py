@@ -45,24 +45,19 @@ def score(
     members : mapping of str to Module
         One network, or the members of an ensemble; each gives logits (B, 2) or (B, 2, H, W).
     map_um : float
-        µm per px of the maps that are kept of a network that gives a value for each px: means of
-        their px.
+        µm per px of the maps that are kept of a network that gives every px: means of their px.
     batch : int, optional
         Patches a step; if unset as many as the device is good for. Fewer, with a warning, where
         the GPU's memory asks for it.
     augmentations, spacings_um
         Test-time augmentations of `posteriors`, and further spacings of `read_patches`.
-    threads : int
-        Processes or threads that read ahead while the models work.
-    compiled : bool
-        Whether to have torch.compile make faster kernels of the networks first.
+    threads, compiled
+        How many read ahead while the models work, and whether torch.compile makes these faster.
 
     Yields
     ------
-    index : ndarray of shape (B,), int64
-        Which patches of the grid.
-    maps : dict of str to ndarray of shape (B, h, w), float32
-        What `posteriors` gives.
+    index, maps : ndarray of shape (B,), int64, and dict
+        Which patches of the grid, and what `posteriors` gives, as arrays.
 
     Raises
     ------

@@ -60,10 +60,11 @@ def score_shared(
     with few windows), where a region cannot be read, and where the slide is resampled: the px of a
     region are not quite those of its windows then.
 
+    `shares_latents` says of which models and grids; the patches are in the order of their rows.
+    Yields what `microtome.inference.scoring.score` does: ``probability`` of shape (n, 1, 1).
+
     Parameters
     ----------
-    model, grid
-        Which `shares_latents`; the patches are in the order of their rows.
     region_px : int
         Largest side of the regions that are encoded. Neighbours overlap by patch less stride, so
         larger ones are less work; but from 512 x 1024 px on a layer takes 32 MiB, for which a CPU
@@ -72,11 +73,6 @@ def score_shared(
         Regions hold together no more px than so many patches, on a GPU; on a CPU it is one region
         at a time. Fewer, with a warning, where the GPU's memory asks for it; InputError if it holds
         no region.
-
-    Yields
-    ------
-    index, maps
-        As `microtome.inference.scoring.score` does: ``probability`` of shape (n, 1, 1).
     """
     work = _Work(model, grid, compiled=compiled)
     regions = regions_of(grid, region_px if in_whole_px(slide, grid) else grid.patch_px)
@@ -115,14 +111,8 @@ def in_whole_px(slide: Slide, grid: Grid) -> bool:
 class Regions:
     """Squares of windows that are worth encoding as one.
 
-    Attributes
-    ----------
-    grid : Grid
-        The regions, as patches; tissue and labels are not known.
-    windows : list of ndarray of shape (n,), int64
-        Which windows each one holds; none is in two.
-    strides : int
-        Strides from one region to the next.
+    `grid` has them as patches, tissue and labels not known; `windows` says which windows each one
+    holds, none in two; `strides` lie between one region and the next.
     """
 
     grid: Grid

@@ -11,12 +11,7 @@ def fold_batch_norms(layers: nn.Sequential) -> nn.Sequential:
 
     y = s x + t, then w * y + b, is (w s) * x + (b + sum(w t)). Away from borders the result is the
     same up to rounding. Where the convolution pads, zeros stand for x = 0 and no longer for y = 0:
-    as far as padding reaches, the result differs.
-
-    Returns
-    -------
-    Sequential
-        A copy without those batch norms, in evaluation mode.
+    as far as padding reaches, the result differs. It is a copy in evaluation mode.
 
     Examples
     --------

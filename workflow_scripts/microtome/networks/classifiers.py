@@ -29,12 +29,7 @@ _LEAST_SIDES_PX = {"inception_v3": 75, "resnet50": 32, "efficientnet_b0": 32}
 
 
 def least_side_px(architecture: str) -> int:
-    """The shortest side of a patch that an architecture takes, in px.
-
-    Raises
-    ------
-    InputError
-        If there is no such architecture.
+    """The shortest side of a patch that an architecture takes, in px; InputError if it is unknown.
 
     Examples
     --------
@@ -55,19 +50,10 @@ class PatchClassifier(nn.Module):
     VGG-19's dense layers were made for 224 px. Below, the last features are spread over 7 x 7, as
     torchvision does; above, the dense layers slide over them and the results are averaged.
 
-    Parameters
-    ----------
-    architecture : str
-        One of 'resnet101', 'vgg19', 'densenet121', 'inception_v3', 'resnet50', 'efficientnet_b0';
-        Inception V3 goes without its auxiliary classifier.
-    pretrained : str
-        'none': random weights, which follow from torch's seed. 'hub': ImageNet's, fetched by timm.
-        Else a local ``.safetensors`` file of timm's state dict. The classes' layer is always new.
-
-    Raises
-    ------
-    InputError
-        If there is no such architecture, or the weights are not there or not its own.
+    Inception V3 goes without its auxiliary classifier. `pretrained` is 'none' (random weights,
+    which follow from torch's seed), 'hub' (ImageNet's, fetched by timm) or a local
+    ``.safetensors`` file of timm's state dict. The classes' layer is always new. InputError if
+    there is no such architecture, or the weights are not there or not its own.
     """
 
     def __init__(self, *, architecture: str, pretrained: str) -> None:

@@ -14,13 +14,9 @@ def compile_for(network: nn.Module, images: torch.Tensor) -> Callable[[torch.Ten
     The first one of a process takes about 20 s on a CPU, a further one 1 to 3 s. Where it cannot
     be done (no C++ compiler), the log says so, and the network is used as it is.
 
-    Parameters
-    ----------
-    network : Module
-        In evaluation mode; gives one tensor of shape (B, ...).
-    images : Tensor of shape (n, ...)
-        An example on the network's device. Shape, layout in memory and type of what follows are
-        those of it; only the batch may be smaller, and is filled up.
+    The network is in evaluation mode and gives one tensor of shape (B, ...). The images (n, ...)
+    are an example on its device: shape, layout in memory and type of what follows are those of it;
+    only the batch may be smaller, and is filled up.
     """
     fast = torch.compile(network, dynamic=False)
     try:

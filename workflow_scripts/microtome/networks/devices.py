@@ -24,12 +24,8 @@ def default_device() -> torch.device:
 def require_gpus(n: int, *, allow_cpu: bool) -> None:
     """Require that a job that asked for `n` GPUs has them.
 
-    With `allow_cpu` it goes on where there is none, and the log says so.
-
-    Raises
-    ------
-    InputError
-        If there are fewer that can be used, with the likely causes.
+    With `allow_cpu` it goes on where there is none, and the log says so; else InputError, with the
+    likely causes, if there are fewer that can be used.
 
     Examples
     --------

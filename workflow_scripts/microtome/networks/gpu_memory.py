@@ -9,12 +9,8 @@ from microtome.logs import log
 def make_room(error: torch.OutOfMemoryError, *, retry: str, refusal: str = "") -> None:
     """Free what the GPU holds, for a smaller batch than the one that did not fit.
 
-    The log then says `retry`: how it goes on.
-
-    Raises
-    ------
-    InputError
-        With `refusal`, where the batch cannot be smaller: why, and what to do.
+    The log then says `retry`: how it goes on. InputError with `refusal`, why and what to do, where
+    the batch cannot be smaller.
 
     Examples
     --------
@@ -33,10 +29,7 @@ def halve_batch(
 ) -> int:
     """Halve how many images, called `one` and `many`, are scored at a time.
 
-    Raises
-    ------
-    InputError
-        If a single one did not fit: it names what to `lower`.
+    InputError if a single one did not fit: it names what to `lower`.
     """
     make_room(
         error,

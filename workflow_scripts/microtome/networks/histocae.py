@@ -30,11 +30,8 @@ def make_step(conv: nn.Module) -> list[nn.Module]:
 class Encoder(nn.Sequential):
     """Four blocks of two convolutions: (B, 3, H, W) -> (B, 64, H / 16, W / 16).
 
-    Parameters
-    ----------
-    downsampling : {'stride', 'max-pool'}
-        What halves the size in each block: the second convolution's stride, or for the paper's
-        ablation (table S4) a maximum over 2 x 2 px behind it.
+    By `downsampling` the size is halved in each block: 'stride', of the second convolution, or, for
+    the paper's ablation (table S4), 'max-pool', a maximum over 2 x 2 px behind it.
     """
 
     def __init__(self, *, downsampling: str) -> None:
@@ -88,6 +85,8 @@ class HistoCAE(nn.Module):
 class HistoCAEClassifier(nn.Module):
     """The encoder, one convolution, dense layers with dropout: logits of {not tumour, tumour}.
 
+    InputError if no latent px is left.
+
     Parameters
     ----------
     patch_px : int
@@ -95,19 +94,12 @@ class HistoCAEClassifier(nn.Module):
     head : {'light', 'paper'}
         'paper': convolution 128 of stride 2, dense 4096, 4096, 256 (the authors' code; 52 million
         weights at 256 px). 'light': the same convolution, mean over the patch, dense 256.
-    dropout : float
-        Share of units dropped after each dense layer.
-    downsampling : {'stride', 'max-pool'}
-        What halves the size in each block of the encoder.
+    dropout, downsampling
+        Share of units dropped after each dense layer, and how the encoder halves sizes.
     border_latents : int
         Latent px that the head drops at each border before its convolution; the paper drops none.
         From `PADDED_LATENTS` on, no logit depends on the encoder's padding, and neighbours can
         share their latents (`microtome.inference.shared_encoding`).
-
-    Raises
-    ------
-    InputError
-        If no latent px is left.
     """
 
     def __init__(

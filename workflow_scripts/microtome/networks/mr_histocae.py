@@ -18,14 +18,8 @@ _DENSE = (512, 256, 128)
 class MRHistoCAE(nn.Module):
     """Three autoencoders, a branch behind each latent, dense layers over all branches.
 
-    Parameters
-    ----------
-    n_spacings : int
-        How many spacings; the paper has three: 0.5, 1.0 and 2.0 µm/px.
-    dropout : float
-        Share of units dropped after each dense layer.
-    downsampling : {'stride', 'max-pool'}
-        What halves the size in each block of the encoders.
+    The paper has three spacings: 0.5, 1.0 and 2.0 µm/px. `dropout` is the share of units dropped
+    after each dense layer; the encoders halve sizes by 'stride' or by 'max-pool'.
     """
 
     def __init__(self, *, n_spacings: int, dropout: float, downsampling: str) -> None:
@@ -47,22 +41,12 @@ class MRHistoCAE(nn.Module):
         With `reconstruct` also the reconstructions of each spacing, (B, 3, H, W) in [0, 1]: what
         training compares with the images.
         """
-        latents = self.encode(images)
-        logits = self.classify(latents)
-        return (logits, self.decode(latents)) if reconstruct else logits
-
-    def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Latents of each spacing, (B, 64, H / 16, W / 16)."""
-        return [cae.encoder(images[:, s]) for s, cae in enumerate(self.autoencoders)]
-
-    def decode(self, latents: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Reconstructions of each spacing, (B, 3, H, W) in [0, 1]."""
-        return [cae.decoder(z) for cae, z in zip(self.autoencoders, latents, strict=True)]
-
-    def classify(self, latents: list[torch.Tensor]) -> torch.Tensor:
-        """Logits (B, 2) of the latents of all spacings."""
+        latents = [cae.encoder(images[:, s]) for s, cae in enumerate(self.autoencoders)]
         vectors = [branch(z) for branch, z in zip(self.branches, latents, strict=True)]
-        return self.dense(torch.cat(vectors, dim=1))
+        logits = self.dense(torch.cat(vectors, dim=1))
+        if not reconstruct:
+            return logits
+        return logits, [cae.decoder(z) for cae, z in zip(self.autoencoders, latents, strict=True)]
 
 
 def _branch() -> nn.Sequential:

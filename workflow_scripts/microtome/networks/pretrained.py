@@ -22,11 +22,6 @@ class Normalization(nn.Module):
     """Pixels in [0, 1] to zero mean and unit variance: (B, 3, H, W) -> (B, 3, H, W).
 
     The constants follow from the architecture, so they are left out of the state dict.
-
-    Parameters
-    ----------
-    mean, std : sequence of 3 floats
-        Of red, green and blue.
     """
 
     def __init__(self, *, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -42,10 +37,7 @@ class Normalization(nn.Module):
 def read_safetensors(path: str | Path) -> dict[str, torch.Tensor]:
     """Read weights from a safetensors file; nothing in it is executed.
 
-    Raises
-    ------
-    InputError
-        If the file is missing, cut off, or of another format.
+    InputError if the file is missing, cut off, or of another format.
 
     Examples
     --------
@@ -65,13 +57,7 @@ def read_safetensors(path: str | Path) -> dict[str, torch.Tensor]:
 
 
 def is_file(pretrained: str) -> bool:
-    """Whether a value of `pretrained` is a local file, not 'none' or 'hub'.
-
-    Raises
-    ------
-    InputError
-        If it is none of the three.
-    """
+    """Whether `pretrained` is a local file, not 'none' or 'hub'; InputError if none of these."""
     if pretrained in ("none", "hub"):
         return False
     if pretrained.endswith(".safetensors"):
@@ -84,13 +70,7 @@ def is_file(pretrained: str) -> bool:
 
 @contextmanager
 def fetching(name: str) -> Iterator[None]:
-    """Say in one line that the weights of `name` could not be fetched from their hub.
-
-    Raises
-    ------
-    InputError
-        Whatever is raised inside.
-    """
+    """Make what is raised inside an InputError: the weights of `name` could not be fetched."""
     try:
         yield
     # What hub clients raise changes with their version, with proxies and with spoiled caches.
@@ -104,20 +84,9 @@ def fetching(name: str) -> Iterator[None]:
 def load_weights(module: nn.Module, path: str, *, name: str, new: tuple[str, ...] = ()) -> None:
     """Give a module the weights in a safetensors file, which must be its own, all of them.
 
-    Parameters
-    ----------
-    module, path : Module, str
-        Which is changed in place; the file.
-    name : str
-        What the module is called in an error.
-    new : tuple of str
-        Beginnings of keys that are not taken from the file, whether it has them or not, such as
-        those of the classifier of ImageNet's thousand classes.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or holds the weights of another network.
+    `name` is what the module is called in an error, if they are another network's. Keys that begin
+    as one of `new` are not taken from the file, whether it has them or not, such as those of the
+    classifier of ImageNet's thousand classes.
     """
     own = module.state_dict()
     state = {k: tensor for k, tensor in read_safetensors(path).items() if not k.startswith(new)}

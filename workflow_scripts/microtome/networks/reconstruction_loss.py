@@ -13,15 +13,7 @@ def ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
     Wang et al. 2004: Gaussian window 11 x 11, sigma 1.5, K1 = 0.01, K2 = 0.03; borders that the
     window does not fill are left out.
-
-    Parameters
-    ----------
-    first, second : Tensor of shape (B, C, H, W), float
-        Images of at least 11 x 11 px.
-
-    Returns
-    -------
-    Tensor of shape (), float32
+    Images are (B, C, H, W), float, of at least 11 x 11 px; the result is float32.
 
     Examples
     --------

@@ -57,12 +57,8 @@ class ChainedResidualPooling(nn.Module):
 class RefineBlock(nn.Module):
     """One RefineNet: residual units for each path, fusion, chained pooling, a residual unit.
 
-    Parameters
-    ----------
-    depths : sequence of int
-        Channels of the paths, the finest first; the features of the encoder are one of them.
-    depth : int
-        Channels that come out.
+    `depths` are the channels of the paths, the finest first (the features of the encoder are one of
+    them), `depth` those that come out.
     """
 
     def __init__(self, depths: Sequence[int], *, depth: int) -> None:
@@ -88,11 +84,8 @@ class RefineBlock(nn.Module):
 class RefineNet(nn.Module):
     """Four RefineNets in a cascade over four stages of an encoder, the coarsest first.
 
-    Parameters
-    ----------
-    encoder : Module
-        Gives six features a batch, of strides 1, 2, 4, 8, 16, 32 px; the last four are used.
-        Its `out_channels` are their depths.
+    The `encoder` gives six features a batch, of strides 1, 2, 4, 8, 16, 32 px and depths
+    ``out_channels``; the last four are used.
     """
 
     def __init__(self, *, encoder: nn.Module) -> None:

@@ -39,15 +39,8 @@ _SAME = (
 def build_model(entry: dict, *, seed: int = 0, pretrained: bool = True) -> nn.Module:
     """Make the module of a registry entry.
 
-    Parameters
-    ----------
-    entry : dict
-        Its settings.
-    seed : int
-        Random weights follow from it.
-    pretrained : bool
-        Whether to begin with the weights that the entry names, of a classifier or segmenter; not
-        where trained ones follow.
+    Random weights follow from the `seed`. A classifier or segmenter begins with the weights that
+    the entry names, unless `pretrained` is false, as where trained ones follow.
 
     Examples
     --------
@@ -102,14 +95,8 @@ def save_weights(
 ) -> None:
     """Write weights as safetensors, and beside them a JSON that says what they are.
 
-    Parameters
-    ----------
-    path : str or Path
-        The ``.safetensors`` file; the JSON has the same stem.
-    name, entry : str, dict
-        The model's name in the registry, and its settings.
-    training : dict
-        What it was trained on, and the hash of the code that did.
+    `path` is the ``.safetensors`` file; the JSON has the same stem. `name` and `entry` are the
+    model's in the registry; `training` says what it was trained on, and the hash of the code.
     """
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     with atomic(path) as temporary:
@@ -131,10 +118,7 @@ def save_weights(
 def load_model(path: str | Path, *, name: str, entry: dict) -> nn.Module:
     """Make the module of an entry and give it its trained weights, ready to predict.
 
-    Raises
-    ------
-    InputError
-        If the weights are not those of such an entry.
+    InputError if the weights are not those of such an entry.
 
     Examples
     --------
@@ -160,13 +144,7 @@ def load_members(
 
 
 def load_autoencoder(path: str | Path, *, name: str, entry: dict) -> HistoCAE:
-    """Make the autoencoder of an entry and give it its weights.
-
-    Raises
-    ------
-    InputError
-        If the weights are not those of such an entry's autoencoder.
-    """
+    """Make the autoencoder of an entry with its weights; InputError if they are of another."""
     return _fill(HistoCAE(downsampling=entry["downsampling"]), path, name=name, entry=entry)
 
 

@@ -19,17 +19,8 @@ def dice_loss(probability: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     Generalized framework (2021), equation 1. Both sums get 1e-6 more, so that a map of zeros and an
     empty truth are a loss of 0.
 
-    Parameters
-    ----------
-    probability : Tensor of shape (B, H, W), float
-        p, in [0, 1].
-    truth : Tensor of shape (B, H, W), any number or bool
-        g, 0 or 1.
-
-    Returns
-    -------
-    Tensor of shape (), float32
-        In [0, 1].
+    Of probabilities p (B, H, W), float32 in [0, 1], and truths g (B, H, W), 0 or 1 of any type; the
+    result lies in [0, 1].
 
     Examples
     --------
@@ -39,7 +30,7 @@ def dice_loss(probability: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     >>> round(dice_loss(p, torch.tensor([[[1, 0], [1, 0]]])).item(), 3)
     0.125
     """
-    p, g = probability.float(), truth.float()
+    p, g = probability, truth.float()
     overlap = 2 * (p * g).sum()
     return 1 - (overlap + _EPSILON) / (p.square().sum() + g.square().sum() + _EPSILON)
 
@@ -48,16 +39,9 @@ def tumour_dice_loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """The Dice loss of tumour alone (joint classification and segmentation, 2022, section 3.4).
 
     Equation 1 there prints the overlap alone, half of it and without "1 -"; what is minimized is
-    that of `dice_loss`.
-
-    Parameters
-    ----------
-    logits : Tensor of shape (B, 2, H, W), float
-        Of {not tumour, tumour}.
-    truth : Tensor of shape (B, H, W), any number or bool
-        1 tumour, 0 not.
+    that of `dice_loss`. Logits (B, 2, H, W), float32, are of {not tumour, tumour}.
     """
-    return dice_loss(_probabilities(logits)[:, 1], truth)
+    return dice_loss(logits.softmax(dim=1)[:, 1], truth)
 
 
 def hybrid_loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
@@ -65,28 +49,17 @@ def hybrid_loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 
     Generalized framework (2021), equation 3 with its alpha, beta and gamma. The cross-entropy is
     the mean over px; equation 2 prints a sum, and lacks the minus sign without which it would be
-    maximized.
-
-    Parameters
-    ----------
-    logits : Tensor of shape (B, 2, H, W), float
-        Of {not tumour, tumour}.
-    truth : Tensor of shape (B, H, W), any number or bool
-        1 tumour, 0 not.
+    maximized. Logits (B, 2, H, W), float32, are of {not tumour, tumour}; truths (B, H, W).
     """
-    other, tumour = _probabilities(logits).unbind(dim=1)
+    other, tumour = logits.softmax(dim=1).unbind(dim=1)
     rest = 1 - truth.float()
     overlap = dice_loss(tumour, truth) + dice_loss(other, rest)
     return 0.5 * cross_entropy(logits, truth) + 0.25 * overlap
 
 
 def cross_entropy(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of all px, float32: logits (B, 2, H, W), truth (B, H, W) of 0 and 1."""
-    return functional.cross_entropy(logits.float(), truth.long())
-
-
-def _probabilities(logits: torch.Tensor) -> torch.Tensor:
-    return logits.float().softmax(dim=1)
+    """Mean cross-entropy of all px: logits (B, 2, H, W), truth (B, H, W) of 0 and 1."""
+    return functional.cross_entropy(logits, truth.long())
 
 
 LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {

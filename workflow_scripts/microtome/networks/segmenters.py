@@ -64,15 +64,8 @@ _BEHIND_FEATURES = {
 def mean_and_std(encoder: str) -> tuple[Sequence[float], Sequence[float]]:
     """Mean and standard deviation of the pixels (3 channels in [0, 1]) an encoder was trained with.
 
-    Parameters
-    ----------
-    encoder : str
-        A name of segmentation-models-pytorch; ``tu-`` and a name of timm for timm's encoders.
-
-    Raises
-    ------
-    InputError
-        If there is no such encoder.
+    Encoders have the names of segmentation-models-pytorch, or ``tu-`` and a name of timm.
+    InputError if there is no such encoder.
 
     Examples
     --------
@@ -139,25 +132,20 @@ def _make_network(architecture: str, encoder: str) -> nn.Module:
 class PatchSegmenter(nn.Module):
     """A network with two classes: logits of {not tumour, tumour} for every pixel.
 
+    Mobile-UNet is U-Net over MobileNet V2. InputError if there is no such network or encoder, they
+    do not go together, or the weights are not there or not the encoder's own.
+
     Parameters
     ----------
     architecture : str
-        One of 'unet', 'segnet', 'deeplabv3', 'pspnet', 'refinenet', 'mobile_unet',
-        'deeplabv3_plus', 'unet_plus_plus'; Mobile-UNet is U-Net over MobileNet V2.
+        A key of `DEFAULT_ENCODERS`, which has its encoder if `encoder` is None.
     encoder : str or None
-        A name of segmentation-models-pytorch; None is `DEFAULT_ENCODERS`. SegNet takes none.
-        DeepLabV3, DeepLabV3+ and PSPNet need one that can be dilated, which VGG, DenseNet,
-        Inception and smp's Xception cannot.
+        A name of segmentation-models-pytorch. SegNet takes none. DeepLabV3, DeepLabV3+ and PSPNet
+        need one that can be dilated, which VGG, DenseNet, Inception and smp's Xception cannot.
     pretrained : str
         'none': random weights, which follow from torch's seed. 'hub': the encoder's ImageNet
         weights, fetched by segmentation-models-pytorch. Else a local ``.safetensors`` file of the
         encoder's state dict.
-
-    Raises
-    ------
-    InputError
-        If there is no such network or encoder, they do not go together, or the weights are not
-        there or not the encoder's own.
     """
 
     def __init__(self, *, architecture: str, encoder: str | None, pretrained: str) -> None:

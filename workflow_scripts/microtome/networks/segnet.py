@@ -23,10 +23,8 @@ def make_step(inputs: int, outputs: int) -> list[nn.Module]:
 class SegNet(nn.Module):
     """13 convolutions down, 13 up: images (B, 3, H, W) -> logits (B, 2, H, W).
 
-    Parameters
-    ----------
-    encoder : Module
-        VGG-16 with batch norm; its `features` are convolution, batch norm, ReLU and max pooling.
+    The `encoder` is VGG-16 with batch norm: its `features` are convolution, batch norm, ReLU and
+    max pooling.
     """
 
     def __init__(self, *, encoder: nn.Module) -> None:

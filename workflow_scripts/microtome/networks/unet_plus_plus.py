@@ -47,15 +47,7 @@ def average_outputs(logits: Sequence[torch.Tensor]) -> torch.Tensor:
     They are the logarithms of the mean probability and of what it lacks to 1, computed without
     leaving log space, so that logits of any size have finite gradients.
 
-    Parameters
-    ----------
-    logits : sequence of Tensor of shape (B, 1, H, W), float
-        Of tumour.
-
-    Returns
-    -------
-    Tensor of shape (B, 2, H, W), float32
-        Of {not tumour, tumour}.
+    (B, 1, H, W) each, of tumour, become (B, 2, H, W), float32, of {not tumour, tumour}.
 
     Examples
     --------
@@ -78,11 +70,8 @@ class UNetPlusPlus(nn.Module):
     the depth. X(0, 1) ... X(0, 4) each go on to full size through a head of their own; the mean of
     their four probabilities is the network's, in training and after (section 3.4).
 
-    Parameters
-    ----------
-    encoder : Module
-        Gives six features a batch, of strides 1, 2, 4, 8, 16, 32 px; the first is not used.
-        Its `out_channels` are their depths.
+    The `encoder` gives six features a batch, of strides 1, 2, 4, 8, 16, 32 px and depths
+    ``out_channels``; the first is not used.
     """
 
     def __init__(self, *, encoder: nn.Module) -> None:

@@ -12,21 +12,10 @@ R = TypeVar("R")
 def map_ahead(function: Callable[[T], R], items: Iterable[T], *, workers: int) -> Iterator[R]:
     """Apply a function to items in threads, ahead of whoever takes the results, in order.
 
-    Parameters
-    ----------
-    function : callable
-        For any number of threads.
-    items : iterable
-        Asked for as they are needed.
-    workers : int
-        Threads. So many items are worked on while the last result is used, and one more may be
-        ready; 0: no threads, nothing ahead.
-
-    Yields
-    ------
-    object
-        The results in the order of the items. What fails in a thread fails here. No thread is
-        left when this ends, or is closed before its end.
+    Items are asked for as they are needed: as many as there are `workers`, threads, are worked on
+    while the last result is used, and one more may be ready; with 0 there are no threads, and
+    nothing is done ahead. What fails in a thread fails where its result is asked for. No thread is
+    left when this ends, or is closed before its end.
 
     Examples
     --------

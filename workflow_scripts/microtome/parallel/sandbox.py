@@ -19,21 +19,9 @@ def run_isolated(
     The libraries that parse slides are written in C, and a broken file can make them crash or
     loop, which no exception tells.
 
-    Parameters
-    ----------
-    work : callable
-        What to run.
-    name : str
-        What it is about, such as ``slide a: a.svs``, for messages.
-    timeout_s : float
-        It is killed after so many seconds.
-    extra_mb : int
-        Memory it may take beyond what is in use now.
-
-    Raises
-    ------
-    InputError
-        What `work` raised, or that it crashed, or went over a limit.
+    It is killed after `timeout_s` seconds, and may take `extra_mb` of memory beyond what is in use
+    now. `name` is what it is about, such as ``slide a: a.svs``, for messages. InputError says what
+    `work` raised, or that it crashed, or went over a limit.
 
     Examples
     --------

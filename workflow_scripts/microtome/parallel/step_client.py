@@ -35,15 +35,8 @@ _LAST_WORDS_BYTES = 4000
 def run_step(step: Callable[..., None], *, log: str, **settings: object) -> None:
     """Call `step` with `settings`: in this process, or in the pack's worker where there is one.
 
-    Parameters
-    ----------
-    step : callable
-        A function ``..._step`` of the library, in which alone its module imports what is slow to
-        import.
-    log : str
-        The rule's log, which the worker goes on writing.
-    **settings
-        What JSON can hold.
+    The step is a function ``..._step`` of the library, in which alone its module imports what is
+    slow to import; its settings are what JSON can hold. The worker goes on writing the rule's log.
 
     Raises
     ------

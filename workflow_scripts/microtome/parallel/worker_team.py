@@ -19,14 +19,8 @@ Answer = Callable[[int], Any]
 class Team:
     """Processes forked from this one, which all get every question and answer one by one.
 
-    Parameters
-    ----------
-    join : callable
-        Called in each process with its number from 0; returns what it answers with.
-    size : int
-        How many processes.
-    about : str
-        What they work on, such as ``slide a: a.svs``, for messages.
+    In each of `size` processes `join` is called with its number from 0, and returns what it answers
+    with. `about` is what they work on, such as ``slide a: a.svs``, for messages.
 
     Examples
     --------
@@ -71,12 +65,7 @@ class Team:
     def answers(self) -> list:
         """Wait for what each process answers to the oldest question.
 
-        Raises
-        ------
-        InputError
-            If one of them was killed.
-        RuntimeError
-            If one of them failed, with its traceback.
+        InputError if one of them was killed; RuntimeError, with its traceback, if one failed.
         """
         found = []
         for process, connection in self._members:
@@ -115,13 +104,7 @@ class Team:
 
 
 class Claims:
-    """Counters in shared memory, by which members take the parts of a question one by one.
-
-    Parameters
-    ----------
-    n : int
-        How many counters; made before the team.
-    """
+    """Counters in shared memory, made before a team, whose members share out a question by them."""
 
     def __init__(self, n: int) -> None:
         context = multiprocessing.get_context("fork")

@@ -20,21 +20,11 @@ _Plan = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
 
 
 class Source(Protocol):
-    """The patches of one slide, wherever they are read from.
+    """The patches of one slide, wherever they are read from."""
 
-    Attributes
-    ----------
-    slide : str
-        The slide's id.
-    label : ndarray of shape (n_patches,), int8
-        1 tumour, 0 not, -1 unknown.
-    shape : tuple of int
-        Of one patch: (spacings, side, side, 3).
-    """
-
-    slide: str
-    label: np.ndarray
-    shape: tuple[int, int, int, int]
+    slide: str  # its id
+    label: np.ndarray  # (n_patches,), int8: 1 tumour, 0 not, -1 unknown
+    shape: tuple[int, int, int, int]  # of one patch: (spacings, side, side, 3)
 
     def read(self, row: int, out: np.ndarray, *move: Move) -> None:
         """Read one patch into `out`, of `shape`, uint8; in any thread.
@@ -159,12 +149,7 @@ class Patches:
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Every patch once, in the sources' order, the last batch with what is left.
 
-        Parameters
-        ----------
-        batch : int
-            Patches a batch.
-        share : tuple of int
-            (number, of): where several processes train, each takes its share of every batch.
+        Where several processes train, each takes its `share` (number, of) of every batch.
 
         Yields
         ------

@@ -56,12 +56,7 @@ def resume(
     A checkpoint of another run is not touched until the first epoch ends; the log says in what it
     differs.
 
-    Returns
-    -------
-    history : list of dict
-        The epochs that are done.
-    best : dict of str to Tensor
-        The weights of the best of them.
+    Returns the rows of the epochs that are done, and the weights of the best of them.
     """
     path = Path(path)
     if not path.exists():

@@ -29,23 +29,8 @@ def pretrain(
 ) -> tuple[HistoCAE, History]:
     """Train the autoencoder of a registry entry on patches of one spacing, labelled or not.
 
-    Parameters
-    ----------
-    name, entry : str, dict
-        Of the registry.
-    train, validation : Patches
-        What to learn from and what to judge epochs by; `validation` may be empty.
-    checkpoint : str or Path
-        File to resume from and to write.
-    code : str
-        Hash of the code; a checkpoint of other code is not resumed.
-
-    Returns
-    -------
-    HistoCAE
-        Trained.
-    list of dict
-        Loss per epoch.
+    `name` is the entry's; `validation`, which may be empty, judges epochs. A run goes on from its
+    `checkpoint`, unless that is of other `code`, a hash. Returns the loss per epoch, too.
     """
     if len(train) < 2:
         raise InputError(
@@ -77,20 +62,9 @@ def train_model(
 ) -> tuple[nn.Module, History]:
     """Train the network of a registry entry that tells tumour from the rest.
 
-    Parameters
-    ----------
-    name, entry, train, validation, checkpoint, code
-        As `pretrain` takes them, but all patches are labelled.
-    autoencoders : list of dict of str to Tensor
-        Weights of the trained autoencoders, one a spacing, where the kind starts from any: its
-        encoder starts as theirs and is not frozen.
-
-    Returns
-    -------
-    Module
-        Trained.
-    list of dict
-        Loss and accuracy per epoch.
+    It starts from the weights of the trained `autoencoders`, one a spacing, if there are any: its
+    encoder starts as theirs and is not frozen. All patches are labelled; all else is as in
+    `pretrain`. Returns loss and accuracy per epoch, too.
     """
     train.require_both_classes(f"models.{name}: training")
     model = build_model(entry, seed=entry["seed"])

@@ -20,22 +20,10 @@ from microtome.training.distributed import is_first, process_group
 def launch(step: Callable[..., None], *, gpus: int, log_path: str, **settings: object) -> None:
     """Call `step` with `settings`, on one or several GPUs of this machine.
 
-    Parameters
-    ----------
-    step : callable
-        A function of a module of the library.
-    gpus : int
-        From 2 on torchrun starts so many processes, each of which calls `step`; without GPUs they
-        share the CPU.
-    log_path : str
-        The rule's log, which the first of the processes goes on writing.
-    **settings
-        Arguments of `step`, of what JSON can hold.
-
-    Raises
-    ------
-    InputError
-        If there are fewer GPUs, or if the step raises one.
+    `step` is a function of a module of the library, its `settings` what JSON can hold. From 2 GPUs
+    on torchrun starts so many processes, each of which calls it, the first with the rule's log at
+    `log_path`; without GPUs they share the CPU. InputError if there are fewer GPUs, or if the step
+    raises one.
     """
     if gpus == 1:
         step(**settings)

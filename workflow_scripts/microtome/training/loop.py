@@ -53,36 +53,28 @@ def fit(
 
     Parameters
     ----------
-    model : nn.Module
-        Changed in place.
-    objective : callable
-        What is measured on a batch.
+    model, objective
+        What is changed in place, and what is measured on a batch.
     train, validation : Patches
         What is learnt from and what judges an epoch; `validation` may be empty.
     epochs, batch : int
         Passes over the patches at most, and patches a step, of all processes together.
-    learning_rate : float
-        Of the first epoch.
-    seed : int
-        Decides order, augmentation and dropout.
-    checkpoint : str or Path
-        File to resume from and to write.
-    identity : dict
-        What the run is, of what JSON can hold; a checkpoint of another identity is not resumed.
-    optimizer : {'adam', 'sgd'}
-        See `microtome.training.optimizer_step.make_optimizer`, which takes `of_optimizer`.
-    schedule : dict
-        Of `microtome.training.schedules.learning_rate_of`.
+    checkpoint, identity
+        File to resume from, if it is of a run of the same identity (what JSON can hold), and to
+        write.
+    optimizer, of_optimizer
+        Of `microtome.training.optimizer_step.make_optimizer`.
+    learning_rate, schedule
+        That of the first epoch, and `microtome.training.schedules.learning_rate_of` of the others.
     patience : int, optional
         Stop when so many epochs have brought no new minimum of the validation loss.
     balanced : bool
         Whether an epoch has as many tumour as other patches.
     compiled : bool
         Whether to have torch.compile make faster kernels of the network first: some minutes.
-    frozen_epochs : int
-        In so many first epochs the weights and the batch-norm statistics of `encoder` stand still.
-    encoder : nn.Module, optional
-        The part of `model` that can be frozen.
+    frozen_epochs, encoder
+        The part of the model whose weights and batch-norm statistics stand still, in so many first
+        epochs.
     colours : ColourChanges, optional
         How far the colours of training patches are changed; of validation patches never.
 

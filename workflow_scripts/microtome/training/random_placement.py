@@ -63,10 +63,7 @@ class Moves(Augmentation):
     def draw(self, n: int, *, seed: int, epoch: int) -> np.ndarray:
         """Draw the moves of the n patches of an epoch; they follow from seed and epoch alone.
 
-        Returns
-        -------
-        ndarray of shape (n,)
-            Fields ``x_px``, ``y_px`` (int16) and ``zoom`` (float32): see `Move`.
+        An array of shape (n,) with the fields of `Move`, int16 and for the zoom float32.
         """
         generator = np.random.default_rng([seed, epoch, 1])
         moves = np.empty(n, _MOVE)
