@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -62,6 +62,9 @@ def by_flooding(heatmap: np.ndarray, least: int, min_px: float) -> list[tuple]:
 
 
 @settings(max_examples=200)
+@example(np.array([[1, 1, 0, 1, 1], [0, 0, 1, 1, 1]]), 0, 0)  # a centroid that is no round number
+@example(np.array([[1, 230, 1, 229]]), 229, 0)  # just the threshold
+@example(np.array([[99, 1, 99]]), 0, 30)  # of equally high peaks the left one stays
 @given(HEATMAPS, st.sampled_from([0, 1, 128, 129, 255]), st.sampled_from([0, 1, 2, 3, 5, 30]))
 def test_against_flooding(heatmap, least, min_px):
     """What is found is what a search px by px finds, in the same order."""
@@ -89,52 +92,27 @@ def test_one_lesion():
 
 
 HIGH_AROUND_LOW = [[200, 200, 200], [200, 100, 200], [200, 200, 200]]
-BY_HEIGHT = np.ones((9, 9))
-BY_HEIGHT[[0, 4, 4, 4, 8], [8, 0, 3, 6, 2]] = 100, 250, 100, 100, 255
 
 
 @pytest.mark.parametrize(
     ("heatmap", "options", "found"),
     [
-        (np.zeros((4, 4)), {}, []),
         (np.full((4, 4), 127), {"threshold": 0.5}, []),
-        # A peak of just the threshold counts; 0.9 lies between the codes 229 and 230.
-        ([[1, 230, 1, 229]], {"threshold": 0.9}, [(230, 0, 1)]),
-        ([[1, 230, 1, 229]], {"threshold": 229 / 254}, [(230, 0, 1)]),
-        ([[1, 230, 1, 229]], {"threshold": 230 / 254}, []),
-        # Px without a score are no lesion at a threshold of 0, nor beside one.
-        ([[0, 0, 1, 0, 0]], {}, [(1, 0, 2)]),
-        # A heatmap of one value is one peak in its middle.
+        # A heatmap of one value is one peak in its middle; what has no score is none.
         (np.full((5, 7), 9), {}, [(9, 2, 3)]),
-        ([[9]], {}, [(9, 0, 0)]),
+        (np.zeros((4, 4)), {}, []),
         # A plateau is one lesion, at its px nearest to the centroid; the upper, then the left one.
         ([[1, 50, 50, 50, 50, 1]], {}, [(50, 0, 2)]),
-        (np.transpose([[1, 50, 50, 50, 50, 1]]), {}, [(50, 2, 0)]),
         (HIGH_AROUND_LOW, {}, [(200, 0, 1)]),
-        # Px that touch by a corner are one plateau, and a higher one there is what counts.
-        ([[80, 1, 1], [1, 80, 1], [1, 1, 80]], {}, [(80, 1, 1)]),
-        ([[80, 1], [1, 90]], {}, [(90, 1, 1)]),
         # A plateau with anything higher beside it is no peak, however far along it.
         ([[1, 60, 60, 60, 60, 61, 1, 40]], {}, [(61, 0, 5), (40, 0, 7)]),
         # What was dropped drops nothing: of three in a row the ends stay.
         ([[200, 1, 1, 190, 1, 1, 180]], {"min_distance_um": 4}, [(200, 0, 0), (180, 0, 6)]),
-        ([[190, 1, 1, 200, 1, 1, 180]], {"min_distance_um": 4}, [(200, 0, 3)]),
-        # Of equally high peaks the upper stays, then the left one.
-        ([[1, 1, 99], [1, 1, 1], [99, 1, 1]], {"min_distance_um": 9}, [(99, 0, 2)]),
-        ([[99, 1, 99]], {"min_distance_um": 9}, [(99, 0, 0)]),
-        # By falling confidence, then down, then across.
-        (BY_HEIGHT, {}, [(255, 8, 2), (250, 4, 0), (100, 0, 8), (100, 4, 3), (100, 4, 6)]),
     ],
 )
 def test_by_hand(heatmap, options, found):
     """Peaks, plateaus and ties as the docstring has them."""
     assert found_in(heatmap, **options) == found
-
-
-def test_ties_of_a_plateau():
-    """Px as far from a centroid that is no round number tie for all that: the left one is taken."""
-    shape = np.array([[1, 1, 0, 1, 1], [0, 0, 1, 1, 1]])
-    assert found_in(shape) == by_flooding(shape, 1, 0)
 
 
 @pytest.mark.parametrize("spacing_um", [0.1, 0.243, 8.0])

@@ -115,10 +115,8 @@ def test_masks_are_no_slides(folder, tmp_path):
         "masks/patient_000_node_2.tif",
         "images/patient_000_node_2_mask.tif",
         "Background_tissue/patient_000_node_0.tif",
-        "images/patient_000.tif",
         "images/my_patient_000_node_0.tif",
         "images/patient_000_node_0.tif.part",
-        "images/patient_0001_node_0.tif",
     ):
         touch(folder / name)
     rows, notes = make_camelyon17_sheet(folder)
@@ -157,10 +155,7 @@ def test_labels_are_read_whatever_their_case(folder):
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [
-        ("submission.csv", table(100)),
-        ("stage_labels.csv", "patient,stage\npatient_100.zip,\npatient_100_node_0.tif,\n"),
-    ],
+    [("submission.csv", table(100)), ("stage_labels.csv", "patient,stage\npatient_100.zip,\n")],
     ids=["a submission", "a table of patients to be staged"],
 )
 def test_what_labels_nobody(folder, name, text):
@@ -175,7 +170,6 @@ def test_what_labels_nobody(folder, name, text):
     ("text", "message"),
     [
         ("patient,label\n", ": lacks the columns patient and stage; download it again"),
-        ("", ": lacks the columns patient and stage; download it again"),
         ("patient,stage\npatient_000.zip,pN7\n", ", line 2: 'pN7' is no stage; known are pN0, pN0"),
         (
             "patient,stage\n\npatient_000_node_0.tif,pN0\n",
@@ -183,14 +177,12 @@ def test_what_labels_nobody(folder, name, text):
         ),
         ("patient,stage\npatient_000.zip\n", ", line 2: has fewer cells than the first row"),
         (
-            "patient,stage\npatient_000_node_0.tif,itc\npatient_000_node_0,ITC\n"
-            "patient_000_node_0,micro\n",
-            ", line 4: patient_000_node_0 is micro here and itc before; remove one",
+            "patient,stage\npatient_000_node_0.tif,itc\npatient_000_node_0,micro\n",
+            ", line 3: patient_000_node_0 is micro here and itc before; remove one",
         ),
-        ("patient,stage\n" + "a" * 200_000, ": cannot be read (field larger"),
         ("PK\x03\x04\udcff", ": cannot be read ('utf-8' codec"),
     ],
-    ids=["columns", "empty", "stage", "class", "short row", "contradiction", "cell", "no text"],
+    ids=["columns", "stage", "class", "short row", "contradiction", "no text"],
 )
 def test_tables_at_fault(folder, text, message):
     """Each is one line with the table and its row."""
@@ -252,8 +244,6 @@ def test_odd_tables_are_noted(folder, text, note):
             " camelyon/annotations/patient_000_node_0.xml; see which is right",
         ),
         ("annotations/patient_000_node_1.xml", None),
-        ("annotations/patient_000_node_2.xml", None),
-        ("annotations/patient_000_node_3.xml", None),
         ("images/patient_000.zip", None),
         ("images/patient_001.ZIP", "{path}: is packed and was not looked into; unpack it"),
         ("lesion_annotations.zip", "{path}: is packed and was not looked into; unpack it"),
@@ -320,18 +310,14 @@ def test_validation_is_dealt_out_by_patient():
     assert split_off_validation(rows, share=0.1, seed=1) != dealt
 
 
-def test_no_validation():
-    """A share of 0, and nothing that trains, leave the rows as they are."""
+@pytest.mark.parametrize("share", [-0.1, 1, float("nan")])
+def test_shares_of_validation(share):
+    """Not all may validate, nor fewer than none; none, or none that trains, changes nothing."""
     rows = cohort(4, n_test=2)
     assert split_off_validation(rows, share=0, seed=0) == rows
     assert split_off_validation(rows[10:], share=0.1, seed=0) == rows[10:]
-
-
-@pytest.mark.parametrize("share", [-0.1, 1, float("nan")])
-def test_shares_out_of_range(share):
-    """Not all may validate, nor fewer than none."""
     with pytest.raises(InputError, match="of slides that validate is not from 0 to below 1"):
-        split_off_validation(cohort(4, n_test=2), share=share, seed=0)
+        split_off_validation(rows, share=share, seed=0)
 
 
 def test_the_command_writes_the_sheet_and_nothing_else(folder, tmp_path):

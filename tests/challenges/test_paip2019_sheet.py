@@ -77,7 +77,9 @@ def test_files_are_found_wherever_they_are(paip):
         path.rename(path.with_suffix(".TIFF"))
     add_slide(paip, "01_01_0090.svs")
     add_masks(paip / "masks", "01_01_0090")
-    for name in ("01_01_0090.jpg", "01_01_0090.tif", "readme.xml", ".01_01_0090.svs"):
+    add_case(paip / ".snapshot", "01_01_0083")  # of a file system, which holds all files again
+    # Digits around the id make it another one.
+    for name in ("01_01_0090.jpg", "01_01_0090.tif", "01_01_00831.svs", "101_01_0083.svs"):
         (paip / name).touch()
     (paip / "burden.csv").write_text("wsi_id,pixel ratio\n83,0.25\n")
     rows, notes = make_paip2019_sheet(paip)
@@ -190,17 +192,6 @@ def test_rescan_in_a_name(paip, names):
     assert f"paip/{names[1]}" in (row["annotation"], row["viable_mask"])
 
 
-def test_what_is_of_no_case(paip):
-    """Digits around the id make it another one; snapshots of a file system hold all files again."""
-    add_case(paip, "01_01_0083")
-    add_case(paip / ".snapshot", "01_01_0083")
-    for name in ("01_01_00831.svs", "101_01_0083.svs"):
-        (paip / name).touch()
-    rows, notes = make_paip2019_sheet(paip)
-    assert [row["path"] for row in rows] == ["paip/01_01_0083.svs"]
-    assert notes == []
-
-
 def test_two_files_for_one_place(paip):
     """Nobody can tell which slide, or which mask, is meant."""
     add_case(paip / "a", "01_01_0083")
@@ -292,7 +283,7 @@ def test_burdens_of_cases_that_are_not_here(slides):
     assert [row["burden"] for row in make_paip2019_sheet(slides)[0]] == ["", "", "", "0.25"]
 
 
-@pytest.mark.parametrize("ratio", ["50", "-0.1", "nan", "half", "1e9"])
+@pytest.mark.parametrize("ratio", ["50", "-0.1", "nan", "half"])
 def test_burdens_must_be_fractions(slides, ratio):
     """A percentage is refused with its line: the workflow would refuse the whole sheet."""
     (slides / "a.csv").write_text(f"wsi_id,pixel ratio\n83,{ratio}\n")
@@ -368,11 +359,10 @@ def test_the_command_writes_the_sheet_and_nothing_else(paip, tmp_path):
     )
 
 
-@pytest.mark.parametrize("script", ["paip2019_sheet.py", "camelyon17_sheet.py"])
-def test_no_sheet_is_overwritten(tmp_path, script):
+def test_no_sheet_is_overwritten(tmp_path):
     """The line is there before anything is looked for."""
     (tmp_path / "slides.tsv").write_text("mine")
-    done = run_command(script, tmp_path, "paip", "slides.tsv")
+    done = run_command("paip2019_sheet.py", tmp_path, "paip", "slides.tsv")
     assert done.returncode == 1
     assert done.stderr == "slides.tsv: is there already; remove it or give another name\n"
     assert (tmp_path / "slides.tsv").read_text() == "mine"

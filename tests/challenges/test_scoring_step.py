@@ -88,7 +88,7 @@ def paip(folders) -> tuple[Path, Path]:
     put_tiff(truth / "masks", "01_01_0083_whole.tif", mask(0, 60))
     put_tiff(submission, "01_01_0090.tif", mask(5, 8))
     put_tiff(truth, "01_01_0090_Viable.tif", mask(5, 8) * 255)
-    put(submission, "prediction.csv", "wsi_id,ratio\n01_01_0083,50.0\n01_01_0090, 30\n")
+    put(submission, "prediction.csv", "\ufeffWSI_ID,Ratio\r\n01_01_0083,50.0\r\n01_01_0090, 30\r\n")
     burdens = ",wsi_id,pixel ratio \n0,83,0.6\n1,01_01_0090.svs,0.3\n2,mean,0.4\n3\n"
     put(truth, "burden.csv", burdens)
     return folders
@@ -105,11 +105,10 @@ def test_paip2019(paip):
 
 def test_paip2019_of_other_names(folders):
     """Without the organizers' numbers a case has the mask's name, and a burden by that name."""
-    submission, truth = folders
-    put_tiff(submission, "demo-10.tif", mask(5, 8))
-    put_tiff(truth, "demo-10_viable.tif", mask(5, 8))
-    put(submission, "prediction.csv", "wsi_id,ratio\ndemo-10,20\n")
-    put(truth, "burden.csv", "wsi_id,pixel ratio\ndemo-10,0.2\n10,0.9\n")
+    put_tiff(folders[0], "demo-10.tif", mask(5, 8))
+    put_tiff(folders[1], "demo-10_viable.tif", mask(5, 8))
+    put(folders[0], "prediction.csv", "wsi_id,ratio\ndemo-10,20\n")
+    put(folders[1], "burden.csv", "wsi_id,pixel ratio\ndemo-10,0.2\n10,0.9\n")
     summary, _ = score("paip2019", folders)
     assert (summary["task1"], summary["task2"], summary["notes"]) == (1, 1, [])
 
@@ -135,14 +134,10 @@ def test_paip2019_in_part(paip):
     ("text", "message"),
     [
         ("wsi_id,burden\n", "prediction.csv: the header lacks ratio; it must be wsi_id,ratio"),
-        ("", "prediction.csv: the header lacks wsi_id and ratio"),
-        ("wsi_id,ratio\na,101\n", "line 2: the ratio '101' is no number from 0 to 100"),
-        ("wsi_id,ratio\na,-1\n", "line 2: the ratio '-1' is no number from 0 to 100"),
-        ("wsi_id,ratio\n\na,nan\n", "line 3: the ratio 'nan' is no number"),
+        ("wsi_id,ratio\n\na,nan\n", "line 3: the ratio 'nan' is no number from 0 to 100"),
         ("wsi_id,ratio\na,50%\n", "line 2: the ratio '50%' is no number"),
         ("wsi_id,ratio\na\n", "line 2: has 1 cells, the header 2"),
         ("wsi_id,ratio\na,1\na,1\n", "line 3: a is there twice"),
-        ("wsi_id,ratio\na," + 200_000 * "1", "prediction.csv: cannot be read as CSV (field larger"),
         (b"\xff\xfe\0w", "prediction.csv: cannot be read as CSV"),
     ],
 )
@@ -225,6 +220,8 @@ def test_camelyon16(camelyon16):
     """AUC: three of four pairs. FROC: one of two lesions, before any false positive."""
     summary, rows = score("camelyon16", camelyon16)
     assert (summary["auc"], summary["froc"], summary["slides"]) == (0.75, 0.5, 4)
+    rates = ("0.25", "0.5", "1", "2", "4", "8")
+    assert [summary[f"sensitivity_at_{rate}"] for rate in rates] == [0.5] * 6
     assert summary["notes"] == []
     columns = ("slide", "tumour", "probability", "lesions", "itc", "hit", "false_positives")
     assert [tuple(row) for row in rows] == [columns] * 4
@@ -269,8 +266,9 @@ def test_outlines_and_masks_give_the_same_lesions(tmp_path):
     level0[960:1920, 320:1280] = 0
     put_tiff(tmp_path, "B.tif", level0)
     put_tiff(tmp_path, "c_mask.tif", level0 * 255)
+    put(tmp_path, "A.tif", "")  # where there are outlines, this may be the slide itself
     files = find_truth_files(tmp_path)
-    assert sorted(files) == ["a", "b", "c"]
+    assert [files[name].name for name in "abc"] == ["a.xml", "B.tif", "c_mask.tif"]
     drawn, drawn_is_itc = read_lesions("a", files)
     for name in ("b", "c"):
         labels, is_itc = read_lesions(name, files)
@@ -281,24 +279,15 @@ def test_outlines_and_masks_give_the_same_lesions(tmp_path):
         assert is_itc.tolist() == drawn_is_itc.tolist() == [False]
 
 
-def test_outlines_come_before_a_mask(tmp_path):
-    """A slide that has both is judged by what was drawn; a `.tif` may be the slide itself."""
-    put(tmp_path, "a.xml", asap())
-    put(tmp_path, "A.tif", "")
-    assert find_truth_files(tmp_path) == {"a": tmp_path / "a.xml"}
-
-
-def test_the_px_under_the_centre_counts(tmp_path):
+@pytest.mark.parametrize(("at", "n"), [(16, 2), (15, 1)])
+def test_the_px_under_the_centre_counts(tmp_path, at, n):
     """One px of level 0 at (16, 16) of a cell of 32 is seen, at (15, 15) it is not."""
-    for at, n in ((16, 1), (15, 0)):
-        level0 = np.zeros((96, 79), np.uint8)
-        level0[32 + at, 32 + at] = 1
-        level0[16, 16] = 1
-        put_tiff(tmp_path, f"{at}.tif", level0)
-        labels, _ = read_lesions(str(at), find_truth_files(tmp_path))
-        # Both cells are within reach of each other; a third column begins beyond the edge's centre.
-        assert labels.shape == (3, 2)
-        assert camelyon16_truth._sample(tmp_path / f"{at}.tif").sum() == 1 + n
+    level0 = np.zeros((96, 79), np.uint8)
+    level0[[32 + at, 16], [32 + at, 16]] = 1
+    put_tiff(tmp_path, "a.tif", level0)
+    # A third column begins beyond the edge's centre.
+    assert read_lesions("a", find_truth_files(tmp_path))[0].shape == (3, 2)
+    assert camelyon16_truth._sample(tmp_path / "a.tif").sum() == n
 
 
 def test_real_outlines():
@@ -325,11 +314,9 @@ DOCTYPE = '<!DOCTYPE a [<!ENTITY b "c">]><ASAP_Annotations>&b;</ASAP_Annotations
         ("probabilities.csv", "test_001,1.1\n", "line 1: the probability '1.1' is no number from"),
         ("probabilities.csv", "test_001,0.5\n", "slide test_002: has no probability"),
         ("probabilities.csv", "test_001,0.5\ntest_001.tif,0.5", "line 2: test_001 is there twice"),
-        ("probabilities.csv", "test_001\n", "line 1: has 1 cells; a row is name,probability"),
         ("detections/test_001.csv", "0.5,1\n", "line 1: has 2 cells; a row is confidence,x,y"),
         ("detections/test_001.csv", "0.5,1.5,1\n", "line 1: the x '1.5' is no whole number"),
         ("detections/test_001.csv", "0.5,1,-1\n", "line 1: the y '-1' is no whole number"),
-        ("detections/test_001.csv", "1.5,1,1\n", "the confidence '1.5' is no number from 0 to 1"),
         ("detections/test_001.csv", "x,y,confidence\n", "the confidence 'x' is no number"),
         ("detections/Test_001.csv", "", "test_001.csv: detections/Test_001.csv is of the same"),
         ("truth/reference.csv", "name,class\n", "reference.csv: names no slide"),
@@ -366,9 +353,10 @@ def test_camelyon17(folders):
     summary, rows = score("camelyon17", folders)
     # Squares of distances: 1 is seen; by chance, all pairs of 1 4 0 and 1 3 0: 41 / 3.
     assert summary["kappa"] == pytest.approx(1 - 1 / ((0 + 4 + 1 + 9 + 1 + 16 + 1 + 9 + 0) / 3))
+    assert summary["kappa_low"] < summary["kappa"] < summary["kappa_high"]
     assert (summary["patients"], summary["accuracy"]) == (3, 2 / 3)
+    assert list(rows[1].values()) == ["patient_101", "pN1", "pN2", 0]
     assert summary["notes"] == ["patient_103: is not in the truth"]
-    assert [row["patient"] for row in rows] == ["patient_100", "patient_101", "patient_102"]
     (submission / "submission.csv").rename(submission / "results.csv")
     assert score("camelyon17", folders)[0] == summary
     put(submission, "more.csv", "patient,stage\n")
@@ -414,7 +402,7 @@ def test_digestpath(folders):
     put_image(submission, "c.png", mask(0, 1))
     put_image(submission, "d.png", mask(0, 1))
     summary, rows = score("digestpath", folders)
-    assert [row["dice"] for row in rows] == [0.5, 1, 0]
+    assert [tuple(row.values()) for row in rows] == [("a", 0.5, 0), ("b", 1, 1), ("c", 0, 1)]
     assert (summary["dice"], summary["dice_lesion"], summary["dice_lesion_free"]) == (0.5, 0.5, 0.5)
     assert summary["notes"] == ["d: is not in the truth"]
     (submission / "b.png").unlink()
@@ -477,10 +465,3 @@ def test_what_systems_add_to_archives_is_not_looked_at(paip):
         file.writestr("__MACOSX/team/01_01_0083.tif", "")
         file.writestr("team/.DS_Store", "")
     assert score_submission("paip2019", submission=archive, truth=paip[1]) == expected
-
-
-def test_a_byte_order_mark_and_a_header_in_capitals(paip):
-    """As spreadsheets write them."""
-    text = "\ufeffWSI_ID,Ratio\r\n01_01_0083,50\r\n01_01_0090,30\r\n"
-    (paip[0] / "prediction.csv").write_text(text, encoding="utf-8")
-    assert score("paip2019", paip)[0]["without_task2"] == []
