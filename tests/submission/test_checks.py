@@ -93,10 +93,14 @@ def test_what_is_there_and_what_is_not(tmp_path, challenge, names):
     (folder / names[0]).unlink()
     for name in ("c.tif", ".DS_Store", "A.TIF"):
         (folder / name).touch()
-    lines = [f"{x}: does not belong to {challenge}; take it out" for x in (".DS_Store", "A.TIF")]
-    lines += [f"c.tif: does not belong to {challenge}; take it out", f"{names[0]}: is missing"]
+    strange = (".DS_Store", "A.TIF", "c.tif")
+    lines = [f"{name}: does not belong to {challenge}; take it out" for name in strange]
+    lines.append(f"{names[0]}: is missing")
     assert check_submission(challenge, folder, cases) == lines
     assert check_submission(challenge, pack(folder), cases) == lines
+    (folder / "a\x1b[2J\nb").touch()  # what is not printable does not reach the screen
+    line = f"a [2J b: does not belong to {challenge}; take it out"
+    assert line in check_submission(challenge, folder, cases)
     (tmp_path / "empty").mkdir()
     lines = [f"{name}: is missing" for name in names]
     assert check_submission(challenge, tmp_path / "empty", cases) == lines
@@ -117,14 +121,6 @@ def test_many_problems_are_counted(tmp_path):
     assert found.startswith("prediction.csv: begins with 'xxx")
     assert found.endswith("xxx ...")
     assert len(found) == 304
-
-
-def test_a_name_cannot_break_a_line(tmp_path):
-    """What is not printable in a stranger's name or cell does not reach the screen."""
-    folder = sound(tmp_path, "camelyon17")
-    (folder / "a\x1b[2J\nb").touch()
-    (line,) = check_submission("camelyon17", folder, NODES)
-    assert line == "a [2J b: does not belong to camelyon17; take it out"
 
 
 def test_require_valid(tmp_path):
@@ -148,7 +144,6 @@ def test_what_cannot_be_checked(tmp_path):
 
 # Challenge and table, its content, and the lines about it.
 TABLES = [
-    ("paip2019 prediction.csv", "", ["begins with '' and not with the columns wsi_id,ratio"]),
     (
         "paip2019 prediction.csv",
         "\ufeffwsi_id,ratio\na,1\nb,2\n",
@@ -156,32 +151,18 @@ TABLES = [
     ),
     (
         "paip2019 prediction.csv",
-        "wsi_id,ratio\na,-0.1\nb,100.01\nc,3\na,4\n",
-        [
-            "line 2: the ratio '-0.1' is no number from 0 to 100",
-            "line 3: the ratio '100.01' is no number from 0 to 100",
-            "line 4: 'c' is none of the cohort",
-            "line 5: a is there twice",
-        ],
-    ),
-    (
-        "paip2019 prediction.csv",
-        "wsi_id,ratio\nb,nan\n\na.tif,1\nb,1,2\n",
+        "wsi_id,ratio\nb,nan\n\na.tif,1\nb,1,2\nb,100.01\n",
         [
             "line 2: the ratio 'nan' is no number from 0 to 100",
             "line 3: has 0 cells and not 2",
             "line 4: 'a.tif' is none of the cohort",
             "line 5: has 3 cells and not 2",
+            "line 6: b is there twice",
+            "line 6: the ratio '100.01' is no number from 0 to 100",
             "lacks a",
         ],
     ),
-    ("paip2019 prediction.csv", "wsi_id,ratio\na,100\nb,0\n", []),
     ("paip2019 prediction.csv", 'wsi_id,ratio\r\n"a",1e2\r\nb,+.5', []),
-    (
-        "camelyon16 probabilities.csv",
-        "name,probability\na,inf\n",
-        ["line 2: the probability 'inf' is no number from 0 to 1", "lacks b"],
-    ),
     (
         "camelyon16 probabilities.csv",
         "a.tif,1\na,-1\nb,0_1\n",
@@ -195,31 +176,17 @@ TABLES = [
     ("camelyon16 probabilities.csv", "", ["lacks a", "lacks b"]),
     (
         "camelyon16 detections/b.csv",
-        "confidence,x,y\n",
+        "confidence,39,29\n1,39,29\n0,40,0\n0,0,30\n0.5,-1,0\n1,1.0,0\n1, 1,2\n1,2\n\n",
         [
             "line 1: the confidence 'confidence' is no number from 0 to 1",
-            "line 1: x 'x' is no whole number of px",
-            "line 1: y 'y' is no whole number of px",
-        ],
-    ),
-    (
-        "camelyon16 detections/b.csv",
-        "1,39,29\n0,40,0\n0,0,30\n0.5,-1,0\n1.5,0,0\n1,1.0,0\n1, 1,2\n1,2\n\n",
-        [
-            "line 2: x 40 is outside the slide's 40 px",
-            "line 3: y 30 is outside the slide's 30 px",
-            "line 4: x -1 is outside the slide's 40 px",
-            "line 5: the confidence '1.5' is no number from 0 to 1",
+            "line 3: x 40 is outside the slide's 40 px",
+            "line 4: y 30 is outside the slide's 30 px",
+            "line 5: x -1 is outside the slide's 40 px",
             "line 6: x '1.0' is no whole number of px",
             "line 7: x ' 1' is no whole number of px",
             "line 8: has 2 cells and not confidence,x,y",
             "line 9: has 0 cells and not confidence,x,y",
         ],
-    ),
-    (
-        "camelyon17 submission.csv",
-        "patient,class\n",
-        ["begins with 'patient,class' and not with the columns patient,stage"],
     ),
     ("camelyon17 submission.csv", "patient,stage\np1.zip,PN0(I+)\np2.zip,pn2\n", []),
     (
@@ -251,10 +218,8 @@ def test_tables(tmp_path, table, content, lines):
     [
         ({"p1_node_0": "Micro", "p1_node_1": "ITC", "p1": "pN1mi"}, None),
         ({"p1_node_0": "micro", "p1_node_1": "itc", "p1": "pN1"}, "pN1, and its nodes are pN1mi"),
-        ({"p1_node_0": "itc", "p1_node_1": "itc", "p1": "pN0"}, "pN0, and its nodes are pN0(i+)"),
         # One node of two has no row: what it holds may raise the stage, and never lower it.
         ({"p1_node_0": "itc", "p1": "pN1"}, None),
-        ({"p1_node_0": "micro", "p1": "pN1mi"}, None),
         ({"p1_node_0": "micro", "p1": "pN0(i+)"}, "pN0(i+), and its nodes are pN1mi"),
     ],
 )
@@ -267,15 +232,14 @@ def test_nodes_agree_with_their_patient(tmp_path, rows, line):
     assert found == ([f"submission.csv: p1.zip has the stage {line}"] if line else [])
 
 
-def test_more_positive_nodes_than_the_challenge_knows(tmp_path):
+@pytest.mark.parametrize("n_given", [10, 11])
+def test_more_positive_nodes_than_the_challenge_knows(tmp_path, n_given):
     """Ten nodes with macro-metastases have no stage in CAMELYON17, so any is wrong."""
     nodes = [f"p_node_{i}" for i in range(11)]
-    rows = "".join(f"{node}.tif,macro\n" for node in nodes)
-    for given in (nodes, nodes[:10]):
-        (tmp_path / "submission.csv").write_text(f"patient,stage\np.zip,pN2\n{rows}")
-        found = check_submission("camelyon17", tmp_path, {"p": nodes})
-        assert found == ["submission.csv: p.zip has the stage pN2, and its nodes are pN3"], given
-        rows = rows.removesuffix("p_node_10.tif,macro\n")
+    rows = "".join(f"{node}.tif,macro\n" for node in nodes[:n_given])
+    (tmp_path / "submission.csv").write_text(f"patient,stage\np.zip,pN2\n{rows}")
+    found = check_submission("camelyon17", tmp_path, {"p": nodes})
+    assert found == ["submission.csv: p.zip has the stage pN2, and its nodes are pN3"]
 
 
 @pytest.mark.parametrize(
@@ -317,26 +281,20 @@ B[3:9, 20:] = 1
 @pytest.mark.parametrize(
     ("pixels", "options", "wrong"),
     [
-        (B, {}, None),
         (B, {"compression": "deflate"}, None),
         (B, {"predictor": True, "rowsperstrip": 7}, None),
         (B, {"bigtiff": True, "tile": (16, 16)}, None),
         (B * 255, {}, "holds the value 255; a mask is 0 and 1"),
-        (np.where(B == 1, 2, 1), {"rowsperstrip": 4}, "holds the value 2; a mask is 0 and 1"),
-        (B[:, :39], {}, "has 39 x 30 px, and the slide 40 x 30"),
+        (B + np.uint8(1), {"rowsperstrip": 4}, "holds the value 2; a mask is 0 and 1"),
         (B.T, {}, "has 30 x 40 px, and the slide 40 x 30"),
         (B[..., None].repeat(3, -1), {"photometric": "rgb"}, "has 3 x 40 x 30 px, and the slide"),
-        (B.astype(np.uint16), {}, "has uint16 px; write uint8"),
-        (B.astype(bool), {}, "has bool px; write uint8"),
         (B.astype(np.int8), {}, "has int8 px; write uint8"),
-        (B, {"compression": None}, "is not deflated; compress it so"),
         (B, {"compression": "lzw"}, "is not deflated; compress it so"),
         (np.stack([B, B]), {}, "has several pages or levels; write one page of the slide's size"),
     ],
 )
 def test_masks_of_paip2019(tmp_path, pixels, options, wrong):
     """Size, kind, values, compression and number of pages are those that were asked for."""
-    pixels = pixels if pixels.dtype != np.int64 else pixels.astype(np.uint8)
     content = tiff(tmp_path / "x.tif", pixels, **options)
     found = problems(tmp_path, "paip2019", {"b.tif": content})
     assert len(found) == (wrong is not None)
@@ -419,22 +377,16 @@ def test_damaged_files(tmp_path, challenge):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-NO_PNG = "is no PNG or is damaged (cannot identify image file 'this file')"
-
-
 @pytest.mark.parametrize(
     ("pixels", "form", "wrong"),
     [
-        (B * 255, "L PNG", None),
         (B, "L PNG", "holds the value 1; a mask is 0 and 255"),
         (255 - B, "L PNG", "holds the value 254; a mask is 0 and 255"),
         (B * 255, "RGB PNG", "is not 8-bit grey (RGB); write it so"),
         (B * 255, "1 PNG", "is not 8-bit grey (1); write it so"),
-        (B * 255, "LA PNG", "is not 8-bit grey (LA); write it so"),
         (B.T * 255, "L PNG", "has 30 x 40 px, and the image 40 x 30"),
         # A suffix makes no PNG.
-        (B * 255, "L JPEG", NO_PNG),
-        (B * 255, "L TIFF", NO_PNG),
+        (B * 255, "L JPEG", "is no PNG or is damaged (cannot identify image file 'this file')"),
     ],
 )
 def test_masks_of_digestpath(tmp_path, pixels, form, wrong):
@@ -442,7 +394,7 @@ def test_masks_of_digestpath(tmp_path, pixels, form, wrong):
     mode, kind = form.split()
     Image.fromarray(pixels).convert(mode).save(tmp_path / "x", format=kind)
     found = problems(tmp_path, "digestpath", {"b.png": (tmp_path / "x").read_bytes()})
-    assert found == ([f"b.png: {wrong}"] if wrong else [])
+    assert found == [f"b.png: {wrong}"]
 
 
 def test_a_picture_that_claims_to_be_huge_is_not_unpacked(tmp_path, monkeypatch):
@@ -454,19 +406,20 @@ def test_a_picture_that_claims_to_be_huge_is_not_unpacked(tmp_path, monkeypatch)
     assert line.startswith("a.png: is no PNG or is damaged (Image size (420000 pixels) exceeds")
 
 
-def hostile(path: Path, *members: tuple[zipfile.ZipInfo | str, bytes]) -> list[str]:
-    """Write a ZIP with any members and judge it as a submission to CAMELYON17."""
+GOOD = ("submission.csv", b"patient,stage\np1.zip,pN0\np2.zip,pN0\n")
+
+
+def judge_archive(path: Path, *members: tuple, replace: tuple[bytes, bytes] = (b"", b"")) -> list:
+    """Write a ZIP with any members and changed bytes, judge it, and see that nothing is written."""
     with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as archive:
         warnings.simplefilter("ignore")  # of names that are there twice
         for member, content in members:
             archive.writestr(member, content)
-    before = sorted(path.parent.rglob("*"))
+    path.write_bytes(path.read_bytes().replace(*replace))
+    before = sorted(path.parent.parent.rglob("*"))
     found = check_submission("camelyon17", path, NODES)
-    assert sorted(path.parent.rglob("*")) == before
+    assert sorted(path.parent.parent.rglob("*")) == before
     return found
-
-
-GOOD = ("submission.csv", b"patient,stage\np1.zip,pN0\np2.zip,pN0\n")
 
 
 @pytest.mark.parametrize(
@@ -475,71 +428,49 @@ GOOD = ("submission.csv", b"patient,stage\np1.zip,pN0\np2.zip,pN0\n")
 def test_members_that_lead_out(tmp_path, name):
     """A name that leads elsewhere is named, and goes nowhere; a folder's is passed over."""
     (tmp_path / "deep").mkdir()
-    (line,) = hostile(tmp_path / "deep" / "a.zip", GOOD, ("detections/", b""), (name, b"x"))
+    members = GOOD, ("detections/", b""), (name, b"x")
+    (line,) = judge_archive(tmp_path / "deep" / "a.zip", *members)
     assert line.startswith(f"{name}: has a name that leads out of its folder or is no name")
-    assert [p.name for p in tmp_path.iterdir()] == ["deep"]
 
 
-def member(**attributes: object) -> zipfile.ZipInfo:
+def member(content: bytes = GOOD[1], **attributes: object) -> tuple[zipfile.ZipInfo, bytes]:
     """Describe a member of another kind than usual."""
     info = zipfile.ZipInfo("submission.csv")
     for name, value in attributes.items():
         setattr(info, name, value)
-    return info
+    return info, content
 
 
-UNUSUAL = "is neither stored nor deflated, as every program reads it; pack it again"
+BOMB = GOOD[1] + b"\n" * 2**22
 
 
 @pytest.mark.parametrize(
-    ("members", "fault"),
+    ("members", "replace", "fault"),
     [
-        ([GOOD, GOOD], "is in it more than once"),
-        # Whatever a link leads to.
-        ([(member(external_attr=0o120777 << 16), b"/x")], "is a link; pack the file itself"),
-        ([(member(compress_type=zipfile.ZIP_BZIP2), GOOD[1])], UNUSUAL),
-        ([(member(compress_type=zipfile.ZIP_LZMA), GOOD[1])], UNUSUAL),
+        ([GOOD, GOOD], (b"", b""), "is in it more than once"),
+        ([member(b"/x", external_attr=0o120777 << 16)], (b"", b""), "is a link; pack the file"),
+        (
+            [member(compress_type=zipfile.ZIP_BZIP2)],
+            (b"", b""),
+            "is neither stored nor deflated, as every program reads it; pack it again",
+        ),
+        # The flag of encryption, in both of a member's headers; nobody is asked for a password.
+        ([GOOD], (b"\x14\0\0\0\0\0", b"\x14\0\1\0\0\0"), "is encrypted; pack it without"),
+        # A name that some programs read to its first NUL, and that is not what stands before.
+        ([("submission.csvX", GOOD[1])], (b".csvX", b".csv\0"), "has a name that leads out of its"),
+        # A bomb that says it is small is unpacked no further than it says.
+        (
+            [member(BOMB, compress_type=zipfile.ZIP_DEFLATED)],
+            (struct.pack("<I", len(BOMB)), struct.pack("<I", 10)),
+            "is damaged (Bad CRC-32",
+        ),
     ],
-    ids=["twice", "link", "bzip2", "lzma"],
+    ids=["twice", "link", "bzip2", "encrypted", "NUL in its name", "bomb"],
 )
-def test_members_that_are_refused(tmp_path, members, fault):
+def test_members_that_are_refused(tmp_path, members, replace, fault):
     """What is no plain file that every program unpacks alike is no part of a submission."""
-    assert hostile(tmp_path / "a.zip", *members) == [f"submission.csv: {fault}"]
-
-
-def test_a_name_with_an_end_inside(tmp_path):
-    """A name that some programs read to its first NUL is not taken for what stands before."""
-    hostile(tmp_path / "a.zip", ("submission.csvX", GOOD[1]))
-    content = (tmp_path / "a.zip").read_bytes()
-    (tmp_path / "a.zip").write_bytes(content.replace(b"submission.csvX", b"submission.csv\0"))
-    (line,) = check_submission("camelyon17", tmp_path / "a.zip", NODES)
-    assert line.startswith("submission.csv: has a name that leads out of its folder or is no name")
-
-
-def test_encrypted_members(tmp_path):
-    """Only the flag is there to see; nobody is asked for a password."""
-    hostile(tmp_path / "a.zip", GOOD)
-    content = bytearray((tmp_path / "a.zip").read_bytes())
-    content[content.index(b"PK\1\2") + 8] |= 1
-    content[content.index(b"PK\3\4") + 6] |= 1
-    (tmp_path / "a.zip").write_bytes(content)
-    assert check_submission("camelyon17", tmp_path / "a.zip", NODES) == [
-        "submission.csv: is encrypted; pack it without a password"
-    ]
-
-
-def test_a_member_that_lies_about_its_size(tmp_path):
-    """A bomb that says it is small is unpacked no further than it says, and then is damaged."""
-    bomb = (member(compress_type=zipfile.ZIP_DEFLATED), GOOD[1] + b"\n" * 2**27)
-    hostile(tmp_path / "a.zip", bomb)
-    content = bytearray((tmp_path / "a.zip").read_bytes())
-    place = content.index(b"PK\1\2") + 24
-    assert struct.unpack_from("<I", content, place)[0] > 2**27
-    struct.pack_into("<I", content, place, 10)
-    (tmp_path / "a.zip").write_bytes(content)
-    (line,) = check_submission("camelyon17", tmp_path / "a.zip", NODES)
-    assert line.startswith("submission.csv: is damaged (Bad CRC-32")
-    assert line.endswith("); pack it again")
+    (line,) = judge_archive(tmp_path / "a.zip", *members, replace=replace)
+    assert line.startswith(f"submission.csv: {fault}")
 
 
 def test_what_is_no_file_in_a_folder(tmp_path):

@@ -103,17 +103,12 @@ def test_nothing_tells_of_the_machine(folder):
     assert found["archive"]["path"] == "a.zip"
 
 
-@pytest.mark.parametrize("text", ["auto", "W: width", "https://x.org/a", "a/b", "1:2", "", "C:a"])
-def test_other_text_is_left_alone(folder, text):
-    """What is no absolute path stays as it is."""
-    assert record(config={"a": text})["config"] == {"a": text}
-
-
-def test_values_keep_their_kinds(folder):
-    """Numbers, truth values and nothing stay themselves; keys become text, as in JSON."""
-    config = {"a": [1, 1.5, True, None], 2: {}, "c": []}
+def test_other_values_are_left_alone(folder):
+    """What is no absolute path stays as it is; keys become text, as in JSON."""
+    config = {"a": [1, 1.5, True, None], 2: {}, "c": ["W: width", "https://x.org/a", "", "C:a"]}
     found = json.dumps(record(config=config)["config"])
-    assert found == '{"2": {}, "a": [1, 1.5, true, null], "c": []}'
+    expected = '["W: width", "https://x.org/a", "", "C:a"]'
+    assert found == f'{{"2": {{}}, "a": [1, 1.5, true, null], "c": {expected}}}'
 
 
 def test_files_by_path(folder):
@@ -143,9 +138,7 @@ def test_differences(folder):
     assert compare_records(first, second) == []
     second["config"]["models"]["a"]["scales"] = [1, 3, 4]
     del second["config"]["models"]["b"]["weights"]
-    second["files"]["slides.tsv"]["sha256"] = "0"
     second["code"] = "1"
-    sha = first["files"]["slides.tsv"]["sha256"]
     assert compare_records(first, second) == [
         'code: nothing, and "1"',
         'code.a: "1", and nothing',
@@ -153,7 +146,6 @@ def test_differences(folder):
         "config.models.a.scales[1]: 2.5, and 3",
         "config.models.a.scales[2]: nothing, and 4",
         'config.models.b.weights: "weights/b.safetensors", and nothing',
-        f'files.slides.tsv.sha256: "{sha}", and "0"',
     ]
 
 
@@ -164,10 +156,7 @@ def test_differences(folder):
         ({"a": None}, {}, ["a: null, and nothing"]),
         ({"a": {}}, {"a": {"b": 1}}, ["a: {}, and nothing", "a.b: nothing, and 1"]),
         ({"a": []}, {"a": {}}, ["a: [], and {}"]),
-        ({"a": "x\ny"}, {"a": "µ"}, ['a: "x\\ny", and "µ"']),
-        ({"a": "x\u2028y"}, {"a\n": 1}, ['a: "x y", and nothing', "a : nothing, and 1"]),
-        ({}, {"a": 1}, ["a: nothing, and 1"]),
-        ({"a": (1, 2)}, {"a": [1, 2]}, []),
+        ({"a": "µ\u2028y"}, {"a\n": 1}, ['a: "µ y", and nothing', "a : nothing, and 1"]),
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}, []),
     ],
 )

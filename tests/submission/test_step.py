@@ -37,7 +37,8 @@ def results(tmp_path):
         write_json(tmp_path / "slides" / f"{slide}.json", inspected)
         write_mask_tiff(tmp_path / "paip2019" / f"{slide}.tif", mask, **given)
         write_json(tmp_path / "paip2019" / f"{slide}.json", {"burden": 0.25})
-        write_detections(tmp_path / "camelyon16" / f"{slide}.csv", [(0.75, 10, 20), (0.5, 300, 40)])
+        lesions = [(0.75, 10, 20), (0.5, 300, 40)] if slide == "case-1" else []
+        write_detections(tmp_path / "camelyon16" / f"{slide}.csv", lesions)
         write_mask_png(tmp_path / "digestpath" / f"{slide}.png", mask, **given)
     nodes = [
         {"slide": slide, "patient": "p_1", "class": called}
@@ -76,7 +77,7 @@ def submit(results, kind: str, *, cases=None, name: str = "made.zip"):
         (
             "camelyon16",
             ["detections/case-1.csv", "detections/case-2.csv", "probabilities.csv"],
-            ["0.75,10,20\n0.5,300,40\n"] * 2 + ["case-1,0.75\ncase-2,0.75\n"],
+            ["0.75,10,20\n0.5,300,40\n", "", "case-1,0.75\ncase-2,0\n"],
         ),
         (
             "camelyon17",
@@ -110,21 +111,10 @@ def test_an_excluded_slide_is_named_with_its_reason(results, kind):
 
 
 def test_a_patient_without_a_stage_is_named(results):
-    """None of its nodes could be used."""
+    """None of its nodes could be used; nor is there a submission of nothing."""
     write_table(results / "camelyon17" / "patients.tsv", [{"patient": "p_1", "stage": ""}])
     with pytest.raises(InputError, match="patient p_1 is missing"):
         submit(results, "camelyon17")
-
-
-def test_a_slide_without_lesions_has_no_tumour(results):
-    """Its probability is 0."""
-    write_detections(results / "camelyon16" / "case-1.csv", [])
-    with zipfile.ZipFile(submit(results, "camelyon16")[0]) as archive:
-        assert archive.read("probabilities.csv") == b"case-1,0\ncase-2,0.75\n"
-
-
-def test_nothing_to_submit_is_one_line(results):
-    """A cohort without test slides."""
     with pytest.raises(InputError, match="no slide or patient of the sheet"):
         submit(results, "paip2019", cases=[])
 
