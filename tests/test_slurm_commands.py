@@ -5,13 +5,13 @@ import os
 import subprocess
 import sys
 from itertools import chain
+from unittest.mock import Mock
 
 import pytest
 
 import microtome.slurm_commands as slurm
 from microtome.errors import InputError
 from microtome.slurm_commands import (
-    ENDED,
     QueuedJob,
     SilentError,
     cancel,
@@ -63,11 +63,7 @@ def commands(tmp_path, monkeypatch):
     return Commands(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "said",
-    ["4711\n", "4711;cluster2\n", "Charged to project 12\n4711;cluster\n\n"],
-    ids=["number", "number and cluster", "after what a wrapper says"],
-)
+@pytest.mark.parametrize("said", ["4711;cluster2\n", "Charged to project 12\n4711\n\n"])
 def test_a_submission_gives_the_number_of_the_job(commands, tmp_path, said):
     """Whatever else sbatch, or what is called so, has to say."""
     commands.says("sbatch", said)
@@ -76,33 +72,30 @@ def test_a_submission_gives_the_number_of_the_job(commands, tmp_path, said):
     assert arguments == ["--parsable", "--mem=10", "--comment=a b $c", str(tmp_path / "a job.sh")]
 
 
-@pytest.mark.parametrize("said", ["", "Welcome to the cluster", "Charged to project 12"])
-def test_a_submission_that_names_no_job_has_no_answer(commands, tmp_path, said):
-    """It may have come through: it is looked for by its name."""
-    commands.says("sbatch", said)
-    with pytest.raises(SilentError, match="named no job"):
-        submit(tmp_path / "job.sh", [])
+FAILED = "Batch job submission failed: "
+POLICY = (
+    f"{FAILED}Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+)
 
 
 @pytest.mark.parametrize(
-    "said",
+    ("said", "code", "expected"),
     [
-        "Batch job submission failed: Unable to contact slurm controller (connect failure)",
-        "Batch job submission failed: Socket timed out on send/recv operation",
-        "Batch job submission failed: Zero Bytes were transmitted or received",
-        "Batch job submission failed: Resource temporarily unavailable",
-        "QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates"
-        " accounting/QOS policy (job submit limit, user's size and/or time limits)",
-        "Slurm temporarily unable to accept job, sleeping and retrying",
-        "slurm_persist_conn_open: Connection refused",
-        "munge: Invalid authentication credential",
-        "Transport endpoint is not connected",
+        *((said, 0, "^sbatch named no job") for said in ("", "Charged to project 12")),
+        (f"{FAILED}Unable to contact slurm controller (connect failure)", 1, None),
+        (f"{FAILED}Socket timed out on send/recv operation", 1, None),
+        (f"{FAILED}Zero Bytes were transmitted or received", 1, None),
+        (f"{FAILED}Resource temporarily unavailable", 1, None),
+        (f"QOSMaxSubmitJobPerUserLimit\nsbatch: error: {POLICY}", 1, None),
+        ("slurm_persist_conn_open: Connection refused", 1, None),
+        ("munge: Invalid authentication credential", 1, None),
+        ("Transport endpoint is not connected", 1, None),
     ],
 )
-def test_a_refusal_that_passes_is_no_refusal(commands, tmp_path, said):
-    """Later the same job may be taken."""
-    commands.says("sbatch", err=f"sbatch: error: {said}\n", code=1)
-    with pytest.raises(SilentError):
+def test_a_submission_without_answer_may_be_tried_again(commands, tmp_path, said, code, expected):
+    """One that names no job may have come through; a refusal that passes is no refusal."""
+    commands.says("sbatch", said * (not code), err=f"sbatch: error: {said}\n" * code, code=code)
+    with pytest.raises(SilentError, match=expected):
         submit(tmp_path / "job.sh", [])
 
 
@@ -110,17 +103,15 @@ def test_a_refusal_that_passes_is_no_refusal(commands, tmp_path, said):
     "said",
     [
         "invalid partition specified: gpus",
-        "QOSMaxWallDurationPerJobLimit\nsbatch: error: Batch job submission failed: Job violates"
-        " accounting/QOS policy (job submit limit, user's size and/or time limits)",
-        "Batch job submission failed: Requested node configuration is not available",
+        f"QOSMaxWallDurationPerJobLimit\nsbatch: error: {POLICY}",
+        f"{FAILED}Requested node configuration is not available",
     ],
 )
 def test_a_refusal_for_good_is_told_in_one_line(commands, tmp_path, said):
     """It would be refused again."""
     commands.says("sbatch", err=f"sbatch: error: {said}\n", code=1)
-    with pytest.raises(InputError, match=r"^SLURM refuses a job: sbatch: error: ") as refused:
+    with pytest.raises(InputError, match=r"^SLURM refuses a job: sbatch: error: .*$"):
         submit(tmp_path / "job.sh", [])
-    assert "\n" not in str(refused.value)
 
 
 def test_the_queue_has_all_jobs_of_the_user(commands):
@@ -165,9 +156,13 @@ def test_a_command_that_fails_or_hangs_is_silent(commands, monkeypatch, name, as
 
 
 @pytest.mark.parametrize(("name", "ask"), ASKED.items(), ids=ASKED)
-def test_a_machine_without_slurm_is_told(commands, name, ask):
-    """In one line, with what to do."""
+def test_a_command_that_cannot_begin(commands, monkeypatch, name, ask):
+    """No SLURM here is told with what to do; a machine that is out of processes is silent."""
     with pytest.raises(InputError, match=f"{name}: .* is this a login node of a SLURM cluster"):
+        ask()
+    full = BlockingIOError(11, "Resource temporarily unavailable")
+    monkeypatch.setattr(slurm.subprocess, "run", Mock(side_effect=full))
+    with pytest.raises(SilentError, match="temporarily"):
         ask()
 
 
@@ -184,24 +179,28 @@ def test_how_a_job_ended_is_asked_of_the_controller_first(commands):
     assert not commands.calls("sacct")
 
 
-def test_accounting_knows_what_the_controller_forgot(commands):
-    """The last row counts; a cancelled job's state names who did it."""
+@pytest.mark.parametrize(
+    ("out", "code", "expected"),
+    [
+        pytest.param(
+            "7|mt_7|NODE_FAIL|None|n1\n7|mt_7|CANCELLED by 1000|None|n2\n",
+            0,
+            QueuedJob("7", "mt_7", "CANCELLED", "None", "n2"),
+            id="the last row counts, without who cancelled",
+        ),
+        pytest.param("", 0, None, id="no such row"),
+        pytest.param("7|mt_7|FAILED\n", 0, None, id="half a row"),
+        pytest.param("7|a|FAILED|None|n1\n", 1, None, id="no accounting"),
+    ],
+)
+def test_accounting_may_know_what_the_controller_forgot(commands, out, code, expected):
+    """Where nobody remembers a job there is none."""
     commands.says("scontrol", err=INVALID, code=1)
-    commands.says("sacct", "7|mt_7|NODE_FAIL|None|n1\n7|mt_7|CANCELLED by 1000|None|n2\n")
-    assert end_of("7") == QueuedJob("7", "mt_7", "CANCELLED", "None", "n2")
+    commands.says("sacct", out, code=code)
+    assert end_of("7") == expected
     [[arguments, _]] = commands.calls("sacct")
     assert arguments[-2:] == ["--jobs", "7"]
     assert "--allocations" in arguments
-
-
-@pytest.mark.parametrize(
-    ("out", "code"), [("", 0), ("", 1), ("7|mt_7|FAILED\n", 0), ("7|a|FAILED|None|n1\n", 1)]
-)
-def test_where_nobody_remembers_a_job_there_is_none(commands, out, code):
-    """No accounting, no such row, or half a row."""
-    commands.says("scontrol", err=INVALID, code=1)
-    commands.says("sacct", out, code=code)
-    assert end_of("7") is None
 
 
 def test_a_cluster_without_accounting_remembers_no_job_for_long(commands, monkeypatch):
@@ -229,8 +228,8 @@ def test_partitions_say_how_long_a_job_may_run(commands):
 
 
 def test_jobs_are_cancelled_a_few_hundred_at_a_time(commands):
-    """A command line has an end; no jobs are no call."""
-    commands.says("scancel")
+    """A command line has an end; no jobs are no call; one that has ended already is no error."""
+    commands.says("scancel", err="scancel: error: Invalid job id 7", code=1)
     cancel([])
     assert not commands.calls("scancel")
     cancel([str(number) for number in range(1100)])
@@ -239,40 +238,13 @@ def test_jobs_are_cancelled_a_few_hundred_at_a_time(commands):
     assert list(chain.from_iterable(said)) == [str(number) for number in range(1100)]
 
 
-def test_a_job_that_has_ended_cannot_be_cancelled_and_need_not(commands):
-    """That is no error."""
-    commands.says("scancel", err="scancel: error: Invalid job id 7", code=1)
-    cancel(["7"])
-
-
 def test_settings_of_the_job_around_do_not_reach_slurm(commands, monkeypatch):
     """Where the driver itself runs in a job; where SLURM is configured is kept."""
-    for name in ("SLURM_JOB_ID", "SLURM_MEM_PER_CPU", "SBATCH_PARTITION", "SQUEUE_FORMAT"):
+    names = ("SLURM_JOB_ID", "SBATCH_PARTITION", "SQUEUE_FORMAT", "SLURM_CONF", "OTHER")
+    for name in names:
         monkeypatch.setenv(name, "1")
-    monkeypatch.setenv("SLURM_CONF", "/etc/own.conf")
-    monkeypatch.setenv("OTHER", "x")
     commands.says("squeue")
     queue()
     [[_, environment]] = commands.calls("squeue")
-    assert environment["SLURM_CONF"] == "/etc/own.conf"
-    assert environment["OTHER"] == "x"
-    slurms = [name for name in environment if name.startswith(("SLURM_", "SBATCH_", "SQUEUE_"))]
-    assert slurms == ["SLURM_CONF"]
+    assert environment.keys() & {*names} == {"SLURM_CONF", "OTHER"}
     assert os.environ["SLURM_JOB_ID"] == "1"
-
-
-def test_a_job_that_may_go_on_has_not_ended():
-    """Whatever SLURM calls it; it can end in ten ways."""
-    assert not {"PENDING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED"} & ENDED
-    assert len(ENDED) == 10
-
-
-def test_a_machine_that_is_out_of_processes_is_as_silent(commands, monkeypatch):
-    """It may have some again in a moment."""
-
-    def fail(*_, **__):
-        raise BlockingIOError(11, "Resource temporarily unavailable")
-
-    monkeypatch.setattr(slurm.subprocess, "run", fail)
-    with pytest.raises(SilentError, match="temporarily"):
-        queue()

@@ -9,7 +9,7 @@ from microtome.io.tables import write_table
 from microtome.io.text_tables import markdown_table
 from microtome.run_history import read_history
 from microtome.run_log import RUNS, run_logs
-from microtome.usage import COLUMNS, find_job_uses, find_pack_uses, remarks, summarize_uses
+from microtome.usage import find_job_uses, find_pack_uses, remarks, summarize_uses
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     shown = [{column: _cell(value) for column, value in row.items()} for row in rows]
     print(markdown_table(shown), *remarks(uses), sep="\n")
     if given.tsv:
-        write_table(given.tsv, rows, columns=COLUMNS)
+        write_table(given.tsv, rows)
 
 
 def _cell(value: float | str) -> str:

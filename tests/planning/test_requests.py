@@ -60,6 +60,15 @@ def of_need(need: Need) -> tuple[int, int]:
     return request_mb(need, 1), request_minutes(need, 1)
 
 
+def of_networks(kinds: list[str], patches: float, spacing_um: float, **given) -> tuple[int, int]:
+    """MB and minutes of networks on so many patches of 256 px, on two threads."""
+    measured = measure_work(
+        inspected_extent(INFO), **MAPS, patches=patches, patch_px=256, spacings_um=[spacing_um]
+    )
+    mpx = patches * 256**2 / 1e6
+    return of_need(scoring_need(kinds, measured, patch_px=256, mpx=mpx, threads=2, **given))
+
+
 def test_a_slide_of_which_nothing_is_known_is_taken_to_be_large():
     """Neither inspected nor there, all of it tissue."""
     expected = of_need(step_need("find_lesions", measure_work(UNKNOWN, **MAPS)))
@@ -111,20 +120,10 @@ def test_scoring(uses_gpu):
     write_json("results/grids/0.5um_256px_every128px/tested.json", {"patches": 1000})
     Path("results/models/a").mkdir(parents=True)
     Path("results/models/a/weights.safetensors").write_bytes(bytes(3_000_000))
-    extent = inspected_extent(INFO)
-    need = scoring_need(
-        ["segmenter", "segmenter"],
-        measure_work(extent, **MAPS, patches=1000, patch_px=256, spacings_um=[0.5]),
-        weights_mb=[3, 0],
-        patch_px=256,
-        batch=None,
-        mpx=1000 * 256**2 / 1e6,
-        views=3,
-        threads=2,
-        on_gpu=uses_gpu,
-    )
+    given = {"weights_mb": [3, 0], "batch": None, "views": 3, "on_gpu": uses_gpu}
     job = ("score_slide", {"model": "both", "slide": "tested"})
-    assert asked(*job, threads=2, uses_gpu=uses_gpu) == of_need(need)
+    expected = of_networks(["segmenter"] * 2, 1000, 0.5, **given)
+    assert asked(*job, threads=2, uses_gpu=uses_gpu) == expected
 
 
 def test_scoring_threads_and_gpus():
@@ -140,21 +139,11 @@ def test_scoring_threads_and_gpus():
 def test_compression():
     """One autoencoder, patch beside patch."""
     write_json("results/slides/tested.json", INFO)
-    extent = inspected_extent(INFO)
-    patches = extent.mpx_at(1) * 1e6 / 256**2
-    need = scoring_need(
-        ["histocae"],
-        measure_work(extent, **MAPS, patches=patches, patch_px=256, spacings_um=[1]),
-        weights_mb=[0],
-        patch_px=256,
-        batch=16,
-        mpx=patches * 256**2 / 1e6,
-        views=1,
-        threads=2,
-        on_gpu=False,
-    )
+    patches = inspected_extent(INFO).mpx_at(1) * 1e6 / 256**2
+    given = {"weights_mb": [0], "batch": 16, "views": 1, "on_gpu": False}
+    expected = of_networks(["histocae"], patches, 1, **given)
     for rule in ("compress_slide", "reconstruct_slide", "compression_quality"):
-        assert asked(rule, {"model": "cae", "slide": "tested"}, threads=2) == of_need(need)
+        assert asked(rule, {"model": "cae", "slide": "tested"}, threads=2) == expected
 
 
 def test_training():
@@ -188,8 +177,8 @@ def test_training_with_further_images_and_colours():
     assert asked("fit_colour_baseline", {"model": "colour"}, stores, uses_gpu=True) == of_need(need)
 
 
-def test_jobs_of_many_slides():
-    """Tuning by its slides, tables by their counts, a patient by the heatmaps of the nodes."""
+def test_jobs_of_few_slides_or_many():
+    """Tuning by its slides, tables by their counts, patients by heatmaps, drawn slides by Mpx."""
     files = {"scores": ["x"] * 7, "counts": ["x"] * 1000}
     found = requests()
     assert [found.minutes("tune", {}, files, 1, attempt) for attempt in (1, 2)] == [22, 44]
@@ -198,11 +187,6 @@ def test_jobs_of_many_slides():
     mpx = UNKNOWN.mpx_at(8) + inspected_extent(INFO).mpx_at(8)
     expected = request_mb(Need(300 + 12 * mpx, 0), 1)
     assert found.mb("patient_figure", {"patient": "p"}, {}, 1, 1) == expected
-
-
-def test_demo_slides_and_retries():
-    """40 Mpx take 480 MB; a retry asks for as much again."""
     for rule in ("make_demo_cohort", "make_demo_node"):
-        mb = [requests().mb(rule, {"slide": "s"}, {}, 1, attempt) for attempt in (1, 2)]
+        mb = [found.mb(rule, {"slide": "s"}, {}, 1, attempt) for attempt in (1, 2)]
         assert mb == [request_mb(Need(480, 0), attempt) for attempt in (1, 2)]
-        assert mb[0] < mb[1]

@@ -220,10 +220,7 @@ def faults_table(faults: list[Fault]) -> list[dict]:
         {
             "when": f"{datetime.fromtimestamp(fault.t, UTC):%Y-%m-%dT%H:%M:%SZ}",
             "run": fault.run + 1,
-            "kind": fault.kind,
-            "what": fault.what,
-            "reason": fault.reason,
-            "then": fault.then,
+            **{name: getattr(fault, name) for name in FAULTS_COLUMNS[2:]},
         }
         for fault in faults
     ]

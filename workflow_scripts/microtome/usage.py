@@ -9,18 +9,6 @@ from statistics import median
 from microtome.run_history import Benchmark, History
 from microtome.run_state import DONE
 
-COLUMNS = (
-    "rule",
-    "jobs",
-    "asked_mb",
-    "asked_mb_max",
-    "used_mb",
-    "used_mb_max",
-    "share_mb_max",
-    "asked_min",
-    "used_min",
-    "share_min_max",
-)
 # The benchmark of a shorter job has seen little of its memory.
 _SEEN_AFTER_S = 1.0
 # In a pack it is done by a process that stays from slide to slide, which no benchmark sees.
@@ -114,10 +102,7 @@ def find_pack_uses(history: History) -> list[Use]:
 def summarize_uses(uses: Iterable[Use]) -> list[dict]:
     """One row a rule or kind of pack, in the order of their names.
 
-    Returns
-    -------
-    list of dict
-        `COLUMNS`: medians and largest of MB and minutes; shares of what was asked for, 1 for all.
+    Medians and largest of MB and minutes; shares of what was asked for, 1 for all.
     """
     by_rule: dict[str, list[Use]] = defaultdict(list)
     for use in uses:
@@ -144,12 +129,11 @@ def remarks(uses: Iterable[Use]) -> list[str]:
     uses = list(uses)
     lines = []
     for use in sorted(uses, key=lambda use: (use.rule, use.name)):
+        near = f"near its limit: {use.rule}, {use.name}"
         if use.share_mb > _NEAR:
-            said = f"{use.used_mb:.0f} of {use.asked_mb:.0f} MB"
-            lines.append(f"near its limit: {use.rule}, {use.name}: {said}")
+            lines.append(f"{near}: {use.used_mb:.0f} of {use.asked_mb:.0f} MB")
         if use.share_min > _NEAR:
-            said = f"{use.used_min:.1f} of {use.asked_min:.0f} min"
-            lines.append(f"near its limit: {use.rule}, {use.name}: {said}")
+            lines.append(f"{near}: {use.used_min:.1f} of {use.asked_min:.0f} min")
     for row in summarize_uses(uses):
         if row["share_mb_max"] < _FAR:
             lines.append(f"asks for too much: {row['rule']}: {row['share_mb_max']:.0%} of its MB")

@@ -32,6 +32,12 @@ class LogHandlerSettings(LogHandlerSettingsBase):
 class LogHandler(LogHandlerBase):
     """Shows a run's progress; a dry run and a verbose one are printed as Snakemake does."""
 
+    writes_to_stream = True  # in place of Snakemake's own messages
+    writes_to_file = False  # the run log is not Snakemake's log
+    has_filter = True  # it needs the records of each job, however quiet it is to be
+    has_formatter = True
+    needs_rulegraph = False
+
     def __post_init__(self) -> None:
         common = self.common_settings
         quiet = set(common.quiet or ())
@@ -70,28 +76,3 @@ class LogHandler(LogHandlerBase):
         if self._progress:
             self._progress.close()
         super().close()
-
-    @property
-    def writes_to_stream(self) -> bool:
-        """It takes the place of Snakemake's own messages."""
-        return True
-
-    @property
-    def writes_to_file(self) -> bool:
-        """The run log is not Snakemake's log."""
-        return False
-
-    @property
-    def has_filter(self) -> bool:
-        """It needs the records of each job, however quiet it is to be."""
-        return True
-
-    @property
-    def has_formatter(self) -> bool:
-        """It has its own words."""
-        return True
-
-    @property
-    def needs_rulegraph(self) -> bool:
-        """It does not look at the graph of rules."""
-        return False
