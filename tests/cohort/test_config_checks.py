@@ -297,11 +297,6 @@ def test_rows_that_do_not_fit_together(sheet, first, second, line):
     assert refused(sheet, {**A, **first}, {**B, **second}) == line
 
 
-def test_patients_on_either_side(sheet):
-    """Two patients may be in two splits."""
-    assert len(sheet({**A, **PATIENT, **TRAIN}, {**B, "patient": "q", **TEST})) == 2
-
-
 def test_files_that_the_workflow_makes(sheet):
     """Files below the demo's folder need not be there yet, others beside it must."""
     made = {**A, "path": "demo/cohort/a.svs"}

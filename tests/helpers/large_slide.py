@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from microtome.heatmaps.stitching import Stitcher
 from microtome.inference.score_store import open_scores, write_scores
@@ -17,24 +18,8 @@ from microtome.tissue.mask import find_tissue
 from microtome.tissue.overview import read_overview, require_brightfield, write_picture
 from microtome.tumour.step import map_tumour
 
-RASTER_UM = 8.0
-TISSUE = {
-    "variant": "plain",
-    "black_below": 30,
-    "saturation_bounds": (0.05, 0.12),
-    "pen_hues": (0.10, 0.64),
-    "pen_saturation": 0.2,
-    "opening_um": 8,
-    "closing_um": 24,
-    "min_area_um2": 20000,
-    "max_hole_um2": 10000,
-}
-SEGMENTATION = {
-    "threshold": 0.7,
-    "opening_um": 32,
-    "max_hole_um2": 30000,
-    "min_area_um2": 100000,
-}
+CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
+RASTER_UM = CONFIG["tissue"]["spacing_um"]
 
 
 class DrawnSlide:
@@ -71,7 +56,7 @@ def run(folder: Path, side_px: int, spacing_um: float, *, map_side: int) -> dict
     shape = pixels.shape[:2]
     with pixels:
         require_brightfield(pixels.rows, pixels.shape, name="a")
-        with find_tissue(pixels.rows, shape, spacing_um=RASTER_UM, beside=mask, **TISSUE) as found:
+        with find_tissue(pixels.rows, shape, beside=mask, **CONFIG["tissue"]) as found:
             write_raster(mask, found.rows, shape=shape, spacing_um=RASTER_UM)
         write_picture(folder / "o.jpg", pixels.rows, pixels.shape)
     tissue = open_raster(mask)
@@ -95,7 +80,7 @@ def run(folder: Path, side_px: int, spacing_um: float, *, map_side: int) -> dict
     scores = open_scores(folder / "s.zarr")
     stitcher = Stitcher(scores.grid, scores.probability, size_px=slide.size_px, scale=scale)
     write_raster(heatmap, stitcher.encoded_rows, shape=stitcher.shape, spacing_um=RASTER_UM)
-    return map_tumour(tumour, heatmap=heatmap, tissue=mask, segmentation=SEGMENTATION)
+    return map_tumour(tumour, heatmap=heatmap, tissue=mask, segmentation=CONFIG["segmentation"])
 
 
 def peak_mb() -> float:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
+from helpers.slide_files import write_tiled
 from microtome.patches.grid import Grid
 from microtome.patches.store import write_patches
 
@@ -38,24 +39,12 @@ def write_slide(
     downsamples: tuple[int, ...] = (1, 4),
 ) -> Path:
     """Write a tiled pyramid without loss that OpenSlide takes for an Aperio scan."""
-    height, width = pixels.shape[:2]
     spacing = "" if spacing_um is None else f"|MPP = {spacing_um:g}"
-    head = f"Aperio Image Library v12.0.0\r\n{width}x{height}"
-    kind = f"[0,0 {width}x{height}] ({TILE_PX}x{TILE_PX})"
-    with tifffile.TiffWriter(path) as tiff:
-        for by in downsamples:
-            level = pixels if by == 1 else shrunk(pixels, by).round().astype(np.uint8)
-            size = "" if by == 1 else f" -> {level.shape[1]}x{level.shape[0]}"
-            tiff.write(
-                level,
-                tile=(TILE_PX, TILE_PX),
-                photometric="rgb",
-                compression="zlib",
-                description=f"{head} {kind}{size}|AppMag = 20{spacing}",
-                metadata=None,
-                software=False,
-            )
-    return path
+    text = f"Aperio Image Library v12.0.0|AppMag = 20{spacing}"
+    tile = (TILE_PX, TILE_PX)
+    return write_tiled(
+        path, pixels, "deflate", tile=tile, downsamples=downsamples, description=text
+    )
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

@@ -34,23 +34,10 @@ _CELL_PX = 8  # side of the smooth part of the noise
 def simulated_heatmap(
     rng: np.random.Generator, category: str, *, spacing_um: float = 8.0
 ) -> tuple[np.ndarray, float]:
-    """Draw the heatmap of one lymph node.
+    """Draw the heatmap of one lymph node whose largest lesion is of a category.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The only source of chance.
-    category : {'negative', 'itc', 'micro', 'macro'}
-        How large its largest lesion is.
-    spacing_um : float
-        µm per px.
-
-    Returns
-    -------
-    heatmap : ndarray of shape (height, width), uint8
-        As `microtome.heatmaps.codes.encode` has it; 0 around the node.
-    tissue_mm2 : float
-        Area of the node.
+    Gives codes of `microtome.heatmaps.codes`, (height, width), uint8, 0 around the node; and the
+    node's area in mm².
     """
     shape = tuple(round(side / spacing_um) for side in _NODE_UM)
     middle = np.array(shape) / 2
@@ -84,20 +71,9 @@ def simulated_heatmap(
 def simulated_cohort(n_patients: int, *, nodes: int = 5, seed: int) -> list[dict]:
     """Features of a cohort with about the class frequencies of CAMELYON17's training data.
 
-    Parameters
-    ----------
-    n_patients : int
-        Number of patients.
-    nodes : int
-        Lymph nodes, each one slide, of every patient.
-    seed : int
-        The same seed gives the same cohort, of which a smaller cohort is the beginning.
-
-    Returns
-    -------
-    list of dict
-        ``slide`` (``patient_003_node_1``), ``patient``, ``node`` (from 0), ``label``, and the
-        features of `microtome.staging.features.slide_features`; in the order of the slides.
+    Every patient has so many lymph nodes, each one slide. The same seed gives the same cohort, of
+    which a smaller cohort is the beginning. A row has ``slide`` (``patient_003_node_1``),
+    ``patient``, ``node`` (from 0), ``label``, and the features of `slide_features`.
     """
     rng = np.random.default_rng(seed)
     rows = []

@@ -150,36 +150,13 @@ def write_tiled(
     description: str | None = None,
     **form: object,
 ) -> Path:
-    """Write a tiled pyramid.
+    """Write a tiled pyramid of pixels (height, width, 3), uint8, each tile as `STORAGE` has it.
 
-    Parameters
-    ----------
-    path : Path
-        Where.
-    pixels : ndarray of shape (height, width, 3), uint8
-        Level 0.
-    storage : str
-        One of `STORAGE`.
-    tile : tuple of int
-        Height and width of a tile.
-    downsamples : tuple of int
-        The levels.
-    aperio : bool
-        Whether it says that Aperio made it, at 0.5 µm/px.
-    padding : int, optional
-        What tiles hold beyond the edge of the slide; without, its last px go on.
-    absent : collection of (level, tile)
-        Tiles that are not there: offset and count are 0.
-    tables : bool
-        Whether JPEG tables are kept once for all tiles.
-    resolution : tuple of float, optional
-        Px per cm in x and y.
-    subifds : bool
-        Whether the coarser levels hang under the first.
-    description : str, optional
-        Instead of the usual one.
-    **form
-        For `tifffile.TiffWriter`: bigtiff, byteorder.
+    It says that Aperio made it, at 0.5 µm/px, or what its `description` does, and px per cm in x
+    and y if it is given a `resolution`. Beyond the edge of the slide tiles hold `padding`, or
+    the last px go on. Tiles that are `absent`, (level, tile), have offset and count 0. JPEG
+    `tables` are kept once for all tiles, or in each. Coarser levels are pages of their own, or hang
+    under the first as `subifds`. The `form`, bigtiff and byteorder, is for `tifffile.TiffWriter`.
     """
     compression, photometric, predictor = STORAGE[storage]
     height, width = pixels.shape[:2]

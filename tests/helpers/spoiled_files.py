@@ -13,33 +13,16 @@ _INTERESTING += (2**31 - 1, 2**31, 2**32 - 1, 33003, 33005, 34712, 50000, 330, 2
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a TIFF keeps what.
+    """Where a TIFF keeps what."""
 
-    Attributes
-    ----------
-    order : str
-        ``<`` or ``>``.
-    word : str
-        How `struct` calls an offset: I, or Q in a BigTIFF.
-    entries : list of int
-        Where the entries of tags begin.
-    ifds : list of int
-        Where the directories begin.
-    links : list of int
-        Where directories name the next one.
-    arrays : list of (offset, item_bytes, n_items)
-        Values that lie outside of their entries, such as the tables of tiles.
-    tiles : list of (offset, n_bytes)
-        Where tiles are.
-    """
-
-    order: str
-    word: str
-    entries: list[int]
-    ifds: list[int]
-    links: list[int]
+    order: str  # < or >
+    word: str  # how `struct` calls an offset: I, or Q in a BigTIFF
+    entries: list[int]  # where the entries of tags begin
+    ifds: list[int]  # where the directories begin
+    links: list[int]  # where directories name the next one
+    # Offset, bytes of an item and items of values outside of their entries: the tables of tiles.
     arrays: list[tuple[int, int, int]]
-    tiles: list[tuple[int, int]]
+    tiles: list[tuple[int, int]]  # offset and bytes
 
 
 def layout_of(path: Path) -> Layout:

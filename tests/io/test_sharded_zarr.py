@@ -23,6 +23,7 @@ from microtome.io.zarr_jpeg import JpegCodec
 from microtome.patches.store import open_patches
 
 SIDE = 4
+CUT_OFF = "shard . is cut off or changed"
 
 
 def drawn(n: int) -> np.ndarray:
@@ -129,18 +130,6 @@ def test_shards_of_256_mib():
     assert chunks_per_shard(48, 0) == 1
 
 
-@pytest.mark.parametrize("codec", ["raw", "jpeg"])
-@pytest.mark.parametrize("left", [0.0, 0.7, 0.999])
-def test_a_shard_cut_off_is_damage(tmp_path, codec, left, small_shards):
-    """A store whose copy stopped early is named when it is opened, with what to do."""
-    store = store_of(tmp_path / "a.zarr", 10, codec=codec)
-    shard = store / "pixels" / "c.1.0.0.0"
-    os.truncate(shard, int(left * shard.stat().st_size))
-    text = rf"^{store} is damaged \(shard 1 is cut off or changed\); delete it and run again$"
-    with pytest.raises(InputError, match=text):
-        open_patches(store)
-
-
 @settings(max_examples=30)
 @given(st.integers(1, 68), st.integers(1, 255))
 def test_a_byte_changed_in_an_index_is_damage(tmp_path_factory, place, by):
@@ -150,7 +139,7 @@ def test_a_byte_changed_in_an_index_is_damage(tmp_path_factory, place, by):
     content = bytearray(shard.read_bytes())
     content[-place] ^= by
     shard.write_bytes(content)
-    with pytest.raises(InputError, match="cut off or changed"):
+    with pytest.raises(InputError, match=CUT_OFF):
         open_patches(store)
 
 
@@ -163,17 +152,25 @@ def point_beyond_the_end(shard: Path) -> None:
     shard.write_bytes(content[:-68] + index.tobytes() + crc)
 
 
+@pytest.mark.parametrize("codec", ["raw", "jpeg"])
 @pytest.mark.parametrize(
-    ("damage", "text"),
+    ("damage", "fault"),
     [
-        (Path.unlink, r"damaged .*c\.1\.0\.0\.0 is not there.*run again"),
-        (point_beyond_the_end, "points beyond its end"),
+        (Path.unlink, r".*c\.1\.0\.0\.0 is not there"),
+        (point_beyond_the_end, "shard 1 points beyond its end"),
+        *(
+            (lambda shard, left=left: os.truncate(shard, int(left * shard.stat().st_size)), CUT_OFF)
+            for left in (0.0, 0.7, 0.999)
+        ),
     ],
 )
-def test_a_shard_that_is_gone_or_wrong_is_damage(tmp_path, small_shards, damage, text):
-    """A missing file, and an index of chunks that cannot be there, are named at the opening."""
-    store = store_of(tmp_path / "a.zarr", 10)
+def test_a_damaged_shard_is_named_when_its_store_is_opened(
+    tmp_path, small_shards, codec, damage, fault
+):
+    """A missing file, a copy that stopped early, and an index of chunks that cannot be there."""
+    store = store_of(tmp_path / "a.zarr", 10, codec=codec)
     damage(store / "pixels" / "c.1.0.0.0")
+    text = rf"^{store} is damaged \({fault}\); delete it and run again$"
     with pytest.raises(InputError, match=text):
         open_patches(store)
 

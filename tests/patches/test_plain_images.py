@@ -7,10 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from helpers.pictures import grid_of
 from helpers.slide_files import texture
 from microtome.errors import InputError
-from microtome.patches.reading import read_patches
 from microtome.slides.slide import Slide
 
 PIXELS = texture(150, 210)
@@ -46,18 +44,6 @@ def test_any_region(both, x, y, w, h):
     assert slide.levels == [(210, 150)]
     expected = canvas[y + 50 : y + 50 + h, x + 50 : x + 50 + w]
     np.testing.assert_array_equal(slide.read(x, y, w, h, scale=1), expected)
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("scale", [1.0, 3.0])
-def test_patches(both, threads, scale):
-    """Patches are cut from a picture as from any slide."""
-    slide, _ = both
-    grid = grid_of([(r, c) for r in range(3) for c in range(4)], patch_px=24, scale=scale)
-    for index, pixels in read_patches(slide, grid, threads=threads):
-        for i, patch in zip(index, pixels, strict=True):
-            x_px, y_px = float(grid.x_px[i]), float(grid.y_px[i])
-            np.testing.assert_array_equal(patch, slide.read(x_px, y_px, 24, 24, scale=scale))
 
 
 def test_transparent_is_white(tmp_path):

@@ -11,7 +11,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.pictures import grid_of, stained, write_store
+from helpers.pictures import files_of, grid_of, stained, write_store
 from microtome.errors import InputError
 from microtome.patches.regrouping import regroup
 from microtome.patches.store import open_patches, write_patches
@@ -161,12 +161,7 @@ def test_the_same_patches_give_the_same_bytes(tmp_path, codec, small_shards):
         parts = [(np.arange(30)[i : i + cut], pixels[i : i + cut]) for i in range(0, 30, cut)]
         settings = {**KEEP_ALL, "codec": codec, "threads": threads}
         write_patches(tmp_path / name, parts, row_of(30), **settings)
-
-    def content(folder):
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-    assert content(tmp_path / "a") == content(tmp_path / "b")
+    assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
 
 
 def test_jpeg_stores_are_read_by_zarr(tmp_path, small_shards):

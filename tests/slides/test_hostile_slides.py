@@ -138,24 +138,6 @@ def test_spoiled_real_slides(real_slides, tmp_path, name):
     _require_all_used(real_slides / name, tmp_path, first=0, last=200)
 
 
-@pytest.mark.parametrize("form", ["jpeg.svs", "deflate.tif", "sub.ome.tif", "plain.png"])
-def test_files_cut_off_at_any_byte(tmp_path, form):
-    """Wherever a file stops, it is refused, or read as far as it goes."""
-    WRITERS[form](tmp_path / "whole")
-    content = (tmp_path / "whole").read_bytes()
-    path = tmp_path / form
-
-    def work() -> dict:
-        logging.disable(logging.CRITICAL)
-        ends = np.random.default_rng(0).integers(0, len(content), 100).tolist()
-        for end in [*range(0, 200, 3), *ends, len(content) - 1]:
-            path.write_bytes(content[:end])
-            _use_or_refuse(path, 1)
-        return {}
-
-    run_isolated(work, name="slide a:", timeout_s=60, extra_mb=MOST_MB)
-
-
 def _with_tag(path: Path, code: int, value: int, *, count: int | None = None) -> None:
     """Overwrite a tag of the first page, by one number or by a count of values and their place."""
     with tifffile.TiffFile(path) as tiff:

@@ -5,29 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from conftest import REPOSITORY
 from helpers import whole_arrays
 from microtome.errors import InputError
 from microtome.rasters.bands import rows_of
 from microtome.tissue.mask import find_tissue, require_tissue
 
-SPACING_UM = 8.0
-# As config.yaml has it.
-SETTINGS = {
-    "variant": "plain",
-    "black_below": 30,
-    "saturation_bounds": (0.05, 0.12),
-    "pen_hues": (0.10, 0.64),
-    "pen_saturation": 0.2,
-    "opening_um": 8,
-    "closing_um": 24,
-    "min_area_um2": 20000,
-    "max_hole_um2": 10000,
-}
-LOOSE = {"opening_um": 0, "closing_um": 0, "min_area_um2": 0, "max_hole_um2": 0}
+SETTINGS = yaml.safe_load((REPOSITORY / "config.yaml").read_text())["tissue"]  # at 8 µm
 GLASS, TISSUE, PALE = (242, 242, 240), (205, 120, 170), (225, 205, 215)
 
 
@@ -42,7 +31,7 @@ def drawn(*boxes: tuple[slice, slice, tuple[int, int, int]]) -> np.ndarray:
 
 def mask_of(pixels: np.ndarray, **changes: object) -> np.ndarray:
     """Find tissue with the settings of config.yaml, some of them changed."""
-    asked = {"spacing_um": SPACING_UM, **SETTINGS, **changes}
+    asked = {**SETTINGS, **changes}
     with tempfile.TemporaryDirectory() as folder:
         beside = Path(folder) / "a.tif"
         with find_tissue(rows_of(pixels), pixels.shape[:2], beside=beside, **asked) as mask:
@@ -144,7 +133,7 @@ def test_bands_of_any_height_give_the_mask_of_the_whole(
     }
     np.testing.assert_array_equal(
         mask_of(pixels, n_rows=n_rows, **asked),
-        whole_arrays.tissue(pixels, spacing_um=SPACING_UM, **asked),
+        whole_arrays.tissue(pixels, **asked),
     )
 
 

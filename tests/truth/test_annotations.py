@@ -134,7 +134,6 @@ DRAWN = {
         "0000000000",
     ),
     "a hole of a group cuts what is around it, not what is in it": (asap(*BY_GROUP), "2002202220"),
-    "so it does in any order": (asap(*BY_GROUP[::-1]), "2002202220"),
     "a ring is a hole, an island in it comes back, parts of a feature add up": (
         {"type": "FeatureCollection", "features": ISLAND},
         "2022020020",
@@ -272,41 +271,28 @@ BOMB = (
     '<!DOCTYPE a [<!ENTITY x "xxxxxxxxxx"><!ENTITY y "&x;&x;&x;&x;&x;&x;">]>'
     '<Annotations><Annotation Id="2" Name="&y;"/></Annotations>'
 )
-EXTERNAL = (
-    '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
-    '<Annotations><Annotation Id="2" Name="&x;"/></Annotations>'
-)
-PARAMETER = '<!DOCTYPE a [<!ENTITY % x SYSTEM "http://localhost/a.dtd"> %x;]><ASAP_Annotations/>'
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (BOMB, "refused as unsafe"),
-        (EXTERNAL, "refused as unsafe"),
-        (PARAMETER, "refused as unsafe"),
         (asap(drawn(square(0, 1), "&undeclared;")), "neither XML nor GeoJSON"),
         ('<!DOCTYPE a SYSTEM "http://localhost/a.dtd"><Annotations/>', "refused as unsafe"),
-        ("<Annotations><Annotation>", "neither XML nor GeoJSON"),
         ('<?xml version="1.0" encoding="nonsense"?><Annotations/>', "neither XML nor GeoJSON"),
-        ("", "neither XML nor GeoJSON"),
         (b"II*\x00\x08\x00\x00\x00", "neither XML nor GeoJSON"),
         ("<html/>", "unknown kind of XML <html>"),
         ('{"type": "Feature"', "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),
         ({"positive": []}, "not GeoJSON"),
-        ([1], "not GeoJSON"),
         ({"type": "FeatureCollection"}, "not GeoJSON"),
         (feature("Polygon", [[[0, 0], [1, 1], [2]]], "Tumor"), "not a number"),
-        (feature("Polygon", [[[0, 0], [1, 1], ["a", 2]]], "Tumor"), "not a number"),
         (feature("Polygon", [[[0, 0], [1, 1], [10**400, 2]]], "Tumor"), "not a number"),
         (feature("Polygon", [[closed(square(0, 1))]], "Tumor"), "not a number"),
         (feature("Polygon", closed(square(0, 1)), "Tumor"), "not nested lists"),
-        (feature("MultiPolygon", [closed(square(0, 1))], "Tumor"), "not nested lists"),
         (feature("MultiPolygon", 5, "Tumor"), "not nested lists"),
         (feature("Polygon", [[[0, 0], [1, 1], [float("nan"), 2]]], "Tumor"), "NaN coordinate"),
         (aperio(layer(2, ([(0, 0), (1, "inf"), (2, 2)], 0))), "NaN coordinate"),
-        (aperio(layer(2, ([(0, 0), (1, ""), (2, 2)], 0))), "not a number"),
         (asap(drawn([(0, 0), (1, "1.2.3"), (2, 2)], "Tumor")), "not a number"),
         (asap(drawn(square(0, 1), "Tumor").replace('Order="1"', "")), "not a number"),
     ],
@@ -334,39 +320,27 @@ def real_file(name: str) -> Path:
     return path
 
 
-def shoelace_px2(points: np.ndarray) -> float:
-    """Area of a simple outline by the formula."""
-    x, y = (points - points.mean(axis=0)).T
-    return abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
-
-
-def filled_px(points: np.ndarray) -> int:
-    """Count the pixels of an outline."""
-    points = points - np.floor(points.min(axis=0))
-    width, height = np.ceil(points.max(axis=0)).astype(int) + 1
-    filled = fill_rings([points], first_row=0, n_rows=height, width_px=width, scale=1)
-    return np.count_nonzero(filled)
+def require_filled(regions: list) -> None:
+    """Require that outlines cover as many px as their areas have by shapely's formula."""
+    for region in regions:
+        points = region.rings[0] - np.floor(region.rings[0].min(axis=0))
+        width, height = np.ceil(points.max(axis=0)).astype(int) + 1
+        filled = fill_rings([points], first_row=0, n_rows=height, width_px=width, scale=1)
+        # Loops where the pen crossed itself count by different rules: a few pixels.
+        assert np.count_nonzero(filled) == pytest.approx(shapely.Polygon(points).area, rel=0.01)
 
 
 def test_real_asap_file():
-    """The three metastases of CAMELYON17: pixels, a formula and shapely agree on their areas."""
-    regions, notes = read_annotation(real_file("patient_004_node_4.xml"), classes=CLASSES)
+    """The three metastases of CAMELYON17; a configuration without their group is told so."""
+    path = real_file("patient_004_node_4.xml")
+    regions, notes = read_annotation(path, classes=CLASSES)
     assert [len(region.rings[0]) for region in regions] == [8, 15, 12]
     assert regions[0].rings[0][0].tolist() == [12711.2998, 88778.1016]
     assert notes == []
     assert [(region.tissue, region.hole) for region in regions] == [("viable", False)] * 3
-    for region in regions:
-        outline = shapely.Polygon(region.rings[0])
-        assert outline.is_valid
-        assert shoelace_px2(region.rings[0]) == pytest.approx(outline.area)
-        assert region.bounds_px == outline.bounds
-        assert filled_px(region.rings[0]) == pytest.approx(outline.area, rel=0.003)
-
-
-def test_real_asap_groups():
-    """Its group is Tumor, not metastases: a configuration without that name is told so."""
+    require_filled(regions)
     with pytest.raises(InputError, match=r"found are 'Tumor': .*annotation\.classes"):
-        read_annotation(real_file("patient_004_node_4.xml"), classes={"viable": ["metastases"]})
+        read_annotation(path, classes={"viable": ["metastases"]})
 
 
 @pytest.mark.parametrize("name", ["Tumor_001.json", "Tumor_002.json", "Tumor_004.json"])
@@ -375,7 +349,4 @@ def test_real_outlines(read, name):
     outlines = json.loads(real_file(name).read_text())["positive"]
     regions, _ = read([polygon("Tumor", o["vertices"]) for o in outlines])
     assert len(regions) == len(outlines)
-    for region in regions:
-        # Loops where the pen crossed itself count by different rules: a few pixels.
-        area = pytest.approx(shoelace_px2(region.rings[0]), rel=0.01)
-        assert filled_px(region.rings[0]) == area
+    require_filled(regions)

@@ -7,8 +7,6 @@ import tracemalloc
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from microtome.errors import InputError
 from microtome.rasters import mask_tiff
@@ -179,23 +177,6 @@ def test_huge_mask_is_never_loaded(tmp_path):
         assert not truth.rows(3120, 5, 64.0)[0].any()
 
 
-@settings(max_examples=30)
-@given(st.integers(1, 60), st.sampled_from([0.9, 1, 2.004, 5]))
-def test_annotation_in_bands(tmp_path_factory, n_rows, scale):
-    """Bands of an annotation put together equal the whole."""
-    path = annotate(
-        tmp_path_factory.mktemp("bands") / "a.json",
-        outline(3.3, 50, "viable"),
-        outline(10, 20, "hole"),
-        outline(12, 15, "viable"),
-        outline(0, 60, "whole"),
-    )
-    with open_given(annotation=path, size_px=(64, 80)) as truth:
-        at_once = read_all(truth, scale, 1000)
-        for part, expected in zip(read_all(truth, scale, n_rows), at_once, strict=True):
-            np.testing.assert_array_equal(part, expected)
-
-
 def test_annotation_by_hand(tmp_path):
     """Labels 0, 1 and 2 of outlines, a hole and an island in it, at 2 px per pixel."""
     path = annotate(
@@ -245,7 +226,7 @@ def test_masks_win(tmp_path):
 
 
 def test_burden(tmp_path):
-    """Burden is viable over whole; a given one is compared, and must be a fraction."""
+    """Viable over whole, if that is known; a given one is compared, and must be a fraction."""
     with open_masks(tmp_path, disc(10, 20), disc(5, 25)) as truth:
         assert check(truth)[0] == 0.25
         assert check(truth, given_burden=0.26)[1] == []
@@ -254,10 +235,6 @@ def test_burden(tmp_path):
             assert f"given burden is {given_burden:.3f}, that of the truth 0.250" in note
         with pytest.raises(InputError, match=r"given burden 25 is not in \[0, 1\]"):
             check(truth, given_burden=25)
-
-
-def test_viable_alone_has_no_burden(tmp_path):
-    """Without a whole tumour there is no burden, whatever is given."""
     with open_masks(tmp_path, disc(10, 20)) as truth:
         assert check(truth, given_burden=0.5)[:2] == (None, [])
 
@@ -377,12 +354,3 @@ def test_nothing_given(given):
     """A slide with a whole mask only, or with nothing, has no truth."""
     with pytest.raises(InputError, match="slide s1: nothing tells"):
         open_given(**given)
-
-
-def test_annotation_and_its_masks_agree(tmp_path):
-    """Masks written from an annotation's own rows give the same truth back."""
-    path = annotate(tmp_path / "a.json", outline(3, 30, "viable"), outline(2, 35, "whole"))
-    with open_given(annotation=path, size_px=(40, 40)) as truth:
-        drawn = truth.rows(0, 40, 1)
-    with open_masks(tmp_path, *drawn) as truth:
-        np.testing.assert_array_equal(truth.rows(0, 40, 1), drawn)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from microtome.io.csv_cells import read_lines
 from microtome.rasters.bands import bands
 from microtome.rasters.mask_tiff import MaskTiff
 from microtome.truth.annotations import read_annotation
-from microtome.truth.maps import MaskSource, OutlineSource
+from microtome.truth.maps import OutlineSource
 
 SCALE_PX = 32  # level-0 px per px of the evaluation mask
 SPACING_UM = 0.243 * SCALE_PX
@@ -103,14 +104,10 @@ def _draw(path: Path) -> np.ndarray:
 
 
 def _sample(path: Path) -> np.ndarray:
-    tiff = MaskTiff(path)
-    source = MaskSource(tiff)
-    try:
+    with closing(MaskTiff(path)) as tiff:
         # Only px whose centre is on the slide.
         width, height = ((side + SCALE_PX // 2 - 1) // SCALE_PX for side in tiff.size_px)
         mask = np.zeros((height, width), bool)
         for first, n in bands(height, _BAND_ROWS):
-            mask[first : first + n] = source.rows(first_row=first, shape=(n, width), scale=SCALE_PX)
-    finally:
-        source.close()
+            mask[first : first + n] = tiff.rows(first_row=first, shape=(n, width), scale=SCALE_PX)
     return mask

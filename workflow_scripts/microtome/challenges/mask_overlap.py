@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,12 +85,9 @@ def _open_mask(path: Path) -> Iterator[tuple[tuple[int, int], ReadRows]]:
         pixels = _read_image(path)
         yield pixels.shape[::-1], rows_of(pixels)
         return
-    mask = MaskTiff(path)
-    try:
-        every = np.arange(mask.size_px[0])
-        yield mask.size_px, lambda first, n: mask.sample(np.arange(first, first + n), every)
-    finally:
-        mask.close()
+    with closing(MaskTiff(path)) as mask:
+        width = mask.size_px[0]
+        yield mask.size_px, lambda first, n: mask.rows(first_row=first, shape=(n, width), scale=1)
 
 
 def _read_image(path: Path) -> np.ndarray:

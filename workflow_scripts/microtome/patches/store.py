@@ -172,21 +172,12 @@ class PatchStore:
     """A store of patches, opened for reading; see `open_patches`.
 
     Safe to use from several threads, and in processes forked from the one that opened it.
-
-    Attributes
-    ----------
-    pixels : tuple of ShardedArray
-        One per spacing, the grid's own first; each of shape (n_patches, side, side, 3).
-    label : ndarray of shape (n_patches,), int8
-        1 tumour, 0 not, -1 unknown.
-    attributes : dict
-        Where the patches came from.
     """
 
     path: Path
-    pixels: tuple[ShardedArray, ...]
-    label: np.ndarray
-    attributes: dict
+    pixels: tuple[ShardedArray, ...]  # one per spacing, (n_patches, side, side, 3)
+    label: np.ndarray  # 1 tumour, 0 not, -1 unknown: shape (n_patches,), int8
+    attributes: dict  # where the patches came from
 
     def __len__(self) -> int:
         return len(self.label)

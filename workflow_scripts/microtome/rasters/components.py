@@ -47,7 +47,8 @@ def _drop_light(
         labels, weight = _label_band(mask.rows(*band) == of, counted and counted(*band))
         ends, first, after = _number_ends(labels, weight, least, n_pieces)
         if found:
-            joints.append(_pair_pieces(last, first))
+            touching = (last >= 0) & (first >= 0)
+            joints.append(np.unique(np.stack([last, first])[:, touching], axis=1))
         found.append(ends)
         last, n_pieces = after, n_pieces + len(ends.label)
     kept = _find_heavy(found, joints, least)
@@ -94,13 +95,6 @@ def _number_ends(
     heavy[label] = heavy[0] = True
     first, last = number[outer]
     return _Ends(label, weight[label], not heavy.all()), first, last
-
-
-def _pair_pieces(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Pairs of pieces that touch between two bands, each pair once: shape (2, n)."""
-    pair = np.stack([above, below])[:, (above >= 0) & (below >= 0)]
-    pair = pair[:, np.lexsort(pair)]
-    return pair[:, np.any(np.diff(pair, axis=1, prepend=-1) != 0, axis=0)]
 
 
 def _find_heavy(found: list[_Ends], joints: list[np.ndarray], least: float) -> list[np.ndarray]:

@@ -18,14 +18,8 @@ class Spool:
     of the process, and a full disk would kill it. All space is allocated at once, so a disk that
     is too small is an error at the start.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Height, width, and the number of channels if pixels have several.
-    dtype : dtype
-        Type of the pixels.
-    beside : str or Path
-        The output that is being made: the temporary file lies in its folder, and errors name it.
+    `shape` are height, width, and the number of channels if pixels have several. The file lies in
+    the folder of the output that is being made, `beside`, and errors name that.
 
     Examples
     --------

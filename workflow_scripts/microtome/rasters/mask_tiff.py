@@ -48,7 +48,7 @@ class MaskTiff:
     Raises
     ------
     InputError
-        The file is no such TIFF. `sample` raises it too, for damaged data and for other values.
+        The file is no such TIFF. `rows` raises it too, for damaged data and for other values.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -67,11 +67,12 @@ class MaskTiff:
         """Close the file."""
         self._tiff.close()
 
-    def sample(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Read the pixels where level-0 rows and columns meet, increasing px inside the mask.
+    def rows(self, *, first_row: int, shape: tuple[int, int], scale: float) -> np.ndarray:
+        """Read rows from `first_row` on, at the centres of px of `scale` level-0 px.
 
-        Returns an ndarray of shape (n_rows, n_columns), bool.
+        The centres must lie inside the mask. The result is a bool ndarray of `shape`.
         """
+        rows, columns = find_centres(first_row, shape[0], scale), find_centres(0, shape[1], scale)
         if self._is_mapped:
             # Mapped for one band only: the pages that a map has touched count as memory.
             return self._binary(self._map_pixels()[np.ix_(rows, columns)])
@@ -171,3 +172,8 @@ class MaskTiff:
             )
         self._foreground = first
         return inside
+
+
+def find_centres(first: int, n: int, scale: float) -> np.ndarray:
+    """Level-0 px under the centres of `n` px from `first` on, each of `scale` level-0 px."""
+    return ((np.arange(first, first + n) + 0.5) * scale).astype(np.int64)

@@ -75,8 +75,11 @@ def trace_outlines(
     by_piece = np.argsort(piece, kind="stable")
     n_of_ring = np.bincount(ring[order], n_points, minlength=len(piece)).astype(np.int64)
     taken, ring_ends = _regroup(n_of_ring, by_piece)
-    closed, ring_ends = _close_rings(points[taken], ring_ends)
-    return Outlines(closed, ring_ends, _sum_to_ends(np.bincount(piece)), area_px)
+    points = points[taken]
+    # The first point of every ring is repeated behind its last.
+    points = np.insert(points, ring_ends[1:], points[ring_ends[:-1]], axis=0)
+    ring_ends += np.arange(len(ring_ends))
+    return Outlines(points, ring_ends, _sum_to_ends(np.bincount(piece)), area_px)
 
 
 class _Edges(NamedTuple):
@@ -190,8 +193,3 @@ def _regroup(sizes: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarr
     ends = _sum_to_ends(sizes[order])
     shift = _sum_to_ends(sizes)[:-1][order] - ends[:-1]
     return np.arange(ends[-1]) + np.repeat(shift, sizes[order]), ends
-
-
-def _close_rings(points: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Repeat the first point of every ring behind its last."""
-    return np.insert(points, ends[1:], points[ends[:-1]], axis=0), ends + np.arange(len(ends))

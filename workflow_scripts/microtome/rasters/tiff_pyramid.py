@@ -31,25 +31,14 @@ def write_pyramid(
     """Write a raster and its coarser levels, each half as large, down to a level of one tile.
 
     The rows are asked for from top to bottom, each once, at most `tile_px` at a time and fewer if
-    they are long, so memory does not grow with the height. Coarser levels wait on disk.
+    they are long, so memory does not grow with the height. Coarser levels wait on disk; `halve`
+    makes their rows from twice as many rows of the finer level.
 
-    Parameters
-    ----------
-    rows : callable
-        ``rows(first_row, n_rows)`` gives an ndarray of shape (n_rows, *shape[1:]) of `dtype`.
-    shape : tuple of int
-        Height and width in px, and the number of channels if pixels have several.
-    spacing_um : float
-        µm per px, written to the resolution tags in px per cm.
-    halve : callable
-        Makes rows of the next coarser level from twice as many rows.
-    beyond_edge : {'constant', 'edge'}
-        What fills tiles beyond the raster's edge: zeros, or the last row and column again.
-    ome : dict, optional
-        OME metadata of the first level. If given, coarser levels are sub-images of the first as
-        in OME-TIFF; else they are pages of their own, as OpenSlide wants them.
-    settings
-        For each level, see `tifffile.TiffWriter.write`.
+    `shape` are height and width, and the number of channels if pixels have several; `spacing_um` is
+    written to the resolution tags in px per cm. Tiles beyond the raster's edge are filled with
+    zeros, 'constant', or with the last row and column again, 'edge'. If `ome`, metadata of the
+    first level, is given, coarser levels are sub-images of the first as in OME-TIFF; else they are
+    pages of their own, as OpenSlide wants them. The rest is for `tifffile.TiffWriter.write`.
     """
 
     def cut_tiles(

@@ -19,7 +19,7 @@ from microtome.slides.tile_decoding import (
     decode_jpeg_2000,
     decode_lossless,
 )
-from microtome.slides.tile_tables import TileLevel, TileTables
+from microtome.slides.tile_tables import TileTables
 
 REDUCTIONS = (8, 4, 2, 1)
 # Two rows of tiles across the region that `microtome.patches.strips` reads side by side.
@@ -146,14 +146,18 @@ class TiledSource:
         """
         table = self.tables[level]
         content = self.read_stream(level, tile)
-        inside = self._inside(table, tile) if self.is_cut(level, tile) else table.tile_shape
+        row, column = divmod(tile, table.columns)
+        height, width = table.tile_shape
+        inside = (
+            min(height, table.height_px - row * height),
+            min(width, table.width_px - column * width),
+        )
         # A reduced px may lie half beyond the edge, where a tile may hold anything.
         exact = not (inside[0] % reduce or inside[1] % reduce)
         try:
             at_once = reduce if table.is_jpeg and exact else 1
             if table.is_jpeg:
                 if out is None or at_once != reduce:
-                    height, width = table.tile_shape
                     out = np.empty((height // at_once) * (width // at_once) * 3, np.uint8)
                 pixels = decode_jpeg(content, table.tile_shape, out=out, reduce=at_once)
             elif table.compression in LOSSLESS:
@@ -207,16 +211,6 @@ class TiledSource:
         mean = zoom // decoded
         box = [mean * n for n in (column * width, row * height, width, height)]
         return block_mean(self.read(level - 1, *box, reduce=decoded), mean)
-
-    @staticmethod
-    def _inside(table: TileLevel, tile: int) -> tuple[int, int]:
-        """Rows and columns of a tile that lie within its level."""
-        row, column = divmod(tile, table.columns)
-        height, width = table.tile_shape
-        return (
-            min(height, table.height_px - row * height),
-            min(width, table.width_px - column * width),
-        )
 
     def _error(self, level: int, tile: int, reason: str) -> InputError:
         table = self.tables[level]

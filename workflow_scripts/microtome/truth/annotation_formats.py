@@ -24,39 +24,24 @@ ASAP_OUTLINES = {"Polygon", "Spline", "Rectangle"}
 class Shape:
     """A shape of an annotation file, whose tissue is not known yet.
 
-    Attributes
-    ----------
-    names : tuple of str
-        Possible names of its class; the first that the configuration knows counts.
-    rings : tuple of ndarray of shape (n, 2)
-        float64, level-0 px, x and y: the outer ring, then those cut out of it.
-    negative : bool
-        The file itself calls the shape a hole (Aperio's NegativeROA).
+    Of the possible names of its class the first that the configuration knows counts. Rings, each
+    (n, 2), float64, are level-0 px, x and y: the outer ring, then those cut out of it.
     """
 
     names: tuple[str, ...]
     rings: tuple[np.ndarray, ...]
-    negative: bool = False
+    negative: bool = False  # the file itself calls it a hole (Aperio's NegativeROA)
 
 
 def read_shapes(path: str | Path) -> tuple[list[Shape], list[str]]:
     """Read every outline of an annotation file; the content tells the format.
 
     Formats are Aperio ImageScope XML (as in PAIP 2019), ASAP XML (as in CAMELYON) and GeoJSON. A
-    spline of ASAP is read as the polygon through its points.
+    spline of ASAP is read as the polygon through its points. Gives the shapes in the order of the
+    file, and notes on those that were ignored because they have no area.
 
-    Returns
-    -------
-    shapes : list of Shape
-        In the order of the file.
-    notes : list of str
-        Shapes that were ignored because they have no area.
-
-    Raises
-    ------
-    InputError
-        The file has another format, is damaged, is too large, declares XML entities or a document
-        type, or holds a coordinate that is not a finite number.
+    Raises InputError if the file has another format, is damaged, is too large, declares XML
+    entities or a document type, or holds a coordinate that is not a finite number.
 
     Examples
     --------

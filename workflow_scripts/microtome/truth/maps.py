@@ -10,7 +10,7 @@ import numpy as np
 
 from microtome.errors import InputError
 from microtome.rasters.labels import VIABLE
-from microtome.rasters.mask_tiff import MaskTiff
+from microtome.rasters.mask_tiff import MaskTiff, find_centres
 from microtome.rasters.polygon_fill import list_edges, paint_edges
 from microtome.truth.annotations import Region, read_annotation
 
@@ -36,45 +36,18 @@ class OutlineSource:
         """Do nothing: no file is open."""
 
 
-class MaskSource:
-    """Tissue from a mask TIFF, read at the centre of each pixel."""
-
-    def __init__(self, mask: MaskTiff) -> None:
-        self._mask = mask
-
-    def rows(self, *, first_row: int, shape: tuple[int, int], scale: float) -> np.ndarray:
-        """Sample the mask for rows from `first_row` on: bool of `shape`."""
-        return self._mask.sample(
-            _find_centres(first_row, shape[0], scale), _find_centres(0, shape[1], scale)
-        )
-
-    def close(self) -> None:
-        """Close the mask."""
-        self._mask.close()
-
-
 @dataclass(frozen=True)
 class Truth:
     """The ground truth of a slide; a context manager that closes its masks.
 
-    Attributes
-    ----------
-    slide : str
-        Name of the slide, for messages.
-    slide_size_px : tuple of int
-        Width and height at level 0.
-    viable : Source
-        Viable tumour.
-    whole : Source or None
-        Whole tumour, if the slide has it.
-    notes : tuple of str
-        What is odd but harmless.
+    The name of the slide is for messages, its size width and height at level 0. Whole tumour is
+    None if the slide does not have it; the notes say what is odd but harmless.
     """
 
     slide: str
     slide_size_px: tuple[int, int]
-    viable: OutlineSource | MaskSource
-    whole: OutlineSource | MaskSource | None
+    viable: OutlineSource | MaskTiff
+    whole: OutlineSource | MaskTiff | None
     notes: tuple[str, ...]
 
     def __enter__(self) -> Self:
@@ -107,8 +80,8 @@ class Truth:
         """
         width, height = self.slide_size_px
         on_slide = (
-            np.count_nonzero(_find_centres(first_row, n_rows, scale) < height),
-            np.count_nonzero(_find_centres(0, self.shape(scale)[1], scale) < width),
+            np.count_nonzero(find_centres(first_row, n_rows, scale) < height),
+            np.count_nonzero(find_centres(0, self.shape(scale)[1], scale) < width),
         )
         bands = np.zeros((2, n_rows, self.shape(scale)[1]), dtype=bool)
         for band, source in zip(bands, (self.viable, self.whole), strict=True):
@@ -171,16 +144,16 @@ def open_truth(
     if annotation is not None and (viable_mask is None or whole_mask is None):
         regions, notes = read_annotation(annotation, classes=classes)
         notes += _note_overhang(slide, annotation, regions, slide_size_px)
-    viable: OutlineSource | MaskSource = OutlineSource(
+    viable: OutlineSource | MaskTiff = OutlineSource(
         [region for region in regions if region.tissue == "viable"]
     )
     drawn_whole = [region for region in regions if region.tissue == "whole"]
-    whole: OutlineSource | MaskSource | None = OutlineSource(drawn_whole) if drawn_whole else None
+    whole: OutlineSource | MaskTiff | None = OutlineSource(drawn_whole) if drawn_whole else None
     if viable_mask is not None:
-        viable = MaskSource(_open_mask(slide, "viable", viable_mask, slide_size_px))
+        viable = _open_mask(slide, "viable", viable_mask, slide_size_px)
     if whole_mask is not None:
         try:
-            whole = MaskSource(_open_mask(slide, "whole", whole_mask, slide_size_px))
+            whole = _open_mask(slide, "whole", whole_mask, slide_size_px)
         except InputError:
             viable.close()
             raise
@@ -196,11 +169,6 @@ def merge_labels(viable: np.ndarray, whole: np.ndarray) -> np.ndarray:
     array([0, 1, 2], dtype=uint8)
     """
     return np.where(viable, np.uint8(VIABLE), whole.astype(np.uint8))
-
-
-def _find_centres(first: int, n: int, scale: float) -> np.ndarray:
-    """Level-0 px under the centres of n pixels of the mask."""
-    return ((np.arange(first, first + n) + 0.5) * scale).astype(np.int64)
 
 
 def _open_mask(
