@@ -51,21 +51,16 @@ def test_counts_by_hand(n):
 
 
 def test_reliability_table_by_hand():
-    """With 2 bins 127 / 254 is in the first, closed above, and so is 0."""
+    """With 2 bins 127 / 254 is in the first, closed above, and so is 0; one may be empty."""
     counts = counts_of({0: (3, 0), 127: (0, 1), 128: (1, 1), 254: (0, 2)})
-    names = ("above", "up_to", "pixels", "probability", "tumour_share")
-    low, high = reliability_table(counts, n_bins=2)
-    assert low == dict(zip(names, (0.0, 0.5, 4, 0.125, 0.25), strict=True))
     mean = pytest.approx((2 * 128 / 254 + 2) / 4)
-    assert high == dict(zip(names, (0.5, 1.0, 4, mean, 0.75), strict=True))
-
-
-def test_a_bin_without_px_is_empty():
-    """The table always has all bins: without px no probability and no share."""
-    table = reliability_table(counts_of({254: (0, 1)}))
-    assert len(table) == 15
-    assert [row["pixels"] for row in table] == [0] * 14 + [1]
-    assert table[0]["probability"] is table[0]["tumour_share"] is None
+    assert [tuple(row.values()) for row in reliability_table(counts, n_bins=2)] == [
+        (0.0, 0.5, 4, 0.125, 0.25),
+        (0.5, 1.0, 4, mean, 0.75),
+    ]
+    empty, _ = reliability_table(counts_of({254: (0, 1)}), n_bins=2)
+    assert list(empty) == ["above", "up_to", "pixels", "probability", "tumour_share"]
+    assert list(empty.values()) == [0.0, 0.5, 0, None, None]
 
 
 @pytest.mark.parametrize("n_bins", [1, 2, 3, 10, 15, 254, 300])
@@ -83,12 +78,9 @@ def test_calibration_error_against_a_loop():
     truth, probability = pixels_of(counts)
     expected = 0.0
     for i in range(10):
-        inside = (probability > i / 10) & (probability <= (i + 1) / 10)
-        if i == 0:
-            inside |= probability == 0
+        inside = (probability > (i / 10 if i else -1)) & (probability <= (i + 1) / 10)
         if inside.any():
-            off = abs(truth[inside].mean() - probability[inside].mean())
-            expected += inside.mean() * off
+            expected += inside.mean() * abs(truth[inside].mean() - probability[inside].mean())
     assert expected_calibration_error(counts, n_bins=10) == pytest.approx(expected)
 
 
@@ -119,13 +111,6 @@ def test_brier_and_likelihood_against_sklearn():
 def test_what_is_not_defined(figure, entries):
     """Without px there is no figure; of one class no temperature; without tumour no threshold."""
     assert figure(counts_of(entries)) is None
-
-
-@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
-def test_temperature_is_the_factor_of_the_logits(factor):
-    """Calibrated logits multiplied by a factor have that as their temperature."""
-    counts = drawn(n=400_000, factor=factor)
-    assert fit_temperature(counts) == pytest.approx(factor, rel=0.02)
 
 
 def test_temperature_is_the_least_of_a_grid():
@@ -175,8 +160,6 @@ def test_best_threshold_against_sklearn(seed):
         ({200: (5, 0), 210: (0, 5)}, 200.5),  # nearest to 0.5 among 200.5 to 209.5
         ({40: (5, 0), 50: (0, 5)}, 49.5),
         ({0: (5, 0), 254: (0, 5)}, 126.5),  # 126.5 and 127.5 are equally near
-        ({253: (1, 0), 254: (0, 1)}, 253.5),
-        ({0: (1, 0), 1: (0, 1)}, 0.5),
     ],
 )
 def test_ties_of_the_threshold_by_hand(entries, expected):

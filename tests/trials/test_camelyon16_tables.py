@@ -135,25 +135,6 @@ def test_every_fold_is_measured_with_what_other_folds_taught(folder):
         assert (rows["majority class", k]["kappa"], rows["majority class", k]["auc"]) == (0, 0.5)
 
 
-def test_cut_offs_are_chosen_without_the_tested_fold(folder, monkeypatch):
-    """They are given the slides of the other folds, and nothing else."""
-    slides, _ = trial.load_slides(folder)
-    found = cross_validate(slides, **SMALL_FORESTS)
-    given = []
-
-    def spy(values, classes):
-        given.append((values.tolist(), classes.tolist()))
-        return (1.0, 2.0, 3.0)
-
-    monkeypatch.setattr(trial, "fit_cut_offs", spy)
-    trial.fold_rows(slides, found)
-    for k, (values, classes) in enumerate(given, start=1):
-        learnt = found.fold != k
-        assert values == slides.features[learnt, 1].tolist()
-        assert classes == slides.classes[learnt].tolist()
-    assert len(given) == 3
-
-
 def test_the_report_holds_what_was_found(folder, tmp_path):
     """Tables a row a method and fold, a slide, a feature; the same bytes again."""
     slides, _ = trial.load_slides(folder)

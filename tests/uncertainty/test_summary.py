@@ -32,9 +32,8 @@ def test_percentile_against_numpy():
 
 def test_nothing_to_summarize():
     """No tissue, no tumour: no figure."""
-    zeros = np.zeros((2, 2))
-    found = uncertainty_summary(rows_of(zeros), rows_of(zeros), rows_of(zeros), (2, 2))
-    assert set(found.values()) == {None}
+    zeros = rows_of(np.zeros((2, 2)))
+    assert set(uncertainty_summary(zeros, zeros, zeros, (2, 2)).values()) == {None}
 
 
 def test_interval_by_hand():
