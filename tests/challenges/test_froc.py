@@ -74,21 +74,6 @@ def test_too_large_a_mask(monkeypatch):
         number_lesions(np.zeros((5, 7), bool), spacing_um=7.776)
 
 
-LABELS = np.array([[0, 1, 1, 0], [2, 0, 0, 3]])
-IS_ITC = np.array([False, True, False])
-
-
-def test_hits_by_hand():
-    """The best on lesion 1 counts, that on an ITC is nothing, beside and outside is false."""
-    on_lesion, on_itc = [(0.3, 32, 0), (0.7, 95, 31), (0.5, 64, 31)], [(0.9, 31, 32)]
-    outside = [(0.6, 128, 0), (0.4, 0, 64), (0.8, -1, 40), (0.1, 100, -1)]
-    points = [*on_lesion, *on_itc, (0.2, 0, 31), *outside]
-    found = match_detections(points, LABELS, IS_ITC, scale_px=32)
-    assert found.best.tolist() == [0.7, 0, 0]
-    assert found.is_itc.tolist() == [False, True, False]
-    assert found.false_positives.tolist() == [0.2, 0.6, 0.4, 0.8, 0.1]
-
-
 def test_a_curve_by_hand():
     """Two slides, two lesions, one missed; the lowest confidence, 0 of the miss, is no threshold.
 

@@ -36,18 +36,6 @@ def test_nothing_to_summarize():
     assert set(uncertainty_summary(zeros, zeros, zeros, (2, 2)).values()) == {None}
 
 
-def test_interval_by_hand():
-    """Of .2, .3 and .4 the standard deviation is .1; Student's t of two degrees is 4.303."""
-    found = burden_interval(0.5, [0.2, 0.4, 0.3])
-    reach = 4.302653 * 0.1 * np.sqrt(4 / 3)
-    assert found == {
-        "burden": 0.5,
-        "burden_low": pytest.approx(0.5 - reach, abs=1e-6),
-        "burden_high": pytest.approx(0.5 + reach, abs=1e-6),
-        "burden_sd": pytest.approx(0.1),
-    }
-
-
 @pytest.mark.parametrize(
     ("burden", "members", "expected"),
     [(0.5, [0.1, 0.9], (0.0, 1.0)), (0.3, [0.3, 0.3, 0.3], (0.3, 0.3))],

@@ -53,13 +53,8 @@ def reliability_table(counts: np.ndarray, n_bins: int = 15) -> list[dict]:
     """Mean probability and share of tumour in bins of equal width, of the counts of `count_codes`.
 
     Bins are open below and closed above, as in Guo et al., "On calibration of modern neural
-    networks", 2017, section 2; a probability of 0 is in the first.
-
-    Returns
-    -------
-    list of dict
-        ``above`` and ``up_to`` (the bin), ``pixels``, ``probability`` (their mean) and
-        ``tumour_share``; the last two are None in a bin without px.
+    networks", 2017, section 2; a probability of 0 is in the first. ``probability``, the mean, and
+    ``tumour_share`` are None in a bin without px.
     """
     of_bin = np.maximum(np.arange(_STEPS + 1) * n_bins - 1, 0) // _STEPS
     pixels, tumour, total = (
@@ -82,12 +77,8 @@ def expected_calibration_error(counts: np.ndarray, n_bins: int = 15) -> float | 
     """Mean distance of probability and share of tumour over the bins, weighted by their px.
 
     Guo et al. 2017, equation 3, here for the probability of tumour, where the paper has that of
-    whichever class is predicted: 0.1 that is right 1 time in 10 is calibrated in both.
-
-    Returns
-    -------
-    float or None
-        In [0, 1]; None without px.
+    whichever class is predicted: 0.1 that is right 1 time in 10 is calibrated in both. In [0, 1];
+    None without px.
     """
     filled = [row for row in reliability_table(counts, n_bins) if row["pixels"]]
     off = sum(r["pixels"] * abs(r["tumour_share"] - r["probability"]) for r in filled)
@@ -116,13 +107,9 @@ def negative_log_likelihood(counts: np.ndarray, temperature: float = 1.0) -> flo
 def fit_temperature(counts: np.ndarray) -> float | None:
     """The temperature of the least negative log-likelihood (Guo et al. 2017, section 4.2).
 
-    `counts` are those of `count_codes`, of slides that no network was trained on.
-
-    Returns
-    -------
-    float or None
-        From 0.05 to 20; above 1 where the network is too sure. None where the counts hold no
-        tumour or nothing else: any one class is best predicted by certainty.
+    `counts` are those of `count_codes`, of slides that no network was trained on. It is from 0.05
+    to 20, above 1 where the network is too sure; None where the counts hold no tumour or nothing
+    else: any one class is best predicted by certainty.
     """
     if not counts.sum(axis=0).all():
         return None
@@ -138,11 +125,8 @@ def fit_temperature(counts: np.ndarray) -> float | None:
 def best_threshold(counts: np.ndarray) -> float | None:
     """The threshold of the greatest Dice of tumour over all px, by the counts of `count_codes`.
 
-    Returns
-    -------
-    float or None
-        Midway between two codes, (k - 1/2) / 254 for k from 1 to 254: rounding decides nothing.
-        Of equally good ones the nearest to 0.5, the lower where two are. None without tumour.
+    It is midway between two codes, (k - 1/2) / 254 for k from 1 to 254: rounding decides nothing.
+    Of equally good ones it is the nearest to 0.5, the lower where two are. None without tumour.
     """
     n_tumour = counts[:, 1].sum()
     if not n_tumour:

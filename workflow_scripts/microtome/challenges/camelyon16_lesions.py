@@ -28,18 +28,8 @@ def find_lesions(
     its px that is nearest to its centroid. Peaks are taken by falling probability, and each drops
     those nearer than `min_distance_um` to it.
 
-    Parameters
-    ----------
-    heatmap : ndarray of shape (height, width), uint8
-        0 where nothing was scored, else 1 + 254 * probability.
-    scale_px : float
-        Level-0 px per px of the heatmap.
-    threshold : float
-        The least probability of a peak. What was not scored is no peak at any threshold.
-    min_distance_um : float
-        No two lesions are nearer than this, in µm; 0 for all peaks.
-    spacing_um : float
-        Of the heatmap, µm per px.
+    `heatmap` is uint8: 0 where nothing was scored, which is no peak at any threshold, else
+    1 + 254 * probability. Its px are of `spacing_um` µm, or of `scale_px` level-0 px.
 
     Returns
     -------
@@ -102,12 +92,10 @@ def find_slide_lesions(
     threshold: float,
     min_distance_um: float,
 ) -> np.ndarray:
-    """Find the lesions of a slide from its files, with the options of `find_lesions`.
+    """Find the lesions of a slide from its files, as `find_lesions` does, all on the slide.
 
-    Returns
-    -------
-    ndarray of shape (n,), dtype `LESION`
-        In level-0 px, all of them on the slide.
+    A peak has a probability of at least `threshold`, and is not nearer than `min_distance_um` to
+    another.
     """
     encoded, spacing_um, _ = read_heatmap(heatmap, tissue)
     slide = read_json(inspected)

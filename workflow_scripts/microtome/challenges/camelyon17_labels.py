@@ -30,26 +30,12 @@ def get_patient(slide: str) -> str:
 
 
 def read_labels(tables: Iterable[Path]) -> tuple[Labels, list[str]]:
-    """Read classes and stages; several tables may say the same, and nothing else.
+    """Read classes and stages, and note rows of something else, one line each.
 
-    Parameters
-    ----------
-    tables : iterable of Path
-        CSV files with the columns `patient` and `stage`: rows `patient_000.zip,pN0` and
-        `patient_000_node_0.tif,negative`, upper and lower case alike. If the second is empty
-        nothing is known.
-
-    Returns
-    -------
-    labels : Labels
-        What they say.
-    notes : list of str
-        Rows of something else, one line each.
-
-    Raises
-    ------
-    InputError
-        A table cannot be read, a value is unknown, or two contradict each other.
+    Tables are CSV files with the columns `patient` and `stage`: rows `patient_000.zip,pN0` and
+    `patient_000_node_0.tif,negative`, upper and lower case alike. If the second is empty nothing is
+    known. Several may say the same; InputError is raised if two contradict each other, one cannot
+    be read or a value is unknown.
     """
     labels, notes = Labels(), []
     known = {"class": {c.lower(): c for c in CLASSES}, "stage": {s.lower(): s for s in STAGES}}

@@ -64,27 +64,16 @@ class Froc:
 def number_lesions(mask: np.ndarray, *, spacing_um: float) -> tuple[np.ndarray, np.ndarray]:
     """Number the lesions of a slide as the organizers' evaluation mask does.
 
-    Tumour and what is nearer to it than 37.5 µm, holes filled, in 8-connected pieces.
-
-    Parameters
-    ----------
-    mask : ndarray of shape (height, width)
-        bool, tumour. The organizers take level 5.
-    spacing_um : float
-        Of the mask: 0.243 * 2 ** 5 for CAMELYON16.
+    A lesion is an 8-connected piece of tumour, where `mask` (bool) is true, and of what is nearer
+    to it than 37.5 µm, holes filled. InputError is raised if the mask has more than 2 ** 28 px.
 
     Returns
     -------
-    labels : ndarray of shape (height, width)
+    labels : ndarray of the mask's shape
         int32, 0 beside every lesion, else its number from 1 on.
     is_itc : ndarray of shape (n_lesions,)
         bool, for lesion 1, 2, ...: isolated tumour cells, for the major axis (of the ellipse with
         the same second moments) is below 275 µm.
-
-    Raises
-    ------
-    InputError
-        The mask has more than 2 ** 28 px.
 
     Examples
     --------
@@ -117,17 +106,10 @@ def match_detections(
 ) -> SlideHits:
     """Tell for every lesion the best detection on it, and which detections are false.
 
-    A detection on an ITC is neither right nor false; of several on one lesion the most confident
-    counts and the others count for nothing.
-
-    Parameters
-    ----------
-    detections : iterable of (confidence, x_px, y_px)
-        Confidences in [0, 1], level-0 px. One outside the mask is false.
-    labels, is_itc : ndarray
-        Of `number_lesions`; without them the slide is free of tumour.
-    scale_px : float
-        Level-0 px per px of the mask.
+    Detections are confidence in [0, 1], x and y in level-0 px, of which the mask of
+    `number_lesions` has one px every `scale_px`; without its labels the slide is free of tumour.
+    One outside the mask is false, one on an ITC is neither right nor false; of several on one
+    lesion the most confident counts and the others count for nothing.
 
     Examples
     --------
@@ -154,13 +136,9 @@ def compute_froc(slides: Sequence[SlideHits]) -> Froc:
 
     Thresholds are all confidences that occur, those of hits (0 for a lesion that is missed) and of
     false positives, without the lowest, which is the organizers' way: one confidence alone gives no
-    curve. Between the points the curve is straight, beyond the last it stays level.
-
-    Parameters
-    ----------
-    slides : sequence of SlideHits
-        Of all slides, at least one, those without any detection or lesion too: false positives
-        are averaged over them.
+    curve. Between the points the curve is straight, beyond the last it stays level. `slides` are
+    at least one and all there are, also those without any detection or lesion: false positives are
+    averaged over them.
     """
     hits = np.sort(np.concatenate([slide.best for slide in slides]))
     false = np.sort(np.concatenate([slide.false_positives for slide in slides]))

@@ -24,34 +24,18 @@ _GREY_SPREAD = 64  # largest difference of a px's channels in something that is 
 
 @dataclass(frozen=True)
 class Overlap:
-    """Agreement of a predicted mask with the true one.
-
-    Attributes
-    ----------
-    jaccard, dice : float
-        1 where both are empty.
-    truth_px : int
-        Foreground of the truth.
-    """
+    """Agreement of a predicted mask with the true one, 1 where both are empty."""
 
     jaccard: float
     dice: float
-    truth_px: int
+    truth_px: int  # foreground of the truth
 
 
 def compare_masks(predicted: Path, truth: Path) -> Overlap:
-    """Compare two mask files.
+    """Compare two mask files; InputError if one is no mask, or their sizes differ.
 
-    Parameters
-    ----------
-    predicted, truth : Path
-        Told by their content: TIFF (see `MaskTiff`), read in bands; PNG of 0 and 1, or of 0 and
-        255; JPEG, of which 128 or more is foreground.
-
-    Raises
-    ------
-    InputError
-        A file is no mask, or their sizes differ.
+    They are told by their content: TIFF (see `MaskTiff`), read in bands; PNG of 0 and 1, or of 0
+    and 255; JPEG, of which 128 or more is foreground.
 
     Examples
     --------

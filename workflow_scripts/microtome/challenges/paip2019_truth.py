@@ -18,24 +18,11 @@ def read_paip2019_truth(folder: Path) -> tuple[dict[str, Path], dict[str, float]
     Names are believed: 01_01_0107, whose masks of viable and whole tumour have each other's names
     in the data handed out, must be put right before.
 
-    Parameters
-    ----------
-    folder : Path
-        Holds TIFFs with ``viable`` in their names, and CSVs with ``wsi_id`` and ``pixel ratio``.
-
-    Returns
-    -------
-    masks : dict
-        By case: the organizers' number, as 01_01_0083, where the name holds one, else the name
-        without ``_viable``.
-    burdens : dict
-        Percent, of those cases that a table has by their name or, as the organizers' do, by the
-        last digits of their number; other rows are ignored.
-
-    Raises
-    ------
-    InputError
-        There is no mask, or a case has two masks or two burdens, or one that is no fraction.
+    Masks, TIFFs with ``viable`` in their names, are by case: the organizers' number, as 01_01_0083,
+    where the name holds one, else the name without ``_viable``. Burdens are percent, of those cases
+    that a CSV with ``wsi_id`` and ``pixel ratio`` has by their name or, as the organizers' do, by
+    the last digits of their number; other rows are ignored. InputError is raised if there is no
+    mask, or a case has two masks or two burdens, or one that is no fraction.
     """
     paths = list_files(folder)
     masks: dict[str, Path] = {}

@@ -28,12 +28,8 @@ def score_paip2019(
 ) -> Scored:
     """Score PAIP 2019: segmentation of viable tumour (task 1) and its burden (task 2).
 
-    Parameters
-    ----------
-    overlaps : mapping of str to Overlap or None
-        Every case of the truth; None where its mask was not submitted.
-    burdens, true_burdens : mapping of str to float
-        Percent of the whole tumour.
+    `overlaps` are of every case of the truth, None where its mask was not submitted; burdens are
+    percent of the whole tumour.
 
     Returns
     -------
@@ -74,25 +70,10 @@ def score_paip2019(
 
 
 def score_camelyon17(submitted: Mapping[str, str], truth: Mapping[str, str]) -> Scored:
-    """Score CAMELYON17: quadratic kappa of the patients' stages.
+    """Score CAMELYON17: quadratic kappa of the patients' stages, with a 95 % bootstrap interval.
 
-    Parameters
-    ----------
-    submitted, truth : mapping of str to str
-        Stage by patient, one of `STAGES` in upper or lower case.
-
-    Returns
-    -------
-    summary : dict
-        ``kappa``, the bounds ``kappa_low`` and ``kappa_high`` of its 95 % bootstrap interval, and
-        ``accuracy``.
-    rows : list of dict
-        ``patient``, ``stage``, ``true_stage`` and ``right``.
-
-    Raises
-    ------
-    InputError
-        A patient of the truth was not submitted.
+    Both give the stage by patient, one of `STAGES` in upper or lower case. InputError is raised if
+    a patient of the truth was not submitted.
     """
     spelling = {stage.casefold(): stage for stage in STAGES}
     rows = []
@@ -123,27 +104,10 @@ def score_camelyon16(
 ) -> Scored:
     """Score CAMELYON16: AUC over slides (task 2) and FROC over lesions (task 1).
 
-    Parameters
-    ----------
-    is_tumour : mapping of str to bool
-        Every slide of the truth.
-    probabilities : mapping of str to float, or None
-        Of each slide to hold tumour; None where that task was not entered.
-    hits : mapping of str to SlideHits, or None
-        Of each slide; None where that task was not entered.
-
-    Returns
-    -------
-    summary : dict
-        ``auc``, None with one class of slides only; ``froc``, the mean sensitivity at 1/4 to 8
-        false positives per slide, and ``sensitivity_at_<rate>``; None without any lesion.
-    rows : list of dict
-        ``slide``, ``tumour``, ``probability``, ``lesions``, ``itc``, ``hit``, ``false_positives``.
-
-    Raises
-    ------
-    InputError
-        A slide has no probability.
+    `is_tumour` is of every slide of the truth; probabilities (of a slide to hold tumour) and hits
+    are None where that task was not entered. The AUC is None with one class of slides only, and
+    ``froc``, the mean sensitivity at 1/4 to 8 false positives per slide, without any lesion.
+    InputError is raised if a slide has no probability.
     """
     slides = sorted(is_tumour)
     auc = None
@@ -178,20 +142,10 @@ def score_camelyon16(
 def score_digestpath(overlaps: Mapping[str, Overlap | None]) -> Scored:
     """Score DigestPath 2019's segmentation: Dice per image.
 
-    Parameters
-    ----------
-    overlaps : mapping of str to Overlap or None
-        Every image of the truth; None where its mask was not submitted.
-
-    Returns
-    -------
-    summary : dict
-        ``dice``, the mean over all images, None while one is missing, and ``dice_present``, over
-        those there are; of these alone ``dice_lesion`` and ``dice_lesion_free``, over images with
-        and without any lesion in truth. An image without lesion scores 1 if none is predicted,
-        else 0.
-    rows : list of dict
-        ``image``, ``dice``, ``lesion_free``.
+    `overlaps` are of every image of the truth, None where its mask was not submitted. ``dice`` is
+    the mean over all images, None while one is missing, and ``dice_present`` over those there are;
+    of these alone ``dice_lesion`` and ``dice_lesion_free``, over images with and without any lesion
+    in truth. An image without lesion scores 1 if none is predicted, else 0.
 
     Examples
     --------

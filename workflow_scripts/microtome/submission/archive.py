@@ -21,19 +21,8 @@ def write_archive(path: str | Path, files: Mapping[str, str | Path]) -> None:
     Members are sorted, with one date and one set of permissions for all. TIFF and PNG are stored,
     anything else is deflated. Files are streamed; from about 2 GB on they are stored as ZIP64.
 
-    Parameters
-    ----------
-    path : str or Path
-        The ZIP to write.
-    files : mapping of str to str or Path
-        Name in the archive, with ``/`` between folders -> file.
-
-    Raises
-    ------
-    InputError
-        A file is missing.
-    ValueError
-        A name leads out of the folder that the archive is unpacked in.
+    `files` are by their names in the archive, with ``/`` between folders. InputError is raised if
+    one is missing, ValueError if a name leads out of the folder that the archive is unpacked in.
     """
     for name in files:
         if not is_safe_name(name):

@@ -110,13 +110,8 @@ def write_mask_png(
 def write_predictions(path: str | Path, burdens: Mapping[str, float]) -> None:
     """Write ``prediction.csv`` of PAIP 2019: ``wsi_id,ratio``, sorted.
 
-    Parameters
-    ----------
-    path : str or Path
-        The CSV to write.
-    burdens : mapping of str to float
-        Case -> viable tumour burden, a fraction from 0 to 1, else InputError is raised. It is
-        written in percent with four decimals.
+    The tumour burden of each case, a fraction from 0 to 1 (else InputError is raised), is written
+    in percent with four decimals.
     """
     rows = [
         {"wsi_id": case, "ratio": f"{100 * _require_fraction(b, f'case {case}: the burden'):.4f}"}
@@ -128,13 +123,7 @@ def write_predictions(path: str | Path, burdens: Mapping[str, float]) -> None:
 def write_probabilities(path: str | Path, probabilities: Mapping[str, float]) -> None:
     """Write the slides' table of CAMELYON16: ``name,probability`` without a header, sorted.
 
-    Parameters
-    ----------
-    path : str or Path
-        The CSV to write.
-    probabilities : mapping of str to float
-        Slide, without suffix -> probability that it holds a metastasis, from 0 to 1, else
-        InputError is raised.
+    Slides are named without suffix; InputError is raised if a probability is not from 0 to 1.
     """
     rows = [
         (slide, _nine_digits(_require_fraction(p, f"slide {slide}: the probability")))
@@ -174,21 +163,9 @@ def write_detections(path: str | Path, detections: Iterable[tuple[float, int, in
 def write_stages(path: str | Path, stages: Mapping[str, str], classes: Mapping[str, str]) -> None:
     """Write ``submission.csv`` of CAMELYON17: ``patient,stage``, each patient before its nodes.
 
-    Parameters
-    ----------
-    path : str or Path
-        The CSV to write.
-    stages : mapping of str to str
-        Patient -> one of `microtome.staging.pn_stages.STAGES`; written as ``<patient>.zip``.
-    classes : mapping of str to str
-        Slide, named ``<patient>_node_<number>`` -> one of `microtome.staging.pn_stages.CLASSES`;
-        written as ``<slide>.tif``.
-
-    Raises
-    ------
-    InputError
-        A stage or class is none that the challenge knows, or a slide belongs to none of the
-        patients.
+    A patient's stage is written as ``<patient>.zip``, the class of a slide, which is named
+    ``<patient>_node_<number>``, as ``<slide>.tif``. InputError is raised if the challenge does not
+    know the stage or class, or a slide belongs to none of the patients.
     """
     nodes: dict[str, list[str]] = {patient: [] for patient in stages}
     for slide in sorted(classes):

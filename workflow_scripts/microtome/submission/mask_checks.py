@@ -30,24 +30,10 @@ def _name_damage(path: Path, kind: str) -> Iterator[None]:
 
 
 def check_mask_tiff(path: Path, size_px: tuple[int, int]) -> Iterator[str]:
-    """Say what is wrong with a mask of PAIP 2019; it is read a strip or tile at a time.
+    """Say what is wrong with a mask of PAIP 2019, in words that follow the file's name.
 
-    Parameters
-    ----------
-    path : Path
-        The TIFF.
-    size_px : tuple of int
-        Width and height of the slide's level 0.
-
-    Yields
-    ------
-    str
-        What is wrong, in words that follow the file's name.
-
-    Raises
-    ------
-    InputError
-        It is no TIFF or is damaged, in such words too.
+    It is read a strip or tile at a time, and is to have the width and height of the slide's level
+    0. InputError is raised, in such words too, if it is no TIFF or is damaged.
     """
     with _name_damage(path, "TIFF"), TiffFile(path) as tiff:
         page = tiff.pages.first

@@ -18,20 +18,11 @@ _N_BINS = 2**12
 def uncertainty_summary(
     variance: ReadRows, tissue: ReadRows, labels: ReadRows, shape: tuple[int, int]
 ) -> dict[str, float | None]:
-    """Summarize an uncertainty map.
+    """Summarize an uncertainty map (float, NaN where nothing was scored), in bands.
 
-    Parameters
-    ----------
-    variance, tissue, labels : ReadRows
-        Rows of rasters of this `shape`: of the map, float, NaN where nothing was scored; of the
-        tissue mask, bool or 0/1; of the tumour map, see `microtome.rasters.labels`.
-
-    Returns
-    -------
-    dict
-        ``tissue_mean`` and ``tissue_95`` (95th percentile, to 1/4096 of the largest standard
-        deviation) over scored tissue, ``tumour_mean`` over the whole tumour; None where there is
-        none.
+    ``tissue_mean`` and ``tissue_95`` (95th percentile, to 1/4096 of the largest standard deviation)
+    are over scored tissue, ``tumour_mean`` is over the whole tumour, by `microtome.rasters.labels`;
+    None where there is none.
     """
     counts = np.zeros(_N_BINS, np.int64)
     sums, n_px = np.zeros(2), np.zeros(2, np.int64)
