@@ -249,11 +249,19 @@ def test_jobs_on_a_gpu_share_a_worker_that_ends_with_the_pack(node):
     assert (node.folder / "pid").read_text() == str(process.pid)
 
 
-def test_a_workflow_that_cannot_be_read_ends_the_pack_badly(node):
-    """No job is told of, and that the pack is over all the same."""
+@pytest.mark.parametrize("fault", ["the workflow cannot be read", "an input never comes"])
+def test_a_pack_in_which_nothing_could_run_ends_badly(node, fault):
+    """No job is told of; where inputs are missing Snakemake itself says that all is well."""
     node.plan("a")
-    (node.folder / "Snakefile").write_text("rule first: nonsense")
+    if fault == "an input never comes":
+        content = json.loads((node.pack / "pack.json").read_text())
+        (node.folder / "inputs.txt").write_text("nowhere.svs\n")
+        content["arguments"] += ["--wait-for-files-file", "inputs.txt", "--latency-wait", "0"]
+        (node.pack / "pack.json").write_text(json.dumps(content))
+    else:
+        (node.folder / "Snakefile").write_text("rule first: nonsense")
     assert node.run() == 1
+    assert node.begun() == []
     assert [event["event"] for event in node.events()] == ["pack_started", "pack_ended"]
     assert node.events()[-1]["ok"] is False
 
@@ -264,15 +272,3 @@ def test_a_pack_that_was_given_up_does_nothing(node):
     give_up(node.pack)
     assert node.run() == 0
     assert node.begun() == []
-
-
-def test_a_pack_that_waits_for_a_file_in_vain_ends_badly(node):
-    """Snakemake itself says that all is well."""
-    node.plan("a")
-    content = json.loads((node.pack / "pack.json").read_text())
-    (node.folder / "inputs.txt").write_text("nowhere.svs\n")
-    content["arguments"] += ["--wait-for-files-file", "inputs.txt", "--latency-wait", "0"]
-    (node.pack / "pack.json").write_text(json.dumps(content))
-    assert node.run() == 1
-    assert node.begun() == []
-    assert node.events()[-1]["ok"] is False

@@ -52,13 +52,6 @@ def test_each_member_may_be_as_large_as_the_largest():
     assert pack.mem_mb == RUNNER_MB + 4 * 1020
 
 
-def test_a_long_job_is_a_pack_at_once():
-    """No waiting for others where one fills the pack."""
-    packs, rest = fill_packs([member(runtime_min=90)], SIZE)
-    assert len(packs) == 1
-    assert not rest
-
-
 @pytest.mark.parametrize(
     ("what", "value"),
     [
@@ -72,14 +65,14 @@ def test_unlike_jobs_are_kept_apart(what, value):
 
 
 def test_no_pack_is_longer_than_the_cluster_allows():
-    """Three of 25 minutes: two fill 55 of 60 minutes, a third would not fit."""
+    """Three of 25 minutes: two fill 55 of 60 minutes, a third would not fit; a long one is full."""
     size = PackSize(minutes=1000, cores=1)
     short = {"longest_min": 60}
     packs, rest = fill_packs([member(n, runtime_min=25, **short) for n in range(3)], size)
     assert [len(pack.members) for pack in packs] == [2]
     assert len(rest) == 1
-    [alone] = packed([member(runtime_min=500, **short)], size)
-    assert alone.runtime_min == 60
+    [alone], rest = fill_packs([member(runtime_min=5000, **short)], size)
+    assert (alone.runtime_min, rest) == (60, [])
 
 
 def test_a_pack_has_two_hundred_members_at_most():

@@ -143,22 +143,14 @@ def test_trouble_of_the_cluster_is_said(make_screen):
     assert "cancelled 1 SLURM job that an earlier run had left" in screen.text()
 
 
-def test_a_driver_says_that_it_is_alive(make_screen):
-    """Once a minute, so that its death shows on other machines."""
-    screen = make_screen()
-    screen.begin()
-    for after_s in (10, 61, 65, 122):
-        screen.progress.tick(NOW + after_s)
-    events = list(read_events(screen.log.path))
-    assert [e["t"] - NOW for e in events if e["event"] == "alive"] == [61, 122]
-
-
 def test_without_stages_only_trouble_is_said(make_screen):
-    """`--quiet progress` leaves failures."""
+    """`--quiet progress` leaves failures, and the log a sign of life a minute."""
     screen = make_screen(shows_stages=False)
     screen.begin()
     screen.log.write("member_started", job=0)
-    assert screen.text(after_s=100) == ""
+    assert [screen.text(after_s=after_s) for after_s in (10, 61, 65, 122)] == [""] * 4
+    events = list(read_events(screen.log.path))
+    assert [e["t"] - NOW for e in events if e["event"] == "alive"] == [61, 122]
     screen.progress.record(job_error(1))
     assert "failed, will be tried again" in screen.text()
 
@@ -251,19 +243,13 @@ def test_snakemake_fills_the_run_log(run):
     assert [e["attempt"] for e in events if e.get("wildcards") == of_c] == [1, 2]
 
 
-def test_a_dry_run_is_snakemakes_own(tmp_path):
-    """The table of jobs is printed, and no run log is made."""
+def test_runs_in_which_nothing_runs(tmp_path):
+    """A dry run is Snakemake's own; where nothing is to do it says so: neither has a run log."""
     done = snakemake(tmp_path, "--dry-run")
     assert done.returncode == 0
     assert "This was a dry-run" in done.stdout
     assert "cohort        1" in done.stdout
     assert not (tmp_path / "logs").exists()
-
-
-def test_a_run_that_has_nothing_to_do(tmp_path):
-    """It says so, and leaves the log of the run before the newest."""
     assert snakemake(tmp_path, "o/m/a.score", "--quiet", "all").stdout == ""
-    assert len(run_logs(tmp_path / "logs" / "runs")) == 1
-    done = snakemake(tmp_path, "o/m/a.score")
-    assert "Nothing to be done" in done.stdout
+    assert "Nothing to be done" in snakemake(tmp_path, "o/m/a.score").stdout
     assert len(run_logs(tmp_path / "logs" / "runs")) == 1

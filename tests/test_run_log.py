@@ -25,8 +25,8 @@ def test_an_event_is_a_line_of_json(tmp_path):
     assert re.fullmatch(rf"\d{{8}}T\d{{6}}Z_{os.getpid()}\.jsonl", log.path.name)
 
 
-def test_no_event_no_file(tmp_path, monkeypatch):
-    """The file is made at the first event, in the working folder of then, and stays there."""
+def test_no_event_no_file(tmp_path, monkeypatch, caplog):
+    """It is made at the first event, in the working folder of then; where it cannot be is said."""
     monkeypatch.chdir(tmp_path)
     log = RunLog()
     assert log.path is None
@@ -37,6 +37,8 @@ def test_no_event_no_file(tmp_path, monkeypatch):
     log.write("b")
     assert log.path.parent == tmp_path / "work" / "logs" / "runs"
     assert [event["event"] for event in read_events(log.path)] == ["a", "b"]
+    RunLog(log.path / "runs").write("a")
+    assert "The run log cannot be written" in caplog.text
 
 
 def test_lines_of_threads_are_whole(tmp_path):
@@ -80,13 +82,6 @@ def test_what_could_not_be_written_swallows_no_other_event(tmp_path, monkeypatch
     assert [e["event"] for e in read_events(log.path)] == ["before", "after", "later"]
     assert [r.levelname for r in caplog.records] == (["WARNING"] if error else [])
     assert ("No space left" in caplog.text) is bool(error)
-
-
-def test_a_folder_that_cannot_be_made(tmp_path, caplog):
-    """A file where the folder should be is no reason to end a run."""
-    (tmp_path / "logs").write_text("")
-    RunLog(tmp_path / "logs" / "runs").write("a")
-    assert "The run log cannot be written" in caplog.text
 
 
 def test_followers_hear_of_every_event(tmp_path):

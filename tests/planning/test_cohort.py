@@ -65,18 +65,13 @@ def test_slides_of_a_model():
     cohort = plan(SHEET | NODES)
     assert cohort.usable() == [slide for slide in cohort.sheet if slide != "lost"]
     assert cohort.scored("colour") == ["tested", "asked"]
-    assert cohort.evaluated("colour") == ["tested"]
+    assert cohort.of_evaluated("colour", "{model}/{slide}.json") == ["colour/tested.json"]
     assert cohort.learnt("a", "train") == ["learnt", "p0"]
     assert cohort.learnt("colour", "train") == ["learnt", "bare", "p0", "p1"]
     wider = plan(score_splits=["test", "validation"], without=())
     assert wider.scored("colour") == ["checked", "tested", "asked", "lost"]
     assert plan(without=tuple(SHEET)).scored("colour") == []
-
-
-def test_a_slide_that_left_the_sheet_is_not_usable():
-    """The table of usable slides may be older than the sheet."""
-    cohort = plan()
-    cohort.sheet = {"tested": SHEET["tested"]}
+    cohort.sheet = {"tested": SHEET["tested"]}  # the table of usable slides may be older
     assert cohort.usable() == ["tested"]
 
 
@@ -143,13 +138,3 @@ def test_grids_of_a_slide():
     assert cohort.further_spacings(patches) == [2.0, 4.0]
     assert cohort.scoring_grid("mr", "s") == "results/grids/1um_256px_every128px/s.npz"
     assert cohort.compression_grid("mr", "s") == "results/grids/1um_256px_every256px/s.npz"
-
-
-def test_files_by_a_pattern():
-    """One a slide of a model."""
-    burdens = "results/burden/{model}/{slide}.json"
-    assert plan().of_scored("colour", burdens) == [
-        "results/burden/colour/tested.json",
-        "results/burden/colour/asked.json",
-    ]
-    assert plan().of_evaluated("colour", burdens) == ["results/burden/colour/tested.json"]

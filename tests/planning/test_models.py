@@ -45,6 +45,7 @@ def test_weights():
     assert ALL.cards_of_members("both") == [f"{path}.json" for path in expected]
     assert ALL.cards_of_members("given") == ["downloads/given.json"]
     assert list(ALL.entries_of_members("both")) == ["a", "b"]
+    assert ALL.kinds_of_members("both") == {"segmenter"}
     assert ALL.trained_here("histocae", "mr_histocae") == "cae|mr"
     assert ALL.trained_here("classifier") == "none"
 
@@ -96,12 +97,6 @@ def test_uncertainty():
     assert ALL.burdens_of_members("both", "s") == burdens
     assert ALL.burdens_of_members("vote", "s") == ALL.burdens_of_members("a", "s") == []
     assert [ALL.views(model) for model in ("both", "a")] == [3, 1]
-
-
-def test_kinds_of_members():
-    """Those of an ensemble are the kinds of its networks, not its own."""
-    assert ALL.kinds_of_members("a") == {ALL.kind("a")}
-    assert ALL.kinds_of_members("both") == {ALL.kind("a"), ALL.kind("b")}
 
 
 @pytest.mark.parametrize(("batch", "expected"), [("auto", None), (7, 7)])

@@ -27,11 +27,6 @@ def start_log(path: str | Path) -> None:
 
     A mistake of the user's (`InputError`) and a disk that is full, broken or not ours to write end
     the job with one line; anything else is a fault of the program and keeps its traceback.
-
-    Parameters
-    ----------
-    path : str or Path
-        The rule's log file.
     """
     Path(path).write_text("")
     continue_log(path)

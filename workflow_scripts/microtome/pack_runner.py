@@ -134,17 +134,11 @@ class Usage:
     """Watches the memory of this process, all below it and the worker; stop() ends that.
 
     `worker` is the worker's folder; its process is nobody's child.
-
-    Attributes
-    ----------
-    peak_mb : int
-        Largest sum of resident memory seen.
-    cpu_s : float
-        CPU time, after stop().
     """
 
     def __init__(self, worker: Path) -> None:
-        self.peak_mb, self.cpu_s = 0, 0.0
+        self.peak_mb = 0  # largest sum of resident memory seen
+        self.cpu_s = 0.0  # known after stop()
         self._worker, self._worker_s = worker, 0.0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)

@@ -78,19 +78,9 @@ class TimeAxis:
 
 
 def mean_running(starts_s: np.ndarray, ends_s: np.ndarray, edges_s: np.ndarray) -> np.ndarray:
-    """Mean number of jobs running in each bin.
+    """Mean number of jobs running in each bin; one that runs for a tenth of it counts a tenth.
 
-    Parameters
-    ----------
-    starts_s, ends_s : ndarray of shape (n_jobs,)
-        When each ran, Unix seconds.
-    edges_s : ndarray of shape (n_bins + 1,)
-        Ends of the bins, ascending.
-
-    Returns
-    -------
-    ndarray of shape (n_bins,)
-        A job that runs for a tenth of a bin counts a tenth.
+    `starts_s` and `ends_s` of the jobs and the ascending `edges_s` of the bins are Unix seconds.
     """
 
     def passed_s(times_s: np.ndarray) -> np.ndarray:

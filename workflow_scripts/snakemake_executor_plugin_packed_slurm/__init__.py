@@ -101,10 +101,7 @@ class Executor(RemoteExecutor):
         self._queue = PackQueue(
             folder=here / "logs" / "slurm" / stamp,
             prefix=f"mt_{cohort}_{stamp}_",
-            size=PackSize(
-                minutes=self._settings.pack_minutes,
-                cores=self._settings.pack_cores,
-            ),
+            size=PackSize(self._settings.pack_minutes, self._settings.pack_cores),
             most_jobs=self._settings.max_jobs,
             hold_s=self._settings.hold_seconds,
             grace_s=max(5, self.workflow.execution_settings.latency_wait),

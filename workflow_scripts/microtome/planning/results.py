@@ -10,7 +10,6 @@ class Results:
     """The results that a config asks for.
 
     A pattern is a path such as ``results/figures/{model}/{slide}.png``.
-
     """
 
     def __init__(self, cohort: Cohort) -> None:
