@@ -12,6 +12,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from helpers.spoiled_files import layout_of, spoiled
 from microtome.errors import InputError
 from microtome.rasters.label_tiff import Raster
 from microtome.rasters.labels import VIABLE
@@ -242,11 +243,9 @@ def test_more_positive_nodes_than_the_challenge_knows(tmp_path, n_given):
     assert found == ["submission.csv: p.zip has the stage pN2, and its nodes are pN3"]
 
 
-@pytest.mark.parametrize(
-    "content", [b"\xff\xfewsi_id", b'wsi_id,ratio\n"a,1\n', b"wsi_id," + b"x" * 140_000]
-)
+@pytest.mark.parametrize("content", [b"\xff\xfewsi_id", b'wsi_id,ratio\n"a,1\n'])
 def test_what_is_no_table(tmp_path, content):
-    """Other text, a quote left open and endless cells are one line."""
+    """Other text and a quote left open are one line."""
     (line,) = problems(tmp_path, "paip2019", {"prediction.csv": content})
     assert line.startswith("prediction.csv: is no CSV in UTF-8 (")
 
@@ -348,28 +347,17 @@ def test_pieces_too_large_to_read(tmp_path):
     assert line == "b.tif: is compressed in pieces too large to read; write tiles of 512 px"
 
 
-def spoil(content: bytes, *, seed: int) -> bytes:
-    """Cut a file or overwrite some of its bytes."""
-    rng = np.random.default_rng(seed)
-    if rng.random() < 0.2:
-        return content[: rng.integers(len(content))]
-    changed = bytearray(content)
-    for place in rng.integers(len(changed), size=rng.choice([1, 3, 20])):
-        new = (rng.bytes(1), struct.pack("<I", 2**32 - 1), bytes(8))[rng.integers(3)]
-        changed[place : place + len(new)] = new
-    return bytes(changed)
-
-
 @pytest.mark.parametrize("challenge", ["paip2019", "digestpath", "camelyon16"])
 def test_damaged_files(tmp_path, challenge):
     """However a mask or a ZIP is damaged, nothing is raised and nothing is written beside it."""
     folder = sound(tmp_path, challenge)
     judged = pack(folder) if challenge == "camelyon16" else folder
     path = judged if judged.is_file() else next(folder.glob("b.*"))
+    layout = layout_of(path) if path.suffix == ".tif" else None
     content, before = path.read_bytes(), sorted(tmp_path.rglob("*"))
     n_found = 0
     for seed in range(200):
-        path.write_bytes(spoil(content, seed=seed))
+        path.write_bytes(spoiled(content, layout, seed))
         found = check_submission(challenge, judged, SIZES)
         assert judged == path or all(line.startswith(f"{path.name}: ") for line in found)
         n_found += bool(found)
