@@ -21,16 +21,10 @@ PROBES = 100
 
 @dataclass(frozen=True)
 class Region:
-    """An area to paint, or to erase if it is a hole.
+    """An area to paint, or if it is a hole to erase from the regions painted before.
 
-    Attributes
-    ----------
-    rings : tuple of ndarray of shape (n, 2)
-        float64, level-0 px, x and y. Filled by the even-odd rule: a ring in a ring is a hole.
-    tissue : {'viable', 'whole'}
-        What is painted. Holes are always of viable tissue: the whole tumour has none.
-    hole : bool
-        Whether it is erased from the regions painted before.
+    Rings, each (n, 2), float64, are level-0 px, x and y, and are filled by the even-odd rule: a
+    ring in a ring is a hole. Holes are always of viable tissue: the whole tumour has none.
     """
 
     rings: tuple[np.ndarray, ...]

@@ -13,13 +13,7 @@ MAX_BURDEN_DIFFERENCE = 0.02
 
 
 class TruthCheck:
-    """Counts over all bands of a `Truth`, which are added one by one, and checks of them.
-
-    Attributes
-    ----------
-    viable_px, whole_px : int
-        Areas, in pixels of the bands that were added.
-    """
+    """Counts the px of all bands of a `Truth`, which are added one by one, and checks them."""
 
     def __init__(self, truth: Truth) -> None:
         self._truth = truth
