@@ -32,15 +32,8 @@ def test_the_reason_is_the_last_error_of_the_log(tmp_path, text, reason, last):
     assert last_error(logs, since_s=0) == reason
     assert last is None or last_line(logs, since_s=0) == last
     assert last_error(logs[:2], since_s=0) == last_line(logs[:2], since_s=0) == ""
-
-
-def test_the_log_of_an_earlier_try_is_no_reason(tmp_path):
-    """A log that was written before the job was sent tells of another try."""
-    path = tmp_path / "a.log"
-    path.write_text(LOG)
-    os.utime(path, (1000, 1000))
-    assert last_error([str(path)], since_s=1005) != ""
-    assert last_error([str(path)], since_s=1500) == ""
+    os.utime(path, (1000, 1000))  # one that was written before the job was sent is of another try
+    assert [last_error(logs, since_s=since_s) for since_s in (1005, 1500)] == [reason, ""]
 
 
 class Recorded(Recorder):
@@ -76,7 +69,9 @@ def recorder(monkeypatch, tmp_path):
 
 
 def test_a_job_that_is_sent(recorder):
-    """All that status and report need of it is in the event; what is not known yet is left out."""
+    """All that status and report need of it is told, but for what is not known yet and targets."""
+    recorder.sends(1, output=[])
+    recorder.record(record("job_finished", job_id=1))
     recorder.sends(7, benchmark="b.tsv")
     assert recorder.told == [
         {
@@ -107,13 +102,6 @@ def test_jobs_on_this_machine_begin_at_once(recorder):
     sent, begun = "job_submitted", "job_started"
     assert recorder.names() == [sent, sent, begun, sent, begun]
     assert recorder.told[2]["job"] == 2
-
-
-def test_targets_are_no_jobs(recorder):
-    """A rule that runs nothing is not counted, nor its end."""
-    recorder.sends(1, output=[])
-    recorder.record(record("job_finished", job_id=1))
-    assert recorder.told == []
 
 
 def test_a_failure_is_tried_again_once(recorder):

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from conftest import REPOSITORY
-from helpers.run_records import SCORE, submitted
+from helpers.run_records import submitted
 from microtome.progress import progress_block
 from microtome.run_stages import STAGES, job_name, stage_name, stage_of
 from microtome.run_state import RunState
@@ -16,7 +16,6 @@ from microtome.run_texts import (
     rate_per_s,
     rate_text,
     share_text,
-    stage_line,
     stage_rate,
     summary_lines,
 )
@@ -82,19 +81,6 @@ def test_a_stage_has_its_time_left():
             state.apply({"t": 30 * (number + 1), "event": "job_finished", "job": number})
     assert stage_rate(state, ("maps", ""), 900) == ("2.0/min", "30 min left")
     assert stage_rate(state, ("maps", ""), 20000) == ("0.0/h", "stalled")
-
-
-def test_a_stage_in_one_line():
-    """Name, done of all, percent, running, waiting, failed."""
-    state = RunState(submitted(n) for n in range(4))
-    models = {"score_slide": {"histocae1": 9}}
-    state.apply({"t": 0, "event": "planned", "jobs": {"score_slide": 9}, "models": models})
-    for number in range(3):
-        state.apply({"t": 1, "event": "job_started", "job": number})
-    state.apply({"t": 2, "event": "job_finished", "job": 0})
-    state.apply({"t": 2, "event": "job_failed", "job": 1, "reason": "x"})
-    line = stage_line(state, SCORE, 3, width=15)
-    assert line[8:] == ("  score histocae1   1/9   11 %  running 1  waiting 6  failed 1")
 
 
 def test_rules_of_one_stage_share_a_line():

@@ -1,7 +1,5 @@
 """The models of a config: networks, weights, grids, and what is made of several."""
 
-import pytest
-
 from helpers.small_plan import CAE, MODELS, SEGMENTER, changed
 from microtome.planning.models import Models
 
@@ -99,10 +97,10 @@ def test_uncertainty():
     assert [ALL.views(model) for model in ("both", "a")] == [3, 1]
 
 
-@pytest.mark.parametrize(("batch", "expected"), [("auto", None), (7, 7)])
-def test_patches_at_a_time(batch, expected):
+def test_patches_at_a_time():
     """A number, or as the device likes."""
-    assert Models(changed(inference={"batch": batch})).patches_at_a_time() == expected
+    models = [Models(changed(inference={"batch": batch})) for batch in ("auto", 7)]
+    assert [one.patches_at_a_time() for one in models] == [None, 7]
 
 
 def test_threshold_and_temperature():

@@ -1,9 +1,7 @@
 """What a config asks to be trained and scored."""
 
-import pytest
-
 from helpers.small_plan import MODELS
-from microtome.planning.trained_models import runs_of, validation_fold
+from microtome.planning.trained_models import runs_of
 
 
 def test_members_follow_what_is_listed():
@@ -30,12 +28,3 @@ def test_folds():
     assert len(found) == 9
     assert found["both-fold2"].members == ("a-fold2", "b-fold2")
     assert (found["b-fold3"].model, found["b-fold3"].fold) == ("b", 3)
-
-
-@pytest.mark.parametrize(
-    ("entry", "expected"),
-    [({}, [2, 3, 1]), ({"validation_fold": 1}, [2, 3, 1]), ({"validation_fold": 2}, [3, 1, 2])],
-)
-def test_the_fold_that_validates(entry, expected):
-    """The next after the tested one, or so many further on, and round again."""
-    assert [validation_fold(entry, fold, 3) for fold in (1, 2, 3)] == expected

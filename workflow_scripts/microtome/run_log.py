@@ -29,16 +29,11 @@ class RunLog:
 
     def __init__(self, folder: str | Path = RUNS) -> None:
         self._folder = Path(folder)
-        self._path: Path | None = None
+        self.path: Path | None = None  # the file; None before the first event
         self._lock = threading.Lock()
         self._is_whole = True
         self._has_warned = False
         self._followers: list[Callable[[dict], None]] = []
-
-    @property
-    def path(self) -> Path | None:
-        """The file; None before the first event."""
-        return self._path
 
     def follow(self, follower: Callable[[dict], None]) -> None:
         """Have `follower` called with every event from now on, in the thread that tells it."""
@@ -59,14 +54,14 @@ class RunLog:
 
     def _append(self, line: str) -> None:
         try:
-            if self._path is None:
+            if self.path is None:
                 name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}_{os.getpid()}.jsonl"
-                self._path = (self._folder / name).absolute()
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+                self.path = (self._folder / name).absolute()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             # What was cut off by a full disk must not swallow the next event.
             data = f"{line}\n" if self._is_whole else f"\n{line}\n"
             self._is_whole = False
-            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             try:
                 self._is_whole = os.write(file, data.encode()) == len(data.encode())
             finally:

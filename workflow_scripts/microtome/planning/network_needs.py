@@ -35,28 +35,12 @@ def scoring_need(
     threads: int,
     on_gpu: bool,
 ) -> Need:
-    """What it takes to put the patches of a slide through networks.
+    """What it takes to put the patches of a slide through networks of some kinds.
 
-    Parameters
-    ----------
-    kinds : sequence of str
-        Kind of each network.
-    measured : mapping of str to float
-        Of the slide, with its patches, see `measure_work`.
-    weights_mb : sequence of float
-        Size of each network's weights; 0 where they are still to be trained.
-    patch_px : int
-        Side of a patch.
-    batch : int, optional
-        Patches at a time; if unset as many as are good for a CPU.
-    mpx : float
-        Mpx of all patches, all their images together.
-    views : int
-        How many times a patch goes through each network.
-    threads : int
-        Threads of the job. From two on another process reads ahead.
-    on_gpu : bool
-        Whether a GPU does the work.
+    `measured` is what `measure_work` gives for the slide with its patches. `weights_mb` of a
+    network is 0 where it is still to be trained. `batch` patches go through at a time, if unset as
+    many as are good for a CPU, each `views` times; `mpx` is that of all images of all patches.
+    From two `threads` on another process reads ahead.
     """
     processes = min(threads, 2)
     patch_mpx = patch_px**2 / 1e6
