@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 import yaml
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from helpers.preloaded_python import Preloaded
 
 REPOSITORY = Path(__file__).parent.parent
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profiles")
+
+ON_THE_FINISHED_RUN = ("test_workflow.py", "test_workflow_faults.py", "test_staging_workflow.py")
 
 # Processes that run tests have a core each: more threads would wait for each other. PyTorch looks
 # here when it is imported.
@@ -142,12 +145,23 @@ class Workflow:
         return {row["slide"]: row for row in rows}
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have one process run all that looks at the finished run, so that it is made once."""
-    for item in items:
-        if "finished" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("finished"))
+    """Begin with whole runs, which take longest."""
+    items.sort(key=lambda item: "tests/workflow/" not in item.nodeid)
+
+
+class ByFile(LoadScopeScheduling):
+    """Gives processes a file at a time; all that looks at the finished run is for one of them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "finished" if Path(file).name in ON_THE_FINISHED_RUN else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    """Deal tests out to processes in their order."""
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

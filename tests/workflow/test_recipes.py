@@ -1,25 +1,18 @@
-"""The recipes, scaled down, on a tiny demo cohort; cross-validation and compression as well."""
+"""The recipes, scaled down, on a tiny demo cohort."""
 
-import csv
 import json
 import shutil
 
 import numpy as np
 import pytest
-import tifffile
 import yaml
 
-from conftest import NODE, REPOSITORY, SMALL_COHORT, SMALL_CONFIG
+from conftest import NODE, REPOSITORY, SMALL_COHORT
+from microtome.io.tables import read_table
 from microtome.rasters.label_tiff import open_raster
 
 TINY = {"width_px": 1600, "height_px": 1408, "artefacts": {}}
 FITTING = {"epochs": 1, "batch": 4}
-
-
-def table(path) -> list[dict[str, str]]:
-    """Read a table of results."""
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +51,7 @@ def test_a_recipe_runs(drawn, recipe):
     done = workflow.run()
     assert done.returncode == 0, done.stdout
     results = workflow.folder / "results"
-    rows = table(results / "evaluation" / "table1.csv")
+    rows = read_table(results / "evaluation" / "table1.csv")
     assert [row["model"] for row in rows] == config["run"]
     assert all(0 <= float(row["test accuracy"]) <= 1 for row in rows)
     for model in config["run"]:
@@ -68,7 +61,7 @@ def test_a_recipe_runs(drawn, recipe):
         made = results / "models" / "mr_histocae"
         caes = {path.name for path in made.glob("cae_*.safetensors")}
         assert caes == {"cae_0.5um.safetensors", "cae_1um.safetensors", "cae_2um.safetensors"}
-        history = table(made / "training_curves.csv")
+        history = read_table(made / "training_curves.csv")
         assert float(history[0]["train_reconstruction"]) > 0
         stores = {path.name for path in (results / "patches").iterdir()}
         assert "0.5um_256px_every256px_with_1um_2um" in stores
@@ -124,7 +117,7 @@ def test_an_ensemble_runs(drawn):
     results = workflow.folder / "results"
     config = yaml.safe_load((REPOSITORY / "recipes" / f"{recipe}.yaml").read_text())
     members = config["models"]["generalized"]["members"]
-    assert [r["model"] for r in table(results / "evaluation" / "table1.csv")] == config["run"]
+    assert [r["model"] for r in read_table(results / "evaluation" / "table1.csv")] == config["run"]
     # One pass over the slide scores all members.
     assert [path.name for path in (results / "scores").iterdir()] == ["generalized"]
     learnt = [
@@ -132,7 +125,7 @@ def test_an_ensemble_runs(drawn):
         for member in members
     ]
     assert learnt == [["demo-01"], ["demo-02"], ["demo-01"]]  # folds 2, 1 and 2 validate
-    (row,) = table(results / "uncertainty" / "generalized.tsv")
+    (row,) = read_table(results / "uncertainty" / "generalized.tsv")
     burdens = [
         json.loads((results / "burden" / m / "demo-10.json").read_text())["burden"]
         for m in ("generalized", *members)
@@ -149,9 +142,9 @@ def test_an_ensemble_runs(drawn):
     chosen = json.loads((results / "calibration" / "generalized.json").read_text())
     assert chosen["slides"] == ["demo-03"]
     assert 0 < chosen["threshold"] < 1
-    calibration = table(results / "evaluation" / "calibration.csv")
+    calibration = read_table(results / "evaluation" / "calibration.csv")
     assert [r["model"] for r in calibration] == config["run"]
-    detected = table(results / "evaluation" / "uncertainty.csv")
+    detected = read_table(results / "evaluation" / "uncertainty.csv")
     assert [(r["model"], r["slide"]) for r in detected[:2]] == [
         ("generalized", "demo-10"),
         ("generalized", "all"),
@@ -176,65 +169,14 @@ def test_the_joint_recipe_runs(drawn):
     done = workflow.run()
     assert done.returncode == 0, done.stdout
     results = workflow.folder / "results"
-    (row,) = table(results / "votes" / "vote_efficientnet_b0.tsv")
+    (row,) = read_table(results / "votes" / "vote_efficientnet_b0.tsv")
     assert (row["slide"], row["truth"]) == ("demo-10", "tumour")
     assert row["class"] in ("tumour", "other")
     each = [int(row[f"efficientnet_b0_{scale}_patches"]) for scale in ("4x", "16x", "64x")]
     assert sum(each) == int(row["patches"])
     assert each[0] > each[1] > each[2] > 0
-    assert [r["model"] for r in table(results / "evaluation" / "table1.csv")] == ["unet_plus_plus"]
-    history = table(results / "models" / "unet_plus_plus" / "training_curves.csv")
-    assert 0 < float(history[0]["train_loss"]) < 1  # Dice loss
-
-
-def test_cross_validation(finished, make_workflow):
-    """Each slide is tested by the model that has not seen its fold; the table says the spread."""
-    workflow = make_workflow()
-    shutil.copytree(finished.folder / "demo", workflow.folder / "demo")
-    rows = {
-        slide: {"annotation": f"demo/cohort/{slide}_{kind}", "fold": fold}
-        for slide, kind, fold in (
-            ("demo-01", "paip.xml", 1),
-            ("demo-02", "asap.xml", 2),
-            ("demo-10", "paip.xml", 3),
-        )
-    }
-    config = {
-        "slides": "slides.tsv",
-        "run": ["colour"],
-        "cross_validation": {"folds": 3},
-        "demo": SMALL_CONFIG["demo"],
-    }
-    workflow.configure(config, rows)
-    done = workflow.run()
-    assert done.returncode == 0, done.stdout
-    results = workflow.folder / "results"
-    for fold, (tested, validated) in enumerate(
-        [("demo-01", "demo-02"), ("demo-02", "demo-10"), ("demo-10", "demo-01")], start=1
-    ):
-        name = f"colour-fold{fold}"
-        evaluated = table(results / "evaluation" / f"{name}.csv")
-        assert [row["slide"] for row in evaluated] == [tested]
-        card = json.loads((results / "models" / name / "weights.json").read_text())
-        assert set(card["training"]["slides"]) == set(rows) - {tested, validated}
-    (row,) = table(results / "evaluation" / "models.tsv")
-    assert (row["model"], row["folds"], row["slides"]) == ("colour", "3", "3")
-    dice = [
-        float(table(results / "evaluation" / f"colour-fold{k}.csv")[0]["dice"]) for k in (1, 2, 3)
+    assert [r["model"] for r in read_table(results / "evaluation" / "table1.csv")] == [
+        "unet_plus_plus"
     ]
-    assert float(row["dice"]) == pytest.approx(sum(dice) / 3, rel=1e-4)
-    assert float(row["dice_sd"]) > 0
-
-
-def test_compression(finished):
-    """The scored slide becomes latents, a picture, and a row of figures beside JPEG's."""
-    done = finished.run("compression")
-    assert done.returncode == 0, done.stdout
-    results = finished.folder / "results"
-    (row,) = table(results / "compression" / "histocae1.tsv")
-    assert row["slide"] == "demo-10"
-    assert 0 < float(row["ssim"]) < 1
-    assert float(row["ratio"]) > 6  # 256 x 256 x 3 bytes against 16 x 16 x 64 of two
-    with tifffile.TiffFile(results / "reconstructions" / "histocae1" / "demo-10.tif") as tiff:
-        assert tiff.pages[0].shape == (1400, 1600, 3)
-    assert finished.planned("compression") == set()
+    history = read_table(results / "models" / "unet_plus_plus" / "training_curves.csv")
+    assert 0 < float(history[0]["train_loss"]) < 1  # Dice loss

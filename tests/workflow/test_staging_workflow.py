@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from conftest import REPOSITORY, Workflow
+from microtome.io.tables import read_table
 from workflow.test_workflow import apply_config
 
 KINDS = ("paip2019", "camelyon16", "camelyon17", "digestpath")
@@ -55,21 +56,15 @@ def staged(finished, make_workflow) -> Workflow:
     return workflow
 
 
-def table(path) -> list[dict[str, str]]:
-    """Read a table of results."""
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
-
-
 def test_every_node_has_a_class_and_every_patient_a_stage(staged):
     """Labelled patients by forests that have not seen them, the others by all."""
     results = staged.folder / "results"
-    nodes = {row["slide"]: row for row in table(results / "staging" / "nodes.tsv")}
+    nodes = {row["slide"]: row for row in read_table(results / "staging" / "nodes.tsv")}
     assert len(nodes) == 6
     for slide, row in nodes.items():
         tested = slide.startswith("patient_3")
         assert row["how"] == ("forests" if tested else "cross-validation")
-    patients = table(results / "staging" / "patients.tsv")
+    patients = read_table(results / "staging" / "patients.tsv")
     assert [row["patient"] for row in patients] == [*LABELS, *TESTED]
     assert {row["true_stage"] for row in patients} == {"pN0(i+)"}
     assert all(row["stage"] and row["missing"] == "3" for row in patients)
@@ -95,7 +90,7 @@ def test_submissions_are_made_checked_and_scored(staged, kind):
     assert "weights.safetensors" in json.dumps(made["files"])
     scores = json.loads((staged.folder / "results" / "scoring" / f"{kind}.json").read_text())
     assert scores
-    assert table(staged.folder / "results" / "scoring" / f"{kind}.csv")
+    assert read_table(staged.folder / "results" / "scoring" / f"{kind}.csv")
 
 
 def test_a_submission_made_again_has_the_same_bytes(staged):
@@ -164,7 +159,7 @@ def test_a_bad_node_marks_its_patient(staged, tmp_path):
     write_rows(workflow, rows)
     done = workflow.run("all")
     assert done.returncode == 0, done.stdout
-    patients = table(workflow.folder / "results" / "staging" / "patients.tsv")
+    patients = read_table(workflow.folder / "results" / "staging" / "patients.tsv")
     (row,) = [row for row in patients if row["patient"] == "patient_3"]
     assert (row["excluded"], row["nodes"], row["complete"]) == ("1", "1", "False")
     archive = workflow.folder / "results" / "submissions" / "camelyon17" / "histocae1.zip"

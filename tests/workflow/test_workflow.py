@@ -13,6 +13,7 @@ import yaml
 import zarr
 
 from conftest import NODE, REPOSITORY, SMALL_COHORT, SMALL_CONFIG, Workflow, write_sheet
+from microtome.io.tables import read_table
 
 RESULTS = (
     "results/cohort.tsv",
@@ -269,3 +270,55 @@ def test_another_split_looks_at_no_slide_again(finished):
     write_sheet(finished.folder / "slides.tsv", SMALL_COHORT)
     assert "cohort" in planned
     assert not planned & {"inspect_slide", "tissue_mask", "patch_grid", "extract_patches"}
+
+
+def test_cross_validation(finished, make_workflow):
+    """Each slide is tested by the model that has not seen its fold; the table says the spread."""
+    workflow = make_workflow()
+    shutil.copytree(finished.folder / "demo", workflow.folder / "demo")
+    rows = {
+        slide: {"annotation": f"demo/cohort/{slide}_{kind}", "fold": fold}
+        for slide, kind, fold in (
+            ("demo-01", "paip.xml", 1),
+            ("demo-02", "asap.xml", 2),
+            ("demo-10", "paip.xml", 3),
+        )
+    }
+    config = {
+        "slides": "slides.tsv",
+        "run": ["colour"],
+        "cross_validation": {"folds": 3},
+        "demo": SMALL_CONFIG["demo"],
+    }
+    workflow.configure(config, rows)
+    done = workflow.run()
+    assert done.returncode == 0, done.stdout
+    results = workflow.folder / "results"
+    for fold, (tested, validated) in enumerate(
+        [("demo-01", "demo-02"), ("demo-02", "demo-10"), ("demo-10", "demo-01")], start=1
+    ):
+        name = f"colour-fold{fold}"
+        evaluated = read_table(results / "evaluation" / f"{name}.csv")
+        assert [row["slide"] for row in evaluated] == [tested]
+        card = json.loads((results / "models" / name / "weights.json").read_text())
+        assert set(card["training"]["slides"]) == set(rows) - {tested, validated}
+    (row,) = read_table(results / "evaluation" / "models.tsv")
+    assert (row["model"], row["folds"], row["slides"]) == ("colour", "3", "3")
+    each = [read_table(results / "evaluation" / f"colour-fold{fold}.csv")[0] for fold in (1, 2, 3)]
+    dice = [float(row["dice"]) for row in each]
+    assert float(row["dice"]) == pytest.approx(sum(dice) / 3, rel=1e-4)
+    assert float(row["dice_sd"]) > 0
+
+
+def test_compression(finished):
+    """The scored slide becomes latents, a picture, and a row of figures beside JPEG's."""
+    done = finished.run("compression")
+    assert done.returncode == 0, done.stdout
+    results = finished.folder / "results"
+    (row,) = read_table(results / "compression" / "histocae1.tsv")
+    assert row["slide"] == "demo-10"
+    assert 0 < float(row["ssim"]) < 1
+    assert float(row["ratio"]) > 6  # 256 x 256 x 3 bytes against 16 x 16 x 64 of two
+    with tifffile.TiffFile(results / "reconstructions" / "histocae1" / "demo-10.tif") as tiff:
+        assert tiff.pages[0].shape == (1400, 1600, 3)
+    assert finished.planned("compression") == set()
