@@ -196,7 +196,7 @@ class Cluster:
         text = self.run("sinfo", "--noheader", "--Node", "--format=%N %T").stdout
         return dict(line.split() for line in text.splitlines())
 
-    def wait(self, job: str, *states: str, timeout_s: float = 60) -> dict[str, str]:
+    def wait(self, job: str, *states: str, timeout_s: float = 300) -> dict[str, str]:
         """Wait until a job is in one of some states, and give it as `jobs` does."""
         found: dict[str, str] = {}
 
@@ -281,7 +281,7 @@ class Cluster:
         there: Callable[[], bool],
         what: str,
         *,
-        timeout_s: float = 30,
+        timeout_s: float = 300,
         daemon: str | None = None,
     ) -> None:
         """Wait for something that a daemon is to bring about, while that lives."""

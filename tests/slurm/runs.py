@@ -21,7 +21,7 @@ QUICK = (
 )
 
 
-def until(there: Callable[[], object], what: str, *, timeout_s: float = 60) -> object:
+def until(there: Callable[[], object], what: str, *, timeout_s: float = 300) -> object:
     """Wait for something, and give it."""
     end = time.monotonic() + timeout_s
     while not (found := there()):
@@ -69,7 +69,7 @@ class Run:
             )
         return self.driver
 
-    def finish(self, *, timeout_s: float = 300) -> int:
+    def finish(self, *, timeout_s: float = 900) -> int:
         """Wait for the driver's end, and give its exit code."""
         try:
             return self.driver.wait(timeout_s)
@@ -77,7 +77,7 @@ class Run:
             self.kill()
             raise AssertionError(f"no end after {timeout_s:g} s:\n{self.said()}") from None
 
-    def run(self, *arguments: str, timeout_s: float = 300) -> int:
+    def run(self, *arguments: str, timeout_s: float = 900) -> int:
         """Run to the end, and give the exit code."""
         self.start(*arguments)
         return self.finish(timeout_s=timeout_s)
@@ -100,7 +100,7 @@ class Run:
         ]
         return [event for event in lines if not names or event["event"] in names]
 
-    def wait_for(self, path: str, *, timeout_s: float = 60) -> Path:
+    def wait_for(self, path: str, *, timeout_s: float = 300) -> Path:
         """Wait until a file of the folder is there."""
         until((self.folder / path).exists, path, timeout_s=timeout_s)
         return self.folder / path
@@ -122,7 +122,7 @@ class Run:
         lost = time.time()
         self.cluster.kill_node(node)
         try:
-            until(lambda: len(self.events("pack_started")) == 2, "a new begin", timeout_s=150)
+            until(lambda: len(self.events("pack_started")) == 2, "a new begin")
             assert self.finish() == 0, self.said()
         finally:
             self.cluster.start_node(node)

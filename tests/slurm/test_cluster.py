@@ -65,7 +65,7 @@ def folder_users(folder):
     return found
 
 
-def eventually(found, timeout_s=20):
+def eventually(found, timeout_s=300):
     """Wait until something is true."""
     end = time.monotonic() + timeout_s
     while not found() and time.monotonic() < end:
@@ -214,7 +214,7 @@ def test_a_failed_start_leaves_nothing(tmp_path, monkeypatch):
     start = time.monotonic()
     with pytest.raises(ClusterError, match=r"waited for slurmctld in vain: slurmctld: .*fatal"):
         Cluster(folder).start()
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 200  # not only when the limit of 300 s is over
     assert not folder.exists()
     assert not folder_users(folder)
 

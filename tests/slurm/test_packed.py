@@ -156,7 +156,7 @@ def test_the_controller_may_be_away_for_a_minute(make_run, cluster, fault):
     stopped = time.time()
     cluster.stop_controller()
     try:
-        silent = until(lambda: run.events("slurm_silent"), "the silence told", timeout_s=90)[0]
+        silent = until(lambda: run.events("slurm_silent"), "the silence told")[0]
         time.sleep(max(0, 60 - (time.time() - stopped)))
     finally:
         cluster.start_controller()
@@ -177,7 +177,7 @@ def test_a_preempted_job_comes_back(make_run, cluster, fault):
     ended = times(run, "end")
     took = time.time()
     other = cluster.submit("sleep 8", "--partition=gpu", "--nodes=2", "--exclusive")
-    until(lambda: len(run.events("pack_started")) == 2, "the job begun again", timeout_s=120)
+    until(lambda: len(run.events("pack_started")) == 2, "the job begun again")
     again = run.events("pack_started")[1]["t"] - took
     assert run.finish() == 0, run.said()
     assert cluster.states()[other] == "COMPLETED"
@@ -225,8 +225,8 @@ def test_an_interrupted_driver_cancels_its_jobs(make_run):
     driver = run.start()
     slurm_job(run)
     driver.send_signal(2)
-    assert run.finish(timeout_s=60) == 1
-    until(lambda: not run.queued(), "an empty queue", timeout_s=30)
+    assert run.finish() == 1
+    until(lambda: not run.queued(), "an empty queue")
 
 
 def test_a_partition_that_is_not_there_ends_the_run_with_one_line(make_run):
