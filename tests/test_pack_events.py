@@ -5,18 +5,6 @@ import json
 from microtome.pack_events import EVENTS, EventReader, PackEvents, job_key
 
 
-def test_a_reader_gets_each_event_once(tmp_path):
-    """In order, and only what is new."""
-    events, reader = PackEvents(tmp_path), EventReader(tmp_path)
-    assert reader.new() == []
-    events.add("job_started", key="a")
-    events.add("job_finished", key="a")
-    assert [event["event"] for event in reader.new()] == ["job_started", "job_finished"]
-    events.add("pack_ended", ok=True)
-    [event] = reader.new()
-    assert event["ok"] is True
-
-
 def test_a_line_that_is_being_written_is_read_when_it_is_whole(tmp_path):
     """The half that is there waits for the other."""
     line = json.dumps({"t": 1, "event": "job_finished", "key": "a"})

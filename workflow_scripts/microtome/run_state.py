@@ -226,12 +226,9 @@ class RunState:
         for job in self._named(event):
             if job.tries:
                 job.tries[-1].ended_s = t
-
-    def _on_member_failed(self, t: float, event: dict) -> None:
-        for job in self._named(event):
-            if job.tries:
-                job.tries[-1].ended_s = t
                 job.tries[-1].reason = str(event.get("reason", ""))
+
+    _on_member_failed = _on_member_finished
 
     def _on_members_requeued(self, _: float, event: dict) -> None:
         jobs = self._named(event)
