@@ -111,11 +111,8 @@ def test_an_extent_in_numbers():
     """Mpx of a slide, of a map of it, and of the level that is read for it."""
     extent = Extent(40_000, 20_000, 0.25, (40_000, 10_000, 2500))
     assert extent.mpx == 800
-    assert extent.mpx_at(1.0) == 50
-    assert extent.mpx_at(0.1) == 800
-    assert extent.mpx_read_for(1.0) == 50
-    assert extent.mpx_read_for(8.0) == 3.125
-    assert extent.mpx_read_for(0.5) == 800
+    assert [extent.mpx_at(um) for um in (0.1, 1.0)] == [800, 50]
+    assert [extent.mpx_read_for(um) for um in (0.5, 1.0, 8.0)] == [800, 50, 3.125]
 
 
 def test_what_the_needs_depend_on():
