@@ -35,23 +35,10 @@ class Outcome:
 class PackQueue:
     """Takes members, runs them in packs, tells how each ended.
 
-    Parameters
-    ----------
-    folder : Path
-        A folder for the packs of this run.
-    prefix : str
-        Names of its SLURM jobs begin so.
-    size : PackSize
-    most_jobs : int
-        So many SLURM jobs at a time.
-    hold_s : float
-        A pack that is not full waits this long for further members.
-    grace_s : float
-        So long may the events of a job that is over take to show on this machine.
-    submit : callable
-        ``submit(pack, name, folder)`` returns the SLURM id.
-    tell : callable
-        ``tell(event, **what)`` writes the run's log.
+    `folder` is for the packs of this run. Their SLURM jobs, `most_jobs` at a time, have names that
+    begin with `prefix`; ``submit(pack, name, folder)`` returns the id of one. A pack that is not
+    full waits `hold_s` for further members. So long as `grace_s` may the events of a job that is
+    over take to show on this machine. ``tell(event, **what)`` writes the run's log.
     """
 
     def __init__(

@@ -53,18 +53,10 @@ _OWN_EVENTS = {
 class Progress:
     """Takes Snakemake's records, writes the run log, and shows how far the run is.
 
-    Parameters
-    ----------
-    console : Console
-        On a terminal a block is redrawn at its foot.
-    log : RunLog
-        Events that others write to it are shown too.
-    interval_s : float
-        Not on a terminal, a stage has a line at most this often.
-    as_text : callable
-        A record as Snakemake would print it; None for one it would not.
-    shows_stages : bool
-        Else only failures and warnings are shown.
+    On a terminal a block is redrawn at the foot of `console`, elsewhere a stage has a line every
+    `interval_s` at most; unless `shows_stages` only failures and warnings are shown. Events that
+    others write to `log` are shown too. `as_text` gives a record as Snakemake would print it, None
+    for one that it would not.
     """
 
     def __init__(

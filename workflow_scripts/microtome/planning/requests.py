@@ -98,7 +98,9 @@ class Requests:
         if rule == "calibration_tables":  # adds up the counts of all slides and models
             return Need(mb=200 + 0.3 * len(files.get("counts", [])), s=0)
         if rule == "patient_figure":
-            return self._need_of_patient(wildcards["patient"])
+            nodes = self._staging.usable_of(wildcards["patient"])
+            spacing_um = self._config["heatmap"]["spacing_um"]  # it holds the heatmaps whole
+            return Need(300 + 12 * sum(self._extent(s).mpx_at(spacing_um) for s in nodes), s=0)
         if rule in _TRAINING:
             return self._need_of_training(rule, wildcards["model"], files.get("train", []))
         return self._need_of_slide(rule, wildcards, threads)
@@ -118,13 +120,6 @@ class Requests:
             readers=threads,
         )
         return step_need(rule, measured)
-
-    def _need_of_patient(self, patient: str) -> Need:
-        """A patient's picture holds the heatmaps whole."""
-        spacing_um = self._config["heatmap"]["spacing_um"]
-        nodes = self._staging.usable_of(patient)
-        mpx = sum(self._extent(slide).mpx_at(spacing_um) for slide in nodes)
-        return Need(mb=300 + 12 * mpx, s=0)
 
     def _need_of_training(self, rule: str, model: str, stores: Sequence[str]) -> Need:
         entry = self._models.entry(model)
