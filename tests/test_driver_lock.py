@@ -4,8 +4,6 @@ import errno
 import json
 import multiprocessing
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -44,20 +42,6 @@ def test_a_second_driver_waits_for_the_first(path, has_links, monkeypatch):
         DriverLock(path)
     first.release()
     DriverLock(path)
-
-
-def test_a_killed_driver_holds_nothing(path):
-    """Its lock is taken over at once."""
-    lines = (
-        "import os, signal, sys; from pathlib import Path;"
-        "from microtome.driver_lock import DriverLock;"
-        "DriverLock(Path(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    subprocess.run([sys.executable, "-c", lines, str(path)], env=env, check=False)
-    dead = json.loads(path.read_text())["pid"]
-    DriverLock(path)
-    assert json.loads(path.read_text())["pid"] == os.getpid() != dead
 
 
 def test_a_lock_of_nobody_is_taken(path):
