@@ -408,6 +408,7 @@ def test_digestpath(folders):
     (submission / "b.png").unlink()
     summary, _ = score("digestpath", folders)
     assert (summary["missing"], summary["dice"], summary["dice_present"]) == (["b"], None, 0.25)
+    assert (summary["dice_lesion"], summary["dice_lesion_free"]) == (0.5, 0)
     put_image(truth, "a_mask.jpg", mask(0, 1))
     assert "a_mask.jpg is its truth as well" in mistake("digestpath", folders)
 
