@@ -203,10 +203,7 @@ def test_a_lost_node_is_nobodys_fault(played, state):
     """All that had not finished runs again, no try is counted; that pack is not begun again."""
     played.submitted(member("a"), member("b"))
     played.begun("a").add("job_finished", key="a")
-    if state == "gone":
-        played.jobs.clear()
-    else:
-        played.is_now(state)
+    played.jobs.clear() if state == "gone" else played.is_now(state)
     assert played.step() == {"a": ""}
     assert not is_given_up(played.folders[0])
     assert played.step(GRACE_S + 1) == {}
@@ -214,6 +211,12 @@ def test_a_lost_node_is_nobodys_fault(played, state):
     played.step(100)
     played.begun("b").add("job_finished", key="b")
     assert played.step() == {"b": ""}
+
+
+def test_a_job_script_that_cannot_start_counts_as_a_try(played):
+    """Else it would be submitted for ever."""
+    played.submitted(member("a"), member("b"))
+    assert sorted(played.settled("FAILED")) == ["a", "b"]
 
 
 def test_a_member_that_loses_every_node_fails_in_the_end(played):
@@ -321,12 +324,6 @@ def test_a_job_that_seemed_over_has_all_its_time_again(played, says):
     played.is_now("TIMEOUT")
     assert played.step() == played.step(GRACE_S - 1) == {}
     assert list(played.step(2)) == ["a"]
-
-
-def test_a_job_script_that_cannot_start_counts_as_a_try(played):
-    """Else it would be submitted for ever."""
-    played.submitted(member("a"), member("b"))
-    assert sorted(played.settled("FAILED")) == ["a", "b"]
 
 
 def test_a_job_that_slurm_refuses_ends_the_run_if_it_is_the_first(played):
