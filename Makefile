@@ -27,7 +27,7 @@ test: $(INSTALLED)
 # On a small SLURM of its own in .slurm and a folder of /tmp; nothing is installed, all of it is ended.
 test-slurm: $(INSTALLED)
 	# They wait more than they compute: a cluster for each file.
-	pytest -n 3 tests/slurm
+	pytest -n 4 tests/slurm
 
 # Where a run stands: this folder's, or `make status RUN=folder`.
 status: RUN ?= .
