@@ -1,4 +1,7 @@
-"""Many short jobs in few long ones: which go together, and what a pack of them asks for."""
+"""Many short jobs in few long ones: which go together, and what a pack of them asks for.
+
+A pack has as many as fit into the profile's pack-minutes; there is no number of slides to set.
+"""
 
 from collections import defaultdict
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""A challenge's submission, from a cohort's results to one archive that was checked."""
+"""A challenge's submission, from a cohort's results to one archive that was checked.
+
+`_gather_members` names the members of the archive, and `checks` expects them by these names.
+"""
 
 import csv
 import tempfile

@@ -1,4 +1,7 @@
-"""A tumour map as polygons that QuPath opens, and that can be read back as an annotation."""
+"""A tumour map as polygons that QuPath opens, and that can be read back as an annotation.
+
+Which classes there are, and their colours: `_CLASSES`.
+"""
 
 import json
 import math
