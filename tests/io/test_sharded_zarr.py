@@ -258,7 +258,7 @@ def test_children_read_too(tmp_path, method):
     child = context.Process(target=child_reads, args=(store, 3, queue))
     with shards._FILES._lock:
         child.start()
-    np.testing.assert_array_equal(queue.get(timeout=60), expected)
+    np.testing.assert_array_equal(queue.get(timeout=300), expected)
     child.join()
 
 

@@ -259,7 +259,7 @@ def test_what_killed_jobs_left_is_removed(slide, scratch):
 
 def wait_for_end(pid: int) -> None:
     """Wait until a process is gone, or a zombie."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 300
     while started_at(pid) is not None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -278,11 +278,14 @@ import os, sys, time
 from microtome.parallel.local_copies import copy_to_scratch
 info = {"path": sys.argv[1], "vendor": "tiff"}
 with copy_to_scratch({"a": info}, folder=sys.argv[2]) as copies:
+    ready, begun = os.pipe()
     child = os.fork()
     if not child:
-        time.sleep(60)
+        os.write(begun, b".")  # Python drops what a child is told before it has begun
+        time.sleep(1000)
+    os.read(ready, 1)
     print(copies["a"], child, flush=True)
-    time.sleep(60)
+    time.sleep(1000)
 """
 
 
@@ -313,7 +316,7 @@ def test_sigterm_leaves_nothing(running, scratch):
     assert copy.exists()
     assert process.poll() is None
     process.terminate()
-    assert process.wait(10) == -signal.SIGTERM
+    assert process.wait(300) == -signal.SIGTERM
     assert left_in(scratch) == []
 
 

@@ -54,7 +54,7 @@ def crash_step():
 
 def leave_a_child_step():
     if os.fork() == 0:
-        time.sleep(20)
+        time.sleep(120)
         os._exit(0)
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -115,7 +115,7 @@ def end_worker(folder: Path) -> None:
         wait_for(lambda: started_at(pid) is None)
 
 
-def wait_for(is_so, *, for_s=20) -> None:
+def wait_for(is_so, *, for_s=300) -> None:
     """Wait until something is so."""
     deadline = time.monotonic() + for_s
     while not is_so():
@@ -137,7 +137,7 @@ def noting(folder: Path, name: str) -> subprocess.Popen:
     return client("note_step", folder / f"{name}.log", path=str(folder / f"{name}.json"))
 
 
-def asleep(folder: Path, *, for_s: float = 60) -> tuple[subprocess.Popen, int]:
+def asleep(folder: Path, *, for_s: float = 1000) -> tuple[subprocess.Popen, int]:
     """Start a client whose step sleeps, with 1.log; give it and the worker's number."""
     begun, done = folder / "begun", folder / "done"
     settings = {"begun": str(begun), "done": str(done), "for_s": for_s}
@@ -204,7 +204,7 @@ def test_a_fault_has_its_traceback_in_the_log(trial, folder, tmp_path):
     """An unforeseen error ends the client; its log shows where in the worker. It is a new one."""
     pid = note(trial, tmp_path)["pid"]
     process = client("fail_step", tmp_path / "a.log")
-    assert process.wait(60) == 1
+    assert process.wait(300) == 1
     text = (tmp_path / "a.log").read_text()
     assert "CRITICAL the program failed" in text
     assert "KeyError: 'a fault'" in text
@@ -215,7 +215,7 @@ def test_a_fault_has_its_traceback_in_the_log(trial, folder, tmp_path):
 def test_a_full_disk_is_one_line(trial, folder, tmp_path):
     """A disk's trouble is told in one line, as without a worker."""
     process = client("fill_step", tmp_path / "a.log")
-    assert process.wait(60) == 1
+    assert process.wait(300) == 1
     lines = (tmp_path / "a.log").read_text().splitlines()
     assert len(lines) == 1
     assert lines[0].endswith("ERROR [Errno 28] No space left on device: 'a.zarr'")
@@ -229,7 +229,7 @@ def test_a_worker_that_ends_in_the_middle(trial, folder, tmp_path, step, caplog)
     text = rf"^slide-1: the worker ended in the middle of {step}: killed, out of memory, or a"
     with pytest.raises(InputError, match=text):
         run_step(getattr(trial, step), log=str(tmp_path / "slide-1.log"))
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 100
     assert ("Segmentation fault" in caplog.text) is (step == "crash_step")
     assert "printed" not in caplog.text  # of the slide before
     assert note(trial, tmp_path)["pid"] == int((folder / "pid").read_text()) != pid
@@ -238,7 +238,7 @@ def test_a_worker_that_ends_in_the_middle(trial, folder, tmp_path, step, caplog)
 def test_two_clients_start_one_worker(trial, folder, tmp_path):
     """Whoever comes first starts it; all are served, and need none of what is slow to import."""
     clients = [noting(tmp_path, name) for name in "abcd"]
-    assert [c.wait(60) for c in clients] == [0] * 4
+    assert [c.wait(300) for c in clients] == [0] * 4
     assert len({noted(tmp_path / f"{name}.json")["pid"] for name in "abcd"}) == 1
 
 
@@ -249,7 +249,7 @@ def test_who_waits_is_not_hurt_by_another_slide(trial, folder, tmp_path):
     time.sleep(1)
     assert second.poll() is None
     os.kill(pid, signal.SIGKILL)
-    assert [first.wait(60), second.wait(60)] == [1, 0]
+    assert [first.wait(300), second.wait(300)] == [1, 0]
     assert "1: the worker ended in the middle" in (tmp_path / "1.log").read_text()
     assert noted(tmp_path / "2.json")["pid"] == int((folder / "pid").read_text()) != pid
 
@@ -291,7 +291,7 @@ def test_the_worker_ends_with_its_runner(trial, folder, tmp_path, busy, gone):
     runner.kill()
     runner.wait()
     if asking:
-        assert asking.wait(20) == 1
+        assert asking.wait(300) == 1
         (line,) = [x for x in (tmp_path / "1.log").read_text().splitlines() if "ended in" in x]
         assert "ERROR 1: the worker ended in the middle of sleep_step" in line
 

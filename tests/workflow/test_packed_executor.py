@@ -111,7 +111,7 @@ class Run:
     def finish(self):
         """Wait for the end, and give the exit status; nothing is left behind."""
         try:
-            return self.driver.wait(60)
+            return self.driver.wait(300)
         finally:
             self.end_all()
 
@@ -157,7 +157,7 @@ class Run:
 
     def until(self, there, what):
         """Wait for something, and give it."""
-        end = time.monotonic() + 40
+        end = time.monotonic() + 300
         while not (found := there()):
             assert time.monotonic() < end, f"no {what}:\n{self.said()}"
             time.sleep(0.1)
@@ -306,7 +306,7 @@ rule all:
 rule slow:
     output: "out/{n}"
     resources: mem_mb=100, runtime=1
-    shell: "echo {wildcards.n} $$ >> begun.txt; sleep 50; touch {output}"
+    shell: "echo {wildcards.n} $$ >> begun.txt; sleep 1000; touch {output}"
 """
 
 
@@ -330,7 +330,7 @@ def test_an_interrupted_driver_cancels_its_jobs(run):
     run.start(SLOW)
     begun = run.until(lambda: run.lines("begun.txt"), "job that begins")
     run.driver.send_signal(signal.SIGINT)
-    assert run.driver.wait(30) == 1
+    assert run.driver.wait(300) == 1
     assert {words[-1] for words in run.calls("scancel")} == {"1"}
     run.until(lambda: has_ended(begun[0]), "end of the jobs")
     assert not (run.folder / ".snakemake" / "packed-slurm.json").exists()
@@ -367,12 +367,12 @@ def test_a_job_that_is_being_submitted_when_the_driver_is_interrupted_is_cancell
     run.start(SLOW)
     run.until(run.jobs, "job that is submitted")
     run.driver.send_signal(signal.SIGINT)
-    assert run.driver.wait(30) == 1
+    assert run.driver.wait(300) == 1
     assert [words[-1] for words in run.calls("scancel")] == ["1"]
 
 
 def test_any_name_of_a_folder_will_do(tmp_path):
     """Both kinds of quotes, a backslash, a sign that cannot be seen."""
     run = Run(tmp_path / 'it\'s a "run" \\n\u00a0%j')
-    run.start(SLOW.replace("sleep 50", "true"))
+    run.start(SLOW.replace("sleep 1000", "true"))
     assert run.finish() == 0, run.said()
