@@ -1,6 +1,5 @@
 """The pipeline on a cluster: the same bytes as at home, and what becomes of a training."""
 
-import json
 import shutil
 
 import psutil
@@ -117,16 +116,3 @@ def test_training_goes_on_when_its_time_is_up(done, long_training, cluster, tmp_
     assert (run.folder / CAE).read_bytes() == long_training
     late = run.events("members_requeued")[0]["t"] - run.events("pack_started")[0]["t"] - 60
     fault("time limit while training", late, "another job goes on", "less than an epoch")
-
-
-def test_a_model_is_trained_on_two_cards_of_one_node(done, cluster, tmp_path):
-    """`gpus: 2`: one job with both cards, two processes; here they share the CPU."""
-    run = again(done, tmp_path, changed(gpus=2), cluster)
-    shutil.rmtree(run.folder / "results" / "checkpoints")
-    assert run.run(CAE) == 0, run.said()
-    [pack] = run.events("pack_submitted")
-    assert pack["gpus"] == 2
-    card = json.loads((run.folder / CAE).with_suffix(".json").read_text())
-    assert card["entry"]["gpus"] == 2
-    log = (run.folder / "logs" / "pretrain_cae" / "histocae1_1um.log").read_text()
-    assert "CUDA_VISIBLE_DEVICES is '0,1'" in log

@@ -1,5 +1,6 @@
-"""Scoring on a cluster: slides share a loaded model, and one is lost with its node at most."""
+"""Jobs on the nodes of a cluster: loaded models, cards, disks, and the loss of a node."""
 
+import json
 import shutil
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from conftest import SMALL_COHORT, copy_workflow
 
 from .runs import Run, until
-from .small_cohort import CONFIG, THREADS, again, contents, on_cluster
+from .small_cohort import CAE, CONFIG, THREADS, again, changed, contents, on_cluster
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +96,16 @@ def test_slides_are_read_from_the_nodes_own_disk(done, cluster, tmp_path):
     assert node.name in ("gpu1", "gpu2")
     assert list(node.iterdir()) == []
     assert scores_of_test_slide(run) == scores_of_test_slide(done)
+
+
+def test_a_model_is_trained_on_two_cards_of_one_node(done, cluster, tmp_path):
+    """`gpus: 2`: one job with both cards, two processes; here they share the CPU."""
+    run = again(done, tmp_path, changed(gpus=2), cluster)
+    shutil.rmtree(run.folder / "results" / "checkpoints")
+    assert run.run(CAE) == 0, run.said()
+    [pack] = run.events("pack_submitted")
+    assert pack["gpus"] == 2
+    card = json.loads((run.folder / CAE).with_suffix(".json").read_text())
+    assert card["entry"]["gpus"] == 2
+    log = (run.folder / "logs" / "pretrain_cae" / "histocae1_1um.log").read_text()
+    assert "CUDA_VISIBLE_DEVICES is '0,1'" in log
