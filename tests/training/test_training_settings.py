@@ -3,7 +3,6 @@
 import copy
 import re
 
-import numpy as np
 import pytest
 import torch
 import yaml
@@ -11,29 +10,22 @@ from safetensors.torch import load_file
 from torch import nn
 
 from conftest import REPOSITORY
-from helpers.pictures import grid_of, noise, stained, write_store
 from helpers.training_runs import (
     FITTING,
     NOTHING,
     Tiny,
-    inspected_slide,
-    note_fit,
     short_of_memory,
     train,
     train_and_validation,
 )
 from microtome.cohort.config_checks import check_config
 from microtome.errors import InputError
-from microtome.io.atomic import write_json
 from microtome.networks.devices import as_input
 from microtome.networks.registry import build_model
-from microtome.rasters.label_tiff import write_array
-from microtome.rasters.labels import VIABLE
-from microtome.training import step
 from microtome.training.kinds import train_model
 from microtome.training.random_colour import ColourChanges, change_colours
 from microtome.training.random_placement import Moves
-from training.test_loop import COLOURS, ENTRY, MR_ENTRY, SEGMENTER, SGD
+from training.test_loop import COLOURS, ENTRY, MR_ENTRY, SGD
 
 CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
 SCHEMA = REPOSITORY / "rules" / "schemas" / "config.schema.yaml"
@@ -86,11 +78,11 @@ def test_sgd_by_hand(tmp_path, data):
 def test_adam_by_hand(tmp_path, data, settings):
     """Weight decay is added to the gradient (L2) before Adam's moments are taken."""
     weight, first, second = 0.5, 0.0, 0.0
-    for n in (1, 2, 3):
+    for step in (1, 2, 3):
         g = gradient(weight, data) + 0.3 * weight
         first, second = 0.4 * first + 0.6 * g, 0.999 * second + 0.001 * g * g
-        corrected = (second / (1 - 0.999**n)) ** 0.5
-        weight -= 0.1 * first / (1 - 0.4**n) / (corrected + 1e-8)
+        corrected = (second / (1 - 0.999**step)) ** 0.5
+        weight -= 0.1 * first / (1 - 0.4**step) / (corrected + 1e-8)
     found = fitted_line(data, tmp_path / "a", weight_decay=0.3, beta1=0.4, **settings)
     assert found == pytest.approx(weight, rel=1e-4)
 
@@ -121,81 +113,6 @@ def test_nothing_to_freeze(tmp_path, data):
 
 
 FREEZING = {**FITTING, "epochs": 1, "frozen_epochs": 1}
-AUGMENTED = {"training": FREEZING, "augmentation": {"hue": 0.1, "shift_px": 8}}
-
-
-@pytest.fixture(scope="module")
-def slide(tmp_path_factory):
-    """Write a slide of four patches of 32 px, with its grid, inspection and truth."""
-    folder = tmp_path_factory.mktemp("slides")
-    pixels = noise(64, 96)
-    write_json(folder / "a.json", inspected_slide(folder / "a.svs", pixels))
-    places = [(r, c) for r in (0, 1) for c in (0, 1, 2)]
-    grid_of(places, patch_px=32, labels=[0, 1] * 3).save(folder / "a.npz")
-    write_array(folder / "a.tif", VIABLE * (pixels[..., 0] > 127), spacing_um=0.5)
-    return {
-        "patches": [str(folder / "a.npz")],
-        "inspected": [str(folder / "a.json")],
-        "slide_paths": [str(folder / "a.svs")],
-        "truths": [str(folder / "a.tif")],
-        "min_tissue_fraction": 0.2,
-        "slide_settings": {"spacing_tolerance": 0.02, "upsample": False},
-    }
-
-
-def test_an_entry_freezes_moves_and_colours(tmp_path, slide, monkeypatch):
-    """From files to files: a segmenter's encoder stands still, patches are moved and coloured."""
-    given = note_fit(monkeypatch)
-    step.train_step(
-        name="m",
-        entry={**SEGMENTER, **AUGMENTED},
-        data={"train": slide, "validation": slide},
-        autoencoders=[],
-        weights=tmp_path / "w.safetensors",
-        curves=tmp_path / "c.csv",
-        checkpoint=tmp_path / "c.safetensors",
-        threads=1,
-        code="c",
-    )
-    end = load_file(tmp_path / "w.safetensors")
-    encoder = [k for k in end if k.startswith("network.encoder.")]
-    assert all(torch.equal(end[k], given["start"][k]) for k in encoder)
-    assert not all(torch.equal(end[k], given["start"][k]) for k in end.keys() - set(encoder))
-    assert given["colours"] == ColourChanges(hue=0.1)
-    assert given["train"]._moves == Moves(shift_px=8)
-
-
-@pytest.mark.parametrize("spacing_um", [0.5, 1.0, 2.0])
-def test_each_autoencoder_learns_the_patches_of_its_spacing(tmp_path, monkeypatch, spacing_um):
-    """The entry's own is the first of a store, 1.0 and 2.0 µm/px are the further ones."""
-    one = stained([0, 1], side=8)
-    pixels = np.stack([one, one // 2, one // 4], axis=1)
-    store = write_store(tmp_path / "a.zarr", pixels, [0, 1], spacings_um=(1.0, 2.0))
-    seen = {}
-
-    def note_patches(name, entry, train, validation, **_):
-        for part, data in (("train", train), ("validation", validation)):
-            seen[part] = next(data.in_order(2))[0].permute(0, 2, 3, 1).numpy()
-        return nn.Linear(1, 1), [{"epoch": 1}]
-
-    monkeypatch.setattr(step, "pretrain", note_patches)
-    monkeypatch.setattr(step, "save_weights", lambda *_, **about: seen.update(about))
-    data = {"patches": [store], "min_tissue_fraction": 0.2, "slide_settings": {}, "inspected": []}
-    step.pretrain_step(
-        name="m",
-        entry={"spacing_um": 0.5},
-        spacing_um=spacing_um,
-        data={"train": data, "validation": data},
-        weights=tmp_path / "w.safetensors",
-        curves=tmp_path / "c.csv",
-        checkpoint=tmp_path / "c.safetensors",
-        threads=1,
-        code="c",
-    )
-    expected = pixels[:, (0.5, 1.0, 2.0).index(spacing_um)]
-    np.testing.assert_array_equal(seen["train"], expected)
-    np.testing.assert_array_equal(seen["validation"], expected)
-    assert seen["training"]["spacing_um"] == spacing_um
 
 
 def test_histocae_freezes_its_encoder(tmp_path, data):
