@@ -74,7 +74,7 @@ def read_all(data) -> np.ndarray:
     return next(data.in_order(9))[0].movedim(-3, -1).numpy()
 
 
-@pytest.mark.parametrize(("place", "spacing_um"), enumerate([0.5, 1.0, 2.0]))
+@pytest.mark.parametrize(("place", "spacing_um"), list(enumerate([0.5, 1.0, 2.0])))
 def test_each_autoencoder_learns_the_patches_of_its_spacing(tmp_path, trained, place, spacing_um):
     """The entry's own is the first of a store; its card says which."""
     pixels, part = write_three_spacings(tmp_path / "a.zarr")
