@@ -10,6 +10,7 @@ import torch
 
 from helpers.pictures import files_of, grid_of, noise, write_slide
 from microtome.errors import InputError
+from microtome.inference import scoring
 from microtome.inference import step as scoring_step
 from microtome.inference.score_store import open_scores
 from microtome.inference.step import score_step
@@ -136,6 +137,21 @@ def test_scoring_reads_the_copy_with_its_threads(cohort, monkeypatch):
     assert seen[0][0].startswith(str(cohort / "scratch"))
     assert seen[1][0] is None
     assert [threads for _, threads in seen] == [2, 1]
+
+
+def test_views_and_further_spacings_are_those_of_the_entry(cohort, monkeypatch):
+    """The model's own entry says them, not its members'."""
+    monkeypatch.delenv("MICROTOME_WORKER", raising=False)
+    given = {}
+
+    def note(*_, **settings):
+        given.update(settings)
+        return iter(())
+
+    monkeypatch.setattr(scoring, "score", note)
+    entry = {"test_time_augmentation": ["rotate_90"], "further_spacings_um": [1.0]}
+    score(cohort, "a", "colour", entry=entry)
+    assert (given["augmentations"], given["spacings_um"]) == (["rotate_90"], [1.0])
 
 
 def test_no_gpu_is_an_error(cohort, monkeypatch):

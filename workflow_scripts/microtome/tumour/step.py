@@ -25,7 +25,7 @@ def map_tumour(
     >>> settings = {"threshold": 0.5, "opening_um": 0, "max_hole_um2": 0, "min_area_um2": 0}
     >>> with TemporaryDirectory() as folder:
     ...     heatmap, tissue, tumour = (f"{folder}/{name}.tif" for name in "abc")
-    ...     write_array(heatmap, np.array([[1, 200, 50, 255]]), spacing_um=1000)
+    ...     write_array(heatmap, np.array([[1, 150, 50, 255]]), spacing_um=1000)
     ...     write_array(tissue, np.ones((1, 4)), spacing_um=1000)
     ...     found = map_tumour(tumour, heatmap=heatmap, tissue=tissue, segmentation=settings)
     >>> found["viable_mm2"], found["whole_mm2"]
