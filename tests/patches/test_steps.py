@@ -21,14 +21,14 @@ SLIDE = {"spacing_tolerance": 0.02, "upsample": False}
 def grid(tmp_path):
     """Lay a grid of 1 µm/px over a slide of 256 x 128 px of 0.5 µm/px: two patches of 128 px.
 
-    The left one is tissue and viable tumour; of the right one half is tissue, and all of it tumour
-    that is not viable. Masks are of 4 µm/px, 16 x 32 px.
+    The left one is tissue and tumour that is not viable; of the right one half is tissue, and all of
+    it viable tumour. Masks are of 4 µm/px, 16 x 32 px.
     """
     write_json(tmp_path / "a.json", inspected_slide(tmp_path / "a.svs", noise(128, 256)))
     tissue = np.ones((16, 32), np.uint8)
     tissue[:, 24:] = 0
-    truth = np.full((16, 32), VIABLE, np.uint8)
-    truth[:, 16:] = WHOLE
+    truth = np.full((16, 32), WHOLE, np.uint8)
+    truth[:, 16:] = VIABLE
     for name, mask in (("tissue", tissue), ("truth", truth)):
         write_array(tmp_path / f"{name}.tif", mask, spacing_um=4.0)
     found = write_grid(
@@ -50,7 +50,7 @@ def test_a_patch_is_tumour_where_the_truth_is_viable(grid):
     """Masks are read at their own spacing; tumour that is not viable is none."""
     made = Grid.load(grid / "a.npz")
     np.testing.assert_array_equal(made.x_px, [0, 128])
-    np.testing.assert_array_equal(made.label, [1, 0])
+    np.testing.assert_array_equal(made.label, [0, 1])
     np.testing.assert_array_equal(made.tissue_fraction, [1.0, 0.5])
 
 
