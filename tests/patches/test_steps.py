@@ -21,7 +21,7 @@ SLIDE = {"spacing_tolerance": 0.02, "upsample": False}
 def grid(tmp_path):
     """Lay a grid of 1 µm/px over a slide of 256 x 128 px of 0.5 µm/px: two patches of 128 px.
 
-    The left one is tissue and tumour that is not viable; of the right one half is tissue, and all of
+    The left one is tissue and tumour that is not viable; the right one is half tissue, and all of
     it viable tumour. Masks are of 4 µm/px, 16 x 32 px.
     """
     write_json(tmp_path / "a.json", inspected_slide(tmp_path / "a.svs", noise(128, 256)))
