@@ -1,10 +1,8 @@
 """Shapes as drawn in an annotation file: Aperio ImageScope XML, ASAP XML, GeoJSON of QuPath."""
 
 import codecs
-import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
@@ -13,24 +11,13 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from microtome.errors import InputError
+from microtome.truth.geojson_annotations import read_geojson
+from microtome.truth.shapes import Shape, parse_numbers
 
 # Outlines of tumour take some tens of MB at most; 200 MB of XML take about 2 GB of memory.
 MAX_BYTES = 200_000_000
 
 ASAP_OUTLINES = {"Polygon", "Spline", "Rectangle"}
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A shape of an annotation file, whose tissue is not known yet.
-
-    Of the possible names of its class the first that the configuration knows counts. Rings, each
-    (n, 2), float64, are level-0 px, x and y: the outer ring, then those cut out of it.
-    """
-
-    names: tuple[str, ...]
-    rings: tuple[np.ndarray, ...]
-    negative: bool = False  # the file itself calls it a hole (Aperio's NegativeROA)
 
 
 def read_shapes(path: str | Path) -> tuple[list[Shape], list[str]]:
@@ -45,6 +32,7 @@ def read_shapes(path: str | Path) -> tuple[list[Shape], list[str]]:
 
     Examples
     --------
+    >>> import json
     >>> from tempfile import NamedTemporaryFile
     >>> ring = [[0, 0], [9, 0], [9, 9]]
     >>> feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]},
@@ -63,7 +51,7 @@ def read_shapes(path: str | Path) -> tuple[list[Shape], list[str]]:
     data = Path(path).read_bytes()
     skipped: Counter[str] = Counter()
     if data.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"["):
-        shapes = _read_geojson(path, data, skipped)
+        shapes = read_geojson(path, data, skipped)
     else:
         shapes = _read_xml(path, data, skipped)
     listed = list(shapes)
@@ -98,7 +86,7 @@ def _read_aperio(path: str | Path, root: Element) -> Iterator[Shape]:
     for layer in root.iter("Annotation"):
         names = tuple(name for name in (layer.get("Name"), layer.get("Id")) if name)
         for region in layer.iter("Region"):
-            points = _parse_numbers(path, _read_attributes(region, "Vertex", "X", "Y"), columns=2)
+            points = parse_numbers(path, _read_attributes(region, "Vertex", "X", "Y"), columns=2)
             yield Shape(names, (points,), negative=region.get("NegativeROA") == "1")
 
 
@@ -110,7 +98,7 @@ def _read_asap(path: str | Path, root: Element, skipped: Counter[str]) -> Iterat
             skipped[str(kind)] += 1
             continue
         rows = _read_attributes(annotation, "Coordinate", "Order", "X", "Y")
-        numbered = _parse_numbers(path, rows, columns=3)
+        numbered = parse_numbers(path, rows, columns=3)
         points = numbered[np.argsort(numbered[:, 0], kind="stable"), 1:]
         yield Shape(_name_asap_groups(annotation, parents), (points,))
 
@@ -130,57 +118,3 @@ def _name_asap_groups(
 def _read_attributes(parent: Element, tag: str, *names: str) -> list[list[str]]:
     """Read numbers as text; decimal commas become points."""
     return [[e.get(name, "").replace(",", ".") for name in names] for e in parent.iter(tag)]
-
-
-def _read_geojson(path: str | Path, data: bytes, skipped: Counter[str]) -> Iterator[Shape]:
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is not valid JSON ({error}); export it again") from None
-    if isinstance(content, dict) and content.get("type") == "FeatureCollection":
-        content = content.get("features")
-    features = content if isinstance(content, list) else [content]
-    if not all(isinstance(f, dict) and f.get("type") == "Feature" for f in features):
-        raise InputError(f"{path}: is JSON but not GeoJSON; export GeoJSON features from QuPath")
-    for feature in features:
-        names = _name_geojson_class(feature)
-        geometry = feature.get("geometry")
-        kind = geometry.get("type") if isinstance(geometry, dict) else None
-        if kind not in ("Polygon", "MultiPolygon"):
-            skipped[str(kind)] += 1
-            continue
-        coordinates = geometry.get("coordinates")
-        for rings in _require_list(path, coordinates) if kind == "MultiPolygon" else [coordinates]:
-            yield Shape(names, tuple(_read_ring(path, ring) for ring in _require_list(path, rings)))
-
-
-def _read_ring(path: str | Path, ring: object) -> np.ndarray:
-    # A third number, a height, is allowed by the format and means nothing here.
-    points = [_require_list(path, point)[:2] for point in _require_list(path, ring)]
-    return _parse_numbers(path, points, columns=2)
-
-
-def _name_geojson_class(feature: dict) -> tuple[str, ...]:
-    properties = feature.get("properties")
-    classification = properties.get("classification") if isinstance(properties, dict) else None
-    name = classification.get("name") if isinstance(classification, dict) else None
-    return (name,) if isinstance(name, str) and name else ()
-
-
-def _require_list(path: str | Path, value: object) -> list:
-    if not isinstance(value, list):
-        raise InputError(f"{path}: the coordinates of a polygon are not nested lists of points")
-    return value
-
-
-def _parse_numbers(path: str | Path, rows: list[list], *, columns: int) -> np.ndarray:
-    """Turn rows of numbers, or of numbers as text, into finite float64 of shape (n, columns)."""
-    try:
-        numbers = np.array(rows, dtype=np.float64) if rows else np.empty((0, columns))
-    except (TypeError, ValueError, OverflowError):
-        numbers = None
-    if numbers is None or numbers.shape != (len(rows), columns):
-        raise InputError(f"{path}: a point lacks a coordinate or has one that is not a number")
-    if not np.isfinite(numbers).all():
-        raise InputError(f"{path}: a point has a missing, infinite or NaN coordinate")
-    return numbers

@@ -1,0 +1,34 @@
+"""What every annotation format gives: shapes of numbers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from microtome.errors import InputError
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A shape of an annotation file, whose tissue is not known yet.
+
+    Of the possible names of its class the first that the configuration knows counts. Rings, each
+    (n, 2), float64, are level-0 px, x and y: the outer ring, then those cut out of it.
+    """
+
+    names: tuple[str, ...]
+    rings: tuple[np.ndarray, ...]
+    negative: bool = False  # the file itself calls it a hole (Aperio's NegativeROA)
+
+
+def parse_numbers(path: str | Path, rows: list[list], *, columns: int) -> np.ndarray:
+    """Turn rows of numbers, or of numbers as text, into finite float64 of shape (n, columns)."""
+    try:
+        numbers = np.array(rows, dtype=np.float64) if rows else np.empty((0, columns))
+    except (TypeError, ValueError, OverflowError):
+        numbers = None
+    if numbers is None or numbers.shape != (len(rows), columns):
+        raise InputError(f"{path}: a point lacks a coordinate or has one that is not a number")
+    if not np.isfinite(numbers).all():
+        raise InputError(f"{path}: a point has a missing, infinite or NaN coordinate")
+    return numbers
