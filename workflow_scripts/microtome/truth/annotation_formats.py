@@ -18,7 +18,7 @@ def read_shapes(path: str | Path) -> tuple[list[Shape], list[str]]:
 
     Formats are Aperio ImageScope XML (as in PAIP 2019), ASAP XML (as in CAMELYON) and GeoJSON. A
     spline of ASAP is read as the polygon through its points. Gives the shapes in the order of the
-    file, and notes on those that were ignored because they have no area.
+    file, and notes on what was ignored.
 
     Raises InputError if the file has another format, is damaged, is too large, declares XML
     entities or a document type, or holds a coordinate that is not a finite number.
@@ -48,6 +48,4 @@ def read_shapes(path: str | Path) -> tuple[list[Shape], list[str]]:
     else:
         shapes = read_xml(path, data, skipped)
     listed = list(shapes)
-    return listed, [
-        f"{path}: ignored {n} of type {kind}, which has no area" for kind, n in skipped.items()
-    ]
+    return listed, [f"{path}: ignored {n} {what}" for what, n in skipped.items()]

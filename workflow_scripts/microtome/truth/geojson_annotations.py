@@ -12,7 +12,7 @@ from microtome.truth.shapes import Shape, parse_numbers
 
 
 def read_geojson(path: str | Path, data: bytes, skipped: Counter[str]) -> Iterator[Shape]:
-    """Read the polygons of GeoJSON; count in `skipped` what has no area, by its type."""
+    """Read the polygons of GeoJSON; count in `skipped` what is ignored."""
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -27,7 +27,7 @@ def read_geojson(path: str | Path, data: bytes, skipped: Counter[str]) -> Iterat
         geometry = feature.get("geometry")
         kind = geometry.get("type") if isinstance(geometry, dict) else None
         if kind not in ("Polygon", "MultiPolygon"):
-            skipped[str(kind)] += 1
+            skipped[f"of type {kind}, which has no area"] += 1
             continue
         coordinates = geometry.get("coordinates")
         for rings in _require_list(path, coordinates) if kind == "MultiPolygon" else [coordinates]:

@@ -51,7 +51,7 @@ def _read_asap(path: str | Path, root: Element, skipped: Counter[str]) -> Iterat
     for annotation in root.iter("Annotation"):
         kind = annotation.get("Type")
         if kind not in ASAP_OUTLINES:
-            skipped[str(kind)] += 1
+            skipped[f"of type {kind}, which has no area"] += 1
             continue
         rows = _read_attributes(annotation, "Coordinate", "Order", "X", "Y")
         numbered = parse_numbers(path, rows, columns=3)
