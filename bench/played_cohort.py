@@ -138,6 +138,8 @@ def _found(rule: str, wildcards: Mapping[str, str]) -> dict:
             "height_px": height_px,
             "spacing_um": SPACING_UM,
             "levels": levels(width_px, height_px),
+            "bounds_px": None,
+            "notes": [],
         }
     tissue_um2 = width_px * height_px * SPACING_UM**2 * _TISSUE_SHARE
     if rule == "patch_grid":

@@ -228,3 +228,44 @@ def by_openslide(path: Path, *, margin: int) -> list[np.ndarray]:
             canvas.paste(picture, (margin, margin), picture.getchannel("A"))
             levels.append(np.asarray(canvas))
     return levels
+
+
+def write_scn(
+    path: Path, pixels: np.ndarray, *, corner_px: tuple[int, int], slide_px: tuple[int, int]
+) -> Path:
+    """Write a slide of Leica, 0.5 µm/px: one scan of two levels, and the macro image around it."""
+    size = pixels.shape[1::-1]
+    images = ""
+    # Lengths are nm; the first image, which is as large as the slide, is the macro image.
+    for (width, height), (left, top), pages in (
+        (slide_px, (0, 0), [(slide_px[0] // 8, slide_px[1] // 8)]),
+        (size, corner_px, [size, (size[0] // 4, size[1] // 4)]),
+    ):
+        first = 0 if pages[0] != size else 1
+        dimensions = "".join(
+            f'<dimension sizeX="{x}" sizeY="{y}" r="{r}" ifd="{first + r}"/>'
+            for r, (x, y) in enumerate(pages)
+        )
+        images += (
+            '<image name="i"><creationDate>2020-01-01T00:00:00Z</creationDate>'
+            f'<device model="m" version="1"/><pixels sizeX="{pages[0][0]}" sizeY="{pages[0][1]}">'
+            f'{dimensions}</pixels><view sizeX="{500 * width}" sizeY="{500 * height}"'
+            f' offsetX="{500 * left}" offsetY="{500 * top}"/><scanSettings><objectiveSettings>'
+            "<objective>20</objective></objectiveSettings><illuminationSettings>"
+            "<numericalAperture>0.4</numericalAperture>"
+            "<illuminationSource>brightfield</illuminationSource>"
+            "</illuminationSettings></scanSettings></image>"
+        )
+    description = (
+        '<?xml version="1.0"?><scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01">'
+        f'<collection name="c" sizeX="{500 * slide_px[0]}" sizeY="{500 * slide_px[1]}">'
+        f"<barcode>b</barcode>{images}</collection></scn>"
+    )
+    macro = np.full((slide_px[1] // 8, slide_px[0] // 8, 3), 240, np.uint8)
+    small = pixels[: size[1] // 4 * 4 : 4, : size[0] // 4 * 4 : 4]
+    options = {"tile": (64, 64), "photometric": "rgb", "metadata": None, "compression": "jpeg"}
+    with tifffile.TiffWriter(path, bigtiff=True) as file:
+        file.write(macro, description=description, **options)
+        file.write(pixels, resolution=(20000, 20000), resolutionunit="CENTIMETER", **options)
+        file.write(small, **options)
+    return path

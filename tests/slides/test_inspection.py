@@ -4,10 +4,12 @@ import os
 import shutil
 from pathlib import Path
 
+import openslide
 import pytest
 import tifffile
 
 from helpers.pictures import grid_of, noise, write_slide
+from helpers.slide_files import write_scn
 from microtome.errors import InputError
 from microtome.io.atomic import write_json
 from microtome.patches.reading import read_patches
@@ -35,7 +37,21 @@ def test_inspection_describes_the_slide(path):
         "height_px": 300,
         "spacing_um": 0.5,
         "levels": [[420, 300], [105, 75]],
+        "bounds_px": None,
+        "notes": [],
     }
+
+
+def test_where_the_scan_lies_on_the_slide_is_said(tmp_path):
+    """As OpenSlide says it, of a format whose slide is larger than its scan; with a note."""
+    path = write_scn(tmp_path / "a.scn", PIXELS, corner_px=(130, 77), slide_px=(800, 600))
+    found = inspect(name="a", row={"path": str(path)}, spacing_tolerance=0.02)
+    with openslide.OpenSlide(path) as slide:
+        said = [int(slide.properties[f"openslide.bounds-{k}"]) for k in ("x", "y")]
+    assert found["bounds_px"] == [*said, 420, 300] == [130, 77, 420, 300]
+    assert (found["width_px"], found["height_px"]) == (800, 600)
+    (note,) = found["notes"]
+    assert note.startswith("slide a: its scan is 420 x 300 px from (130, 77) on; coordinates in G")
 
 
 @pytest.mark.parametrize("spacing_um", [None, 0.3])

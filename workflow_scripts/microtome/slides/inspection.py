@@ -8,6 +8,7 @@ from microtome.errors import InputError
 from microtome.io.atomic import read_json
 from microtome.logs import log
 from microtome.parallel.sandbox import run_isolated
+from microtome.slides.openslide_source import read_bounds
 from microtome.slides.slide import Slide
 
 # Enough for any scan on a slow disk; a broken file must not block a job for longer.
@@ -22,7 +23,8 @@ def inspect(*, name: str, row: dict, **slide_settings: object) -> dict:
     -------
     dict
         ``path``, ``vendor``, ``read_by``, ``file_bytes``, ``width_px``, ``height_px``,
-        ``spacing_um``, ``levels`` (list of [width_px, height_px]).
+        ``spacing_um``, ``levels`` (list of [width_px, height_px]), ``bounds_px`` (see
+        `read_bounds`) and ``notes``, a line each.
 
     Raises
     ------
@@ -52,6 +54,7 @@ def inspect(*, name: str, row: dict, **slide_settings: object) -> dict:
         spacing_um=row.get("spacing_um"),
         **slide_settings,
     )
+    found["notes"] = _note_bounds(name, found["bounds_px"])
     log.info(
         "%(name)s: %(vendor)s, %(width_px)d x %(height_px)d px, %(spacing_um)g µm/px,"
         " read %(read_by)s",
@@ -75,7 +78,18 @@ def _describe(*, path: Path, slide_name: str, **settings: object) -> dict:
             "height_px": height_px,
             "spacing_um": slide.spacing_um,
             "levels": [list(size) for size in slide.levels],
+            "bounds_px": read_bounds(path),
         }
+
+
+def _note_bounds(name: str, bounds_px: list[int] | None) -> list[str]:
+    if bounds_px is None:
+        return []
+    x, y, width, height = bounds_px
+    return [
+        f"slide {name}: its scan is {width} x {height} px from ({x}, {y}) on; coordinates in "
+        "GeoJSON start there, as QuPath's do, all others at the slide's corner"
+    ]
 
 
 def _try_reading(slide: Slide) -> None:

@@ -9,6 +9,13 @@ from PIL import Image
 
 from microtome.errors import InputError, one_line
 
+_BOUNDS = (
+    openslide.PROPERTY_NAME_BOUNDS_X,
+    openslide.PROPERTY_NAME_BOUNDS_Y,
+    openslide.PROPERTY_NAME_BOUNDS_WIDTH,
+    openslide.PROPERTY_NAME_BOUNDS_HEIGHT,
+)
+
 
 class OpenSlideSource:
     """The pixels of a slide, read by OpenSlide; safe to use from several threads.
@@ -62,3 +69,16 @@ class OpenSlideSource:
         white = Image.new("RGB", region.size, "white")
         white.paste(region, mask=region.getchannel("A"))
         return np.asarray(white)
+
+
+def read_bounds(path: Path) -> list[int] | None:
+    """Read where on the slide its scan lies: x, y, width and height in level-0 px.
+
+    So OpenSlide says it of MRXS, SCN and others, whoever reads their pixels; the scan may reach
+    beyond the slide. None if it says nothing, or that the scan is the whole slide.
+    """
+    errors = openslide.OpenSlideError, KeyError, ValueError
+    with suppress(*errors), openslide.OpenSlide(path) as file:
+        bounds = [int(file.properties[name]) for name in _BOUNDS]
+        return None if bounds == [0, 0, *file.dimensions] else bounds
+    return None
