@@ -324,7 +324,7 @@ DOCTYPE = '<!DOCTYPE a [<!ENTITY b "c">]><ASAP_Annotations>&b;</ASAP_Annotations
         ("truth/reference.csv", "a,Tumor\nA.tif,Normal\n", "line 2: slide a is there twice"),
         ("truth/reference.csv", "test_005,Tumor\n", "test_005: is a tumour slide without truth"),
         ("truth/Test_001.xml", asap(), "holds no tumour, but the slide's class says it has some"),
-        ("truth/Test_001.xml", asap(polygon("else", 0, 0, 9)), "no shape has a known class"),
+        ("truth/Test_001.xml", asap(polygon("else", 0, 0, 9)), "has a known class and an area"),
         ("truth/Test_001.xml", asap(polygon("_0", 0, 0, 500_000)), "outlines beyond 400000 px"),
         ("truth/test_001.xml", asap(), "is its truth as well; remove one"),
         ("truth/Test_001.xml", DOCTYPE, "declares a document type or entities"),

@@ -120,7 +120,7 @@ PARTS = [[closed(square(0, 6)), closed(square(1, 5))], [closed(square(8, 9))]]
 ISLAND = [polygon("Tumor", square(2, 4)), feature("MultiPolygon", PARTS, "tumor")]
 PAIP = aperio(
     layer(1, (square(0, 9), 0), (square(6, 8), 1)),
-    layer(2, (square(1, 5), 0), (square(2, 3), 1)),
+    layer(2, (square(1, 7), 0), (square(2, 3), 1)),
 )
 OVERLAPPING = [
     polygon("Tumor", square(3, 8)),
@@ -128,7 +128,10 @@ OVERLAPPING = [
     polygon("Whole", square(0, 10), square(8, 9)),
 ]
 DRAWN = {
-    "holes of PAIP's layers leave the whole tumour alone": (PAIP, "1212211110"),
+    "a hole is cut out of its layer, and what is not whole tumour is not viable": (
+        PAIP,
+        "1212220010",
+    ),
     "an outline drawn again as a hole leaves nothing": (
         aperio(layer(2, (square(1, 5), 1), (square(1, 5), 0))),
         "0000000000",
@@ -157,8 +160,8 @@ DRAWN = {
     "splines and rectangles have an area, dots and point sets none": (
         asap(*(drawn(square(i, i + 1), "Tumor", kind=kind) for i, kind in enumerate(KINDS))),
         "0022000000",
-        "Dot",
-        "PointSet",
+        "of type dot, which has no area",
+        "of type pointset, which has no area",
     ),
     "points, missing geometries and unclassified features are passed over": (
         [
@@ -171,11 +174,6 @@ DRAWN = {
         "Point",
         "None",
         "(no class)",
-    ),
-    "a line is no region, even if closed, and a hole in it is no tumour": (
-        [polygon("Tumor", [(0, 0), (5, 5)], square(1, 5)), feature("Polygon", [], "Tumor")],
-        "0000000000",
-        "2 with fewer than 3 points",
     ),
     "layers without outlines are free of tumour": (
         aperio(layer(1), layer(2)),
@@ -260,11 +258,40 @@ def test_formats_agree(read):
         assert regions[0].bounds_px == (1.5, 1.0, 7.75, 8.5)
 
 
-def test_no_known_class(read):
-    """Names that mean nothing are listed with the key that would give them a meaning."""
-    text = asap(drawn(square(0, 1), "Stroma"), drawn(square(0, 1), "Fat"))
-    with pytest.raises(InputError, match=r"'Stroma', 'Fat'.*annotation\.classes"):
-        read(text)
+LINE = [(0, 0), (5, 5)]
+NO_TUMOUR_READ = {
+    "names that mean nothing": (
+        asap(drawn(square(0, 1), "Stroma"), drawn(square(0, 1), "Fat")),
+        "ignored 1 of unknown class 'Stroma', ignored 1 of unknown class 'Fat'",
+    ),
+    "points alone": (asap(drawn(square(0, 1), "Tumor", kind="Dot")), "ignored 1 of type dot"),
+    "a line, even if closed, and a hole in it": (
+        [polygon("Tumor", LINE, square(1, 5)), feature("Polygon", [], "Tumor")],
+        "ignored 2 that enclose nothing",
+    ),
+    "corners on one line": (
+        asap(drawn([(0.1, 0.3), (0.2, 0.6), (0.7, 2.1)], "Tumor")),
+        "ignored 1 that enclose nothing",
+    ),
+    "nothing but a point drawn again": (
+        asap(drawn([(3, 3)] * 4, "Tumor")),
+        "ignored 1 that enclose nothing",
+    ),
+    "points of tumour beside outlines of fat": (
+        asap(drawn(square(0, 1), "Tumor", kind="Dot"), drawn(square(0, 1), "Fat")),
+        "ignored 1 of type dot, which has no area, ignored 1 of unknown class 'Fat'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_TUMOUR_READ)
+def test_nothing_read_is_not_no_tumour(read, name):
+    """Shapes of which none gives an area of a known class say nothing of tumour; what to do."""
+    content, found = NO_TUMOUR_READ[name]
+    with pytest.raises(InputError, match="not the same as no tumour") as caught:
+        read(content)
+    assert found in str(caught.value)
+    assert "annotation.classes" in str(caught.value)
 
 
 BOMB = (
@@ -339,7 +366,7 @@ def test_real_asap_file():
     assert notes == []
     assert [(region.tissue, region.hole) for region in regions] == [("viable", False)] * 3
     require_filled(regions)
-    with pytest.raises(InputError, match=r"found are 'Tumor': .*annotation\.classes"):
+    with pytest.raises(InputError, match=r"unknown class 'Tumor'.*annotation\.classes"):
         read_annotation(path, classes={"viable": ["metastases"]})
 
 

@@ -1,6 +1,6 @@
 """Regions of tumour: the meaning of an annotation file's shapes, and their painting order."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,25 +11,31 @@ import numpy as np
 from microtome.errors import InputError
 from microtome.rasters.polygon_fill import is_inside_rings
 from microtome.truth.annotation_formats import read_shapes
+from microtome.truth.shapes import Shape
 
 # PAIP 2019 distinguishes its two layers by number only.
-PAIP_LAYERS = {"1": "whole", "2": "viable"}
+PAIP_LAYERS: dict[str | int, str] = {1: "whole", 2: "viable"}
 
 # To test quickly whether an outline lies in a hole, only this many of its points are tested.
 PROBES = 100
 
+# An outline narrower than this share of its length is a line.
+MIN_WIDTH = 1e-9
+
 
 @dataclass(frozen=True)
 class Region:
-    """An area to paint, or if it is a hole to erase from the regions painted before.
+    """An area to paint, or if it is a hole to erase.
 
     Rings, each (n, 2), float64, are level-0 px, x and y, and are filled by the even-odd rule: a
-    ring in a ring is a hole. Holes are always of viable tissue: the whole tumour has none.
+    ring in a ring is a hole. A hole with a layer is cut out of the regions of that layer, one
+    without out of all of its tissue.
     """
 
     rings: tuple[np.ndarray, ...]
     tissue: Literal["viable", "whole"]
     hole: bool = False
+    layer: tuple[str | int, ...] = ()
 
     @property
     def bounds_px(self) -> tuple[float, float, float, float]:
@@ -49,21 +55,22 @@ def read_annotation(
         The annotation file.
     classes : mapping of str to sequence of str
         Names of classes under 'viable', 'whole' and 'hole'; case does not matter. A name is a
-        group of ASAP, a classification of QuPath or a layer of ImageScope, whose layers 1 and 2
-        are whole and viable tumour unless their names say otherwise.
+        group of ASAP, a classification of QuPath, or the text of a region, else the name of its
+        layer, in ImageScope and HALO. In a file without any name layers 1 and 2 are whole and
+        viable tumour, as in PAIP 2019.
 
     Returns
     -------
     regions : list of Region
-        In painting order, whatever the order in the file: outlines, then the holes in them, then
-        outlines inside those holes, and so on.
+        Outlines, then what is cut out; `order_for_painting` tells what lies in what.
     notes : list of str
         What was ignored, one line each.
 
     Raises
     ------
     InputError
-        The file cannot be read, or none of its shapes has a known class.
+        The file cannot be read, a region contradicts its layer, or there are shapes of which none
+        has a known class and an area: that is not the same as no tumour.
 
     Examples
     --------
@@ -82,46 +89,110 @@ def read_annotation(
     """
     shapes, notes = read_shapes(path)
     roles = PAIP_LAYERS | {
-        name.strip().casefold(): role for role, names in classes.items() for name in names
+        _normalize(name): role for role, names in classes.items() for name in names
     }
-    regions: list[Region] = []
-    unknown: Counter[str] = Counter()
-    degenerate = 0
-    for shape in shapes:
-        role = next((roles[name] for name in map(_normalize, shape.names) if name in roles), None)
-        rings = tuple(ring for ring in shape.rings if len(_open_ring(ring)) >= 3)
-        if role is None:
-            unknown[shape.names[0] if shape.names else "(no class)"] += 1
-        elif not shape.rings or len(_open_ring(shape.rings[0])) < 3:
-            degenerate += 1
-        elif shape.negative or role == "hole":
-            regions.append(Region(rings, "viable", hole=True))
-        else:
-            regions.append(Region(rings, role))
-    if unknown and unknown.total() == len(shapes):
-        found = ", ".join(f"'{name}'" for name in unknown)
+    regions, ignored = _find_regions(path, shapes, roles)
+    notes += [f"{path}: ignored {n} {what}" for what, n in ignored.items()]
+    if notes and not regions:
+        what = ", ".join(note.removeprefix(f"{path}: ") for note in notes)
         raise InputError(
-            f"{path}: no shape has a known class; found are {found}: "
-            "put the names that mean tumour under annotation.classes in the configuration"
+            f"{path}: nothing that is drawn has a known class and an area ({what}), which is not "
+            "the same as no tumour; put the names that mean tumour under annotation.classes in "
+            "the configuration, or delete what is drawn if there is none"
         )
-    notes += [f"{path}: ignored {n} of unknown class '{name}'" for name, n in unknown.items()]
-    if degenerate:
-        notes.append(f"{path}: ignored {degenerate} with fewer than 3 points")
     if not shapes:
         notes.append(f"{path}: holds no outlines, so the slide counts as free of tumour")
-    return _order_for_painting(regions), notes
+    return regions, notes
 
 
-def _normalize(name: str) -> str:
-    return name.strip().casefold()
+def order_for_painting(regions: Sequence[Region]) -> list[list[Region]]:
+    """Put regions of a tissue into the order in which they are painted, whatever that of the file.
+
+    That is outlines, then the holes in them, then outlines inside those holes, and so on. Layers
+    with holes of their own come apart, and are painted apart.
+    """
+    cut = {region.layer for region in regions if region.hole and region.layer}
+    layers: dict[tuple[str | int, ...], list[Region]] = defaultdict(list)
+    for region in regions:
+        layers[region.layer if region.layer in cut else ()].append(region)
+    others = layers.pop((), [])
+    holes = [region for region in others if region.hole]
+    return [_order_by_depth(listed) for listed in (others, *(v + holes for v in layers.values()))]
 
 
-def _open_ring(ring: np.ndarray) -> np.ndarray:
-    """Drop the last point if it repeats the first."""
-    return ring[:-1] if len(ring) > 1 and np.array_equal(ring[0], ring[-1]) else ring
+def _normalize(name: str | int) -> str | int:
+    return name.strip().casefold() if isinstance(name, str) else name
 
 
-def _order_for_painting(regions: list[Region]) -> list[Region]:
+def _find_regions(
+    path: str | Path, shapes: Sequence[Shape], roles: Mapping[str | int, str]
+) -> tuple[list[Region], Counter[str]]:
+    """Find what shapes are; count what is ignored, and why."""
+    regions: list[Region] = []
+    drawn: dict[tuple[str | int, ...], set[str]] = defaultdict(set)
+    ignored: Counter[str] = Counter()
+    # Outlines first: they say what there is in a layer to be cut.
+    for shape in sorted(shapes, key=lambda shape: shape.negative):
+        layer = tuple(map(_normalize, shape.layer))
+        is_cut = shape.negative and layer in drawn
+        role = _find_role(path, shape, roles)
+        rings = tuple(filter(_has_area, shape.rings))
+        if role is None and not is_cut:
+            name = (*shape.names, *shape.layer, "(no class)")[0]
+            name = name if isinstance(name, str) else f"layer {name}"
+            ignored[f"of unknown class '{name}'"] += 1
+        elif not rings or rings[0] is not shape.rings[0]:
+            ignored["that enclose nothing"] += 1
+        elif shape.negative:
+            found = drawn[layer] if is_cut else {role}
+            regions += _cut(path, rings, found, layer if is_cut else ())
+        else:
+            drawn[layer].add(role)
+            is_hole = role == "hole"
+            tissue, of_layer = ("viable", ()) if is_hole else (role, layer)
+            regions.append(Region(rings, tissue, hole=is_hole, layer=of_layer))
+    return regions, ignored
+
+
+def _find_role(path: str | Path, shape: Shape, roles: Mapping[str | int, str]) -> str | None:
+    """Find what a shape is by its own names, or without any by those of its layer."""
+    own, of_layer = (
+        next((roles[name] for name in map(_normalize, names) if name in roles), None)
+        for names in (shape.names, shape.layer)
+    )
+    if shape.names and own is None and of_layer is not None:
+        raise InputError(
+            f"{path}: a region of layer '{shape.layer[0]}' has the text '{shape.names[0]}', which "
+            "is no known class; put it under annotation.classes, or delete the text"
+        )
+    return own or of_layer
+
+
+def _cut(
+    path: str | Path, rings: tuple[np.ndarray, ...], roles: set[str], layer: tuple[str | int, ...]
+) -> list[Region]:
+    """Cut rings out of what has these roles in a layer; no viable tumour is where none is whole."""
+    if layer and "hole" in roles:
+        raise InputError(
+            f"{path}: layer '{layer[0]}' is itself cut out, and has negative regions; "
+            "outline what is left"
+        )
+    if "whole" in roles:
+        return [Region(rings, "whole", hole=True, layer=layer), Region(rings, "viable", hole=True)]
+    return [Region(rings, "viable", hole=True, layer=layer)]
+
+
+def _has_area(ring: np.ndarray) -> bool:
+    """Say whether not all corners lie on a line."""
+    away = np.abs(ring - ring[:1]).max(axis=1)
+    if len(ring) < 3 or not away.max() > 0:
+        return False
+    x, y = ((ring - ring[0]) / away.max()).T
+    far = np.argmax(away)
+    return bool(np.abs(x * y[far] - y * x[far]).max() > MIN_WIDTH)
+
+
+def _order_by_depth(regions: list[Region]) -> list[Region]:
     """Sort regions by the number of holes around them, outlines before holes; stable."""
     holes = [region for region in regions if region.hole]
     if not holes:

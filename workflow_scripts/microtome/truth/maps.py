@@ -12,7 +12,7 @@ from microtome.errors import InputError
 from microtome.rasters.labels import VIABLE
 from microtome.rasters.mask_tiff import MaskTiff, find_centres
 from microtome.rasters.polygon_fill import list_edges, paint_edges
-from microtome.truth.annotations import Region, read_annotation
+from microtome.truth.annotations import Region, order_for_painting, read_annotation
 
 # An outline may reach beyond the slide by this share of its side, as drawing by hand does. If it
 # reaches further or lies wholly outside, it belongs to another slide.
@@ -20,16 +20,22 @@ MAX_OVERHANG = 0.01
 
 
 class OutlineSource:
-    """Tissue from the regions of an annotation, in painting order."""
+    """Tissue from the regions of an annotation."""
 
     def __init__(self, regions: Sequence[Region]) -> None:
-        self._strokes = [(list_edges(region.rings), not region.hole) for region in regions]
+        self._layers = [
+            [(list_edges(region.rings), not region.hole) for region in layer]
+            for layer in order_for_painting(regions)
+        ]
 
     def rows(self, *, first_row: int, shape: tuple[int, int], scale: float) -> np.ndarray:
         """Paint the regions on rows from `first_row` on: bool of `shape`."""
         band = np.zeros(shape, dtype=bool)
-        for edges, value in self._strokes:
-            paint_edges(band, edges, value=value, first_row=first_row, scale=scale)
+        for strokes in self._layers:
+            layer = np.zeros(shape, dtype=bool)
+            for edges, value in strokes:
+                paint_edges(layer, edges, value=value, first_row=first_row, scale=scale)
+            band |= layer
         return band
 
     def close(self) -> None:
@@ -148,7 +154,8 @@ def open_truth(
         [region for region in regions if region.tissue == "viable"]
     )
     drawn_whole = [region for region in regions if region.tissue == "whole"]
-    whole: OutlineSource | MaskTiff | None = OutlineSource(drawn_whole) if drawn_whole else None
+    has_whole = any(not region.hole for region in drawn_whole)
+    whole: OutlineSource | MaskTiff | None = OutlineSource(drawn_whole) if has_whole else None
     if viable_mask is not None:
         viable = _open_mask(slide, "viable", viable_mask, slide_size_px)
     if whole_mask is not None:

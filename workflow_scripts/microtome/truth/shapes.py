@@ -12,13 +12,15 @@ from microtome.errors import InputError
 class Shape:
     """A shape of an annotation file, whose tissue is not known yet.
 
-    Of the possible names of its class the first that the configuration knows counts. Rings, each
-    (n, 2), float64, are level-0 px, x and y: the outer ring, then those cut out of it.
+    Of the possible names of its class the first that the configuration knows counts, and without
+    any those of its layer, which is a number if nothing in the file has a name. Rings, each (n, 2),
+    float64, are level-0 px, x and y: the outer ring, then those cut out of it.
     """
 
     names: tuple[str, ...]
     rings: tuple[np.ndarray, ...]
-    negative: bool = False  # the file itself calls it a hole (Aperio's NegativeROA)
+    negative: bool = False  # cut out of its layer (NegativeROA of ImageScope and HALO)
+    layer: tuple[str | int, ...] = ()
 
 
 def parse_numbers(path: str | Path, rows: list[list], *, columns: int) -> np.ndarray:

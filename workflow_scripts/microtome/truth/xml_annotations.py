@@ -1,4 +1,4 @@
-"""Outlines of an XML file: Aperio ImageScope (as in PAIP 2019) and ASAP (as in CAMELYON)."""
+"""Outlines of an XML file: ImageScope (as in PAIP 2019), HALO, and ASAP (as in CAMELYON)."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,11 +12,23 @@ from defusedxml.ElementTree import fromstring
 from microtome.errors import InputError
 from microtome.truth.shapes import Shape, parse_numbers
 
-ASAP_OUTLINES = {"Polygon", "Spline", "Rectangle"}
+# Types of regions: the numbers of ImageScope, the words of HALO and ASAP.
+_POLYGONS = {"0", "polygon", "spline", "area"}
+_RECTANGLES = {"1", "rectangle"}
+_ELLIPSES = {"2", "ellipse"}
+_WITHOUT_AREA = {"3": "arrow", "4": "ruler", "5": "counter"} | {
+    word: word
+    for word in ("arrow", "ruler", "pin", "points", "none", "dot", "pointset", "measurement")
+}
+
+# Corners of the polygon that an ellipse becomes: its area is too small by 1 in 20,000.
+_ELLIPSE_CORNERS = 360
+
+_FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
 def read_xml(path: str | Path, data: bytes, skipped: Counter[str]) -> Iterator[Shape]:
-    """Read the outlines of XML; count in `skipped` what has no area, by its type."""
+    """Read the outlines of XML; count in `skipped` what is ignored."""
     try:
         root = fromstring(data, forbid_dtd=True)
     except DefusedXmlException:
@@ -29,34 +41,113 @@ def read_xml(path: str | Path, data: bytes, skipped: Counter[str]) -> Iterator[S
             f"{path}: neither XML nor GeoJSON can be read from it ({error}); export it again"
         ) from None
     if root.tag == "Annotations":
-        return _read_aperio(path, root)
+        return _read_layers(path, root, skipped)
     if root.tag == "ASAP_Annotations":
         return _read_asap(path, root, skipped)
+    if root.find("ndpviewstate") is not None:
+        raise InputError(
+            f"{path}: is of Hamamatsu's NDP.view, in nm from the middle of the glass, which is "
+            "not read; open it in QuPath and export GeoJSON"
+        )
     raise InputError(
-        f"{path}: unknown kind of XML <{root.tag}>; known are <Annotations> (Aperio ImageScope) "
+        f"{path}: unknown kind of XML <{root.tag}>; known are <Annotations> (ImageScope, HALO) "
         "and <ASAP_Annotations>"
     )
 
 
-def _read_aperio(path: str | Path, root: Element) -> Iterator[Shape]:
-    for layer in root.iter("Annotation"):
-        names = tuple(name for name in (layer.get("Name"), layer.get("Id")) if name)
-        for region in layer.iter("Region"):
-            points = parse_numbers(path, _read_attributes(region, "Vertex", "X", "Y"), columns=2)
-            yield Shape(names, (points,), negative=region.get("NegativeROA") == "1")
+def _read_layers(path: str | Path, root: Element, skipped: Counter[str]) -> Iterator[Shape]:
+    """Read the layers of ImageScope or HALO; only where nothing has a name their numbers count."""
+    layers = root.findall("Annotation")
+    if (len(root) and not layers) or any(len(e) and e.find("Regions") is None for e in layers):
+        raise InputError(
+            f"{path}: <Annotations> lacks the layers and regions of ImageScope and HALO; "
+            "export it again"
+        )
+    names = [(layer.get("Name", "").strip(), *_read_attributes(layer)) for layer in layers]
+    names = [tuple(filter(None, of_layer)) for of_layer in names]
+    regions = [
+        [(region, *_name_region(path, region)) for region in layer.findall("Regions/Region")]
+        for layer in layers
+    ]
+    is_named = any(names) or any(own for listed in regions for _, own, _ in listed)
+    ends_meet: Counter[bool] = Counter()
+    for layer, of_layer, listed in zip(layers, names, regions, strict=True):
+        number = layer.get("Id", "").strip()
+        by_number = number.isdecimal() and not is_named
+        unnamed = int(number) if by_number else f"layer {number} without a name"
+        for region, own, negative in listed:
+            kind = (region.get("GeoShape") or region.get("Type") or "polygon").lower()
+            points = _read_points(path, region, "Vertices/*")
+            if kind in _WITHOUT_AREA:
+                skipped[f"of type {_WITHOUT_AREA[kind]}, which has no area"] += 1
+                continue
+            if kind in _POLYGONS and len(points) > 2 and region.find("Vertices/V") is not None:
+                ends_meet[np.array_equal(points[0], points[-1])] += 1
+            ring = _find_outline(path, kind, points)
+            yield Shape(own, (ring,), negative=negative, layer=of_layer or (unnamed,))
+    if len(ends_meet) > 1:
+        raise InputError(
+            f"{path}: {ends_meet[False]} of HALO's polygons do not end where they begin, as lines "
+            "of its pen; close those that are areas and delete the others"
+        )
+
+
+def _name_region(path: str | Path, region: Element) -> tuple[tuple[str, ...], bool]:
+    """Read the class in a region's texts, and whether it is cut out; then they name nothing."""
+    flag = region.get("NegativeROA", "").strip().lower()
+    if flag not in _FLAGS:
+        raise InputError(f"{path}: a region has NegativeROA '{flag}', which is neither 0 nor 1")
+    if _FLAGS[flag]:
+        return (), True
+    texts = [region.get("Text", "").strip(), *_read_attributes(region)]
+    return tuple(text for text in texts if text and not _is_number(text)), False
+
+
+def _read_attributes(element: Element) -> list[str]:
+    """Read what a person entered in the fields of a layer or region, but for numbers."""
+    fields = element.findall("Attributes/Attribute")
+    texts = [field.get(key, "").strip() for field in fields for key in ("Value", "Name")]
+    return [t for t in texts if t and t.lower() != "description" and not _is_number(t)]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
+def _find_outline(path: str | Path, kind: str, points: np.ndarray) -> np.ndarray:
+    """Turn the points of a region into corners; two are opposite corners of a box."""
+    if kind not in _POLYGONS | _RECTANGLES | _ELLIPSES:
+        raise InputError(
+            f"{path}: a region is of type '{kind}', which is not known; draw it as a polygon"
+        )
+    if len(points) < 2 or not (kind in _ELLIPSES or (kind in _RECTANGLES and len(points) == 2)):
+        return points
+    low, high = points.min(axis=0), points.max(axis=0)
+    if kind in _RECTANGLES:
+        return np.array([low, (high[0], low[1]), high, (low[0], high[1])])
+    if not ((points == low) | (points == high)).all():
+        raise InputError(
+            f"{path}: an ellipse is given by {len(points)} points that are not corners of its "
+            "box; draw it as a polygon"
+        )
+    turn = np.linspace(0, 2 * np.pi, _ELLIPSE_CORNERS, endpoint=False)
+    return (low + high) / 2 + (high - low) / 2 * np.stack([np.cos(turn), np.sin(turn)], axis=1)
 
 
 def _read_asap(path: str | Path, root: Element, skipped: Counter[str]) -> Iterator[Shape]:
     parents = {group.get("Name"): group.get("PartOfGroup") for group in root.iter("Group")}
     for annotation in root.iter("Annotation"):
-        kind = annotation.get("Type")
-        if kind not in ASAP_OUTLINES:
-            skipped[f"of type {kind}, which has no area"] += 1
+        kind = (annotation.get("Type") or "none").lower()
+        if kind in _WITHOUT_AREA:
+            skipped[f"of type {_WITHOUT_AREA[kind]}, which has no area"] += 1
             continue
-        rows = _read_attributes(annotation, "Coordinate", "Order", "X", "Y")
-        numbered = parse_numbers(path, rows, columns=3)
-        points = numbered[np.argsort(numbered[:, 0], kind="stable"), 1:]
-        yield Shape(_name_asap_groups(annotation, parents), (points,))
+        numbered = _read_points(path, annotation, "Coordinates/Coordinate", "Order")
+        points = numbered[np.argsort(numbered[:, 2], kind="stable"), :2]
+        yield Shape(_name_asap_groups(annotation, parents), (_find_outline(path, kind, points),))
 
 
 def _name_asap_groups(
@@ -71,6 +162,8 @@ def _name_asap_groups(
     return tuple(names) or tuple(filter(None, [annotation.get("Name")]))
 
 
-def _read_attributes(parent: Element, tag: str, *names: str) -> list[list[str]]:
-    """Read numbers as text; decimal commas become points."""
-    return [[e.get(name, "").replace(",", ".") for name in names] for e in parent.iter(tag)]
+def _read_points(path: str | Path, element: Element, tags: str, *more: str) -> np.ndarray:
+    """Read X, Y and more of points, whose decimals may follow a comma: (n, 2 or more), float64."""
+    keys = ("X", "Y", *more)
+    rows = [[e.get(key, "").replace(",", ".") for key in keys] for e in element.iterfind(tags)]
+    return parse_numbers(path, rows, columns=len(keys))
