@@ -27,7 +27,7 @@ rule rasterize_annotation:
         row=planned(
             COHORT.cells,
             "slide",
-            columns=["annotation", "viable_mask", "whole_mask", "burden"],
+            columns=["annotation", "viable_mask", "whole_mask", "burden", "label"],
         ),
         slide=config["slide"],
         annotation=config["annotation"],

@@ -237,6 +237,13 @@ def test_burden(tmp_path):
             check(truth, given_burden=25)
     with open_masks(tmp_path, disc(10, 20)) as truth:
         assert check(truth, given_burden=0.5)[:2] == (None, [])
+        _, (note,), _ = check(truth, given_burden=0)
+        assert "given burden is 0.000, but the truth holds 100 px of viable tumour" in note
+    with open_masks(tmp_path, disc(0, 0)) as truth:
+        assert (
+            "given burden is 0.400, but the truth holds 0 px"
+            in check(truth, given_burden=0.4)[1][1]
+        )
 
 
 def test_empty_truth_is_noted(tmp_path):
@@ -248,6 +255,41 @@ def test_empty_truth_is_noted(tmp_path):
     with open_given(annotation=annotate(tmp_path / "a.json"), size_px=(40, 40)) as truth:
         _, notes, _ = check(truth)
     assert ["free of tumour" in notes[0], "no viable" in notes[1]] == [True, True]
+
+
+@pytest.mark.parametrize("label", ["itc", "micro", "macro"])
+def test_a_label_of_tumour_needs_tumour(tmp_path, label):
+    """Viable or whole tumour will do; a truth without any is refused, and what to do is said."""
+    for masks in ((disc(10, 20),), (disc(0, 0), disc(10, 20))):
+        with open_masks(tmp_path, *masks) as truth:
+            check(truth, label=label)
+    for truth in (
+        open_masks(tmp_path, disc(0, 0)),
+        open_given(annotation=annotate(tmp_path / "a.json"), size_px=(40, 40)),
+    ):
+        with (
+            truth,
+            pytest.raises(InputError, match=f"s1: its label is {label}.* no px.*; correct the"),
+        ):
+            check(truth, label=label)
+
+
+@pytest.mark.parametrize("masks", [(disc(10, 20),), (disc(0, 0), disc(10, 20))])
+def test_a_negative_slide_has_no_tumour(tmp_path, masks):
+    """Neither viable nor whole tumour may be on it."""
+    with (
+        open_masks(tmp_path, *masks) as truth,
+        pytest.raises(InputError, match=r"s1: its label is negative.* holds 100 px of tumour"),
+    ):
+        check(truth, label="negative")
+
+
+def test_an_empty_truth_of_a_negative_slide_is_as_it_should_be(tmp_path):
+    """Nothing is noted, and the burden is 0; a given one says otherwise, and is told."""
+    with open_masks(tmp_path, disc(0, 0), disc(0, 0)) as truth:
+        assert check(truth, label="negative")[:2] == (0.0, [])
+        _, (note,), _ = check(truth, label="negative", given_burden=0.4)
+    assert note == "slide s1: the given burden is 0.400, that of the truth 0.000"
 
 
 @pytest.mark.parametrize(

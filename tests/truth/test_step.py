@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from microtome.errors import InputError
 from microtome.io.atomic import write_json
 from microtome.rasters.label_tiff import open_raster
 from microtome.rasters.labels import NONE, VIABLE, WHOLE
@@ -57,3 +58,18 @@ def test_a_negative_slide_needs_no_annotation(tmp_path):
     found, truth = truth_of(tmp_path, {"label": "negative"})
     assert found == {"burden": 0.0, "notes": []}
     assert not truth.rows(0, 2).any()
+
+
+def test_label_and_burden_of_the_sheet_are_compared_with_the_truth(tmp_path, masks):
+    """A label that contradicts the truth is refused; a burden of a negative slide is told."""
+    with pytest.raises(InputError, match="slide a: its label is negative, but its truth holds"):
+        truth_of(tmp_path, {**masks, "label": "negative"})
+    assert truth_of(tmp_path, {**masks, "label": "macro"})[0]["notes"] == []
+    found, _ = truth_of(tmp_path, {"label": "negative", "burden": 0.4})
+    assert found["notes"] == ["slide a: the given burden is 0.400, that of the truth 0.000"]
+
+
+def test_a_slide_without_truth_is_not_taken_for_a_negative_one(tmp_path):
+    """Only the label says so."""
+    with pytest.raises(InputError, match="nothing tells where viable tumour is"):
+        truth_of(tmp_path, {"label": "macro"})

@@ -25,20 +25,25 @@ class TruthCheck:
         self.whole_px += int(np.count_nonzero(whole))
         self._both_px += int(np.count_nonzero(viable & whole))
 
-    def result(self, *, given_burden: float | None = None) -> tuple[float | None, list[str]]:
-        """Check the bands that were added, and the burden that came with the data if it is given.
+    def result(
+        self, *, given_burden: float | None = None, label: str | None = None
+    ) -> tuple[float | None, list[str]]:
+        """Check the bands that were added against what the sheet says, burden and label.
 
-        Returns the burden, viable over whole tumour, or None without a whole tumour; and what is
-        odd but harmless, one line each, first the notes of the truth. Raises InputError if viable
-        tumour lies outside the whole tumour, the two look swapped, or `given_burden` is not a
-        fraction from 0 to 1.
+        Returns the burden, viable over whole tumour, 0 if the label is 'negative', or None without
+        a whole tumour; and what is odd but harmless, one line each, first the notes of the truth.
+        Raises InputError if viable tumour lies outside the whole tumour, the two look swapped,
+        `given_burden` is not a fraction from 0 to 1, or one of label and truth says that there is
+        tumour and the other that there is none.
         """
         slide = self._truth.slide
         notes = list(self._truth.notes)
-        if self.viable_px == 0:
+        if label is not None:
+            self._refuse_label(label)
+        burden = 0.0 if label == "negative" else None
+        if self.viable_px == 0 and burden is None:
             notes.append(f"slide {slide}: the truth holds no viable tumour")
-        burden = None
-        if self._truth.has_whole:
+        if self._truth.has_whole and burden is None:
             self._refuse_outside()
             if self.whole_px:
                 burden = self.viable_px / self.whole_px
@@ -55,7 +60,20 @@ class TruthCheck:
                     f"slide {slide}: the given burden is {given_burden:.3f}, "
                     f"that of the truth {burden:.3f}"
                 )
+            if burden is None and (given_burden > 0) != (self.viable_px > 0):
+                notes.append(
+                    f"slide {slide}: the given burden is {given_burden:.3f}, but the truth holds "
+                    f"{self.viable_px} px of viable tumour"
+                )
         return burden, notes
+
+    def _refuse_label(self, label: str) -> None:
+        tumour_px = max(self.viable_px, self.whole_px)
+        if (label == "negative") == (tumour_px > 0):
+            raise InputError(
+                f"slide {self._truth.slide}: its label is {label}, but its truth holds "
+                f"{tumour_px or 'no'} px of tumour; correct the label, or the annotation or mask"
+            )
 
     def _refuse_outside(self) -> None:
         slide = self._truth.slide

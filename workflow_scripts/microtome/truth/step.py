@@ -37,11 +37,10 @@ def write_truth(
         **slide_settings,
     )
     given = {k: row[k] for k in ("annotation", "viable_mask", "whole_mask") if k in row}
-    is_negative = not given  # nothing to read: the sheet says that there is no tumour
     opened = (
-        Truth(name, size_px, OutlineSource([]), OutlineSource([]), ())
-        if is_negative
-        else open_truth(slide=name, slide_size_px=size_px, classes=classes, **given)
+        open_truth(slide=name, slide_size_px=size_px, classes=classes, **given)
+        if given or row.get("label") != "negative"
+        else Truth(name, size_px, OutlineSource([]), OutlineSource([]), ())
     )
     with opened:
         check = TruthCheck(opened)
@@ -52,9 +51,7 @@ def write_truth(
             return merge_labels(viable, whole)
 
         write_raster(truth, rows, shape=opened.shape(scale), spacing_um=info["spacing_um"] * scale)
-        if is_negative:
-            return {"burden": 0.0, "notes": []}
-        burden, notes = check.result(given_burden=row.get("burden"))
+        burden, notes = check.result(given_burden=row.get("burden"), label=row.get("label"))
     for note in notes:
         log.warning("%s", note)
     return {"burden": burden, "notes": notes}
