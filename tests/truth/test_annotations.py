@@ -172,7 +172,7 @@ DRAWN = {
         ],
         "2200000000",
         "Point",
-        "None",
+        "1 without a geometry",
         "(no class)",
     ),
     "layers without outlines are free of tumour": (

@@ -13,7 +13,10 @@ from microtome.truth.step import write_truth
 
 def truth_of(folder, row: dict, *, slide_um: float = 0.5, map_um: float = 1.0):
     """Write the truth of a slide of 8 x 4 px; give what the step found and the map."""
-    write_json(folder / "a.json", {"width_px": 8, "height_px": 4, "spacing_um": slide_um})
+    write_json(
+        folder / "a.json",
+        {"width_px": 8, "height_px": 4, "spacing_um": slide_um, "bounds_px": None},
+    )
     slide = {"spacing_tolerance": 0.02, "upsample": False}
     files = {"inspected": folder / "a.json", "truth": folder / "t.tif", "slide_settings": slide}
     found = write_truth(name="a", row=row, spacing_um=map_um, classes={}, **files)

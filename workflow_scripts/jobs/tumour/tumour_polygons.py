@@ -12,4 +12,5 @@ write_tumour_polygons(
     open_raster(snakemake.input.tumour),
     slide_size_px=(slide["width_px"], slide["height_px"]),
     slide_spacing_um=slide["spacing_um"],
+    bounds_px=slide["bounds_px"],
 )

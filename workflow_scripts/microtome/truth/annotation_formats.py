@@ -1,11 +1,10 @@
 """Shapes as drawn in an annotation file: Aperio ImageScope XML, ASAP XML, GeoJSON of QuPath."""
 
-import codecs
 from collections import Counter
 from pathlib import Path
 
 from microtome.errors import InputError
-from microtome.truth.geojson_annotations import read_geojson
+from microtome.truth.geojson_annotations import is_geojson, read_geojson
 from microtome.truth.shapes import Shape
 from microtome.truth.xml_annotations import read_xml
 
@@ -42,8 +41,10 @@ def read_shapes(path: str | Path) -> tuple[list[Shape], list[str]]:
             f"(at most {MAX_BYTES / 1e6:.0f} MB); export the tumour annotations only, without cells"
         )
     data = Path(path).read_bytes()
+    if data.startswith((b"\x1f\x8b", b"PK")):
+        raise InputError(f"{path}: is compressed (gzip or zip); unpack it")
     skipped: Counter[str] = Counter()
-    if data.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"["):
+    if is_geojson(path):
         shapes = read_geojson(path, data, skipped)
     else:
         shapes = read_xml(path, data, skipped)

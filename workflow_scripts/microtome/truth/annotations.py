@@ -2,9 +2,9 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 
@@ -42,6 +42,10 @@ class Region:
         """Smallest x, smallest y, largest x and largest y."""
         points = np.concatenate(self.rings)
         return (*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
+
+    def moved(self, by_px: Sequence[int]) -> Self:
+        """Move the area by x and y."""
+        return replace(self, rings=tuple(ring + np.array(by_px) for ring in self.rings))
 
 
 def read_annotation(

@@ -13,6 +13,7 @@ from microtome.rasters.labels import VIABLE
 from microtome.rasters.mask_tiff import MaskTiff, find_centres
 from microtome.rasters.polygon_fill import list_edges, paint_edges
 from microtome.truth.annotations import Region, order_for_painting, read_annotation
+from microtome.truth.geojson_annotations import is_geojson
 
 # An outline may reach beyond the slide by this share of its side, as drawing by hand does. If it
 # reaches further or lies wholly outside, it belongs to another slide.
@@ -105,6 +106,7 @@ def open_truth(
     viable_mask: str | Path | None = None,
     whole_mask: str | Path | None = None,
     classes: Mapping[str, Sequence[str]],
+    bounds_px: Sequence[int] | None = None,
 ) -> Truth:
     """Open the ground truth of a slide; masks take precedence over the annotation.
 
@@ -116,6 +118,9 @@ def open_truth(
         Outlines and what their names mean, as in `read_annotation`.
     viable_mask, whole_mask : str or Path, optional
         Mask TIFFs of the size of level 0, as in `MaskTiff`.
+    bounds_px : sequence of int, optional
+        x, y, width and height of the scan in level-0 px, where it is a part of the slide, as in
+        `read_bounds`. QuPath shows the scan alone: coordinates of GeoJSON start at its corner.
 
     Returns
     -------
@@ -125,8 +130,8 @@ def open_truth(
     Raises
     ------
     InputError
-        A file cannot be used, a mask has another size than the slide, outlines lie outside it, or
-        nothing tells where viable tumour is.
+        A file cannot be used, a mask has another size than the slide, outlines lie outside it (of
+        GeoJSON: outside the scan), or nothing tells where viable tumour is.
 
     Examples
     --------
@@ -149,7 +154,11 @@ def open_truth(
     regions: list[Region] = []
     if annotation is not None and (viable_mask is None or whole_mask is None):
         regions, notes = read_annotation(annotation, classes=classes)
-        notes += _note_overhang(slide, annotation, regions, slide_size_px)
+        if bounds_px and is_geojson(annotation):
+            notes += _note_overhang(slide, annotation, regions, bounds_px[2:], within="scan")
+            regions = [region.moved(bounds_px[:2]) for region in regions]
+        else:
+            notes += _note_overhang(slide, annotation, regions, slide_size_px)
     viable: OutlineSource | MaskTiff = OutlineSource(
         [region for region in regions if region.tissue == "viable"]
     )
@@ -192,10 +201,21 @@ def _open_mask(
 
 
 def _note_overhang(
-    slide: str, path: str | Path, regions: Sequence[Region], slide_size_px: tuple[int, int]
+    slide: str,
+    path: str | Path,
+    regions: Sequence[Region],
+    size_px: Sequence[int],
+    *,
+    within: str = "slide",
 ) -> list[str]:
-    """Refuse outlines that reach far beyond the slide, note those that reach a little beyond."""
-    size = np.array(slide_size_px)
+    """Refuse outlines that reach far beyond the slide, or the scan on it; note a little beyond."""
+    size = np.array(size_px)
+    cause = "annotation of another slide?"
+    if within == "scan":
+        cause = (
+            "annotation of another slide, or one whose coordinates start at the slide's corner "
+            "(QuPath with --no-crop, another program)? Then move them to the scan's corner"
+        )
     overhanging = 0
     for region in regions:
         low_x, low_y, high_x, high_y = region.bounds_px
@@ -204,10 +224,10 @@ def _note_overhang(
         if wholly_outside or beyond.max() > MAX_OVERHANG:
             raise InputError(
                 f"slide {slide}: {path} reaches from ({low_x:.0f}, {low_y:.0f}) "
-                f"to ({high_x:.0f}, {high_y:.0f}) px, the slide is {size[0]} x {size[1]} px: "
-                "annotation of another slide?"
+                f"to ({high_x:.0f}, {high_y:.0f}) px, the {within} is {size[0]} x {size[1]} px: "
+                f"{cause}"
             )
         overhanging += beyond.max() > 0
     if overhanging == 0:
         return []
-    return [f"{path}: {overhanging} outlines reach a little beyond the slide"]
+    return [f"{path}: {overhanging} outlines reach a little beyond the {within}"]

@@ -7,6 +7,9 @@ import numpy as np
 
 from microtome.errors import InputError
 
+# Corners of the polygon that an ellipse becomes: its area is too small by 1 in 20,000.
+_ELLIPSE_CORNERS = 360
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -34,3 +37,9 @@ def parse_numbers(path: str | Path, rows: list[list], *, columns: int) -> np.nda
     if not np.isfinite(numbers).all():
         raise InputError(f"{path}: a point has a missing, infinite or NaN coordinate")
     return numbers
+
+
+def trace_ellipse(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Trace the ellipse in the box from corner `low` to corner `high`, x and y: (360, 2)."""
+    angles = np.linspace(0, 2 * np.pi, _ELLIPSE_CORNERS, endpoint=False)
+    return (low + high) / 2 + (high - low) / 2 * np.stack([np.cos(angles), np.sin(angles)], axis=1)

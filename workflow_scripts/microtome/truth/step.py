@@ -38,7 +38,13 @@ def write_truth(
     )
     given = {k: row[k] for k in ("annotation", "viable_mask", "whole_mask") if k in row}
     opened = (
-        open_truth(slide=name, slide_size_px=size_px, classes=classes, **given)
+        open_truth(
+            slide=name,
+            slide_size_px=size_px,
+            bounds_px=info["bounds_px"],
+            classes=classes,
+            **given,
+        )
         if given or row.get("label") != "negative"
         else Truth(name, size_px, OutlineSource([]), OutlineSource([]), ())
     )

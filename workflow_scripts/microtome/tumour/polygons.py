@@ -6,7 +6,7 @@ Which classes there are, and their colours: `_CLASSES`.
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +31,20 @@ _DECIMALS = 1
 
 
 def write_tumour_polygons(
-    path: str | Path, labels: Raster, *, slide_size_px: tuple[int, int], slide_spacing_um: float
+    path: str | Path,
+    labels: Raster,
+    *,
+    slide_size_px: tuple[int, int],
+    slide_spacing_um: float,
+    bounds_px: Sequence[int] | None = None,
 ) -> None:
     """Write a tumour map as GeoJSON, one feature a line.
 
     The whole tumour is one MultiPolygon, before the viable tumour, of which every connected piece
     is a feature of its own. Features are annotations of the classes 'whole tumor' and
-    'viable tumor'; coordinates are level-0 px, x and y; the measurement ``area_um2`` is that of
-    the map's pixels. A map without tumour has no features. Painted again at the map's spacing,
+    'viable tumor'; coordinates are level-0 px, x and y, from where QuPath starts: the slide's
+    corner, or that of the scan if it is a part of the slide. The measurement ``area_um2`` is that
+    of the map's pixels. A map without tumour has no features. Painted again at the map's spacing,
     the polygons give the same map, but for pixels that the slide's border cuts.
 
     Parameters
@@ -49,8 +55,16 @@ def write_tumour_polygons(
         Width and height of level 0; the polygons end there.
     slide_spacing_um : float
         µm per px of level 0.
+    bounds_px : sequence of int, optional
+        x, y, width and height of the scan in level-0 px, where it is a part of the slide, as in
+        `microtome.slides.openslide_source.read_bounds`.
     """
     scale = labels.spacing_um / slide_spacing_um
+    corner_px = np.array(bounds_px[:2] if bounds_px else (0, 0))
+
+    def move(points: np.ndarray) -> np.ndarray:
+        return np.round(points - corner_px, _DECIMALS)
+
     with atomic(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write('{"type": "FeatureCollection", "features": [')
         separator = "\n"
@@ -62,6 +76,7 @@ def write_tumour_polygons(
             polygons, area_px = trace_polygons(
                 rows, labels.shape, scale=scale, slide_size_px=slide_size_px
             )
+            polygons = shapely.transform(polygons, move)
             area_um2 = area_px * labels.spacing_um**2
             if least == WHOLE and len(polygons):
                 polygons, area_um2 = [shapely.multipolygons(polygons)], [area_um2.sum()]
