@@ -192,13 +192,11 @@ def _cut_holes(rings: list[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]]:
     if not holes or len(rings[0]) < 3 or shapely.Polygon(rings[0], holes).is_valid:
         yield tuple(rings)
         return
-    outline = shapely.make_valid(shapely.Polygon(rings[0]))
-    if outline.area == 0:
-        yield (rings[0],)
-    area = outline - shapely.union_all(shapely.make_valid(list(map(shapely.Polygon, holes))))
-    for part in shapely.get_parts(area):
-        if part.geom_type == "Polygon":
-            yield tuple(map(shapely.get_coordinates, (part.exterior, *part.interiors)))
+    cut = shapely.union_all(shapely.make_valid(list(map(shapely.Polygon, holes))))
+    area = shapely.make_valid(shapely.Polygon(rings[0])) - cut
+    # If nothing is left, an outline without a point, so that the annotation is counted.
+    for part in [part for part in shapely.get_parts(area) if part.area] or [shapely.Polygon()]:
+        yield tuple(map(shapely.get_coordinates, (part.exterior, *part.interiors)))
 
 
 def _require_list(path: str | Path, value: object) -> list:
