@@ -96,6 +96,8 @@ def test_a_class_is_known_in_each_form(read, form):
         ({"name": "Tumor*"}, r"'Tumor\*'"),
         ("{'name': 'Tumor'}", "{'name': 'Tumor'}"),
         ("[Tumor\nx]", r"'\[Tumor x\]'"),
+        (1, "'1'"),  # no layer of PAIP
+        ("2", "'2'"),
         (70, "'70'"),
         (7.5, "'7.5'"),
         (True, "'True'"),
@@ -103,7 +105,9 @@ def test_a_class_is_known_in_each_form(read, form):
 )
 def test_a_class_that_is_not_known_is_named(read, classification, found):
     """What a derived class adds may be anything, and is not guessed; nor is a colour a class."""
-    with pytest.raises(InputError, match=rf"a.geojson: no shape has a known class.*{found}"):
+    with pytest.raises(
+        InputError, match=rf"a.geojson: nothing that is drawn has a known class.*{found}"
+    ):
         read([feature(classification=classification)])
     other = feature({"type": "Polygon", "coordinates": [box(9, 9, 2, 3)]})
     assert read([feature(classification=classification), other])[0] == 6
@@ -224,7 +228,11 @@ HOLED = [box(0, 0, 10, 10), box(2, 2, 6, 6)]
         # Holes that reach out of the outline, lie outside, cover it, or overlap.
         ({"type": "Polygon", "coordinates": [box(0, 0, 10, 10), box(8, 8, 4, 4)]}, 96, ()),
         ({"type": "Polygon", "coordinates": [box(0, 0, 5, 5), box(8, 8, 4, 4)]}, 25, ()),
-        ({"type": "Polygon", "coordinates": [box(2, 2, 3, 3), box(0, 0, 9, 9)]}, 0, ("points",)),
+        (
+            {"type": "Polygon", "coordinates": [box(2, 2, 3, 3), box(0, 0, 9, 9)]},
+            0,
+            ("enclose nothing",),
+        ),
         (
             {"type": "Polygon", "coordinates": [HOLED[0], box(1, 1, 4, 4), box(3, 3, 4, 4)]},
             72,
@@ -244,9 +252,13 @@ HOLED = [box(0, 0, 10, 10), box(2, 2, 6, 6)]
         (
             {"type": "Polygon", "coordinates": [[[0, 0], [5, 5], [0, 0]], HOLED[1]]},
             0,
-            ("3 points",),
+            ("enclose nothing",),
         ),
-        ({"type": "Polygon", "coordinates": [[[0, 0], [5, 5], [9, 9]], HOLED[1]]}, 0, ("points",)),
+        (
+            {"type": "Polygon", "coordinates": [[[0, 0], [5, 5], [9, 9]], HOLED[1]]},
+            0,
+            ("enclose nothing",),
+        ),
     ],
 )
 def test_areas_by_hand(read, geometry, px, notes):

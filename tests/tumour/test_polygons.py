@@ -31,7 +31,9 @@ def draw_tumour(seed: int = 0) -> np.ndarray:
     return (noise > low).astype(np.uint8) + (noise > high)
 
 
-def written(folder: Path, labels: np.ndarray, *, scale: float = 16.0, size_px=None) -> Path:
+def written(
+    folder: Path, labels: np.ndarray, *, scale: float = 16.0, size_px=None, bounds_px=None
+) -> Path:
     """Write the polygons of a map."""
     write_array(folder / "map.tif", labels, spacing_um=LEVEL0_UM * scale)
     write_tumour_polygons(
@@ -39,6 +41,7 @@ def written(folder: Path, labels: np.ndarray, *, scale: float = 16.0, size_px=No
         open_raster(folder / "map.tif"),
         slide_size_px=size_px or tuple(round(n * scale) for n in labels.shape[::-1]),
         slide_spacing_um=LEVEL0_UM,
+        bounds_px=bounds_px,
     )
     return folder / "map.geojson"
 
@@ -51,14 +54,17 @@ def features_of(path: Path) -> list[dict]:
 
 
 @pytest.mark.parametrize("scale", [16.0, 32.9, 7.0, 1.0, 5.3])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_read_back_as_an_annotation_it_is_the_same_map(tmp_path, scale, seed):
-    """By the classes of the default configuration, whole and viable tumour, px by px."""
-    labels = draw_tumour(seed)
+@pytest.mark.parametrize("corner", [None, (-3, -2), (4, 3)])
+def test_read_back_as_an_annotation_it_is_the_same_map(tmp_path, scale, corner):
+    """By the classes of the default configuration, px by px, wherever the slide's scan begins."""
+    labels = draw_tumour(1)
+    labels[:4] = labels[:, :4] = 0
     size_px = tuple(int(np.ceil(n * scale)) for n in labels.shape[::-1])
-    path = written(tmp_path, labels, scale=scale, size_px=size_px)
+    bounds_px = corner and (*corner, size_px[0] + 4, size_px[1] + 4)
+    path = written(tmp_path, labels, scale=scale, size_px=size_px, bounds_px=bounds_px)
     classes = CONFIG["annotation"]["classes"]
-    with open_truth(slide="a", slide_size_px=size_px, annotation=path, classes=classes) as truth:
+    given = {"slide": "a", "slide_size_px": size_px, "bounds_px": bounds_px, "classes": classes}
+    with open_truth(annotation=path, **given) as truth:
         assert truth.notes == ()
         found = merge_labels(*truth.rows(0, len(labels), scale))
     np.testing.assert_array_equal(found[:, : labels.shape[1]], labels)
@@ -92,6 +98,24 @@ def test_coordinates_by_hand(tmp_path):
     assert whole["geometry"]["coordinates"] == [[ring]]
     assert viable["geometry"]["coordinates"] == [ring]
     assert "[[[32,24],[40,16]" in path.read_text().replace(" ", "")
+
+
+def test_coordinates_start_where_the_scan_does(tmp_path):
+    """QuPath shows nothing else of the slide: closed, valid rings, moved and not rounded anew."""
+    labels = draw_tumour()
+    plain = features_of(written(tmp_path, labels, scale=32.9))
+    moved = features_of(written(tmp_path, labels, scale=32.9, bounds_px=(1001, -7, 2000, 1500)))
+    assert len(moved) == len(plain) > 5
+    for before, after in zip(plain, moved, strict=True):
+        assert before["properties"] == after["properties"]
+        polygon = as_geometry(after["geometry"])
+        assert polygon.is_valid
+        points = [shapely.get_coordinates(as_geometry(f["geometry"])) for f in (before, after)]
+        np.testing.assert_allclose(points[0] - (1001, -7), points[1], rtol=0, atol=1e-9)
+        np.testing.assert_array_equal(np.round(points[1], 1), points[1])
+        rings = after["geometry"]["coordinates"]
+        for ring in rings if after is not moved[0] else [r for part in rings for r in part]:
+            assert ring[0] == ring[-1]
 
 
 def test_coordinates_have_one_decimal(tmp_path):

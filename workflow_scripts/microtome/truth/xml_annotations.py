@@ -10,7 +10,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from microtome.errors import InputError
-from microtome.truth.shapes import Shape, parse_numbers
+from microtome.truth.shapes import Shape, parse_numbers, trace_ellipse
 
 # Types of regions: the numbers of ImageScope, the words of HALO and ASAP.
 _POLYGONS = {"0", "polygon", "spline", "area"}
@@ -20,9 +20,6 @@ _WITHOUT_AREA = {"3": "arrow", "4": "ruler", "5": "counter"} | {
     word: word
     for word in ("arrow", "ruler", "pin", "points", "none", "dot", "pointset", "measurement")
 }
-
-# Corners of the polygon that an ellipse becomes: its area is too small by 1 in 20,000.
-_ELLIPSE_CORNERS = 360
 
 _FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
 
@@ -134,8 +131,7 @@ def _find_outline(path: str | Path, kind: str, points: np.ndarray) -> np.ndarray
             f"{path}: an ellipse is given by {len(points)} points that are not corners of its "
             "box; draw it as a polygon"
         )
-    turn = np.linspace(0, 2 * np.pi, _ELLIPSE_CORNERS, endpoint=False)
-    return (low + high) / 2 + (high - low) / 2 * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    return trace_ellipse(low, high)
 
 
 def _read_asap(path: str | Path, root: Element, skipped: Counter[str]) -> Iterator[Shape]:
