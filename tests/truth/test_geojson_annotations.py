@@ -8,6 +8,7 @@ import numpy as np
 import openslide
 import pytest
 import shapely
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -498,3 +499,16 @@ def test_geojson_of_the_whole_slide_does_not_fit_its_scan(read):
     assert read(far)[0] == 36
     with pytest.raises(InputError, match=r"the scan is 10 x 9 px.*--no-crop.*move them"):
         read(far, bounds_px=BOUNDS_PX)
+
+
+def test_a_mask_of_the_scan_alone_is_told_where_it_belongs(tmp_path):
+    """As QuPath exports masks too; a mask is of the slide."""
+    tifffile.imwrite(tmp_path / "m.tif", np.ones((9, 10), np.uint8))
+    with pytest.raises(InputError, match=r"20 x 20 px; it is of the slide's scan.* at \(5, 7\) of"):
+        open_truth(
+            slide="a",
+            slide_size_px=(20, 20),
+            viable_mask=tmp_path / "m.tif",
+            classes={},
+            bounds_px=BOUNDS_PX,
+        )

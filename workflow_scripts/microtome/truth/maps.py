@@ -166,10 +166,10 @@ def open_truth(
     has_whole = any(not region.hole for region in drawn_whole)
     whole: OutlineSource | MaskTiff | None = OutlineSource(drawn_whole) if has_whole else None
     if viable_mask is not None:
-        viable = _open_mask(slide, "viable", viable_mask, slide_size_px)
+        viable = _open_mask(slide, "viable", viable_mask, slide_size_px, bounds_px)
     if whole_mask is not None:
         try:
-            whole = _open_mask(slide, "whole", whole_mask, slide_size_px)
+            whole = _open_mask(slide, "whole", whole_mask, slide_size_px, bounds_px)
         except InputError:
             viable.close()
             raise
@@ -188,14 +188,22 @@ def merge_labels(viable: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def _open_mask(
-    slide: str, tissue: str, path: str | Path, slide_size_px: tuple[int, int]
+    slide: str,
+    tissue: str,
+    path: str | Path,
+    slide_size_px: tuple[int, int],
+    bounds_px: Sequence[int] | None,
 ) -> MaskTiff:
     mask = MaskTiff(path)
     if mask.size_px != tuple(slide_size_px):
         mask.close()
+        remedy = ""
+        if bounds_px and mask.size_px == tuple(bounds_px[2:]):
+            x, y = bounds_px[:2]
+            remedy = f"; it is of the slide's scan: put it at ({x}, {y}) of a mask of that size"
         raise InputError(
             f"slide {slide}: {tissue} mask {path} is {mask.size_px[0]} x {mask.size_px[1]} px, "
-            f"the slide is {slide_size_px[0]} x {slide_size_px[1]} px"
+            f"the slide is {slide_size_px[0]} x {slide_size_px[1]} px{remedy}"
         )
     return mask
 
