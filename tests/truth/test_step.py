@@ -76,3 +76,11 @@ def test_a_slide_without_truth_is_not_taken_for_a_negative_one(tmp_path):
     """Only the label says so."""
     with pytest.raises(InputError, match="nothing tells where viable tumour is"):
         truth_of(tmp_path, {"label": "macro"})
+
+
+def test_outlines_drawn_at_another_spacing_are_told(tmp_path):
+    """What ImageScope says of the slide it drew on is compared with this one's spacing."""
+    path = tmp_path / "a.xml"
+    path.write_text('<Annotations MicronsPerPixel="0.25"/>')
+    found, _ = truth_of(tmp_path, {"annotation": str(path)})
+    assert any("slide of 0.25 µm/px, this one has 0.5" in note for note in found["notes"])

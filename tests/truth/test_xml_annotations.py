@@ -284,6 +284,42 @@ def test_an_outline_that_touches_itself(read, name):
     assert read(imagescope(("Tumor", [Drawn(corners)])))[0] == pytest.approx(expected, abs=10)
 
 
+def test_an_outline_that_goes_twice_around_is_noted(read):
+    """What it encloses twice is outside; the overlapping end of a stroke is no matter."""
+    around = [(0, 0), (90, 0), (90, 90), (0, 90)]
+    viable_px, _, notes = read(imagescope(("Tumor", [Drawn(around * 2), box(91, 93)])))
+    assert viable_px == 4
+    assert notes == ("1 outlines go twice around a part, which counts as outside; draw them anew",)
+    overlap = [*around, (0, 0), (5, 3), (3, 5), (0, 5)]
+    viable_px, _, notes = read(imagescope(("Tumor", [Drawn(overlap)])))
+    assert viable_px == pytest.approx(8100, abs=20)
+    assert notes == ()
+
+
+@pytest.mark.parametrize(
+    ("drawn_um", "spacing_um", "is_noted"),
+    [
+        ("0.500000", 0.25, True),
+        ("0,2521", 0.5, True),
+        ("0.252100", 0.25, False),
+        ("0", 0.25, False),
+        ("", 0.25, False),
+        ("0.5", None, False),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_outlines_of_a_copy_with_other_px_are_noted(
+    tmp_path, drawn_um, spacing_um, is_noted, encoding
+):
+    """ImageScope says the spacing of the slide on which it drew; that of another slide is told."""
+    path = tmp_path / "a.xml"
+    text = imagescope(("Tumor", [box(0, 9)])).replace("0.252100", drawn_um)
+    path.write_bytes(f'<?xml version="1.0" encoding="{encoding}"?>{text}'.encode(encoding))
+    given = {"slide": "s", "slide_size_px": (99, 99), "annotation": path, "classes": CLASSES}
+    with open_truth(**given, spacing_um=spacing_um) as truth:
+        assert [f"this one has {spacing_um}" in note for note in truth.notes] == [True] * is_noted
+
+
 WITHOUT_AREA = [
     *((imagescope, kind) for kind in ("arrow", "ruler", "counter")),
     *((halo, kind) for kind in ("ruler", "pin", "arrow")),

@@ -10,6 +10,7 @@ import numpy as np
 from microtome.challenges.froc import number_lesions
 from microtome.errors import InputError
 from microtome.io.csv_cells import read_lines
+from microtome.logs import log
 from microtome.rasters.bands import bands
 from microtome.rasters.mask_tiff import MaskTiff
 from microtome.truth.annotations import read_annotation
@@ -93,7 +94,9 @@ def read_lesions(slide: str, files: Mapping[str, Path]) -> tuple[np.ndarray, np.
 
 
 def _draw(path: Path) -> np.ndarray:
-    regions, _ = read_annotation(path, classes=_CLASSES)
+    regions, notes = read_annotation(path, classes=_CLASSES)
+    for note in notes:
+        log.warning("%s", note)
     # Nothing in the truth tells the size of the slide: the mask ends where no lesion can be.
     bounds = np.array([region.bounds_px for region in regions]).reshape(-1, 4)
     if bounds.size and (bounds.min() < -_LARGEST_PX or bounds.max() > _LARGEST_PX):

@@ -1,4 +1,4 @@
-"""Shapes as drawn in an annotation file: Aperio ImageScope XML, ASAP XML, GeoJSON of QuPath."""
+"""Shapes as drawn in an annotation file: XML of ImageScope, HALO and ASAP, GeoJSON of QuPath."""
 
 from collections import Counter
 from pathlib import Path
@@ -15,9 +15,9 @@ MAX_BYTES = 200_000_000
 def read_shapes(path: str | Path) -> tuple[list[Shape], list[str]]:
     """Read every outline of an annotation file; the content tells the format.
 
-    Formats are Aperio ImageScope XML (as in PAIP 2019), ASAP XML (as in CAMELYON) and GeoJSON. A
-    spline of ASAP is read as the polygon through its points. Gives the shapes in the order of the
-    file, and notes on what was ignored.
+    Formats are XML of ImageScope (as in PAIP 2019), HALO and ASAP (as in CAMELYON), and GeoJSON;
+    what of them is read is listed in docs/formats.md. Gives the shapes in the order of the file,
+    and notes on what was ignored.
 
     Raises InputError if the file has another format, is damaged, is too large, declares XML
     entities or a document type, or holds a coordinate that is not a finite number.

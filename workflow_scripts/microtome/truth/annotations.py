@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
+import shapely
 
 from microtome.errors import InputError
 from microtome.rasters.polygon_fill import is_inside_rings
@@ -21,6 +22,9 @@ PROBES = 100
 
 # An outline narrower than this share of its length is a line.
 MIN_WIDTH = 1e-9
+
+# Up to this share of its area an outline may go twice around, as the end of a stroke does.
+MAX_TWICE = 0.01
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,7 @@ def read_annotation(
             "the same as no tumour; put the names that mean tumour under annotation.classes in "
             "the configuration, or delete what is drawn if there is none"
         )
+    notes += _note_crossings(path, regions)
     if not shapes:
         notes.append(f"{path}: holds no outlines, so the slide counts as free of tumour")
     return regions, notes
@@ -196,6 +201,17 @@ def _has_area(ring: np.ndarray) -> bool:
     return bool(np.abs(x * y[far] - y * x[far]).max() > MIN_WIDTH)
 
 
+def _note_crossings(path: str | Path, regions: Sequence[Region]) -> list[str]:
+    """Note outlines that go twice around a part, which the even-odd rule leaves out."""
+    rings = [shapely.Polygon(ring) for region in regions for ring in region.rings]
+    crossed = np.array([ring for ring in rings if not ring.is_valid], dtype=object)
+    # The area by the formula counts a part as often as the outline goes around it.
+    twice = shapely.area(crossed) > (1 + MAX_TWICE) * shapely.area(shapely.make_valid(crossed))
+    if not (n := np.count_nonzero(twice)):
+        return []
+    return [f"{path}: {n} outlines go twice around a part, which counts as outside; draw them anew"]
+
+
 def _order_by_depth(regions: list[Region]) -> list[Region]:
     """Sort regions by the number of holes around them, outlines before holes; stable."""
     holes = [region for region in regions if region.hole]
@@ -204,11 +220,14 @@ def _order_by_depth(regions: list[Region]) -> list[Region]:
     bounds, of_holes = (
         np.array([region.bounds_px for region in listed]) for listed in (regions, holes)
     )
+    inner, outer = shapely.STRtree(shapely.box(*of_holes.T)).query(
+        shapely.box(*bounds.T), predicate="within"
+    )
     # Strictly inside, so that an outline that is repeated as a hole does not lie inside it.
-    above_low = (bounds[:, None, :2] > of_holes[:, :2]).all(axis=2)
-    boxed = above_low & (bounds[:, None, 2:] < of_holes[:, 2:]).all(axis=2)
+    above_low = (bounds[inner, :2] > of_holes[outer, :2]).all(axis=1)
+    strictly = above_low & (bounds[inner, 2:] < of_holes[outer, 2:]).all(axis=1)
     depth = [0] * len(regions)
-    for index, hole in np.argwhere(boxed):
+    for index, hole in zip(inner[strictly], outer[strictly], strict=True):
         outline = regions[index].rings[0]
         probes = outline[:: -(-len(outline) // PROBES)]
         depth[index] += bool(is_inside_rings(probes, holes[hole].rings).all())

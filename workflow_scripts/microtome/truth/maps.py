@@ -14,10 +14,14 @@ from microtome.rasters.mask_tiff import MaskTiff, find_centres
 from microtome.rasters.polygon_fill import list_edges, paint_edges
 from microtome.truth.annotations import Region, order_for_painting, read_annotation
 from microtome.truth.geojson_annotations import is_geojson
+from microtome.truth.xml_annotations import read_drawn_spacing
 
 # An outline may reach beyond the slide by this share of its side, as drawing by hand does. If it
 # reaches further or lies wholly outside, it belongs to another slide.
 MAX_OVERHANG = 0.01
+
+# Outlines drawn at a spacing that differs by more from the slide's are noted.
+MAX_SPACING_DIFFERENCE = 0.05
 
 
 class OutlineSource:
@@ -107,6 +111,7 @@ def open_truth(
     whole_mask: str | Path | None = None,
     classes: Mapping[str, Sequence[str]],
     bounds_px: Sequence[int] | None = None,
+    spacing_um: float | None = None,
 ) -> Truth:
     """Open the ground truth of a slide; masks take precedence over the annotation.
 
@@ -121,6 +126,8 @@ def open_truth(
     bounds_px : sequence of int, optional
         x, y, width and height of the scan in level-0 px, where it is a part of the slide, as in
         `read_bounds`. QuPath shows the scan alone: coordinates of GeoJSON start at its corner.
+    spacing_um : float, optional
+        µm per px of level 0, to be compared with that of the slide on which outlines were drawn.
 
     Returns
     -------
@@ -159,6 +166,8 @@ def open_truth(
             regions = [region.moved(bounds_px[:2]) for region in regions]
         else:
             notes += _note_overhang(slide, annotation, regions, slide_size_px)
+        if spacing_um is not None:
+            notes += _note_spacing(annotation, spacing_um)
     viable: OutlineSource | MaskTiff = OutlineSource(
         [region for region in regions if region.tissue == "viable"]
     )
@@ -206,6 +215,17 @@ def _open_mask(
             f"the slide is {slide_size_px[0]} x {slide_size_px[1]} px{remedy}"
         )
     return mask
+
+
+def _note_spacing(path: str | Path, spacing_um: float) -> list[str]:
+    """Note outlines drawn at another spacing, perhaps on a copy of the slide with other px."""
+    drawn_um = read_drawn_spacing(path)
+    if drawn_um is None or abs(drawn_um / spacing_um - 1) <= MAX_SPACING_DIFFERENCE:
+        return []
+    return [
+        f"{path}: was drawn on a slide of {drawn_um:g} µm/px, this one has {spacing_um:g}; if that "
+        "was a copy of other px, its outlines are too small or too large"
+    ]
 
 
 def _note_overhang(

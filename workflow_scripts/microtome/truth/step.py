@@ -42,6 +42,7 @@ def write_truth(
             slide=name,
             slide_size_px=size_px,
             bounds_px=info["bounds_px"],
+            spacing_um=info["spacing_um"],
             classes=classes,
             **given,
         )

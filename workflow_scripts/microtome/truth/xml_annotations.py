@@ -1,5 +1,6 @@
 """Outlines of an XML file: ImageScope (as in PAIP 2019), HALO, and ASAP (as in CAMELYON)."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ _WITHOUT_AREA = {"3": "arrow", "4": "ruler", "5": "counter"} | {
     word: word
     for word in ("arrow", "ruler", "pin", "points", "none", "dot", "pointset", "measurement")
 }
+
+_SPACING = re.compile(rb'<Annotations\s[^>]*?MicronsPerPixel\s*=\s*"([0-9.,]+)"')
 
 _FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
 
@@ -50,6 +53,16 @@ def read_xml(path: str | Path, data: bytes, skipped: Counter[str]) -> Iterator[S
         f"{path}: unknown kind of XML <{root.tag}>; known are <Annotations> (ImageScope, HALO) "
         "and <ASAP_Annotations>"
     )
+
+
+def read_drawn_spacing(path: str | Path) -> float | None:
+    """Read the µm per px of the slide on which ImageScope drew, or None if it does not say."""
+    with Path(path).open("rb") as file:
+        head = file.read(4096).replace(b"\0", b"")
+    found = _SPACING.search(head)
+    if found is None or not _is_number(text := found[1].decode().replace(",", ".")):
+        return None
+    return float(text) or None
 
 
 def _read_layers(path: str | Path, root: Element, skipped: Counter[str]) -> Iterator[Shape]:
