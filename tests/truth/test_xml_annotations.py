@@ -12,7 +12,11 @@ from microtome.errors import InputError
 from microtome.truth.annotations import read_annotation
 from microtome.truth.maps import OutlineSource, open_truth
 
-CLASSES = {"viable": ["Tumor", "metastases"], "whole": ["Whole"], "hole": ["Exclusion"]}
+CLASSES = {
+    "viable": ["Tumor", "metastases", "Layer 7 without a name"],
+    "whole": ["Whole"],
+    "hole": ["Exclusion"],
+}
 SIDE_PX = 100
 
 
@@ -132,9 +136,13 @@ AS_MEANT = {
         imagescope(("", [box(0, 50)]), ("", [box(10, 30)])),
         (400, 2500),
     ),
-    "no further layer has a meaning by its number": (
-        imagescope(("", [box(0, 50)]), ("", [box(60, 70)]), ids=(2, 3)),
-        (2500, None, "ignored 1 of unknown class 'layer 3'"),
+    "so is layer 2 alone, beside others that are empty": (
+        imagescope(("", []), ("", [box(0, 50)]), ("", []), ids=(1, 2, 3)),
+        (2500, None),
+    ),
+    "a layer without a name has one if the configuration gives it": (
+        imagescope(("", [box(0, 50)]), ids=(7,)),
+        (2500, None),
     ),
     "a name that is not known does not fall back to the number": (
         imagescope(("Benign", [box(0, 20)]), ("Necrosis", [box(0, 9)]), ("tumor ", [box(50, 60)])),
@@ -353,6 +361,14 @@ REFUSED = {
     "a layer that is called 2 is not PAIP's layer 2": (
         imagescope(("2", [box(0, 9)])),
         "unknown class '2'",
+    ),
+    "one layer without a name, as ImageScope begins, is not PAIP's whole tumour": (
+        imagescope(("", [box(0, 9)])),
+        "unknown class 'layer 1 without a name'",
+    ),
+    "nor are those of more than PAIP's two": (
+        imagescope(("", [box(0, 9)]), ("", [box(0, 9)]), ("", [box(0, 9)])),
+        "class 'layer 1 without a name'.*class 'layer 2 without a name'",
     ),
     "numbers, if one region has a text": (
         imagescope(("", [box(0, 9)]), ("", [box(1, 3, text="check")])),

@@ -64,8 +64,8 @@ def read_annotation(
     classes : mapping of str to sequence of str
         Names of classes under 'viable', 'whole' and 'hole'; case does not matter. A name is a
         group of ASAP, a classification of QuPath, or the text of a region, else the name of its
-        layer, in ImageScope and HALO. In a file without any name layers 1 and 2 are whole and
-        viable tumour, as in PAIP 2019.
+        layer, in ImageScope and HALO. Of PAIP 2019, whose files name nothing, layers 1 and 2
+        are whole and viable tumour.
 
     Returns
     -------
@@ -148,7 +148,6 @@ def _find_regions(
         rings = tuple(filter(_has_area, shape.rings))
         if role is None and not is_cut:
             name = (*shape.names, *shape.layer, "(no class)")[0]
-            name = name if isinstance(name, str) else f"layer {name}"
             ignored[f"of unknown class '{name}'"] += 1
         elif not rings or rings[0] is not shape.rings[0]:
             ignored["that enclose nothing"] += 1

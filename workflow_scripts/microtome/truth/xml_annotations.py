@@ -66,7 +66,7 @@ def read_drawn_spacing(path: str | Path) -> float | None:
 
 
 def _read_layers(path: str | Path, root: Element, skipped: Counter[str]) -> Iterator[Shape]:
-    """Read the layers of ImageScope or HALO; only where nothing has a name their numbers count."""
+    """Read the layers of ImageScope or HALO; only those of PAIP's files count by their numbers."""
     layers = root.findall("Annotation")
     if (len(root) and not layers) or any(len(e) and e.find("Regions") is None for e in layers):
         raise InputError(
@@ -79,12 +79,13 @@ def _read_layers(path: str | Path, root: Element, skipped: Counter[str]) -> Iter
         [(region, *_name_region(path, region)) for region in layer.findall("Regions/Region")]
         for layer in layers
     ]
+    numbers = [layer.get("Id", "").strip() for layer in layers]
     is_named = any(names) or any(own for listed in regions for _, own, _ in listed)
+    others = {n for n, listed in zip(numbers, regions, strict=True) if listed} - {"1", "2"}
+    is_paip = not is_named and "2" in numbers and not others
     ends_meet: Counter[bool] = Counter()
-    for layer, of_layer, listed in zip(layers, names, regions, strict=True):
-        number = layer.get("Id", "").strip()
-        by_number = number.isdecimal() and not is_named
-        unnamed = int(number) if by_number else f"layer {number} without a name"
+    for number, of_layer, listed in zip(numbers, names, regions, strict=True):
+        unnamed = int(number) if is_paip and listed else f"layer {number} without a name"
         for region, own, negative in listed:
             kind = (region.get("GeoShape") or region.get("Type") or "polygon").lower()
             points = _read_points(path, region, "Vertices/*")
