@@ -25,12 +25,27 @@ STORAGE = {
     "zstd predictor": (50000, "rgb", True),
     "jpeg 2000": (JPEG_2000_RGB, "rgb", False),
     "jpeg 2000 standard": (34712, "rgb", False),
+    "jpeg 2000 lossy": (33004, "rgb", False),
+    "jpeg xr": (34934, "rgb", False),
+    "jpeg xr ndpi": (22610, "rgb", False),
+    "jpeg xl": (50002, "rgb", False),
+    "jpeg xl dng": (52546, "rgb", False),
+    "webp": (50001, "rgb", False),
+    "webp old": (34927, "rgb", False),
+    "lzma": (34925, "rgb", False),
+    "lzma predictor": (34925, "rgb", True),
 }
 _BYTES = {
     1: bytes,
     5: imagecodecs.lzw_encode,
     8: imagecodecs.zlib_encode,
+    34925: imagecodecs.lzma_encode,
     50000: imagecodecs.zstd_encode,
+}
+_PICTURES = {
+    **dict.fromkeys((34934, 22610), lambda pixels: imagecodecs.jpegxr_encode(pixels, level=0.9)),
+    **dict.fromkeys((50002, 52546), lambda pixels: imagecodecs.jpegxl_encode(pixels, level=90)),
+    **dict.fromkeys((50001, 34927), lambda pixels: imagecodecs.webp_encode(pixels, level=90)),
 }
 _SUBSAMPLING = {"4:4:4": (1, 1), "4:2:2": (2, 1), "4:2:0": (2, 2)}
 
@@ -98,8 +113,10 @@ def encoded(pixels: np.ndarray, storage: str) -> bytes:
     compression, _, predictor = STORAGE[storage]
     if compression == 7:
         return jpeg(pixels, storage)
-    if compression in (JPEG_2000_RGB, JPEG_2000_YCBCR, 34712):
+    if compression in (JPEG_2000_RGB, JPEG_2000_YCBCR, 33004, 34712):
         return imagecodecs.jpeg2k_encode(pixels, codecformat="J2K", level=45, mct=False)
+    if compression in _PICTURES:
+        return _PICTURES[compression](np.ascontiguousarray(pixels))
     if predictor:
         pixels = np.diff(pixels, axis=1, prepend=np.zeros_like(pixels[:, :1]))
     return _BYTES[compression](np.ascontiguousarray(pixels).tobytes())

@@ -67,7 +67,7 @@ def test_pictures_that_are_refused(tmp_path, monkeypatch):
     grey, small = tmp_path / "grey.png", tmp_path / "a.png"
     Image.fromarray(PIXELS[..., 0]).save(grey)
     Image.fromarray(PIXELS).save(small, dpi=(300, 300))
-    _require_refused(grey, r"^slide a: .*grey\.png has no colours \(L\); H&E needs RGB$")
+    _require_refused(grey, r"^slide a: .*grey\.png has px of one grey channel \(L\); H&E is told")
     _require_refused(small, r"does not say its spacing; add it to the column", None)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
     _require_refused(small, r"is too large for an image in one piece; convert it to a tiled TIFF$")

@@ -215,14 +215,22 @@ def _jpeg_2000(*, says: tuple[int, int]) -> bytes:
     return stream[:8] + struct.pack(">II", *says) + stream[16:]
 
 
+DARK = np.full((1024, 1024, 3), 90, np.uint8)
 BOMBS = {
     "a smaller jpeg": (7, _jpeg(32, 64), "of another size than 64 x 64 px"),
     "a larger jpeg": (7, _jpeg(72, 64), "of another size than 64 x 64 px"),
     "a jpeg twice as large": (7, _jpeg(128, 128), "of another size than 64 x 64 px"),
     "a huge jpeg": (7, _jpeg(64, 64, says=(65000, 65000)), "of another size than 64 x 64"),
     "no jpeg": (7, b"\xff\xd7" + bytes(50), "no JPEG"),
-    "a huge jpeg 2000": (33005, _jpeg_2000(says=(60000, 60000)), "of another size than 64 x 64"),
-    "no jpeg 2000": (33005, bytes(90), "no JPEG 2000 codestream"),
+    "a huge jpeg 2000": (33005, _jpeg_2000(says=(60000, 60000)), "no picture of 64 x 64 px"),
+    "no jpeg 2000": (33005, bytes(90), "no picture of 64 x 64 px"),
+    "a larger webp": (50001, imagecodecs.webp_encode(DARK), "shape=(1024, 1024, 3)"),
+    "a grey jpeg xl": (50002, imagecodecs.jpegxl_encode(DARK[:64, :64, 0].copy()), "(64, 64)"),
+    "a jpeg xr of 16 bits": (
+        34934,
+        imagecodecs.jpegxr_encode(DARK[:64, :64].astype(np.uint16), level=1.0),
+        "uint16",
+    ),
     "a deflate bomb": (8, zlib.compress(bytes(2**29), 9)[: 2**16], "cannot be read at x=0"),
     "a zstd bomb": (50000, imagecodecs.zstd_encode(bytes(2**29)), "cannot be read at x=0"),
     "half a tile": (8, zlib.compress(bytes(6000)), "6000 bytes where 12288 are needed"),
@@ -237,6 +245,9 @@ def test_tiles_that_are_not_what_the_table_says(tmp_path, bomb):
         7: _jpeg(64, 64),
         8: zlib.compress(bytes(12288)),
         33005: _jpeg_2000(says=(64, 64)),
+        34934: imagecodecs.jpegxr_encode(DARK[:64, :64].copy(), level=1.0),
+        50001: imagecodecs.webp_encode(DARK[:64, :64].copy(), lossless=True),
+        50002: imagecodecs.jpegxl_encode(DARK[:64, :64].copy(), lossless=True),
         50000: imagecodecs.zstd_encode(bytes(12288)),
     }[storage]
     options = {"compression": storage, "description": "Aperio Image Library|MPP = 0.5"}

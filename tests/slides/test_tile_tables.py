@@ -54,14 +54,12 @@ def test_small_levels_may_be_rounded(tmp_path):
 @pytest.mark.parametrize(
     "options",
     [
-        {"data": PIXELS[..., 0], "photometric": "minisblack"},
-        {"data": PIXELS.astype(np.uint16), "photometric": "rgb"},
         {"data": PIXELS, "photometric": "rgb", "planarconfig": "separate"},
         {"data": PIXELS, "photometric": "rgb", "compression": "packbits"},
         {"data": np.dstack([PIXELS, PIXELS[..., :1]]), "photometric": "rgb", "extrasamples": [2]},
         {"data": PIXELS, "photometric": "rgb", "tile": None},
     ],
-    ids=["grey", "16 bits", "planes", "packbits", "alpha", "strips"],
+    ids=["planes", "packbits", "alpha", "strips"],
 )
 def test_what_is_not_read_tile_by_tile(tmp_path, options):
     """Other kinds of TIFF are left to others."""

@@ -62,12 +62,27 @@ def test_every_place_is_read_once_and_in_blocks():
 
 def test_fluorescence_is_told():
     """A dark slide is no brightfield image, and said so; one with some light is."""
-    dark = np.full((50, 50, 3), 10, np.uint8)
+    dark = np.full((50, 50, 3), (10, 10, 20), np.uint8)
     dark[0] = 255  # 2 % of it
     require_brightfield(rows_of(dark), dark.shape, name="a")
     dark[0, 0] = 0
     with pytest.raises(InputError, match=r"^slide a: 98.0% of it is dark: fluorescence or"):
         require_brightfield(rows_of(dark), dark.shape, name="a")
+
+
+def test_a_slide_without_colours_is_told():
+    """Channels that are equal in all px, but for rounding, are no H&E; glass alone may be."""
+    grey = np.repeat(noise(50, 60)[..., :1], 3, axis=2)
+    grey[..., 0] += (grey[..., 0] < 250) * np.uint8(3)
+    with pytest.raises(InputError, match=r"^slide a: its red, green and blue are equal; H&E is"):
+        require_brightfield(rows_of(grey), grey.shape, name="a")
+    grey[5, 7] = 150, 150, 154
+    require_brightfield(rows_of(grey), grey.shape, name="a")
+    glass = np.full_like(grey, 243)
+    require_brightfield(rows_of(glass), glass.shape, name="a")
+    glass[3, 3] = 199
+    with pytest.raises(InputError, match="are equal"):
+        require_brightfield(rows_of(glass), glass.shape, name="a")
 
 
 @pytest.mark.parametrize(("side", "step"), [(1, 1), (1536, 1), (1537, 2), (3072, 2), (6250, 5)])

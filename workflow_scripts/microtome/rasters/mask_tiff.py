@@ -8,11 +8,16 @@ import numpy as np
 from tifffile import TiffFile
 
 from microtome.errors import InputError
+from microtome.rasters.tiff_pages import find_doubt
 
 # A strip or tile is decoded in one piece: a mask that is one huge strip would fill the memory.
 MAX_SEGMENT_PX = 2**30
 
 FOREGROUND = (1, 255)
+
+_AS_TIFF = "vips tiffsave IN OUT.tif --tile --compression deflate --bigtiff"
+_PHOTOMETRIC, _MIN_IS_WHITE, _MIN_IS_BLACK, _PALETTE = 262, 0, 1, 3
+_MAX_LOOKED_UP_BITS = 16
 
 
 @contextmanager
@@ -24,7 +29,8 @@ def _name_damage(path: str | Path) -> Iterator[None]:
         raise
     except Exception as error:
         raise InputError(
-            f"{path}: is no TIFF or is damaged ({error}); write the mask again"
+            f"{path}: is no TIFF or is damaged ({error}); copy it again, or write it as a TIFF "
+            f"({_AS_TIFF})"
         ) from None
 
 
@@ -38,7 +44,9 @@ class MaskTiff:
     ----------
     path : str or Path
         A TIFF with one channel, in strips or tiles, in any compression that imagecodecs reads.
-        Only the first level of a pyramid is read.
+        Only the first level of a pyramid is read. White (of 8 bits or its own number of bits) is
+        foreground on black, whether 0 stands for black or for white; so is any other one colour
+        of a palette.
 
     Attributes
     ----------
@@ -54,6 +62,8 @@ class MaskTiff:
     def __init__(self, path: str | Path) -> None:
         self.path = path
         self._foreground: int | None = None
+        # What stored values stand for, if not for themselves: 0 is black.
+        self._meaning: np.ndarray | None = None
         self._kept: tuple[int, np.ndarray, list[tuple[int, np.ndarray]]] | None = None
         with _name_damage(path):
             self._tiff = TiffFile(path)
@@ -90,11 +100,17 @@ class MaskTiff:
         with _name_damage(self.path):
             page = self._tiff.pages.first
             shape, n_segments = page.shape, min(len(page.dataoffsets), len(page.databytecounts))
+            doubt = find_doubt(self._tiff)
         if len(shape) != 2:
             raise InputError(
-                f"{self.path}: a mask has one channel, this has the shape {shape}: write it again"
+                f"{self.path}: a mask has one channel, this has the shape {shape}: keep the one "
+                "that is meant (vips extract_band IN OUT.tif 0)"
             )
+        if doubt:
+            raise InputError(f"{self.path}: {doubt}")
         self._page = page
+        with _name_damage(self.path):
+            self._find_meaning()
         self.size_px = (page.imagewidth, page.imagelength)
         self._segment_shape = page.chunks
         self._is_mapped = bool(page.is_memmappable)
@@ -103,13 +119,37 @@ class MaskTiff:
         elif page.chunks[0] * page.chunks[1] > MAX_SEGMENT_PX:
             raise InputError(
                 f"{self.path}: is compressed in pieces of {page.chunks[1]} x {page.chunks[0]} px, "
-                "too large to read; write it in tiles "
-                "(vips tiffsave IN OUT --tile --compression deflate --bigtiff)"
+                f"too large to read; write it in tiles ({_AS_TIFF})"
             )
         elif n_segments != page.chunked[0] * page.chunked[1]:
             raise InputError(
                 f"{self.path}: its table of strips or tiles is incomplete; write the mask again"
             )
+
+    def _find_meaning(self) -> None:
+        """Find what stored values stand for; raise InputError if that is open."""
+        page, bits = self._page, self._page.bitspersample
+        open_to_doubt = None
+        if page.nodata:
+            open_to_doubt = f"names {page.nodata} as px without data"
+        elif page.photometric == _MIN_IS_BLACK and _PHOTOMETRIC in page.tags:
+            return
+        elif _PHOTOMETRIC not in page.tags or page.photometric not in (_MIN_IS_WHITE, _PALETTE):
+            open_to_doubt = "does not say whether 0 is black or white (PhotometricInterpretation)"
+        elif self._tiff.is_imagej and page.photometric == _MIN_IS_WHITE:
+            open_to_doubt = (
+                "was saved by ImageJ with an inverting LUT, so tumour may be black or white; choose"
+                " Image > Lookup Tables > Invert LUT so that it is white, and save"
+            )
+        elif page.dtype is None or page.dtype.kind not in "bu" or bits > _MAX_LOOKED_UP_BITS:
+            open_to_doubt = f"holds inverted or palette px of type {page.dtype}"
+        if open_to_doubt:
+            raise InputError(f"{self.path}: {open_to_doubt}; write the mask again")
+        if page.photometric == _MIN_IS_WHITE:
+            self._meaning = np.arange(2**bits)[::-1]
+        else:
+            red, green, blue = page.colormap.astype(np.int64)
+            self._meaning = (red << 32) + (green << 16) + blue
 
     def _map_pixels(self) -> np.ndarray:
         dtype = np.dtype(self._page.dtype).newbyteorder(self._tiff.byteorder)
@@ -148,6 +188,10 @@ class MaskTiff:
         page = self._page
         file = self._tiff.filehandle
         if page.databytecounts[index] == 0:
+            if self._meaning is not None and self._meaning[0]:
+                raise InputError(
+                    f"{self.path}: lacks tiles, which need not be black here; write the mask again"
+                )
             return None
         file.seek(page.dataoffsets[index])
         data = file.read(page.databytecounts[index])
@@ -159,16 +203,21 @@ class MaskTiff:
 
     def _binary(self, pixels: np.ndarray) -> np.ndarray:
         """Turn stored values into bool; the whole file must have one foreground value."""
+        if self._meaning is not None:
+            pixels = self._meaning.take(pixels)
         inside = pixels != 0
         if not inside.any():
             return inside
         first = pixels.flat[inside.argmax()] if self._foreground is None else self._foreground
-        strange = inside & (pixels != first) if first in FOREGROUND else inside
+        is_palette = self._page.photometric == _PALETTE
+        is_known = is_palette or first in (*FOREGROUND, 2**self._page.bitspersample - 1)
+        strange = inside & (pixels != first) if is_known else inside
         if strange.any():
-            beside = f" beside {first}" if first in FOREGROUND else ""
+            beside = f" beside {first}" if is_known else ""
+            found = f"the value {pixels.flat[strange.argmax()]}{beside}"
             raise InputError(
-                f"{self.path}: holds the value {pixels.flat[strange.argmax()]}{beside}; "
-                "a mask is 0 and 1, or 0 and 255: write it again"
+                f"{self.path}: holds {'two colours beside black' if is_palette else found}; "
+                "a mask is 0 and 1, or 0 and 255, compressed without loss: write it again"
             )
         self._foreground = first
         return inside

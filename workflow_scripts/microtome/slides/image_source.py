@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from microtome.errors import InputError, one_line
+from microtome.slides.pixel_forms import require_rgb_image
 from microtome.slides.tiled_source import paste
 
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF")
@@ -29,13 +30,11 @@ class ImageSource:
                 warnings.simplefilter("ignore")  # Pillow's doubts that are no errors
                 image = Image.open(path, formats=_FORMATS)
             with image:
-                if image.mode not in ("RGB", "RGBA", "P", "PA"):
-                    raise InputError(
-                        f"slide {name}: {path} has no colours ({image.mode}); H&E needs RGB"
-                    )
-                pixels = image.convert("RGBA") if "A" in image.mode else image
+                require_rgb_image(image, about=f"slide {name}: {path}")
                 white = Image.new("RGB", image.size, "white")
-                white.paste(pixels, mask=pixels.getchannel("A") if "A" in image.mode else None)
+                # A palette or one colour may be transparent too.
+                pixels = image.convert("RGBA") if image.has_transparency_data else image
+                white.paste(pixels, mask=pixels if image.has_transparency_data else None)
         except InputError:
             raise
         except Exception as error:  # Pillow's plugins raise anything for broken bytes

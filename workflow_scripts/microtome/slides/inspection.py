@@ -30,14 +30,15 @@ def inspect(*, name: str, row: dict, **slide_settings: object) -> dict:
     ------
     InputError
         If the slide cannot be opened within two minutes and 3 GB, crashes its reader, is cut off,
-        cannot be read anywhere, or no spacing is known.
+        cannot be read anywhere, is not RGB of 8 bits, or no spacing is known.
 
     Examples
     --------
     >>> from tempfile import NamedTemporaryFile
     >>> import numpy as np
     >>> with NamedTemporaryFile(suffix=".tif") as file:
-    ...     tifffile.imwrite(file.name, np.zeros((64, 80, 3), np.uint8), tile=(32, 32))
+    ...     pink = np.full((64, 80, 3), (230, 150, 190), np.uint8)
+    ...     tifffile.imwrite(file.name, pink, tile=(32, 32), photometric="rgb")
     ...     row = {"path": file.name, "spacing_um": 0.5}
     ...     found = inspect(name="a", row=row, spacing_tolerance=0.02)
     >>> found["width_px"], found["height_px"], found["spacing_um"], found["read_by"]

@@ -1,6 +1,5 @@
 """Decoding the compressed bytes of one tile to RGB, with libjpeg-turbo and imagecodecs."""
 
-import struct
 from collections.abc import Callable
 from functools import partial
 
@@ -8,8 +7,7 @@ import imagecodecs
 import numpy as np
 import simplejpeg
 
-# Compressions of TIFF. Aperio's JPEG 2000 in YCbCr (33003) is left to OpenSlide.
-JPEG, JPEG_2000, JPEG_2000_APERIO = 7, 34712, 33005
+JPEG = 7  # as TIFF numbers compressions
 RGB, YCBCR = 2, 6  # photometric interpretations
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
@@ -21,9 +19,20 @@ _BYTES: dict[int, Callable] = {
     5: lambda stream, n: imagecodecs.lzw_decode(stream, out=n),
     8: lambda stream, n: imagecodecs.zlib_decode(stream, out=n),
     32946: lambda stream, n: imagecodecs.zlib_decode(stream, out=n),
+    34925: lambda stream, n: imagecodecs.lzma_decode(stream, out=n),
     50000: lambda stream, n: imagecodecs.zstd_decode(stream, out=n),
 }
 LOSSLESS = frozenset(_BYTES)
+# Decoders of whole pictures: (stream, array to fill) -> array; they raise if its shape is another.
+# Aperio's JPEG 2000 in YCbCr (33003) is left to OpenSlide.
+_PICTURES: dict[int, Callable] = {
+    **dict.fromkeys((33004, 33005, 34712), imagecodecs.jpeg2k_decode),
+    **dict.fromkeys((22610, 34934), imagecodecs.jpegxr_decode),
+    **dict.fromkeys((34927, 50001), imagecodecs.webp_decode),
+    **dict.fromkeys((50002, 52546), imagecodecs.jpegxl_decode),
+}
+PICTURES = frozenset(_PICTURES)
+COMPRESSIONS = LOSSLESS | PICTURES | {JPEG}
 _NO_PREDICTOR, _HORIZONTAL = 1, 2
 PREDICTORS = (_NO_PREDICTOR, _HORIZONTAL)
 
@@ -75,24 +84,14 @@ def decode_jpeg(
         raise UndecodableError(str(error) or type(error).__name__) from error
 
 
-def decode_jpeg_2000(stream: bytes, shape: tuple[int, int]) -> np.ndarray:
-    """Decode a JPEG 2000 codestream of `shape` to RGB; raises UndecodableError."""
-    # Checked before the decoder allocates memory: SOC, SIZ, its length and flags, then size,
-    # offset, (the same of its own tiles,) number of components.
-    if len(stream) < 42 or stream[:4] != b"\xff\x4f\xff\x51":
-        raise UndecodableError("no JPEG 2000 codestream")
-    right, lower, left, top, n_components = struct.unpack(">4I16xH", stream[8:42])
-    if (lower - top, right - left) != shape:
-        raise UndecodableError(f"a JPEG 2000 of another size than {shape[1]} x {shape[0]} px")
-    if n_components != 3:
-        raise UndecodableError(f"a JPEG 2000 of {n_components} components, not RGB")
+def decode_picture(stream: bytes, shape: tuple[int, int], *, compression: int) -> np.ndarray:
+    """Decode JPEG 2000, JPEG XR, JPEG XL or WebP of `shape` to RGB; raises UndecodableError."""
+    pixels = np.empty((*shape, 3), np.uint8)
     try:
-        pixels = imagecodecs.jpeg2k_decode(stream)
+        return _PICTURES[compression](stream, out=pixels)
     except (RuntimeError, ValueError, MemoryError) as error:  # imagecodecs' errors are the first
-        raise UndecodableError(str(error)) from error
-    if pixels.shape != (*shape, 3) or pixels.dtype != np.uint8:
-        raise UndecodableError("a JPEG 2000 that is not RGB of 8 bits")
-    return pixels
+        fault = f"no picture of {shape[1]} x {shape[0]} px in RGB of 8 bits: {error}"
+        raise UndecodableError(fault) from error
 
 
 def decode_lossless(

@@ -12,11 +12,11 @@ import tifffile
 from defusedxml import ElementTree
 
 from microtome.errors import InputError
+from microtome.slides.pixel_forms import require_rgb_tiff
 from microtome.slides.tile_decoding import (
     JPEG,
-    JPEG_2000,
-    JPEG_2000_APERIO,
     LOSSLESS,
+    PICTURES,
     PREDICTORS,
     RGB,
     YCBCR,
@@ -28,7 +28,6 @@ _MAX_SIDE_PX = 2**21
 _MAX_TILE_PX = 8192
 _MAX_PAGES = 100
 _ASPECT_TOLERANCE = 0.02
-_JPEG_2000 = (JPEG_2000, JPEG_2000_APERIO)
 _CENTIMETRE, _INCH = 3, 2
 _UM_PER = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "nm": 1e-3, "in": 25400.0}
 
@@ -84,13 +83,13 @@ class TileTables:
 def read_tile_tables(path: str | Path, *, name: str) -> TileTables | None:
     """Read the tile tables of a slide.
 
-    Gives None if the file is no TIFF, or a TIFF that is not read tile by tile here: not RGB of
-    8 bits, or of another compression.
+    Gives None if the file is no TIFF, or a TIFF that is not read tile by tile here: in strips, with
+    alpha or a palette, or of another compression.
 
     Raises
     ------
     InputError
-        If the tables are cut off or contradict themselves.
+        If the tables are cut off or contradict themselves, or the px are no RGB of 8 bits.
 
     Examples
     --------
@@ -105,6 +104,7 @@ def read_tile_tables(path: str | Path, *, name: str) -> TileTables | None:
     try:
         with tifffile.TiffFile(path) as tiff:
             first = tiff.pages[0]
+            require_rgb_tiff(tiff, about=f"slide {name}: {path}")
             if not _is_plain_rgb(first):
                 return None
             pages = list(itertools.islice(tiff.pages, _MAX_PAGES))
@@ -125,7 +125,7 @@ def _is_plain_rgb(page: tifffile.TiffPage) -> bool:
     """Whether the tiles of a page can be read here."""
     known = page.compression == JPEG or (
         page.photometric == RGB
-        and (page.compression in _JPEG_2000 or page.compression in LOSSLESS)
+        and page.compression in LOSSLESS | PICTURES
         and page.predictor in PREDICTORS
     )
     return bool(
@@ -135,6 +135,7 @@ def _is_plain_rgb(page: tifffile.TiffPage) -> bool:
         and page.samplesperpixel == 3
         and page.planarconfig == 1
         and page.bitspersample == 8
+        and page.sampleformat == 1
         and page.imagedepth == 1
         and not (page.tilewidth % 8 or page.tilelength % 8)
     )

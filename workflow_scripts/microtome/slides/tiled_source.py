@@ -16,8 +16,8 @@ from microtome.slides.tile_decoding import (
     SOI,
     UndecodableError,
     decode_jpeg,
-    decode_jpeg_2000,
     decode_lossless,
+    decode_picture,
 )
 from microtome.slides.tile_tables import TileTables
 
@@ -164,7 +164,8 @@ class TiledSource:
                 how = {"compression": table.compression, "predictor": table.predictor}
                 pixels = decode_lossless(bytes(content), table.tile_shape, **how)
             else:
-                pixels = decode_jpeg_2000(bytes(content), table.tile_shape)
+                how = {"compression": table.compression}
+                pixels = decode_picture(bytes(content), table.tile_shape, **how)
         except UndecodableError as error:
             raise self._error(level, tile, str(error)) from error
         if inside != table.tile_shape:

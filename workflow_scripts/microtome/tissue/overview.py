@@ -10,6 +10,7 @@ from microtome.io.atomic import atomic
 from microtome.io.jpeg import encode_jpeg
 from microtome.rasters.bands import ReadRows, band_rows, bands
 from microtome.rasters.disk_raster import Spool
+from microtome.slides.pixel_forms import NEEDS_COLOURS
 from microtome.slides.slide import Slide
 from microtome.tissue.picture_size import picture_step
 
@@ -18,6 +19,8 @@ _BLOCK_PX = 2**21
 _MOST_ROWS, _LEAST_LEVEL_ROWS = 512, 512
 # In brightfield even dense tissue has more light than this in its weakest channel (0 to 255).
 _DARK, _LEAST_LIT = 60, 0.02
+# The channels of a grey px differ by rounding alone; glass is lighter than the second.
+_ROUNDING, _PALE = 3, 200
 
 
 def read_overview(
@@ -50,19 +53,25 @@ def read_overview(
 
 
 def require_brightfield(rows: ReadRows, shape: tuple[int, ...], *, name: str) -> None:
-    """Raise InputError if an overview is nearly all dark: fluorescence, not H&E."""
+    """Raise InputError if an overview is nearly all dark, or has no colours: it is no H&E then."""
     # The last row and column may hang over the slide and be partly white.
     height, width = shape[0] - 1, shape[1] - 1
-    n_lit = sum(
-        int(np.count_nonzero(weakest(rows(*band)[:, :-1]) >= _DARK))
-        for band in bands(height, band_rows(width))
-    )
+    n_lit = n_pale = 0
+    has_colours = False
+    for band in bands(height, band_rows(width)):
+        pixels = rows(*band)[:, :-1]
+        least = weakest(pixels)
+        n_lit += int(np.count_nonzero(least >= _DARK))
+        n_pale += int(np.count_nonzero(least >= _PALE))
+        has_colours = has_colours or bool((strongest(pixels) - least > _ROUNDING).any())
     lit = n_lit / max(1, height * width)
     if lit < _LEAST_LIT and height * width:
         raise InputError(
             f"slide {name}: {1 - lit:.1%} of it is dark: fluorescence or an unscanned slide, not"
             " H&E; take it out of the slide sheet"
         )
+    if not has_colours and n_pale < height * width:
+        raise InputError(f"slide {name}: its red, green and blue are equal; {NEEDS_COLOURS}")
 
 
 def write_picture(path: str | Path, rows: ReadRows, shape: tuple[int, ...]) -> None:
