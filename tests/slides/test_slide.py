@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from helpers.pictures import TILE_PX, break_tile, noise, shrunk, write_slide
-from helpers.slide_files import write_tiled
 from microtome.errors import InputError
 from microtome.slides.scales import scale_for
 from microtome.slides.slide import Slide
@@ -59,41 +58,6 @@ def test_no_slide(tmp_path):
         Slide(text, name="x")
 
 
-NO_SPACING = r"does not say its spacing; add it to the column spacing_um of the slide sheet \("
-NOT_THIS = r"which cannot be; give the right value in the column spacing_um of the slide sheet$"
-
-
-@pytest.mark.parametrize(
-    ("mpp", "text"),
-    [
-        *((mpp, NO_SPACING) for mpp in ("", "|MPP = ", "|MPP = nan", "|MPP = e")),
-        *((f"|MPP = {mpp}", NOT_THIS) for mpp in ("1000", "0", "-0.5", "1e400", "1e-9")),
-    ],
-)
-def test_a_spacing_that_cannot_be_asks_for_the_sheets(tmp_path, mpp, text):
-    """None, no number, or one that no scanner has is an error that says what to add."""
-    about = f"Aperio Image Library v12.0.0|AppMag = 20{mpp}"
-    path = write_tiled(tmp_path / "a.svs", PIXELS, "none", downsamples=(1,), description=about)
-    with pytest.raises(InputError, match=text):
-        Slide(path, name="a")
-
-
-@pytest.mark.parametrize(
-    ("x_per_cm", "y_per_cm", "refused"), [(20000, 16000, True), (20000, 19500, False)]
-)
-def test_oblong_pixels(tmp_path, x_per_cm, y_per_cm, refused):
-    """Pixels that are far from square are refused; of nearly square ones the mean side counts."""
-    path = tmp_path / "a.tif"
-    resolution = (x_per_cm, y_per_cm)
-    write_tiled(path, PIXELS, "none", aperio=False, downsamples=(1,), resolution=resolution)
-    if refused:
-        with pytest.raises(InputError, match=r"says its pixels are 0.5 x 0.625 µm, which cannot"):
-            Slide(path, name="a")
-    else:
-        with Slide(path, name="a") as slide:
-            assert slide.spacing_um == pytest.approx((0.5 + 1e4 / 19500) / 2)
-
-
 def test_broken_tile_is_named_and_costs_no_other_read(tmp_path):
     """A tile that cannot be decoded is an error with its place; other tiles can still be read."""
     path = write_slide(tmp_path / "a.svs", PIXELS)
@@ -115,22 +79,32 @@ def test_broken_tile_is_named_and_costs_no_other_read(tmp_path):
         (1.0, 0.2527, 0.02, 4.0),
         (1.0, 0.4, 0.02, 2.5),
         (8.0, 0.25, 0.02, 32.0),
+        # CAMELYON's scanners: level 0 for 40x, level 1 for 20x, and maps of 8 µm are of level 5.
+        (0.25, 0.243, 0.02, 0.25 / 0.243),
+        *((0.25, own_um, "native", 1.0) for own_um in (0.2265, 0.243, 0.25, 0.275)),
+        *((0.5, own_um, "native", 2.0) for own_um in (0.2265, 0.243, 0.25, 0.275)),
+        (8.0, 0.243, 0.02, 33.0),
+        (8.0, 0.243, "native", 32.0),
+        (0.75, 0.243, "native", 3.0),  # no power of two is near
+        (0.5, 0.345, "native", 0.5 / 0.345),  # between 20x and 40x: neither
+        (0.25, 0.28, "native", 1.0),
     ],
 )
 def test_scale_for(asked_um, own_um, tolerance, scale):
-    """A whole multiple is taken within the tolerance, else the exact ratio."""
+    """A whole multiple is taken within the tolerance, else the exact ratio; native: 15 %."""
     found = scale_for(asked_um, slide_spacing_um=own_um, spacing_tolerance=tolerance, name="a")
     assert found == pytest.approx(scale, abs=1e-12)
 
 
-def test_finer_than_the_slide():
+@pytest.mark.parametrize("tolerance", [0.02, "native"])
+def test_finer_than_the_slide(tolerance):
     """A spacing that the slide does not have is refused, with both spacings."""
     text = re.escape(
         "slide a: 0.25 µm/px is asked for, but the slide has only 0.5 µm/px; choose a coarser"
         " spacing, or set slide.upsample"
     )
     with pytest.raises(InputError, match=f"^{text}$"):
-        scale_for(0.25, slide_spacing_um=0.5, spacing_tolerance=0.02, name="a")
+        scale_for(0.25, slide_spacing_um=0.5, spacing_tolerance=tolerance, name="a")
 
 
 def test_upsampling_where_it_is_asked_for(tmp_path):

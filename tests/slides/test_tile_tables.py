@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from helpers.slide_files import ome_description, texture, write_tiled
+from helpers.slide_files import texture, write_tiled
 from microtome.errors import InputError
 from microtome.slides.tile_tables import read_tile_tables
 
@@ -27,7 +27,7 @@ def test_levels_and_tiles(tmp_path):
     assert (first.rows, first.columns, first.tile_shape) == (5, 6, (64, 80))
     assert (first.compression, first.predictor, first.header) == (8, 2, b"")
     np.testing.assert_array_equal(np.flatnonzero(first.counts == 0), [3])
-    assert found.spacing_um == (0.5, 0.5)
+    assert found.spacing.um == 0.5
 
 
 def test_other_pictures_are_no_levels(tmp_path):
@@ -76,53 +76,6 @@ def test_files_that_are_no_tiff_or_gone(tmp_path):
     assert read_tile_tables(tmp_path / "a.svs", name="a") is None
     with pytest.raises(InputError, match=r"^slide a: .* cannot be read \(.*No such file"):
         read_tile_tables(tmp_path / "gone.svs", name="a")
-
-
-def ome(value: str, unit: str | None) -> dict:
-    """What an OME-TIFF says of its pixels, for `write_tiled`."""
-    text = ome_description(420, 300, x_um=value, y_um=value, unit=unit)
-    return {"description": text, "aperio": False, "subifds": True, "downsamples": (1, 4)}
-
-
-@pytest.mark.parametrize(
-    ("says", "spacing_um"),
-    [
-        ({"description": f"{APERIO}|MPP = 0.2527"}, 0.2527),
-        ({"description": f"{APERIO}|MPP=0.25|Left = 3"}, 0.25),
-        ({"description": f"{APERIO}|  MPP  =  5e-1"}, 0.5),
-        ({"description": f"{APERIO}|XMPP = 0.4"}, None),
-        ({"description": APERIO}, None),
-        (ome("0.25", None), 0.25),
-        (ome("0.25", "µm"), 0.25),
-        (ome("2.5e-4", "mm"), 0.25),
-        (ome("250", "nm"), 0.25),
-        (ome("2.5e-5", "cm"), 0.25),
-        (ome("1", "pixel"), None),
-    ],
-)
-def test_spacing_by_description(tmp_path, says, spacing_um):
-    """Aperio says one number for both sides, OME one in µm or another unit; TIFF's is ignored."""
-    options = {"resolution": (10000, 10000), "downsamples": (1,), **says}
-    path = write_tiled(tmp_path / "a.ome.tif", PIXELS, "none", **options)
-    expected = None if spacing_um is None else pytest.approx((spacing_um, spacing_um))
-    assert read_tile_tables(path, name="a").spacing_um == expected
-
-
-@pytest.mark.parametrize(
-    ("resolution", "unit", "spacing_um"),
-    [
-        ((20000, 40000), "CENTIMETER", (0.5, 0.25)),
-        ((50800, 50800), "INCH", (0.5, 0.5)),
-        ((20000, 20000), "NONE", None),
-        ((0, 20000), "CENTIMETER", None),
-    ],
-)
-def test_spacing_by_resolution(tmp_path, resolution, unit, spacing_um):
-    """A generic TIFF says px per cm or inch."""
-    path = tmp_path / "a.tif"
-    options = {"tile": (64, 64), "photometric": "rgb", "metadata": None}
-    tifffile.imwrite(path, PIXELS, resolution=resolution, resolutionunit=unit, **options)
-    assert read_tile_tables(path, name="a").spacing_um == pytest.approx(spacing_um)
 
 
 def test_tables_cut_off(tmp_path):

@@ -56,7 +56,7 @@ _WORDS = {
     "additionalProperties": _describe_unknown_key,
     "required": lambda e: _first_line(e).replace("is a required property", "is missing"),
     "const": lambda e: f"{e.instance!r} should be {e.validator_value}",
-    "not": lambda e: f"{e.instance!r} is the name of a table of results; give the model another",
+    "not": lambda e: f"{e.instance!r} {e.validator_value['description']}",
     "oneOf": _describe_alternatives,
     "pattern": _describe_pattern,
 }

@@ -1,11 +1,12 @@
 """Size and spacing of a slide from a few bytes of its file: enough to estimate memory and time."""
 
 import math
-import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from microtome.slides.spacing import read_spacing
 
 # Compressed slides have 0.1 to 0.3 bytes per px: a high estimate is safer than a low one.
 _PX_PER_BYTE = 10
@@ -20,11 +21,9 @@ _MOST_ENTRIES = 1000
 _MOST_TEXT_BYTES = 65536
 _ASPECT_TOLERANCE = 0.02
 _WIDTH, _HEIGHT, _DESCRIPTION, _TILE_WIDTH = 256, 257, 270, 322
-_SHORT, _LONG, _ASCII, _LONG8 = 3, 4, 2, 16
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
+_SHORT, _LONG, _ASCII, _RATIONAL, _LONG8 = 3, 4, 2, 5, 16
 _NUMBERS = {_SHORT: "H", _LONG: "I", _LONG8: "Q"}
-# For an estimate: the spacing that counts is that of `microtome.slides.tile_tables`, whose imports
-# would slow the start of every job.
-_MPP = re.compile(rb'(?:\bMPP *= *|\bPhysicalSizeX=")([0-9]+(?:\.[0-9]+)?)')
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class SlideHeader:
     """What the header of a slide's file says.
 
     Width and height in px of each level, the largest first (a single level if only the size of
-    the file is known); µm per px of the first level, if the header says it plainly; and whether
-    the file has no tiles, so it is read into memory as one image.
+    the file is known); µm per px of the first level, if the header says it; and whether the file
+    has no tiles, so it is read into memory as one image.
     """
 
     levels: tuple[tuple[int, int], ...]
@@ -91,7 +90,7 @@ def _from_tiff(file: BinaryIO, head: bytes) -> SlideHeader | None:
     is_big = {42: False, 43: True}[struct.unpack(f"{order}H", head[2:4])[0]]
     form, end = ("Q", 16) if is_big else ("I", 8)
     (at,) = struct.unpack(f"{order}{form}", head[end // 2 : end])
-    pages: list[dict[int, int | bytes]] = []
+    pages: list[dict[int, float | bytes]] = []
     while at and len(pages) < _MOST_PAGES:
         page, at = _page(file, at, order, is_big=is_big)
         pages.append(page)
@@ -103,18 +102,33 @@ def _from_tiff(file: BinaryIO, head: bytes) -> SlideHeader | None:
     aspect = first[_WIDTH] / first[_HEIGHT]
     # Label and macro images have another shape.
     levels = [(w, h) for w, h in sizes if abs(w / h / aspect - 1) < _ASPECT_TOLERANCE]
-    found = _MPP.search(first.get(_DESCRIPTION, b""))
+    resolution = first.get(_X_RESOLUTION), first.get(_Y_RESOLUTION)
+    spacing = read_spacing(
+        _decode(first.get(_DESCRIPTION, b"")),
+        resolution=None if None in resolution else resolution,
+        resolution_unit=first.get(_RESOLUTION_UNIT, 2),
+        size_px=(first[_WIDTH], first[_HEIGHT]),
+    )
     return SlideHeader(
         tuple(sorted(levels, reverse=True)),
-        spacing_um=(float(found[1]) or None) if found else None,
+        spacing_um=spacing.um,
         # A file without tiles but with levels is from Hamamatsu; OpenSlide reads it in parts.
         is_one_image=_TILE_WIDTH not in first and len(levels) == 1,
     )
 
 
+def _decode(text: bytes) -> str:
+    """Decode a tag's text as tifffile does: UTF-8, else Windows' code."""
+    text = text.partition(b"\0")[0]
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("cp1252", "replace")
+
+
 def _page(
     file: BinaryIO, at: int, order: str, *, is_big: bool
-) -> tuple[dict[int, int | bytes], int]:
+) -> tuple[dict[int, float | bytes], int]:
     """Read the tags of a page that matter here, and the offset of the next page."""
     file.seek(at)
     counted = "Q" if is_big else "H"
@@ -125,12 +139,18 @@ def _page(
     entry = struct.Struct(f"{order}HHQ8s" if is_big else f"{order}HHI4s")
     pointer = struct.Struct(f"{order}Q" if is_big else f"{order}I")
     block = file.read(n_entries * entry.size + pointer.size)
-    tags: dict[int, int | bytes] = {}
+    tags: dict[int, float | bytes] = {}
     for k in range(n_entries):
         tag, kind, count, value = entry.unpack_from(block, k * entry.size)
-        if tag in (_WIDTH, _HEIGHT, _TILE_WIDTH):
+        if tag in (_WIDTH, _HEIGHT, _TILE_WIDTH, _RESOLUTION_UNIT):
             tags[tag] = struct.unpack_from(f"{order}{_NUMBERS[kind]}", value)[0]
         elif tag == _DESCRIPTION and kind == _ASCII and count > len(value):
             file.seek(pointer.unpack(value)[0])
             tags[tag] = file.read(min(count, _MOST_TEXT_BYTES))
+        elif tag in (_X_RESOLUTION, _Y_RESOLUTION) and kind == _RATIONAL and count == 1:
+            if not is_big:
+                file.seek(pointer.unpack(value)[0])
+                value = file.read(8)
+            above, below = struct.unpack(f"{order}II", value)
+            tags[tag] = above / below if below else 0.0
     return tags, pointer.unpack_from(block, n_entries * entry.size)[0]

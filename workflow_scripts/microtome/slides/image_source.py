@@ -8,20 +8,20 @@ from PIL import Image, UnidentifiedImageError
 
 from microtome.errors import InputError, one_line
 from microtome.slides.pixel_forms import require_rgb_image
+from microtome.slides.tile_tables import read_tiff_spacing
 from microtome.slides.tiled_source import paste
 
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF")
 
 
 class ImageSource:
-    """The pixels of a plain image; its resolution tag, if any, is not a microscope's spacing.
+    """The pixels of a plain image; only a TIFF may say its spacing.
 
     Raises InputError if it is no JPEG, PNG, BMP or TIFF in colour, is damaged, or is too large.
     """
 
     reduces = False
     read_by = "as one image"
-    spacing_um = None
     downsamples = (1.0,)
 
     def __init__(self, path: Path, *, name: str) -> None:
@@ -46,6 +46,7 @@ class ImageSource:
             raise InputError(f"slide {name}: {path} {fault}") from error
         self._pixels = np.asarray(white)
         self.levels = [image.size]
+        self.spacing = read_tiff_spacing(path)
 
     def close(self) -> None:
         """Release the pixels."""

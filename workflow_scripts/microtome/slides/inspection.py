@@ -55,7 +55,7 @@ def inspect(*, name: str, row: dict, **slide_settings: object) -> dict:
         spacing_um=row.get("spacing_um"),
         **slide_settings,
     )
-    found["notes"] = _note_bounds(name, found["bounds_px"])
+    found["notes"] += _note_bounds(name, found["bounds_px"])
     log.info(
         "%(name)s: %(vendor)s, %(width_px)d x %(height_px)d px, %(spacing_um)g µm/px,"
         " read %(read_by)s",
@@ -80,6 +80,7 @@ def _describe(*, path: Path, slide_name: str, **settings: object) -> dict:
             "spacing_um": slide.spacing_um,
             "levels": [list(size) for size in slide.levels],
             "bounds_px": read_bounds(path),
+            "notes": slide.notes,
         }
 
 

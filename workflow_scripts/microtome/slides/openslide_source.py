@@ -8,7 +8,12 @@ import openslide
 from PIL import Image
 
 from microtome.errors import InputError, one_line
+from microtome.slides.spacing import Spacing, Statement, choose_spacing
+from microtome.slides.tile_tables import read_tiff_spacing
 
+_MPP = openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y
+# Vendors, as OpenSlide names them, of which it has the spacing from tags and texts read here too.
+_PLAIN_TIFF = ("aperio", "generic-tiff")
 _BOUNDS = (
     openslide.PROPERTY_NAME_BOUNDS_X,
     openslide.PROPERTY_NAME_BOUNDS_Y,
@@ -31,10 +36,7 @@ class OpenSlideSource:
         self._open()
         self.levels = list(self._file.level_dimensions)
         self.downsamples = list(self._file.level_downsamples)
-        names = openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y
-        self.spacing_um: tuple[float, float] | None = None
-        with suppress(KeyError, ValueError):
-            self.spacing_um = tuple(float(self._file.properties[name]) for name in names)
+        self.spacing = self._read_spacing()
 
     def _open(self) -> None:
         try:
@@ -47,6 +49,16 @@ class OpenSlideSource:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _read_spacing(self) -> Spacing:
+        """Take µm per px as OpenSlide reads them from a scanner's own texts; of a TIFF, ours."""
+        found = self._file.properties
+        if found[openslide.PROPERTY_NAME_VENDOR] in _PLAIN_TIFF:
+            return read_tiff_spacing(self._path)
+        with suppress(KeyError, ValueError):
+            x_um, y_um = (float(found[name]) for name in _MPP)
+            return choose_spacing([Statement(f"{x_um:g} x {y_um:g} µm per px", (x_um, y_um))])
+        return Spacing()
 
     def read(
         self, level: int, x: int, y: int, width: int, height: int, *, reduce: int = 1

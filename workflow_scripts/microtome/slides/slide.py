@@ -16,6 +16,7 @@ from microtome.errors import InputError
 from microtome.slides.image_source import ImageSource
 from microtome.slides.openslide_source import OpenSlideSource
 from microtome.slides.scales import scale_for
+from microtome.slides.spacing import COARSEST_UM, FINEST_UM, SAME_WITHIN
 from microtome.slides.tile_tables import read_tile_tables
 from microtome.slides.tiled_source import REDUCTIONS, TiledSource
 
@@ -23,6 +24,9 @@ from microtome.slides.tiled_source import REDUCTIONS, TiledSource
 _LEVEL_ROUNDING = 0.005
 # Regions of more source px are read in parts, so memory does not depend on the region's size.
 _MAX_SOURCE_PX = 2**22
+# Whole brains are cut for glass of 200 x 250 mm; a scan that is longer has its spacing wrong.
+_LONGEST_MM = 250
+_USUAL_UM = 0.099, 2.2
 # OpenSlide's names of formats whose tiles lie where TIFF says; others shift, join or pad tiles.
 _TILED_VENDORS = (None, "aperio", "generic-tiff")
 
@@ -49,11 +53,13 @@ class Slide:
         Level-0 px per pixel of each level.
     spacing_um : float
         µm per pixel of level 0.
+    notes : list of str
+        What is odd about them, a line each.
 
     Raises
     ------
     InputError
-        If the file cannot be opened, or no spacing is known.
+        If the file cannot be opened, or no spacing is known that can be.
 
     Examples
     --------
@@ -73,7 +79,7 @@ class Slide:
         *,
         name: str,
         spacing_um: float | None = None,
-        spacing_tolerance: float = 0.02,
+        spacing_tolerance: float | str = 0.02,
         upsample: bool = False,
     ) -> None:
         self.name = name
@@ -86,7 +92,7 @@ class Slide:
         self.levels: list[tuple[int, int]] = list(self.source.levels)
         self.size_px = self.levels[0]
         self.downsamples = [_round_downsample(d) for d in self.source.downsamples]
-        self.spacing_um = self._choose_spacing(spacing_um)
+        self.spacing_um, self.notes = self._choose_spacing(spacing_um)
 
     def __enter__(self) -> Self:
         return self
@@ -204,22 +210,37 @@ class Slide:
             return 1
         return next(reduce for reduce in REDUCTIONS if divisor % reduce == 0)
 
-    def _choose_spacing(self, override_um: float | None) -> float:
-        """Take the sheet's µm per px, else those of the file if they are plausible."""
-        if override_um is not None:
-            return float(override_um)
-        if self.source.spacing_um is None:
+    def _choose_spacing(self, sheet_um: float | None) -> tuple[float, list[str]]:
+        """Take the sheet's µm per px, else the file's; and say what is odd about them."""
+        found = self.source.spacing
+        if sheet_um is None and found.um is None:
+            why = f" ({'; '.join(found.doubts)})" if found.doubts else ""
             raise InputError(
-                f"{self.about} does not say its spacing;"
+                f"{self.about} does not say its spacing{why};"
                 " add it to the column spacing_um of the slide sheet (µm per pixel)"
             )
-        x_um, y_um = self.source.spacing_um
-        if not 0.01 < x_um < 100 or not 0.95 < y_um / x_um < 1.05:
+        if sheet_um is None:
+            spacing_um, odd = found.um, list(found.doubts)
+        elif not FINEST_UM <= sheet_um < COARSEST_UM:
             raise InputError(
-                f"{self.about} says its pixels are {x_um:g} x {y_um:g} µm, which"
-                " cannot be; give the right value in the column spacing_um of the slide sheet"
+                f"{self.about}: the slide sheet's spacing_um is {sheet_um:g}, which no scan has; it"
+                " is µm per pixel, about 0.25 at 40x, 0.5 at 20x"
             )
-        return (x_um + y_um) / 2
+        else:
+            spacing_um, odd = float(sheet_um), []
+            if found.um and abs(sheet_um / found.um - 1) > SAME_WITHIN:
+                odd = [f"the sheet's {sheet_um:g} µm per px, but the file has {found.words}"]
+        finest_um, coarsest_um = _USUAL_UM
+        if not finest_um <= spacing_um <= coarsest_um:
+            odd.append(f"{spacing_um:g} µm per px is unusual: scans have 0.1 (100x) to 2 (5x)")
+        sides_mm = [side_px * spacing_um / 1000 for side_px in self.size_px]
+        if max(sides_mm) > _LONGEST_MM:
+            raise InputError(
+                f"{self.about} would be {sides_mm[0]:.0f} x {sides_mm[1]:.0f} mm large at"
+                f" {spacing_um:g} µm per px, and no glass is; give the right value in the column"
+                " spacing_um of the slide sheet (about 0.25 at 40x, 0.5 at 20x)"
+            )
+        return spacing_um, [f"{self.about}: {text}" for text in odd]
 
 
 def _power_below(zoom: float) -> int:

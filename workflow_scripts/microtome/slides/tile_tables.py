@@ -2,17 +2,17 @@
 
 import itertools
 import operator
-import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import tifffile
-from defusedxml import ElementTree
 
 from microtome.errors import InputError
 from microtome.slides.pixel_forms import require_rgb_tiff
+from microtome.slides.spacing import Spacing, read_spacing
 from microtome.slides.tile_decoding import (
     JPEG,
     LOSSLESS,
@@ -28,8 +28,6 @@ _MAX_SIDE_PX = 2**21
 _MAX_TILE_PX = 8192
 _MAX_PAGES = 100
 _ASPECT_TOLERANCE = 0.02
-_CENTIMETRE, _INCH = 3, 2
-_UM_PER = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "nm": 1e-3, "in": 25400.0}
 
 
 @dataclass(frozen=True)
@@ -74,10 +72,10 @@ class TileLevel:
 
 @dataclass(frozen=True)
 class TileTables:
-    """What a TIFF slide says of itself: its levels, finest first, and its spacing in µm/px."""
+    """What a TIFF slide says of itself: its levels, finest first, and its spacing."""
 
     levels: tuple[TileLevel, ...]
-    spacing_um: tuple[float, float] | None
+    spacing: Spacing
 
 
 def read_tile_tables(path: str | Path, *, name: str) -> TileTables | None:
@@ -112,7 +110,7 @@ def read_tile_tables(path: str | Path, *, name: str) -> TileTables | None:
                 pages[1:1] = list(itertools.islice(first.pages, _MAX_PAGES))
             size = Path(path).stat().st_size
             levels = tuple(_level(page, size, path, name) for page in _levels_of(pages))
-            return TileTables(levels, _read_spacing(tiff, first))
+            return TileTables(levels, _read_spacing(first))
     except InputError:
         raise
     except OSError as error:
@@ -197,31 +195,24 @@ def _level(page: tifffile.TiffPage, size: int, path: str | Path, name: str) -> T
     )
 
 
-def _read_spacing(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> tuple[float, float] | None:
-    """Read µm per px of level 0 in x and y: Aperio's, OME's, or TIFF's resolution.
-
-    For estimates `microtome.slides.header_probe` finds the first two by a pattern of its own.
-    """
-    found = re.search(r"\|\s*MPP\s*=\s*([-+.\deE]+)", page.description or "")
-    if page.description.startswith("Aperio"):
-        return (float(found[1]), float(found[1])) if found else None
-    if tiff.is_ome:
-        return _read_ome_spacing(tiff.ome_metadata)
-    unit = {_CENTIMETRE: 1e4, _INCH: 25400.0}.get(page.resolutionunit)
-    if unit is None or "XResolution" not in page.tags or "YResolution" not in page.tags:
-        return None
-    x, y = page.get_resolution()
-    return (unit / x, unit / y) if x > 0 and y > 0 else None
-
-
-def _read_ome_spacing(xml: str) -> tuple[float, float] | None:
-    pixels = ElementTree.fromstring(xml).find(".//{*}Image/{*}Pixels")
+def read_tiff_spacing(path: str | Path) -> Spacing:
+    """Read what the first page of a TIFF says of its spacing; of another file, nothing is known."""
     try:
-        x, y = (
-            float(pixels.attrib[f"PhysicalSize{axis}"])
-            * _UM_PER[pixels.get(f"PhysicalSize{axis}Unit", "µm")]
-            for axis in "XY"
-        )
-    except KeyError:
-        return None
-    return x, y
+        with tifffile.TiffFile(path) as tiff:
+            return _read_spacing(tiff.pages[0])
+    except Exception:  # tifffile raises anything for broken bytes; opening the file will tell
+        return Spacing()
+
+
+def _read_spacing(page: tifffile.TiffPage) -> Spacing:
+    """Read what the description and the tags of a page say of its spacing."""
+    resolution = None
+    with suppress(TypeError, ValueError, ZeroDivisionError):  # no tag, no numbers, no denominator
+        x, y = (page.tags.valueof(name) for name in ("XResolution", "YResolution"))
+        resolution = (x[0] / x[1], y[0] / y[1])
+    return read_spacing(
+        str(page.description),
+        resolution=resolution,
+        resolution_unit=page.resolutionunit,
+        size_px=(page.imagewidth, page.imagelength),
+    )

@@ -47,7 +47,7 @@ class TiledSource:
         self.levels = [(level.width_px, level.height_px) for level in tables.levels]
         width, height = self.levels[0]
         self.downsamples = [(width / w + height / h) / 2 for w, h in self.levels]
-        self.spacing_um = tables.spacing_um
+        self.spacing = tables.spacing
         self._file = os.open(path, os.O_RDONLY)
         self._local = threading.local()
         self._cache: OrderedDict[tuple[int, int, int], np.ndarray] = OrderedDict()
