@@ -14,6 +14,7 @@ from microtome.errors import InputError
 from microtome.io.atomic import write_json
 from microtome.patches.reading import read_patches
 from microtome.slides.inspection import inspect, open_inspected, read_inspected
+from microtome.slides.openslide_source import read_bounds
 from microtome.slides.slide import Slide
 
 PIXELS = noise(300, 420)
@@ -52,6 +53,24 @@ def test_where_the_scan_lies_on_the_slide_is_said(tmp_path):
     assert (found["width_px"], found["height_px"]) == (800, 600)
     (note,) = found["notes"]
     assert note.startswith("slide a: its scan is 420 x 300 px from (130, 77) on; coordinates in G")
+
+
+@pytest.mark.parametrize(
+    ("said", "bounds_px"),
+    [
+        (("0", "0", "420", "300"), None),
+        (("0", "0", "420", "299"), [0, 0, 420, 299]),
+        (("-8", "0", "420", "300"), [-8, 0, 420, 300]),
+        (("0", "0", "420", "tall"), None),
+        (("0", "0"), None),
+    ],
+)
+def test_a_scan_has_bounds_if_it_is_not_the_whole_slide(path, monkeypatch, said, bounds_px):
+    """As OpenSlide says them, in full and as numbers; they may reach beyond the slide."""
+    names = ("openslide.bounds-x", "openslide.bounds-y", "openslide.bounds-width")
+    properties = dict(zip((*names, "openslide.bounds-height"), said, strict=False))
+    monkeypatch.setattr(openslide.OpenSlide, "properties", properties)
+    assert read_bounds(path) == bounds_px
 
 
 @pytest.mark.parametrize("spacing_um", [None, 0.3])

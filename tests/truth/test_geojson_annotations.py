@@ -195,6 +195,7 @@ def test_children_count_for_themselves(read):
         {"type": "FeatureCollection", "features": [feature()]},
         [{"type": "FeatureCollection", "features": [feature()]}],
         json.dumps(feature()).encode("utf-16"),
+        b"\xfe\xff" + json.dumps(feature()).encode("utf-16-be"),
         json.dumps(feature()).encode("utf-8-sig"),
     ],
 )
