@@ -269,6 +269,10 @@ NO_TUMOUR_READ = {
         [polygon("Tumor", LINE, square(1, 5)), feature("Polygon", [], "Tumor")],
         "ignored 2 that enclose nothing",
     ),
+    "two points, and a hole in them": (
+        [feature("Polygon", [LINE, closed(square(1, 5))], "Tumor")],
+        "ignored 1 that enclose nothing",
+    ),
     "corners on one line": (
         asap(drawn([(0.1, 0.3), (0.2, 0.6), (0.7, 2.1)], "Tumor")),
         "ignored 1 that enclose nothing",

@@ -205,7 +205,7 @@ AS_MEANT = {
         (300, None),
     ),
     "a layer without a name is cut as well": (
-        imagescope(("", [box(0, 20, text="Tumor"), box(30, 50, text="Whole"), cut(5, 35)])),
+        imagescope(("", [cut(5, 35), box(0, 20, text="Tumor"), box(30, 50, text="Whole")])),
         (175, 375),
     ),
     "cuts of the whole tumour alone leave it unknown": (

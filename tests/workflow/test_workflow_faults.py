@@ -42,6 +42,7 @@ def test_bad_slides_are_excluded_with_their_reason_and_the_rest_finishes(
     write_slide(folder / "dark.svs", WHITE // 12, spacing_um=0.5)
     write_slide(folder / "coarse.svs", tissue_pixels, spacing_um=4)
     write_slide(folder / "annotated.svs", tissue_pixels, spacing_um=0.5)
+    write_slide(folder / "macro.svs", tissue_pixels, spacing_um=0.5)
     (folder / "garbage.svs").write_bytes(os.urandom(5000))
     whole = (folder / "good.svs").read_bytes()
     (folder / "cut.svs").write_bytes(whole[: len(whole) * 2 // 3])
@@ -54,9 +55,11 @@ def test_bad_slides_are_excluded_with_their_reason_and_the_rest_finishes(
         + "".join(f"<Vertex X='{x}' Y='{y}'/>" for x, y in ((9e4, 9e4), (9.1e4, 9e4), (9e4, 9.1e4)))
         + "</Vertices></Region></Regions></Annotation></Annotations>"
     )
+    (folder / "none.xml").write_text("<Annotations/>")
     names = ("good", "no_spacing", "empty", "dark", "coarse", "garbage", "cut")
     rows = {name: {"path": f"{name}.svs"} for name in names}
     rows["annotated"] = {"path": "annotated.svs", "annotation": "other.xml"}
+    rows["macro"] = {"path": "macro.svs", "annotation": "none.xml", "label": "macro"}
     workflow.configure(apply_config(finished), rows)
     done = workflow.run()
     assert done.returncode == 0, done.stdout
@@ -91,6 +94,10 @@ def test_bad_slides_are_excluded_with_their_reason_and_the_rest_finishes(
         "slide annotated: other.xml reaches from (90000, 90000) to (91000, 91000) px, the slide is"
         " 1600 x 1400 px: annotation of another slide?"
     )
+    assert cohort["macro"]["reason"] == (
+        "slide macro: its label is macro, but its truth holds no px of tumour; correct the label,"
+        " or the annotation or mask"
+    )
     results = folder / "results"
     assert [path.name for path in (results / "scores" / "histocae1").iterdir()] == ["good.zarr"]
     assert "Traceback" not in done.stdout
@@ -98,7 +105,7 @@ def test_bad_slides_are_excluded_with_their_reason_and_the_rest_finishes(
     workflow.configure({**apply_config(finished), "bad_slides": "stop"})
     done = workflow.run()
     assert done.returncode == 1
-    assert "7 of 8 slides cannot be used and bad_slides is 'stop': slide no_spacing:" in done.stdout
+    assert "8 of 9 slides cannot be used and bad_slides is 'stop': slide no_spacing:" in done.stdout
     assert "Traceback" not in done.stdout
 
 
