@@ -53,16 +53,19 @@ resource_scopes:
 
 
 onsuccess:
+    report_cohort()
     report_run()
 
 
 onerror:
+    report_cohort()
     report_run()
 
 
 rule all:
     default_target: True
     input:
+        planned(require_slides, cohort=COHORT, path=config["slides"]),
         "results/cohort.tsv",
         planned(MODELS.curves),
         planned(RESULTS.of_models, pattern="results/burden/{model}.tsv"),

@@ -4,7 +4,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
+from snakemake.exceptions import IncompleteCheckpointException, WorkflowError
+from snakemake.logging import logger
 
 SCRIPTS = Path(workflow.basedir) / "workflow_scripts"
 SCHEMAS = Path(workflow.basedir) / "rules" / "schemas"
@@ -20,15 +21,23 @@ from microtome.planning.requests import Requests, more_each_retry
 from microtome.planning.results import Results
 from microtome.planning.staging import Staging
 from microtome.planning.submissions import DemoTruth, Submissions
+from microtome.planning.training_checks import require_slides
 
 # False where Snakemake runs in a job: each job parses all this again, and must be quick to start.
 IS_DRIVER = workflow.is_main_process
 
+
+def usable():
+    """The slides that no step excluded; known after the checkpoint."""
+    # A job that asks began after it, and knows no checkpoint (see the Snakefile).
+    table = checkpoints.cohort.get().output.table if IS_DRIVER else "results/cohort.tsv"
+    return list_usable_slides(table)
+
+
 try:
     if IS_DRIVER:
-        from microtome.cohort.config_checks import check_config, check_folds, read_sheet
-        from microtome.cohort.ensemble_checks import check_ensemble_folds
-        from microtome.cohort.node_checks import check_nodes
+        from microtome.cohort.config_checks import check_config, read_sheet
+        from microtome.planning.cohort_checks import check_cohort, list_notes
 
         check_config(config, schema=SCHEMAS / "config.schema.yaml")
         SHEET = read_sheet(
@@ -36,13 +45,14 @@ try:
             schema=SCHEMAS / "slides.schema.yaml",
             made_by_workflow=DEMO_COHORT,
         )
-        check_folds(
-            SHEET, n_folds=config["cross_validation"]["folds"], path=config["slides"]
-        )
-        check_ensemble_folds(config, SHEET, path=config["slides"])
-        check_nodes(config, SHEET, path=config["slides"])
     else:
         SHEET = load_sheet(config["slides"])
+    MODELS = Models(config)
+    COHORT = Cohort(SHEET, config, MODELS, usable)
+    if IS_DRIVER:
+        check_cohort(COHORT, config, path=config["slides"])
+        for note in list_notes(COHORT):
+            logger.warning(f"note: {note}")
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -58,15 +68,6 @@ def uses_gpu():
     return not ALLOW_CPU
 
 
-def usable():
-    """The slides that no step excluded; known after the checkpoint."""
-    # A job that asks began after it, and knows no checkpoint (see the Snakefile).
-    table = checkpoints.cohort.get().output.table if IS_DRIVER else "results/cohort.tsv"
-    return list_usable_slides(table)
-
-
-MODELS = Models(config)
-COHORT = Cohort(SHEET, config, MODELS, usable)
 RESULTS = Results(COHORT)
 STAGING = Staging(COHORT, config)
 SUBMISSIONS = Submissions(COHORT, STAGING, config)
@@ -108,6 +109,17 @@ def code(script, *names):
 
     # In a job a function that gives it: only the hashes of the job's own rules are needed there.
     return hashed() if IS_DRIVER and not names else planned(hashed, *names)
+
+
+def report_cohort():
+    """Say how many slides are used, and why others are not: the last lines of the console."""
+    from microtome.cohort.summary import summarize_cohort
+
+    try:
+        table = checkpoints.cohort.get().output.table
+    except IncompleteCheckpointException:
+        return
+    logger.warning("\n".join(summarize_cohort(table)), extra={"is_last": True})
 
 
 def report_run():

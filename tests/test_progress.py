@@ -106,6 +106,18 @@ def test_a_failure_is_said_at_once(make_screen):
     assert screen.text() == ""
 
 
+def test_last_lines_come_last(make_screen):
+    """What a hook of the workflow tells at the end is below how the run went."""
+    screen = make_screen()
+    screen.begin()
+    last = record(None, msg="1 of 2 slides used\n  1 slide (a): is empty")
+    last.is_last = True
+    screen.progress.record(last)
+    assert screen.text() == ""
+    screen.progress.close()
+    assert screen.text().endswith("jsonl\n1 of 2 slides used\n  1 slide (a): is empty\n")
+
+
 def test_only_trouble_is_said_while_jobs_run(make_screen):
     """Before the run all of Snakemake's words are shown, in it warnings and errors only."""
     screen = make_screen()

@@ -3,6 +3,7 @@
 import pytest
 
 from helpers.small_plan import NODES, SHEET, plan
+from microtome.errors import InputError
 
 FOLDED = {
     f"s{fold}": {"path": f"s{fold}.svs", "fold": fold, "annotation": "x.xml"} for fold in (1, 2, 3)
@@ -12,6 +13,14 @@ FOLDED = {
 def splits(cohort, model: str) -> dict:
     """What each slide is to a model."""
     return {slide: cohort.split(slide, model) for slide in cohort.sheet}
+
+
+def test_a_slide_that_is_not_in_the_sheet():
+    """A target that names one is a line, with the slide that is meant."""
+    with pytest.raises(InputError, match=r"^slide tset is not in .* sheet; did you mean tested\?$"):
+        plan().path("tset")
+    with pytest.raises(InputError, match=r"^slide x is not in the slide sheet$"):
+        plan().early_statuses("x")
 
 
 def test_splits_of_the_sheet():

@@ -1,6 +1,9 @@
 """Lymph nodes and patients: what is staged, and by what."""
 
+import pytest
+
 from helpers.small_plan import NODES, SHEET, changed, plan
+from microtome.errors import InputError
 from microtome.planning.staging import Staging
 
 NO_FOREST = {"forests": "given.safetensors"}
@@ -17,7 +20,9 @@ def test_nodes_and_patients():
     found = staging(without=("p0",))
     assert found.by_patient == {"p": ["p0", "p1"], "q": ["q0", "q1"]}
     assert found.usable() == ["p1", "q0", "q1"]
-    assert [found.usable_of(patient) for patient in ("p", "nobody")] == [["p1"], []]
+    assert found.usable_of("p") == ["p1"]
+    with pytest.raises(InputError, match=r"^patient r has no lymph node in the slide sheet$"):
+        found.usable_of("r")
     assert found.of_patient("p", "{model}/{slide}") == ["both/p1"]
     assert found.features() == [f"results/features/both/{node}.json" for node in ("p1", "q0", "q1")]
     assert list(found.rows()) == list(NODES)

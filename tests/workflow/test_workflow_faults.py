@@ -33,10 +33,16 @@ def tissue_pixels() -> np.ndarray:
 def test_bad_slides_are_excluded_with_their_reason_and_the_rest_finishes(
     finished, make_workflow, tissue_pixels
 ):
-    """Each bad slide is in the cohort table with one exact reason; the good one has its maps."""
+    """Each bad slide is in the cohort table with one exact reason; the good one has its maps.
+
+    Its file has a name that shells and Snakemake know characters of. The last lines of the console
+    say how many slides are left out, and why.
+    """
     workflow = make_workflow()
     folder = workflow.folder
-    write_slide(folder / "good.svs", tissue_pixels, spacing_um=0.5)
+    strange = Path("it's [b] & c*,d=1;$x ü", "good?%41#1.svs")
+    (folder / strange).parent.mkdir()
+    write_slide(folder / strange, tissue_pixels, spacing_um=0.5)
     write_slide(folder / "no_spacing.svs", tissue_pixels, spacing_um=None)
     write_slide(folder / "empty.svs", WHITE, spacing_um=0.5)
     write_slide(folder / "dark.svs", WHITE // 12, spacing_um=0.5)
@@ -44,9 +50,9 @@ def test_bad_slides_are_excluded_with_their_reason_and_the_rest_finishes(
     write_slide(folder / "annotated.svs", tissue_pixels, spacing_um=0.5)
     write_slide(folder / "macro.svs", tissue_pixels, spacing_um=0.5)
     (folder / "garbage.svs").write_bytes(os.urandom(5000))
-    whole = (folder / "good.svs").read_bytes()
+    whole = (folder / strange).read_bytes()
     (folder / "cut.svs").write_bytes(whole[: len(whole) * 2 // 3])
-    with tifffile.TiffFile(folder / "good.svs") as tiff:
+    with tifffile.TiffFile(folder / strange) as tiff:
         end = max(
             map(sum, zip(tiff.pages[0].dataoffsets, tiff.pages[0].databytecounts, strict=True))
         )
@@ -58,6 +64,7 @@ def test_bad_slides_are_excluded_with_their_reason_and_the_rest_finishes(
     (folder / "none.xml").write_text("<Annotations/>")
     names = ("good", "no_spacing", "empty", "dark", "coarse", "garbage", "cut")
     rows = {name: {"path": f"{name}.svs"} for name in names}
+    rows["good"]["path"] = strange
     rows["annotated"] = {"path": "annotated.svs", "annotation": "other.xml"}
     rows["macro"] = {"path": "macro.svs", "annotation": "none.xml", "label": "macro"}
     workflow.configure(apply_config(finished), rows)
@@ -101,6 +108,10 @@ def test_bad_slides_are_excluded_with_their_reason_and_the_rest_finishes(
     results = folder / "results"
     assert [path.name for path in (results / "scores" / "histocae1").iterdir()] == ["good.zarr"]
     assert "Traceback" not in done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[-8] == "1 of 8 slides used, 7 left out; results/cohort.tsv says why of each"
+    assert lines[-7].startswith("  1 slide (no_spacing): no_spacing.svs does not say its spacing;")
+    assert lines[-1] == "  1 for other reasons"
     # The policy 'stop' ends the same cohort with one line that names them all.
     workflow.configure({**apply_config(finished), "bad_slides": "stop"})
     done = workflow.run()
@@ -166,37 +177,39 @@ def test_bad_config_ends_before_anything_runs(make_workflow, config, line):
     assert not (workflow.folder / "results").exists()
 
 
-@pytest.mark.parametrize(
-    ("row", "line"),
-    [
-        ({"path": "absent.svs"}, "slide bad: path: the file absent.svs does not exist"),
-        ({"split": "tset"}, "split: 'tset' is not one of ['train', 'validation', 'test']"),
-    ],
-)
-def test_bad_sheet_ends_before_anything_runs(make_workflow, row, line):
-    """A mistake in the sheet ends the run with one line that names the slide and the column."""
+def test_bad_sheet_ends_before_anything_runs(make_workflow):
+    """Mistakes in the sheet end the run with a line each that names slide, column and remedy."""
     workflow = make_workflow()
-    workflow.configure(SMALL_CONFIG, {**SMALL_COHORT, "bad": row})
+    bad = {"bad": {"path": "absent.svs"}, "worse": {"split": "tset"}}
+    workflow.configure(SMALL_CONFIG, SMALL_COHORT | bad)
     done = workflow.run()
     assert done.returncode == 1
-    assert line in done.stdout
+    assert "\nslide sheet slides.tsv: 2 mistakes\n" in done.stdout
+    assert "\n  row 6, slide bad: path: the file absent.svs does not exist in /" in done.stdout
+    assert "\n  row 7, slide worse: split: 'tset' is not one of ['train', 'v" in done.stdout
     assert "Traceback" not in done.stdout
 
 
-def test_one_class_in_training_is_one_line(finished, make_workflow):
-    """Training slides without any tumour end the run with one line that says so."""
+def test_one_class_in_training_ends_before_anything_runs(make_workflow):
+    """Training slides without any tumour are seen in the sheet, unless nothing is trained."""
     workflow = make_workflow()
-    shutil.copytree(finished.folder / "demo", workflow.folder / "demo")
     rows = {
         "demo-01": {"split": "train", "label": "negative"},
         "demo-10": {"split": "test", "label": "negative"},
     }
     workflow.configure({**SMALL_CONFIG, "run": ["colour"]}, rows)
-    done = workflow.run()
+    done = workflow.run("--dry-run")
     assert done.returncode == 1
-    assert "models.colour: training: 0 tumour and" in done.stdout
-    assert "both classes are needed" in done.stdout
-    assert "Traceback" not in done.stdout
+    assert done.stdout.splitlines()[-1] == (
+        "slide sheet slides.tsv: training of colour has no tumour in its 1 slide with truth; both"
+        " classes are needed"
+    )
+    assert "make_demo_cohort" in workflow.planned("results/slides/demo-01.json")
+    # A target of a slide that is not in the sheet.
+    done = workflow.run("--dry-run", "results/figures/colour/demo-11.png")
+    assert done.returncode == 1
+    last = "slide demo-11 is not in the slide sheet; did you mean demo-10?"
+    assert done.stdout.splitlines()[-1] == last
 
 
 def test_full_disk_leaves_nothing_that_looks_complete(finished, make_workflow):

@@ -82,6 +82,7 @@ class Progress:
         self._shown: dict = {}
         self._next_lines_s = self._next_alive_s = 0.0
         self._plan = ""
+        self._last: list[str] = []
         log.follow(self._follow)
 
     def record(self, record: LogRecord) -> None:
@@ -91,6 +92,9 @@ class Progress:
         if event == "run_info":
             self._begin()
         # What Snakemake tells while jobs run is of interest only where something is wrong.
+        if getattr(record, "is_last", False):
+            self._last.append(record.getMessage())
+            return
         is_text = event not in _OWN_EVENTS and not _is_of_job(record)
         if is_text and (not self._is_running or record.levelno >= WARNING):
             text = self._as_text(record)
@@ -117,6 +121,7 @@ class Progress:
             self._print(lines, style="bold")
             if self._log.path:
                 self._print([f"{'':10}Run log: {self._log.path}"])
+            self._print(self._last)
 
     def tick(self, now: float) -> None:
         """Show what is due at this time (Unix seconds)."""

@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import dataclass, field
-from logging import LogRecord
+from logging import ERROR, LogRecord
 
 from rich.console import Console
 from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultFormatter
@@ -10,6 +10,7 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 
+from microtome.command_mistakes import reword_error
 from microtome.progress import Progress
 from microtome.run_log import run_log
 
@@ -29,6 +30,14 @@ class LogHandlerSettings(LogHandlerSettingsBase):
     )
 
 
+class _Formatter(DefaultFormatter):
+    """Says as Snakemake does what it says, but for mistakes that it answers with a traceback."""
+
+    def format(self, record: LogRecord) -> str:
+        text = super().format(record)
+        return reword_error(text, sys.argv[1:]) if record.levelno >= ERROR else text
+
+
 class LogHandler(LogHandlerBase):
     """Shows a run's progress; a dry run and a verbose one are printed as Snakemake does."""
 
@@ -44,7 +53,7 @@ class LogHandler(LogHandlerBase):
         keep = DefaultFilter(
             quiet, common.debug_dag, common.verbose, common.dryrun, common.printshellcmds
         )
-        formatter = DefaultFormatter(quiet, common.show_failed_logs)
+        formatter = _Formatter(quiet, common.show_failed_logs)
         stream = sys.stdout if common.stdout else sys.stderr
         self._plain = None
         if common.dryrun or common.verbose or common.printshellcmds or common.debug_dag:

@@ -1,82 +1,101 @@
-"""Checks of config and slide sheet before anything runs; each mistake is one line."""
+"""Checks of config and slide sheet before anything runs: all mistakes at once, each a line."""
 
 import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import yaml
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import relevance
 
 from microtome.cohort.ensemble_checks import check_members
+from microtome.cohort.mistakes import refuse
 from microtome.cohort.schema_messages import describe_error, name_key
-from microtome.cohort.sheet_rows import read_rows
-from microtome.errors import InputError
-
-FILE_COLUMNS = ("path", "annotation", "viable_mask", "whole_mask")
+from microtome.cohort.sheet_mistakes import find_mistakes
+from microtome.cohort.sheet_rows import parse_rows, read_rows
 
 
 def check_config(config: dict, *, schema: str | Path) -> None:
-    """Raise InputError, one line that names the key, if a config is not as its schema says.
+    """Raise InputError if a config is not as its schema says; each line names the key.
 
-    Also for mistakes that a schema cannot describe.
+    Also for mistakes that a schema cannot describe, once there are no others.
     """
-    _require_finite(config, ())
-    _validate(config, _read_validator(schema), lambda error: f"config: {name_key(error)}")
-    missing = [name for name in config["run"] if name not in config["models"]]
-    if missing:
-        known = ", ".join(config["models"])
-        raise InputError(f"config: run: there is no model {missing[0]!r}; models has {known}")
+    refuse(_find_infinite(config, ()), of="config")
+    validator = Draft202012Validator(_read_yaml(schema))
+    errors = sorted(validator.iter_errors(config), key=name_key)
+    found = [name_key(error) + describe_error(error) for error in errors]
+    refuse(_tell_once(found or _find_contradictions(config)), of="config")
+
+
+def _tell_once(mistakes: Iterable[str]) -> Iterator[str]:
+    """Put together what is said of several models, as where they share a section."""
+    found: dict[str, list[str | None]] = {}
+    for mistake in mistakes:
+        _, name, said = re.fullmatch(r"(models\.([\w-]+))?(.*)", mistake, re.DOTALL).groups()
+        found.setdefault(said, []).append(name)
+    for said, names in found.items():
+        others = f"; the same in {', '.join(names[1:])}" if names[1:] else ""
+        yield f"{f'models.{names[0]}' if names[0] else ''}{said}{others}"
+
+
+def _find_contradictions(config: dict) -> Iterator[str]:
+    models = config["models"]
+    unknown = [name for name in config["run"] if name not in models]
+    for name in unknown:
+        yield f"run: there is no model {name!r}; models has {', '.join(models)}"
     for bounds in ("saturation_bounds", "pen_hues"):
         low, high = config["tissue"][bounds]
         if low > high:
-            raise InputError(f"config: tissue.{bounds}: {low:g} is larger than {high:g}")
-    for name, model in config["models"].items():
+            yield f"tissue.{bounds}: {low:g} is larger than {high:g}"
+    for name, model in models.items():
         if model["kind"] in ("ensemble", "vote"):
-            check_members(f"config: models.{name}", model, config["models"])
+            yield from check_members(f"models.{name}", model, models)
         else:
-            _check_model(f"config: models.{name}", model)
-    _check_thresholds(config)
+            yield from _check_model(f"models.{name}", model)
+    yield from _check_thresholds(config)
     name = config["compression"]["model"]
-    if config["models"].get(name, {}).get("kind") != "histocae":
-        raise InputError(f"config: compression.model: {name!r} is no model of kind histocae")
-    if config["cross_validation"]["folds"]:
-        needed = [m for n in config["run"] for m in [n, *config["models"][n].get("members", [])]]
-        given = [name for name in needed if "weights" in config["models"][name]]
-        if given:
-            raise InputError(
-                f"config: cross_validation.folds: models.{given[0]} has weights, so it is not"
-                " trained; take weights out, or set folds to 0"
-            )
+    if models.get(name, {}).get("kind") != "histocae":
+        yield f"compression.model: {name!r} is no model of kind histocae"
+    if config["cross_validation"]["folds"] and not unknown:
+        needed = [m for n in config["run"] for m in [n, *models[n].get("members", [])]]
+        for name in needed:
+            if "weights" in models.get(name, {}):
+                yield (
+                    f"cross_validation.folds: models.{name} has weights, so it is not trained; take"
+                    " weights out, or set folds to 0"
+                )
 
 
-def _check_model(key: str, model: dict) -> None:
+def _check_model(key: str, model: dict) -> Iterator[str]:
     """Check a model for mistakes that a schema cannot describe."""
     for part in ("weights", "pretrained"):
         path = model.get(part, "none")
-        if path not in ("none", "hub") and not Path(path).exists():
-            raise InputError(f"{key}.{part}: the file {path} does not exist")
+        card = Path(path).with_suffix(".json") if part == "weights" else path
+        for file in dict.fromkeys((path, str(card))) if path not in ("none", "hub") else ():
+            if not Path(file).exists():
+                yield f"{key}.{part}: the file {file} does not exist"
     loss = model.get("reconstruction_loss")
     if loss and not any(loss.values()):
-        raise InputError(
+        yield (
             f"{key}.reconstruction_loss: every part is 0, so there is nothing to learn from; give"
             " at least one a weight"
         )
     own_um, further_um = model["spacing_um"], model.get("further_spacings_um", [])
     if any(um <= own_um for um in further_um):
-        raise InputError(
+        yield (
             f"{key}.further_spacings_um: {min(further_um):g} is not coarser than spacing_um"
             f" {own_um:g}"
         )
     for run in ("pretraining", "training"):
         gpus = model.get("gpus", 1)
         if run in model and model[run]["batch"] < 2 * gpus:
-            raise InputError(
+            yield (
                 f"{key}.{run}.batch: {model[run]['batch']} patches are fewer than 2 for each of"
                 f" {gpus} GPUs"
             )
 
 
-def _check_thresholds(config: dict) -> None:
+def _check_thresholds(config: dict) -> Iterator[str]:
     segmentation = config["segmentation"]
     low = segmentation.get("low_threshold")
     if low is None:
@@ -88,37 +107,33 @@ def _check_thresholds(config: dict) -> None:
     }
     for key, threshold in thresholds.items():
         if threshold != "validation" and threshold < low:
-            raise InputError(
-                f"config: segmentation.low_threshold: {low:g} is larger than {key} {threshold:g}"
-            )
+            yield f"segmentation.low_threshold: {low:g} is larger than {key} {threshold:g}"
 
 
-def check_folds(sheet: dict[str, dict], *, n_folds: int, path: str | Path) -> None:
-    """Raise InputError if a slide has no fold of the cross-validation, or a fold no slide."""
+def _find_infinite(value: object, key: tuple[str, ...]) -> Iterator[str]:
+    """Find .nan and .inf, which a schema takes for numbers above any minimum."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _find_infinite(item, (*key, str(name)))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _find_infinite(item, key)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{'.'.join(key)}: {value} is no number"
+
+
+def check_folds(sheet: Mapping[str, dict], *, n_folds: int) -> Iterator[str]:
+    """Find slides that have no fold of the cross-validation, and folds that have no slide."""
     if not n_folds:
         return
     for name, row in sheet.items():
         if not 1 <= row.get("fold", 0) <= n_folds:
-            raise InputError(
-                f"slide sheet {path}: slide {name}: fold: {row.get('fold', 'nothing')}, but"
-                f" cross_validation.folds is {n_folds}; python workflow_scripts/assign_splits.py"
-                " fills the column"
+            yield (
+                f"slide {name}: fold: {row.get('fold', 'nothing')}, but cross_validation.folds is"
+                f" {n_folds}; python workflow_scripts/assign_splits.py fills the column"
             )
-    empty = set(range(1, n_folds + 1)) - {row["fold"] for row in sheet.values()}
-    if empty:
-        raise InputError(f"slide sheet {path}: no slide is in fold {min(empty)} of {n_folds}")
-
-
-def _require_finite(value: object, key: tuple[str, ...]) -> None:
-    """Refuse .nan and .inf, which a schema takes for numbers above any minimum."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            _require_finite(item, (*key, str(name)))
-    elif isinstance(value, list):
-        for item in value:
-            _require_finite(item, key)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise InputError(f"config: {'.'.join(key)}: {value} is no number")
+    for empty in sorted(set(range(1, n_folds + 1)) - {row.get("fold") for row in sheet.values()}):
+        yield f"no slide is in fold {empty} of {n_folds}"
 
 
 def read_sheet(
@@ -141,7 +156,7 @@ def read_sheet(
     Raises
     ------
     InputError
-        One line that names the row or slide, the column and what to do.
+        A line for each mistake: row and slide, column, value and what to do.
 
     Examples
     --------
@@ -150,76 +165,20 @@ def read_sheet(
     ...     slide, sheet, schema = (Path(folder) / name for name in ("a.svs", "s.tsv", "s.yaml"))
     ...     slide.touch()
     ...     _ = sheet.write_text(f"slide\tpath\tspacing_um\na\t{slide}\t0.5\n")
-    ...     _ = schema.write_text("required: [slide, path]")
+    ...     columns = "{slide: {type: string}, path: {type: string}, spacing_um: {type: number}}"
+    ...     _ = schema.write_text(f"properties: {columns}")
     ...     rows = read_sheet(sheet, schema=schema)
     >>> list(rows), rows["a"]["spacing_um"]
     (['a'], 0.5)
     """
-    path, validator = Path(path), _read_validator(schema)
-    sheet: dict[str, dict] = {}
-    for line, values in read_rows(path):
-        _validate(
-            values,
-            validator,
-            lambda error, line=line: f"slide sheet {path}, line {line}: {name_key(error)}",
-        )
-        if values["slide"] in sheet:
-            raise InputError(
-                f"slide sheet {path}, line {line}: slide {values['slide']} is there already"
-            )
-        sheet[values["slide"]] = values
-    _check_splits(sheet, path)
-    _check_files(sheet, path, made_by_workflow)
-    return sheet
+    path = Path(path)
+    rows = read_rows(path)
+    mistakes = find_mistakes(
+        rows, schema=_read_yaml(schema), sheet=path, made_by_workflow=made_by_workflow
+    )
+    refuse(mistakes, of=f"slide sheet {path}")
+    return {row["slide"]: row for _, row in parse_rows(rows)}
 
 
-def _check_splits(sheet: dict[str, dict], path: Path) -> None:
-    """Refuse a file twice, and a file or patient in two splits or two folds."""
-    for column, what, group in (
-        ("path", "file", "split"),
-        ("patient", "patient", "split"),
-        ("patient", "patient", "fold"),
-    ):
-        seen: dict[str, dict] = {}
-        for row in sheet.values():
-            if column not in row:
-                continue
-            key = str(Path(row[column]).resolve()) if column == "path" else row[column]
-            first = seen.setdefault(key, row)
-            if first.get(group) != row.get(group):
-                raise InputError(
-                    f"slide sheet {path}: {what} {row[column]} is in two {group}s: slide"
-                    f" {first['slide']} in {first.get(group, 'none')}, slide {row['slide']} in"
-                    f" {row.get(group, 'none')}"
-                )
-            if column == "path" and first is not row:
-                raise InputError(
-                    f"slide sheet {path}: slides {first['slide']} and {row['slide']} are the same"
-                    f" file {row[column]}"
-                )
-
-
-def _check_files(sheet: dict[str, dict], path: Path, made_by_workflow: str) -> None:
-    for row in sheet.values():
-        for column in FILE_COLUMNS:
-            name = row.get(column)
-            if not name or (made_by_workflow and Path(name).is_relative_to(made_by_workflow)):
-                continue
-            if not Path(name).exists():
-                raise InputError(
-                    f"slide sheet {path}: slide {row['slide']}: {column}: the file {name} does not"
-                    " exist"
-                )
-
-
-def _read_validator(schema: str | Path) -> Draft202012Validator:
-    """Read a schema, once for all rows: that takes longer than checking thousands of rows."""
-    return Draft202012Validator(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
-
-
-def _validate(values: dict, validator: Draft202012Validator, where) -> None:
-    errors = sorted(validator.iter_errors(values), key=relevance)
-    if errors:
-        # The deepest cause says most.
-        error = max(errors, key=lambda error: len(error.absolute_path))
-        raise InputError(f"{where(error)}{describe_error(error)}")
+def _read_yaml(path: str | Path) -> dict:
+    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))

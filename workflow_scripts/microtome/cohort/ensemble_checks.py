@@ -1,9 +1,6 @@
 """Checks of ensembles and votes: whether their members fit together and have their folds."""
 
-from collections.abc import Mapping
-from pathlib import Path
-
-from microtome.errors import InputError
+from collections.abc import Iterator, Mapping
 
 # What members must have in common, and why.
 _SHARED = {
@@ -14,69 +11,68 @@ _SHARED = {
 _PARTS = ("ensemble", "vote")
 
 
-def check_members(key: str, entry: dict, models: Mapping[str, dict]) -> None:
-    """Raise InputError, one line, if the members of an ensemble or a vote do not fit.
+def check_members(key: str, entry: dict, models: Mapping[str, dict]) -> Iterator[str]:
+    """Find members of an ensemble or a vote that are none, or do not fit together.
 
     `key` is the place of the entry in the config, `models` the registry.
     """
-    for name in entry["members"]:
-        if name not in models:
-            raise InputError(
-                f"{key}.members: there is no model {name!r}; models has {', '.join(models)}"
-            )
-        if models[name]["kind"] in _PARTS:
-            raise InputError(
-                f"{key}.members: {name} is of kind {models[name]['kind']}; name its members instead"
-            )
-    if entry["kind"] == "vote":
+    parts = [name for name in entry["members"] if models.get(name, {}).get("kind") in _PARTS]
+    unknown = [name for name in entry["members"] if name not in models]
+    for name in unknown:
+        yield f"{key}.members: there is no model {name!r}; models has {', '.join(models)}"
+    for name in parts:
+        yield f"{key}.members: {name} is of kind {models[name]['kind']}; name its members instead"
+    if entry["kind"] == "vote" or unknown or parts:
         return
     first, *others = entry["members"]
     for part, why in _SHARED.items():
         values = {name: _find_value(models[name], part) for name in entry["members"]}
         for other in others:
             if values[other] != values[first]:
-                raise InputError(
+                yield (
                     f"{key}.members: {first} has {part} {values[first]}, {other}"
                     f" {values[other]}; {why}, so give them the same"
                 )
 
 
-def check_ensemble_folds(config: Mapping, sheet: Mapping[str, dict], *, path: str | Path) -> None:
-    """Raise InputError if a model with a `validation_fold` lacks slides to train or validate it."""
+def check_ensemble_folds(config: Mapping, sheet: Mapping[str, dict]) -> Iterator[str]:
+    """Find models with a `validation_fold` that lack slides to train or validate them."""
     models, n_folds = config["models"], config["cross_validation"]["folds"]
     if n_folds:
-        _require_unseen(config)
+        yield from _find_seen(config)
     needed = [m for name in config["run"] for m in [name, *models[name].get("members", [])]]
     for name in dict.fromkeys(needed):
         fold = models[name].get("validation_fold")
         if fold is None or "weights" in models[name]:
             continue
-        key = f"config: models.{name}.validation_fold"
+        key = f"models.{name}.validation_fold"
         if n_folds:
             if fold >= n_folds:
-                raise InputError(
+                yield (
                     f"{key}: {fold} is not below cross_validation.folds {n_folds}: it says how many"
                     " folds after the tested one validates"
                 )
             continue
         train = {slide: row for slide, row in sheet.items() if row.get("split") == "train"}
         unset = [slide for slide, row in train.items() if "fold" not in row]
-        if unset:
-            raise InputError(
-                f"slide sheet {path}: slide {unset[0]}: fold is missing, and models.{name} has a"
-                " validation_fold; python workflow_scripts/assign_splits.py --folds fills the"
-                " column"
+        for slide in unset:
+            yield (
+                f"slide {slide}: fold is missing, and models.{name} has a validation_fold; python"
+                " workflow_scripts/assign_splits.py --folds fills the column"
             )
-        folds = {row["fold"] for row in train.values()}
-        if fold not in folds or len(folds) < 2:
-            raise InputError(
-                f"{key}: {fold}, but the slides of split train in {path} are in folds"
+        folds = {row["fold"] for slide, row in train.items() if slide not in unset}
+        if not unset and (fold not in folds or len(folds) < 2):
+            yield (
+                f"{key}: {fold}, but the slides of split train are in folds"
                 f" {', '.join(map(str, sorted(folds))) or 'none'}; it must be one of two or more"
             )
 
 
-def _require_unseen(config: Mapping) -> None:
-    """Require that in a cross-validation all members validate on one fold, if that tunes them."""
+def _find_seen(config: Mapping) -> Iterator[str]:
+    """Find ensembles of which each fold of a cross-validation has trained one, if one is to tune.
+
+    All members validate on one fold then, which is left for that.
+    """
     models = config["models"]
     for name in config["run"]:
         entry = models[name]
@@ -84,8 +80,8 @@ def _require_unseen(config: Mapping) -> None:
         is_tuned = threshold == "validation" or config["calibration"]["temperature"]
         folds = {models[member].get("validation_fold", 1) for member in entry.get("members", [])}
         if entry["kind"] == "ensemble" and is_tuned and folds != {1}:
-            raise InputError(
-                f"config: models.{name}: its members validate on different folds, so none is left"
+            yield (
+                f"models.{name}: its members validate on different folds, so none is left"
                 " for threshold: validation or calibration.temperature; leave validation_fold of"
                 " its members out, or give thresholds as numbers"
             )

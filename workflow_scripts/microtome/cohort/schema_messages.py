@@ -29,9 +29,25 @@ def _describe_unknown_key(error: ValidationError) -> str:
 
 
 def _describe_alternatives(error: ValidationError) -> str:
+    if isinstance(error.instance, dict):
+        return _describe_kind(error)
     if not all({"const", "type"} & set(schema) for schema in error.validator_value):
         return _first_line(error)
     return f"{error.instance!r} is not {' or '.join(map(_alternative, error.validator_value))}"
+
+
+def _describe_kind(error: ValidationError) -> str:
+    """Describe a section of one of several kinds by what its own kind asks for."""
+    if "kind" not in error.instance:
+        return "'kind' is missing"
+    causes: dict[int, list[ValidationError]] = {}
+    for cause in error.context:
+        causes.setdefault(cause.schema_path[0], []).append(cause)
+    own = [found for found in causes.values() if all([*c.path] != ["kind"] for c in found)]
+    if not own:
+        return f"{error.instance['kind']!r} is no kind of it"
+    key = ".".join(map(str, own[0][0].path))
+    return f"{key}{': ' * bool(key)}{describe_error(own[0][0])}"
 
 
 def _alternative(schema: dict) -> str:

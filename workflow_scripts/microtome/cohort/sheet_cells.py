@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from microtome.cohort.sheet_rows import read_rows
 from microtome.errors import InputError
 from microtome.io.atomic import atomic
 
@@ -12,11 +13,13 @@ from microtome.io.atomic import atomic
 def read_cells(path: str | Path) -> tuple[list[str], list[dict[str, str]]]:
     """Read a sheet that `microtome.cohort.config_checks.read_sheet` accepts: columns and rows.
 
-    Each row gives the cell of every column, unchanged.
+    Each row gives the cell of every column, without blanks at both ends.
     """
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, delimiter="\t", strict=True)
-        return list(reader.fieldnames or []), list(reader)
+    (_, columns), *rows = read_rows(path)
+    named = [place for place, name in enumerate(columns) if name]
+    return [columns[place] for place in named], [
+        {columns[place]: cells[place] for place in named} for _, cells in rows
+    ]
 
 
 def write_cells(path: str | Path, columns: Sequence[str], rows: Iterable[dict]) -> None:

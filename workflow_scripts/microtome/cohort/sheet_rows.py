@@ -1,58 +1,107 @@
 """Quick reading of slide sheets and of the cohort's table, which every job does."""
 
+import codecs
 import csv
-import math
-from collections import Counter
+import io
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 from microtome.errors import InputError
 
-_NUMBERS = {"fold": int, "burden": float, "spacing_um": float}
+# A sheet of 100,000 slides has a third of it; a slide that is given as one has more.
+_MOST_BYTES = 2**26
+_ZIP, _OLD_EXCEL = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+_UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
+_SEPARATORS = {",": "commas", ";": "semicolons", "|": "vertical bars", None: "blanks"}
+_AS_TEXT = "save it as tab-separated text (in Excel: Text (Tab delimited))"
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_OF_NUMBERS = {"fold", "burden", "spacing_um"}
 
 
-def read_rows(path: str | Path) -> Iterator[tuple[int, dict]]:
-    """Read the rows of a sheet, tab-separated below a row of names, without checking them.
+def read_rows(path: str | Path) -> list[tuple[int, list[str]]]:
+    """Read a sheet, tab-separated text as editors, spreadsheets and programs save it.
 
-    Gives the line of the file, and the row without empty cells: column -> text, or a number. Raises
-    InputError, one line, if the file cannot be read, is no sheet or has no slides; or if a row has
-    too many or too few cells, or no number where one is needed.
+    Gives the number of each row as a spreadsheet counts, and its cells without blanks at both
+    ends. The first row names the columns; rows that are shorter are filled up to it. Rows without a
+    cell are left out. UTF-8 and UTF-16, with a byte order mark, and all line ends are read.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is no such text, or has nothing below the names.
     """
-    path = Path(path)
+    text = _read_text(Path(path))
+    lines = io.StringIO(text, newline="")
+    head = next((line.strip("\r\n") for line in lines if line.strip()), "")
+    for separator, name in _SEPARATORS.items():
+        names = {cell.strip(' "').casefold() for cell in head.split(separator)}
+        if "\t" not in head and {"slide", "path"} <= names:
+            raise InputError(f"slide sheet {path}: has {name} between its cells; {_AS_TEXT}")
+    lines.seek(0)
+    rows: list[tuple[int, list[str]]] = []
+    number = 0
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, delimiter="\t", strict=True)
-            rows = [(reader.line_num, row) for row in reader]
-            columns = reader.fieldnames or []
+        for number, cells in enumerate(csv.reader(lines, delimiter="\t", strict=True), start=1):
+            stripped = [cell.strip() for cell in cells]
+            if any(stripped):
+                missing = len(rows[0][1]) - len(stripped) if rows else 0
+                rows.append((number, stripped + [""] * missing))
+    except csv.Error as error:
+        raise InputError(
+            f"slide sheet {path}: row {number + 1}: has a quotation mark without its end, or text"
+            " behind it; take the marks out"
+        ) from error
+    if len(rows) < 2:
+        raise InputError(f"slide sheet {path}: has no slides")
+    return rows
+
+
+def _read_text(path: Path) -> str:
+    where = f"slide sheet {path}"
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise InputError(
+                f"{where}: is larger than {_MOST_BYTES >> 20} MB, too much for a sheet; set"
+                " `slides` in the config to a table of slides"
+            )
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(
-            f"slide sheet {path}: cannot be read ({error.strerror}); set `slides` in the config"
+            f"{where}: cannot be read ({error.strerror}); set `slides` in the config"
         ) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"slide sheet {path}: is not tab-separated UTF-8 text") from error
-    if not rows:
-        raise InputError(f"slide sheet {path}: has no slides")
-    twice = [name for name, n in Counter(columns).items() if n > 1]
-    if twice:
-        raise InputError(f"slide sheet {path}: column {twice[0]!r} is there twice")
-    return ((line, _parse_cells(row, f"slide sheet {path}, line {line}")) for line, row in rows)
+    if data.startswith((_ZIP, _OLD_EXCEL)):
+        raise InputError(f"{where}: is a workbook of a spreadsheet; {_AS_TEXT}")
+    try:
+        text = data.decode("utf-16" if data.startswith(_UTF_16) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{where}: row {row}: is not in UTF-8; save it as UTF-8 (in Excel: Unicode Text), or"
+            " change it by iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW"
+        ) from error
+    if "\0" in text:
+        raise InputError(f"{where}: is no text, it has NUL bytes; {_AS_TEXT}, in UTF-8")
+    return text
 
 
-def _parse_cells(row: dict, where: str) -> dict:
-    if None in row or any(value is None for value in row.values()):
-        raise InputError(f"{where}: has more or fewer cells than the first row has columns")
-    values = {column: cell.strip() for column, cell in row.items() if cell.strip()}
-    for column, kind in _NUMBERS.items():
-        if column in values:
-            try:
-                values[column] = kind(values[column])
-                known = math.isfinite(values[column])
-            except ValueError:
-                known = False
-            if not known:
-                raise InputError(f"{where}: {column}: {row[column].strip()!r} is no number")
-    return values
+def parse_rows(rows: list[tuple[int, list[str]]]) -> Iterator[tuple[int, dict]]:
+    """Name the cells of what `read_rows` gave; empty ones and those without a name are left out.
+
+    What is a number in a column of numbers becomes one; other words there stay as they are.
+    """
+    (_, columns), *others = rows
+    for number, cells in others:
+        named = zip(columns, cells, strict=False)
+        yield number, {name: _parse(name, cell) for name, cell in named if name and cell}
+
+
+def _parse(column: str, cell: str) -> str | int | float:
+    if column not in _OF_NUMBERS or not _NUMBER.fullmatch(cell):
+        return cell
+    number = float(cell)
+    return int(number) if column == "fold" and number.is_integer() else number
 
 
 def load_sheet(path: str | Path) -> dict[str, dict]:
@@ -61,7 +110,7 @@ def load_sheet(path: str | Path) -> dict[str, dict]:
     The result is the same, but nothing is checked and no file is looked for: with thousands of
     slides the checks of all jobs together would take minutes.
     """
-    return {row["slide"]: row for _, row in read_rows(path)}
+    return {row["slide"]: row for _, row in parse_rows(read_rows(path))}
 
 
 def list_usable_slides(table: str | Path) -> tuple[str, ...]:

@@ -2,10 +2,19 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from microtome.cohort.mistakes import suggest
 from microtome.cohort.node_checks import choose_staging_model
+from microtome.errors import InputError
 from microtome.patches.grid_spec import split_patch_set
 from microtome.planning.models import Models
 from microtome.planning.trained_models import validation_fold
+
+
+class _Slides(dict):
+    """Rows by slide; a slide that is not there is one that a person has asked for."""
+
+    def __missing__(self, slide: str) -> dict:
+        raise InputError(f"slide {slide} is not in the slide sheet{suggest(slide, self)}")
 
 
 class Cohort:
@@ -40,7 +49,7 @@ class Cohort:
         models: Models,
         usable: Callable[[], Iterable[str]],
     ) -> None:
-        self.sheet = sheet
+        self.sheet = _Slides(sheet)
         self.models = models
         self._config = config
         self._usable = usable

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from functools import cached_property
 
+from microtome.cohort.mistakes import suggest
+from microtome.errors import InputError
 from microtome.planning.cohort import Cohort
 
 
@@ -29,7 +31,10 @@ class Staging:
 
     def usable_of(self, patient: str) -> list[str]:
         """List the usable nodes of a patient."""
-        return self._cohort.only_usable(self.by_patient.get(patient, []))
+        if patient not in self.by_patient:
+            meant = suggest(patient, self.by_patient)
+            raise InputError(f"patient {patient} has no lymph node in the slide sheet{meant}")
+        return self._cohort.only_usable(self.by_patient[patient])
 
     def of_patient(self, patient: str, pattern: str) -> list[str]:
         """Name a file for each usable node of a patient; `model` is the run that stages it."""

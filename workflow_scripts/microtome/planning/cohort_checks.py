@@ -1,0 +1,84 @@
+"""What a config asks of the rows of a sheet and they do not give, and what is odd about them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from microtome.cohort.config_checks import check_folds
+from microtome.cohort.ensemble_checks import check_ensemble_folds
+from microtome.cohort.mistakes import refuse
+from microtome.cohort.node_checks import check_staging
+from microtome.planning.cohort import Cohort
+from microtome.planning.training_checks import name_some, trained_models
+
+
+def check_cohort(cohort: Cohort, config: Mapping, *, path: str | Path) -> None:
+    """Raise InputError, a line for each mistake, if the sheet at `path` is not what is needed.
+
+    That is slides for each fold, and lymph nodes that can be staged.
+    """
+    sheet = cohort.sheet
+    mistakes = [
+        *check_folds(sheet, n_folds=config["cross_validation"]["folds"]),
+        *check_ensemble_folds(config, sheet),
+        *check_staging(config, sheet),
+    ]
+    refuse(mistakes, of=f"config and slide sheet {path}")
+
+
+def list_notes(cohort: Cohort) -> list[str]:
+    """Say what may be meant and should be known: slides without truth, ids that are nearly one."""
+    return [
+        *_note_training(cohort),
+        *_note_untested(cohort),
+        *_note_alike("slide", cohort.sheet, "on a disk that ignores case their results are one"),
+        *_note_alike(
+            "patient",
+            (row["patient"] for row in cohort.sheet.values() if "patient" in row),
+            "are they one? Their slides may be on two sides of a split",
+        ),
+    ]
+
+
+def _note_training(cohort: Cohort) -> Iterator[str]:
+    unknown: dict[str, None] = {}
+    unjudged = []
+    for model in trained_models(cohort):
+        splits = {slide: cohort.split(slide, model) for slide in cohort.sheet}
+        learnt = [slide for slide, split in splits.items() if split == "train"]
+        unknown |= dict.fromkeys(slide for slide in learnt if not cohort.is_annotated(slide))
+        if "validation" not in splits.values() and cohort.models.kind(model) != "colour":
+            unjudged.append(model)
+    if unknown:
+        yield f"training slides without truth, for autoencoders only: {name_some([*unknown])}"
+    if unjudged:
+        yield (
+            "without slides of split validation the last epoch counts, not the best:"
+            f" {name_some(unjudged)}"
+        )
+
+
+def _note_untested(cohort: Cohort) -> Iterator[str]:
+    slides = [
+        slide
+        for slide in cohort.sheet
+        if not cohort.is_annotated(slide)
+        and any(
+            cohort.is_scored(slide, model) and cohort.split(slide, model) == "test"
+            for model in cohort.models.mapped
+        )
+    ]
+    if slides:
+        yield f"test slides without truth, scored and not evaluated: {name_some(slides)}"
+
+
+def _note_alike(what: str, names: Iterable[str], why: str) -> Iterator[str]:
+    """Note names that differ in case only, of patients also in how a number is written."""
+    alike: dict[str, dict[str, None]] = {}
+    for name in names:
+        key = name.casefold()
+        if what == "patient":
+            key = key.removesuffix(".0").lstrip("0")
+        alike.setdefault(key, {})[name] = None
+    for same in alike.values():
+        if len(same) > 1:
+            yield f"{what}s {' and '.join(same)} are nearly the same: {why}"
