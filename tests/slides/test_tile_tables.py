@@ -6,6 +6,7 @@ import tifffile
 
 from helpers.slide_files import texture, write_tiled
 from microtome.errors import InputError
+from microtome.slides.slide import Slide
 from microtome.slides.tile_tables import read_tile_tables
 
 PIXELS = texture(300, 420)
@@ -41,7 +42,8 @@ def test_other_pictures_are_no_levels(tmp_path):
         tiff.write(np.ascontiguousarray(PIXELS[::2, ::2]), **tile)
         tiff.write(np.ascontiguousarray(PIXELS[:200, :200]), **tile)  # another shape
         tiff.write(np.ascontiguousarray(PIXELS[::2, ::2]), **tile)  # the level again
-    assert sizes(path) == [(420, 300), (210, 150)]
+    with Slide(path, name="a") as slide:
+        assert slide.levels == [(420, 300), (210, 150)]
 
 
 def test_small_levels_may_be_rounded(tmp_path):

@@ -1,12 +1,14 @@
 """Plain images as slides of one level: JPEG, PNG, BMP and untiled TIFF."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from microtome.errors import InputError, one_line
+from microtome.slides.level_places import Place
 from microtome.slides.pixel_forms import require_rgb_image
 from microtome.slides.tile_tables import read_tiff_spacing
 from microtome.slides.tiled_source import paste
@@ -22,7 +24,6 @@ class ImageSource:
 
     reduces = False
     read_by = "as one image"
-    downsamples = (1.0,)
 
     def __init__(self, path: Path, *, name: str) -> None:
         try:
@@ -45,12 +46,16 @@ class ImageSource:
                 fault = "is too large for an image in one piece; convert it to a tiled TIFF"
             raise InputError(f"slide {name}: {path} {fault}") from error
         self._pixels = np.asarray(white)
-        self.levels = [image.size]
+        self.places = (Place(0, 1.0, image.size),)
+        self.pictures = (image.size,)
         self.spacing = read_tiff_spacing(path)
 
     def close(self) -> None:
         """Release the pixels."""
         self._pixels = self._pixels[:0]
+
+    def keep(self, levels: Sequence[int]) -> None:
+        """Do nothing: there is one level."""
 
     def read(
         self, level: int, x: int, y: int, width: int, height: int, *, reduce: int = 1

@@ -1,6 +1,8 @@
 """Slides that OpenSlide reads: NDPI, MRXS, DICOM, Philips, Ventana, Leica and others."""
 
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +10,13 @@ import openslide
 from PIL import Image
 
 from microtome.errors import InputError, one_line
+from microtome.slides.level_places import Place, guess_places
 from microtome.slides.spacing import Spacing, Statement, choose_spacing
 from microtome.slides.tile_tables import read_tiff_spacing
+
+# Formats of which OpenSlide takes the mean ratio of sides for a level's downsample, padded or not.
+_DIVIDED = ("aperio", "dicom", "generic-tiff")
+_TILE_PX = 512
 
 _MPP = openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y
 # Vendors, as OpenSlide names them, of which it has the spacing from tags and texts read here too.
@@ -34,8 +41,10 @@ class OpenSlideSource:
     def __init__(self, path: Path, *, name: str) -> None:
         self._path, self._name = path, name
         self._open()
-        self.levels = list(self._file.level_dimensions)
-        self.downsamples = list(self._file.level_downsamples)
+        self.pictures = self._file.level_dimensions
+        # OpenSlide's own, which need not be where levels lie.
+        self._downsamples = self._file.level_downsamples
+        self.places = self._find_places()
         self.spacing = self._read_spacing()
 
     def _open(self) -> None:
@@ -45,6 +54,44 @@ class OpenSlideSource:
             raise InputError(
                 f"slide {self._name}: {self._path} cannot be opened as a slide ({one_line(error)})"
             ) from error
+
+    def _find_places(self) -> tuple[Place, ...]:
+        """Find where each level lies: as the file says, else by its size, to a px of the level."""
+        vendor = self._file.properties[openslide.PROPERTY_NAME_VENDOR]
+        places = []
+        for number, size in enumerate(self.pictures):
+            said = self._downsamples[number]
+            if vendor not in _DIVIDED or not number:
+                whole = round(said)
+                if abs(said / whole - 1) * max(size) < 1:
+                    said = float(whole)
+                found = [Place(number, said, size)]
+            else:
+                # In a TIFF of nobody's making any picture may be flagged as reduced.
+                how = {"tile_px": self._tile_px(number), "is_reduced": vendor != "generic-tiff"}
+                found = guess_places(self.pictures[0], size, number=number, **how)
+            # Between px of the level OpenSlide interpolates.
+            is_exact = self._downsamples[number].is_integer()
+            places += [replace(place, is_exact=is_exact) for place in found]
+        return tuple(sorted(places, key=lambda place: place.downsample))
+
+    def _tile_px(self, number: int) -> tuple[int, int]:
+        """Width and height of a tile of a level; OpenSlide says it where all tiles are the same."""
+        names = (f"openslide.level[{number}].tile-{side}" for side in ("width", "height"))
+        width, height = (int(self._file.properties.get(name, _TILE_PX)) for name in names)
+        return width, height
+
+    def keep(self, levels: Sequence[int]) -> None:
+        """Forget all places but those of these levels."""
+        self.places = tuple(self.places[level] for level in levels)
+
+    def tile_bytes(self, level: int) -> tuple[np.ndarray, tuple[int, int]]:
+        """Give ones for the tiles of a level, (rows, columns), and a tile's height and width."""
+        number = self.places[level].number
+        width, height = self._tile_px(number)
+        width_px, height_px = self.pictures[number]
+        rows, columns = -(-height_px // height), -(-width_px // width)
+        return np.ones((rows, columns), np.int64), (height, width)
 
     def close(self) -> None:
         """Close the file."""
@@ -68,17 +115,21 @@ class OpenSlideSource:
         The result is an ndarray of shape (height, width, 3), uint8. Raises InputError if it cannot
         be decoded.
         """
-        downsample = self.downsamples[level]
-        corner = (round(x * downsample), round(y * downsample))
+        number, size_px = self.places[level].number, self.places[level].size_px
+        corner = (round(x * self._downsamples[number]), round(y * self._downsamples[number]))
+        white = Image.new("RGB", (width, height), "white")
+        if size_px != self.pictures[number]:  # beyond is padding
+            width, height = min(width, size_px[0] - x), min(height, size_px[1] - y)
+            if min(width, height) <= 0:
+                return np.asarray(white)
         try:
-            region = self._file.read_region(corner, level, (width, height))
+            region = self._file.read_region(corner, number, (width, height))
         except openslide.OpenSlideError as error:
             self._open()  # after an error OpenSlide refuses all further reads
             raise InputError(
                 f"slide {self._name}: {self._path} cannot be read at x={corner[0]}, y={corner[1]},"
                 f" level {level} ({one_line(error)})"
             ) from error
-        white = Image.new("RGB", region.size, "white")
         white.paste(region, mask=region.getchannel("A"))
         return np.asarray(white)
 

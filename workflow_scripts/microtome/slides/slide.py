@@ -14,14 +14,17 @@ from PIL import Image
 
 from microtome.errors import InputError
 from microtome.slides.image_source import ImageSource
+from microtome.slides.level_content import choose_levels
 from microtome.slides.openslide_source import OpenSlideSource
 from microtome.slides.scales import scale_for
 from microtome.slides.spacing import COARSEST_UM, FINEST_UM, SAME_WITHIN
 from microtome.slides.tile_tables import read_tile_tables
 from microtome.slides.tiled_source import REDUCTIONS, TiledSource
 
-# A level whose width is 4.0003 times smaller than level 0 is a level of downsample 4.
-_LEVEL_ROUNDING = 0.005
+# Of scales and level px, which are floats.
+_ROUNDING = 1e-6
+# Level px per output px from which on it does not show that a level's px had to be interpolated.
+_COARSE_ZOOM = 4
 # Regions of more source px are read in parts, so memory does not depend on the region's size.
 _MAX_SOURCE_PX = 2**22
 # Whole brains are cut for glass of 200 x 250 mm; a scan that is longer has its spacing wrong.
@@ -89,10 +92,13 @@ class Slide:
             raise InputError(f"slide {name}: the file {path} does not exist")
         self._opened = self._state()
         self.vendor, self.source = _open_source(self.path, name)
-        self.levels: list[tuple[int, int]] = list(self.source.levels)
+        self.source.keep(choose_levels(self))
+        places = self.source.places
+        self.levels: list[tuple[int, int]] = [place.size_px for place in places]
+        self.downsamples = [place.downsample for place in places]
         self.size_px = self.levels[0]
-        self.downsamples = [_round_downsample(d) for d in self.source.downsamples]
         self.spacing_um, self.notes = self._choose_spacing(spacing_um)
+        self.notes += self._note_others()
 
     def __enter__(self) -> Self:
         return self
@@ -122,9 +128,20 @@ class Slide:
         return state.st_size, state.st_mtime_ns, state.st_ino
 
     def level_for(self, scale: float) -> int:
-        """The coarsest level that is fine enough for `scale` level-0 px per output px; else 0."""
-        fine = [i for i, d in enumerate(self.downsamples) if d <= scale * (1 + _LEVEL_ROUNDING)]
-        return fine[-1] if fine else 0
+        """The coarsest level that is fine enough for `scale` level-0 px per output px; else 0.
+
+        For a whole scale, a level whose px would have to be interpolated is passed over for a
+        finer one, unless it is so much finer that this would not show.
+        """
+        fine = [i for i, d in enumerate(self.downsamples) if d <= scale * (1 + _ROUNDING)]
+        if not fine or not _is_whole(scale):
+            return fine[-1] if fine else 0
+        for level in reversed(fine):
+            downsample, is_exact = self.downsamples[level], self.source.places[level].is_exact
+            zoom = scale / downsample
+            if zoom >= _COARSE_ZOOM or (is_exact and (_is_whole(downsample) or _is_whole(zoom))):
+                return level
+        return 0
 
     def scale_for(self, spacing_um: float) -> float:
         """Level-0 px per output px at a spacing; see `microtome.slides.scales.scale_for`."""
@@ -168,26 +185,31 @@ class Slide:
         columns = max(1, min(width_px, max(int(most**0.5), int(most / height_px))))
         rows = max(1, int(most / columns))
         if rows >= height_px and columns >= width_px:
-            return self._read_part(x_px, y_px, width_px, height_px, level=level, zoom=zoom)
+            return self.read_level(x_px, y_px, width_px, height_px, level=level, zoom=zoom)
         result = np.empty((height_px, width_px, 3), np.uint8)
         for top in range(0, height_px, rows):
             for left in range(0, width_px, columns):
                 part = result[top : top + rows, left : left + columns]
                 corner = (x_px + left * scale, y_px + top * scale)
                 size = (part.shape[1], part.shape[0])
-                part[:] = self._read_part(*corner, *size, level=level, zoom=zoom)
+                part[:] = self.read_level(*corner, *size, level=level, zoom=zoom)
         return result
 
-    def _read_part(
+    def read_level(
         self, x_px: float, y_px: float, width_px: int, height_px: int, *, level: int, zoom: float
     ) -> np.ndarray:
-        downsample = self.downsamples[level]
+        """Read one region from one level, of which `zoom` px a side are an output px.
+
+        The corner is in level-0 px; result and errors are those of `read`.
+        """
+        downsample = self.source.places[level].downsample
         left, top = x_px / downsample, y_px / downsample  # in level px
-        if all(float(n).is_integer() for n in (left, top, zoom)):
+        if all(_is_whole(n) for n in (left, top, zoom)):
+            left, top, zoom = round(left), round(top), round(zoom)
             # The decoder reduces by the common divisor; the rest is a mean of whole pixels.
-            reduce = self._reduction(math.gcd(int(zoom), int(left), int(top)))
-            mean = int(zoom) // reduce
-            x, y = int(left) // reduce, int(top) // reduce
+            reduce = self._reduction(math.gcd(zoom, left, top))
+            mean = zoom // reduce
+            x, y = left // reduce, top // reduce
             pixels = self.source.read(level, x, y, width_px * mean, height_px * mean, reduce=reduce)
             return pixels if mean == 1 else np.asarray(Image.fromarray(pixels).reduce(mean))
         reduce = self._reduction(_power_below(zoom))
@@ -209,6 +231,14 @@ class Slide:
         if not self.source.reduces:
             return 1
         return next(reduce for reduce in REDUCTIONS if divisor % reduce == 0)
+
+    def _note_others(self) -> list[str]:
+        """Note pictures of the file that are not read, since they are no levels of the slide."""
+        read = {place.number for place in self.source.places}
+        others = [px for number, px in enumerate(self.source.pictures) if number not in read]
+        sizes = ", ".join(f"{width} x {height} px" for width, height in sorted(set(others))[:3])
+        text = f"{self.about}: pictures that are no levels of the slide are not read"
+        return [f"{text}: {len(others)}, of {sizes}"] if others else []
 
     def _choose_spacing(self, sheet_um: float | None) -> tuple[float, list[str]]:
         """Take the sheet's µm per px, else the file's; and say what is odd about them."""
@@ -248,9 +278,8 @@ def _power_below(zoom: float) -> int:
     return 2 ** max(0, int(math.log2(zoom)))
 
 
-def _round_downsample(downsample: float) -> float:
-    whole = round(downsample)
-    return float(whole) if abs(downsample / whole - 1) < _LEVEL_ROUNDING else downsample
+def _is_whole(number: float) -> bool:
+    return abs(number - round(number)) < _ROUNDING
 
 
 def _open_source(path: Path, name: str) -> tuple[str, TiledSource | OpenSlideSource | ImageSource]:

@@ -1,9 +1,8 @@
 """Tile tables, levels and spacing of a TIFF slide, read and checked before anything is decoded."""
 
-import itertools
 import operator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,8 +10,10 @@ import numpy as np
 import tifffile
 
 from microtome.errors import InputError
+from microtome.slides.level_places import Place, Size
 from microtome.slides.pixel_forms import require_rgb_tiff
 from microtome.slides.spacing import Spacing, read_spacing
+from microtome.slides.tiff_pictures import find_pictures, place_pictures, size_of
 from microtome.slides.tile_decoding import (
     JPEG,
     LOSSLESS,
@@ -26,14 +27,13 @@ from microtome.slides.tile_decoding import (
 # More than any scanner writes; a file that claims more is broken, and would cost memory.
 _MAX_SIDE_PX = 2**21
 _MAX_TILE_PX = 8192
-_MAX_PAGES = 100
-_ASPECT_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
 class TileLevel:
     """One level of a tiled slide; all tiles have one size, and may hang over its edges.
 
+    Width and height are those of what lies on the slide; the file may have more rows and `columns`.
     Offsets and counts are bytes of each tile, row by row, ndarrays of shape (n_tiles,), int64; a
     count of 0 is an absent tile. Compression and predictor are as TIFF numbers them. The header is
     that of `make_jpeg_header`, and empty if the level is not JPEG.
@@ -48,16 +48,12 @@ class TileLevel:
     compression: int
     predictor: int
     header: bytes
-
-    @cached_property
-    def columns(self) -> int:
-        """Number of tiles in a row."""
-        return -(-self.width_px // self.tile_width_px)
+    columns: int
 
     @cached_property
     def rows(self) -> int:
         """Number of rows of tiles."""
-        return -(-self.height_px // self.tile_height_px)
+        return len(self.offsets) // self.columns
 
     @cached_property
     def tile_shape(self) -> tuple[int, int]:
@@ -72,9 +68,15 @@ class TileLevel:
 
 @dataclass(frozen=True)
 class TileTables:
-    """What a TIFF slide says of itself: its levels, finest first, and its spacing."""
+    """What a TIFF slide says of itself: its levels, finest first, and its spacing.
+
+    The places are those of the levels; a picture that has several may be a level at one of them.
+    Width and height in px of all `pictures` of the file, by their number.
+    """
 
     levels: tuple[TileLevel, ...]
+    places: tuple[Place, ...]
+    pictures: tuple[Size, ...]
     spacing: Spacing
 
 
@@ -101,16 +103,29 @@ def read_tile_tables(path: str | Path, *, name: str) -> TileTables | None:
     """
     try:
         with tifffile.TiffFile(path) as tiff:
-            first = tiff.pages[0]
             require_rgb_tiff(tiff, about=f"slide {name}: {path}")
+            pictures = find_pictures(tiff)
+            first = pictures[0]
             if not _is_plain_rgb(first):
-                return None
-            pages = list(itertools.islice(tiff.pages, _MAX_PAGES))
-            if first.subifds:
-                pages[1:1] = list(itertools.islice(first.pages, _MAX_PAGES))
+                if first is tiff.pages[0]:
+                    return None
+                # Whatever else reads the file would take its first page for the slide.
+                raise InputError(
+                    f"slide {name}: the largest picture of {path},"
+                    f" {first.imagewidth} x {first.imagelength} px, is not its first, and cannot be"
+                    " read tile by tile; convert it to a tiled TIFF in RGB"
+                )
             size = Path(path).stat().st_size
-            levels = tuple(_level(page, size, path, name) for page in _levels_of(pages))
-            return TileTables(levels, _read_spacing(first))
+            levels, places = [], []
+            for place in place_pictures(pictures):
+                page = pictures[place.number]
+                if _is_plain_rgb(page):
+                    level = _level(page, size, path, name)
+                    width_px, height_px = place.size_px
+                    levels.append(replace(level, width_px=width_px, height_px=height_px))
+                    places.append(place)
+            sizes = tuple(map(size_of, pictures))
+            return TileTables(tuple(levels), tuple(places), sizes, _read_spacing(first))
     except InputError:
         raise
     except OSError as error:
@@ -137,23 +152,6 @@ def _is_plain_rgb(page: tifffile.TiffPage) -> bool:
         and page.imagedepth == 1
         and not (page.tilewidth % 8 or page.tilelength % 8)
     )
-
-
-def _levels_of(pages: list) -> list:
-    """Choose the pages that show the whole slide, finest first: no label, macro or thumbnail."""
-    first = pages[0]
-    chosen = [first]
-    for page in pages[1:]:
-        aspect = page.imagewidth / page.imagelength * first.imagelength / first.imagewidth
-        # A small level's sides are rounded, so its aspect ratio is only about right.
-        rounding = 1 / min(page.imagewidth, page.imagelength)
-        if (
-            _is_plain_rgb(page)
-            and page.imagewidth < chosen[-1].imagewidth
-            and abs(aspect - 1) < _ASPECT_TOLERANCE + rounding
-        ):
-            chosen.append(page)
-    return chosen
 
 
 def _level(page: tifffile.TiffPage, size: int, path: str | Path, name: str) -> TileLevel:
@@ -192,6 +190,7 @@ def _level(page: tifffile.TiffPage, size: int, path: str | Path, name: str) -> T
         int(page.compression),
         int(page.predictor),
         make_jpeg_header(page.jpegtables, page.photometric) if is_jpeg else b"",
+        -(-width // tile_width),
     )
 
 

@@ -41,12 +41,9 @@ class TiledSource:
     read_by = "tile by tile"
 
     def __init__(self, path: Path, tables: TileTables, *, name: str, spoils: bool) -> None:
-        self._path, self._name = path, name
-        self.tables = tables.levels
-        self.states = classify_tiles(tables.levels, spoils=spoils)
-        self.levels = [(level.width_px, level.height_px) for level in tables.levels]
-        width, height = self.levels[0]
-        self.downsamples = [(width / w + height / h) / 2 for w, h in self.levels]
+        self._path, self._name, self._spoils = path, name, spoils
+        self.tables, self.places, self.pictures = tables.levels, tables.places, tables.pictures
+        self.states = classify_tiles(tables.levels, spoils=False)
         self.spacing = tables.spacing
         self._file = os.open(path, os.O_RDONLY)
         self._local = threading.local()
@@ -57,6 +54,19 @@ class TiledSource:
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+    def keep(self, levels: Sequence[int]) -> None:
+        """Forget all places but those of these levels."""
+        self.tables = tuple(self.tables[level] for level in levels)
+        self.places = tuple(self.places[level] for level in levels)
+        self.states = classify_tiles(self.tables, spoils=self._spoils)
+        self._cache.clear()
+        self._cached_bytes = 0
+
+    def tile_bytes(self, level: int) -> tuple[np.ndarray, tuple[int, int]]:
+        """Give the bytes of the tiles of a level, (rows, columns), int64, and a tile's shape."""
+        table = self.tables[level]
+        return table.counts.reshape(table.rows, table.columns), table.tile_shape
 
     def read(
         self, level: int, x: int, y: int, width: int, height: int, *, reduce: int = 1
@@ -149,8 +159,8 @@ class TiledSource:
         row, column = divmod(tile, table.columns)
         height, width = table.tile_shape
         inside = (
-            min(height, table.height_px - row * height),
-            min(width, table.width_px - column * width),
+            min(height, max(0, table.height_px - row * height)),
+            min(width, max(0, table.width_px - column * width)),
         )
         # A reduced px may lie half beyond the edge, where a tile may hold anything.
         exact = not (inside[0] % reduce or inside[1] % reduce)
@@ -204,10 +214,10 @@ class TiledSource:
 
     def _from_finer(self, level: int, tile: int, reduce: int) -> np.ndarray:
         """Make a tile from the next finer level, at 1/`reduce` of its size."""
-        table, finer = self.tables[level], self.tables[level - 1]
+        table = self.tables[level]
         row, column = divmod(tile, table.columns)
         height, width = (side // reduce for side in table.tile_shape)
-        zoom = reduce * round(finer.width_px / table.width_px)
+        zoom = reduce * round(self.places[level].downsample / self.places[level - 1].downsample)
         decoded = next(r for r in REDUCTIONS if zoom % r == 0)
         mean = zoom // decoded
         box = [mean * n for n in (column * width, row * height, width, height)]
@@ -216,8 +226,9 @@ class TiledSource:
     def _error(self, level: int, tile: int, reason: str) -> InputError:
         table = self.tables[level]
         row, column = divmod(tile, table.columns)
-        x = round(column * table.tile_width_px * self.downsamples[level])
-        y = round(row * table.tile_height_px * self.downsamples[level])
+        downsample = self.places[level].downsample
+        x = round(column * table.tile_width_px * downsample)
+        y = round(row * table.tile_height_px * downsample)
         return InputError(
             f"slide {self._name}: {self._path} cannot be read at x={x}, y={y}, level {level}"
             f" ({one_line(reason)})"
