@@ -35,6 +35,7 @@ SQUARE = {"type": "Polygon", "coordinates": [box(1, 1, 4, 4)]}  # 16 px
 def feature(geometry: dict | None = SQUARE, classification: object = TUMOR, **more) -> dict:
     """Write a feature; `more` are properties, but for an id."""
     ids = {"id": more.pop("id")} if "id" in more else {}
+    more = {key.removeprefix("property_"): value for key, value in more.items()}
     properties = {"classification": classification, **more}
     return {"type": "Feature", **ids, "geometry": geometry, "properties": properties}
 
@@ -142,6 +143,7 @@ OTHER_OBJECTS = [
     {"objectType": "lesion"},
     {"id": "PathCellObject"},
     {"id": "PathDetectionObject"},
+    {"property_id": "PathCellObject"},  # as geopandas writes it again
     {"id": "TMACoreObject"},
     {"id": "PathTileObject", "objectType": "annotation"},
 ]

@@ -96,6 +96,7 @@ def _name_kind(feature: dict, properties: dict) -> str:
     kind = properties.get("type")  # where QuPath looks last, and others write what they like
     return str(
         _KINDS_AS_IDS.get(str(feature.get("id")))
+        or _KINDS_AS_IDS.get(str(properties.get("id")))  # 0.2, written again by geopandas
         or properties.get("objectType")  # since 0.4
         or properties.get("object_type")  # 0.3
         or (kind if str(kind) in _KINDS else _ANNOTATION)
