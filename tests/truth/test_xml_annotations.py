@@ -220,6 +220,23 @@ AS_MEANT = {
         ),
         (400 - 4 - 100 + 400 - 100, None),
     ),
+    "comments of HALO name nothing, and are noted": (
+        halo(("Tumor", [box(0, 10)])).replace(
+            "<Comments/>", '<Comments><Comment Author="a" Body="Necrosis"/></Comments>'
+        ),
+        (100, None, "ignored 1 comments of HALO, which name no class"),
+    ),
+    "layers and regions count whether they are shown, selected and analysed or not": (
+        imagescope(("Tumor", [box(0, 10)]))
+        .replace('Visible="1"', 'Visible="0"')
+        .replace('Selected="1"', 'Selected="0"')
+        .replace('Analyze="1"', 'Analyze="0"'),
+        (100, None),
+    ),
+    "blanks in a name are one": (
+        imagescope((" layer  7 without&#10;a name", [box(0, 9)])),
+        (81, None),
+    ),
     "NegativeROA may be a word": (
         imagescope(("Tumor", [box(0, 20), cut(5, 15)])).replace(
             'NegativeROA="1"', 'NegativeROA="True"'
@@ -378,6 +395,11 @@ REFUSED = {
         imagescope(("Exclusion", [box(0, 9), cut(1, 3)])),
         "layer 'exclusion' is itself cut out",
     ),
+    "names of several lines": (
+        imagescope(("a&#10;b&#13;c", [box(0, 9)])),
+        "ignored 1 of unknown class 'a b c'",
+    ),
+    "a group of several lines": (asap(("a&#10;b", [box(0, 9)])), "unknown class 'a b'"),
     "a type that is not known": (imagescope(("Tumor", [box(0, 9, kind="7")])), "of type '7'"),
     "a type of HALO that is not known": (halo(("Tumor", [box(0, 9, kind="star")])), "type 'star'"),
     "a type of ASAP that is not known": (asap(("Tumor", [box(0, 9, kind="star")])), "type 'star'"),

@@ -130,7 +130,7 @@ def order_for_painting(regions: Sequence[Region]) -> list[list[Region]]:
 
 
 def _normalize(name: str | int) -> str | int:
-    return name.strip().casefold() if isinstance(name, str) else name
+    return " ".join(name.split()).casefold() if isinstance(name, str) else name
 
 
 def _find_regions(

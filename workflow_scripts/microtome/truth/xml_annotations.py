@@ -10,7 +10,7 @@ import numpy as np
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from microtome.errors import InputError
+from microtome.errors import InputError, one_line
 from microtome.truth.shapes import Shape, parse_numbers, trace_ellipse
 
 # Types of regions: the numbers of ImageScope, the words of HALO and ASAP.
@@ -73,13 +73,13 @@ def _read_layers(path: str | Path, root: Element, skipped: Counter[str]) -> Iter
             f"{path}: <Annotations> lacks the layers and regions of ImageScope and HALO; "
             "export it again"
         )
-    names = [(layer.get("Name", "").strip(), *_read_attributes(layer)) for layer in layers]
+    names = [(_get(layer, "Name"), *_read_attributes(layer)) for layer in layers]
     names = [tuple(filter(None, of_layer)) for of_layer in names]
     regions = [
         [(region, *_name_region(path, region)) for region in layer.findall("Regions/Region")]
         for layer in layers
     ]
-    numbers = [layer.get("Id", "").strip() for layer in layers]
+    numbers = [_get(layer, "Id") for layer in layers]
     is_named = any(names) or any(own for listed in regions for _, own, _ in listed)
     others = {n for n, listed in zip(numbers, regions, strict=True) if listed} - {"1", "2"}
     is_paip = not is_named and "2" in numbers and not others
@@ -87,7 +87,7 @@ def _read_layers(path: str | Path, root: Element, skipped: Counter[str]) -> Iter
     for number, of_layer, listed in zip(numbers, names, regions, strict=True):
         unnamed = int(number) if is_paip and listed else f"layer {number} without a name"
         for region, own, negative in listed:
-            kind = (region.get("GeoShape") or region.get("Type") or "polygon").lower()
+            kind = (_get(region, "GeoShape") or _get(region, "Type") or "polygon").lower()
             points = _read_points(path, region, "Vertices/*")
             if kind in _WITHOUT_AREA:
                 skipped[f"of type {_WITHOUT_AREA[kind]}, which has no area"] += 1
@@ -96,6 +96,8 @@ def _read_layers(path: str | Path, root: Element, skipped: Counter[str]) -> Iter
                 ends_meet[np.array_equal(points[0], points[-1])] += 1
             ring = _find_outline(path, kind, points)
             yield Shape(own, (ring,), negative=negative, layer=of_layer or (unnamed,))
+    if n_comments := len(root.findall("Annotation/Regions/Region/Comments/Comment")):
+        skipped["comments of HALO, which name no class"] += n_comments
     if len(ends_meet) > 1:
         raise InputError(
             f"{path}: {ends_meet[False]} of HALO's polygons do not end where they begin, as lines "
@@ -105,19 +107,19 @@ def _read_layers(path: str | Path, root: Element, skipped: Counter[str]) -> Iter
 
 def _name_region(path: str | Path, region: Element) -> tuple[tuple[str, ...], bool]:
     """Read the class in a region's texts, and whether it is cut out; then they name nothing."""
-    flag = region.get("NegativeROA", "").strip().lower()
+    flag = _get(region, "NegativeROA").lower()
     if flag not in _FLAGS:
         raise InputError(f"{path}: a region has NegativeROA '{flag}', which is neither 0 nor 1")
     if _FLAGS[flag]:
         return (), True
-    texts = [region.get("Text", "").strip(), *_read_attributes(region)]
+    texts = [_get(region, "Text"), *_read_attributes(region)]
     return tuple(text for text in texts if text and not _is_number(text)), False
 
 
 def _read_attributes(element: Element) -> list[str]:
     """Read what a person entered in the fields of a layer or region, but for numbers."""
     fields = element.findall("Attributes/Attribute")
-    texts = [field.get(key, "").strip() for field in fields for key in ("Value", "Name")]
+    texts = [_get(field, key) for field in fields for key in ("Value", "Name")]
     return [t for t in texts if t and t.lower() != "description" and not _is_number(t)]
 
 
@@ -149,9 +151,9 @@ def _find_outline(path: str | Path, kind: str, points: np.ndarray) -> np.ndarray
 
 
 def _read_asap(path: str | Path, root: Element, skipped: Counter[str]) -> Iterator[Shape]:
-    parents = {group.get("Name"): group.get("PartOfGroup") for group in root.iter("Group")}
+    parents = {_get(group, "Name"): _get(group, "PartOfGroup") for group in root.iter("Group")}
     for annotation in root.iter("Annotation"):
-        kind = (annotation.get("Type") or "none").lower()
+        kind = (_get(annotation, "Type") or "none").lower()
         if kind in _WITHOUT_AREA:
             skipped[f"of type {_WITHOUT_AREA[kind]}, which has no area"] += 1
             continue
@@ -160,16 +162,19 @@ def _read_asap(path: str | Path, root: Element, skipped: Counter[str]) -> Iterat
         yield Shape(_name_asap_groups(annotation, parents), (_find_outline(path, kind, points),))
 
 
-def _name_asap_groups(
-    annotation: Element, parents: dict[str | None, str | None]
-) -> tuple[str, ...]:
+def _name_asap_groups(annotation: Element, parents: dict[str, str]) -> tuple[str, ...]:
     """Names of an annotation's group and the groups around it; its own name if it has no group."""
     names: list[str] = []
-    group = annotation.get("PartOfGroup")
+    group = _get(annotation, "PartOfGroup")
     while group and group != "None" and group not in names:
         names.append(group)
-        group = parents.get(group)
-    return tuple(names) or tuple(filter(None, [annotation.get("Name")]))
+        group = parents.get(group, "")
+    return tuple(names) or tuple(filter(None, [_get(annotation, "Name")]))
+
+
+def _get(element: Element, key: str) -> str:
+    """Read an attribute, which in the messages must not be more than one line."""
+    return one_line(element.get(key, ""))
 
 
 def _read_points(path: str | Path, element: Element, tags: str, *more: str) -> np.ndarray:
