@@ -1,16 +1,11 @@
-"""XML of ImageScope, PAIP, HALO and ASAP: what a region is, where it lies, and what is refused."""
-
-from dataclasses import dataclass
+"""XML of ImageScope, PAIP, HALO and ASAP: what a region is, and what is refused."""
 
 import numpy as np
 import pytest
-import shapely.affinity
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from microtome.errors import InputError
-from microtome.truth.annotations import read_annotation
-from microtome.truth.maps import OutlineSource, open_truth
+from microtome.truth.maps import open_truth
+from truth.xml_dialects import Drawn, asap, box, cut, halo, imagescope, two_corners
 
 CLASSES = {
     "viable": ["Tumor", "metastases", "Layer 7 without a name"],
@@ -18,100 +13,6 @@ CLASSES = {
     "hole": ["Exclusion"],
 }
 SIDE_PX = 100
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A region that a person drew: its points as the program stores them."""
-
-    points: list
-    kind: str = "polygon"
-    cut: bool = False
-    text: str = ""
-
-
-IMAGESCOPE_TYPES = {
-    "polygon": 0,
-    "rectangle": 1,
-    "ellipse": 2,
-    "arrow": 3,
-    "ruler": 4,
-    "counter": 5,
-}
-
-
-def imagescope(*layers: tuple[str, list[Drawn]], ids: tuple = (), fields: str = "") -> str:
-    """Write a file as ImageScope 12 does; layers have the numbers 1, 2 and so on."""
-    text = '<Annotations MicronsPerPixel="0.252100">'
-    for i, (name, regions) in enumerate(layers):
-        number = ids[i] if ids else i + 1
-        text += (
-            f'<Annotation Id="{number}" Name="{name}" ReadOnly="0" NameReadOnly="0" '
-            'LineColorReadOnly="0" Incremental="0" Type="4" LineColor="65280" Visible="1" '
-            'Selected="1" MarkupImagePath="" MacroName=""><Attributes>'
-            f'<Attribute Name="Description" Id="0" Value=""/>{fields}</Attributes><Regions>'
-            '<RegionAttributeHeaders><AttributeHeader Id="1" Name="Description" '
-            'ColumnWidth="-1"/></RegionAttributeHeaders>'
-        )
-        for r, region in enumerate(regions, start=1):
-            kind = IMAGESCOPE_TYPES.get(region.kind, region.kind)
-            text += (
-                f'<Region Id="{r}" Type="{kind}" Zoom="0.042" Selected="0" ImageLocation="" '
-                f'ImageFocus="0" Length="74.8" Area="213.2" Text="{region.text}" '
-                f'NegativeROA="{region.cut:d}" InputRegionId="0" Analyze="1" DisplayId="{r}">'
-                f"<Attributes/><Vertices>{points('Vertex', region.points)}</Vertices></Region>"
-            )
-        text += "</Regions><Plots/></Annotation>"
-    return text + "</Annotations>"
-
-
-def halo(*layers: tuple[str, list[Drawn]]) -> str:
-    """Write a file as HALO does: polygons end where they begin."""
-    text = "<Annotations>"
-    for name, regions in layers:
-        text += f'<Annotation Name="{name}" Visible="True" LineColor="5634047"><Regions>'
-        for region in regions:
-            ends = region.points[:1] if region.kind == "polygon" else []
-            text += (
-                f'<Region Type="{region.kind.title()}" HasEndcaps="0" NegativeROA="{region.cut:d}">'
-                f"<Vertices>{points('V', [*region.points, *ends])}</Vertices><Comments/></Region>"
-            )
-        text += "</Regions></Annotation>"
-    return text + "</Annotations>"
-
-
-def asap(*layers: tuple[str, list[Drawn]]) -> str:
-    """Write a file as ASAP does: layers are groups, what is cut out is of group Exclusion."""
-    text = "<ASAP_Annotations><Annotations>"
-    for name, regions in layers:
-        for region in regions:
-            group = "Exclusion" if region.cut else name
-            text += (
-                f'<Annotation Name="Annotation 0" Type="{region.kind.title()}" '
-                f'PartOfGroup="{group}" Color="#F4FA58"><Coordinates>'
-                f"{points('Coordinate', region.points)}</Coordinates></Annotation>"
-            )
-    return text + "</Annotations><AnnotationGroups/></ASAP_Annotations>"
-
-
-def points(tag: str, listed: list) -> str:
-    """Write points; ASAP numbers them."""
-    return "".join(f'<{tag} Order="{i}" X="{x}" Y="{y}"/>' for i, (x, y) in enumerate(listed))
-
-
-def box(low: float, high: float, **more) -> Drawn:
-    """Draw a square on the diagonal as a polygon."""
-    return Drawn([(low, low), (high, low), (high, high), (low, high)], **more)
-
-
-def cut(low: float, high: float, **more) -> Drawn:
-    """Cut a square out."""
-    return box(low, high, cut=True, **more)
-
-
-def two_corners(kind: str, **more) -> Drawn:
-    """Draw a rectangle or ellipse of 40 x 20 px by opposite corners of its box."""
-    return Drawn([(50, 10), (10, 30)], kind, **more)
 
 
 @pytest.fixture
@@ -130,7 +31,6 @@ def read(tmp_path):
     return write_and_read
 
 
-UNNAMED = "of unknown class 'layer {} without a name'"
 AS_MEANT = {
     "PAIP: without any name layer 1 is whole, 2 viable": (
         imagescope(("", [box(0, 50)]), ("", [box(10, 30)])),
@@ -282,45 +182,6 @@ def test_ellipse_that_is_cut_out(read):
     assert read(imagescope(("Tumor", regions)))[0] == pytest.approx(3600 - 200 * np.pi, abs=4)
 
 
-KEYHOLE = [(0, 0), (20, 0), (20, 20), (0, 20), (0, 9), (5, 9), (5, 15), (15, 15), (15, 5), (5, 5)]
-TOUCHING = {
-    "a hole at the end of a cut": [*KEYHOLE, (5, 9), (0, 9)],
-    "two squares at one corner": [
-        (0, 0),
-        (9, 0),
-        (9, 9),
-        (18, 9),
-        (18, 18),
-        (9, 18),
-        (9, 9),
-        (0, 9),
-    ],
-    "an eight": [(0, 0), (20, 20), (20, 0), (0, 20)],
-    "a spike": [(0, 0), (20, 0), (20, 20), (20, 40), (20, 20), (0, 20)],
-    "points drawn twice": [(0, 0), (0, 0), (20, 0), (20, 0), (20, 20), (0, 20), (0, 0), (0, 0)],
-}
-
-
-@pytest.mark.parametrize("name", TOUCHING)
-def test_an_outline_that_touches_itself(read, name):
-    """Its area is that of shapely's valid polygon."""
-    corners = TOUCHING[name]
-    expected = shapely.make_valid(shapely.Polygon(corners)).area
-    assert read(imagescope(("Tumor", [Drawn(corners)])))[0] == pytest.approx(expected, abs=10)
-
-
-def test_an_outline_that_goes_twice_around_is_noted(read):
-    """What it encloses twice is outside; the overlapping end of a stroke is no matter."""
-    around = [(0, 0), (90, 0), (90, 90), (0, 90)]
-    viable_px, _, notes = read(imagescope(("Tumor", [Drawn(around * 2), box(91, 93)])))
-    assert viable_px == 4
-    assert notes == ("1 outlines go twice around a part, which counts as outside; draw them anew",)
-    overlap = [*around, (0, 0), (5, 3), (3, 5), (0, 5)]
-    viable_px, _, notes = read(imagescope(("Tumor", [Drawn(overlap)])))
-    assert viable_px == pytest.approx(8100, abs=20)
-    assert notes == ()
-
-
 @pytest.mark.parametrize(
     ("drawn_um", "spacing_um", "is_noted"),
     [
@@ -443,70 +304,3 @@ def test_refused_by_name(read, name):
         read(text)
     assert "a.xml: " in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-# Random figures in each dialect, with their areas by shapely
-
-CELL_PX = 60
-
-
-@st.composite
-def figures(draw, kinds: list[str], cell: int) -> list[Drawn]:
-    """Draw a figure in its cell, as often as not with a hole and an island in that."""
-    kind = draw(st.sampled_from(kinds))
-    middle = np.array([CELL_PX * (cell + 0.5), CELL_PX / 2])
-    if kind == "polygon":
-        n = draw(st.integers(min_value=3, max_value=9))
-        radii = draw(st.lists(st.integers(5, 29), min_size=n, max_size=n))
-        turn = np.linspace(0, 2 * np.pi, n, endpoint=False)
-        shape = np.array(radii)[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
-    else:
-        side = np.array(draw(st.tuples(st.integers(4, 29), st.integers(4, 29))))
-        shape = side * [[-1, 1], [1, -1]]
-    parts = draw(st.integers(min_value=1, max_value=3))
-    scaled = [np.round(shape * share, 2) + middle for share in (1, 0.6, 0.3)[:parts]]
-    return [Drawn(p.tolist(), kind, cut=bool(i % 2)) for i, p in enumerate(scaled)]
-
-
-def outline(drawn: Drawn) -> shapely.Polygon:
-    """Turn a figure into shapely's."""
-    if drawn.kind == "polygon":
-        return shapely.Polygon(drawn.points)
-    low, high = np.min(drawn.points, axis=0), np.max(drawn.points, axis=0)
-    if drawn.kind == "rectangle":
-        return shapely.box(*low, *high)
-    circle = shapely.Point(*(low + high) / 2).buffer(1, quad_segs=100)
-    return shapely.affinity.scale(circle, *(high - low) / 2)
-
-
-DIALECTS = {
-    "ImageScope": (imagescope, "Tumor", ["polygon", "rectangle", "ellipse"]),
-    "PAIP": (lambda layer: imagescope(layer, ids=(2,)), "", ["polygon", "rectangle", "ellipse"]),
-    "HALO": (halo, "metastases", ["polygon", "rectangle", "ellipse"]),
-    "ASAP": (asap, "TUMOR", ["polygon", "rectangle"]),
-}
-
-
-@pytest.mark.parametrize("dialect", DIALECTS)
-@given(data=st.data())
-@settings(max_examples=20, deadline=None)
-def test_areas_are_those_of_shapely(tmp_path_factory, dialect, data):
-    """Figures, holes and islands in any order, decimals with a point or a comma: to 1 in 1000."""
-    write, name, kinds = DIALECTS[dialect]
-    drawn = [d for cell in range(3) for d in data.draw(figures(kinds, cell))]
-    shuffled = data.draw(st.permutations(drawn))
-    path = tmp_path_factory.mktemp("xml") / "a.xml"
-    text = write((name, shuffled))
-    comma = data.draw(st.booleans())
-    path.write_text(text.replace(".", ",") if comma else text)
-    regions, notes = read_annotation(path, classes=CLASSES)
-    expected = [outline(d) for d in drawn]
-    expected_px2 = sum(-o.area if d.cut else o.area for o, d in zip(expected, drawn, strict=True))
-    outlines = [shapely.Polygon(region.rings[0]).area for region in regions]
-    signs = [-1 if region.hole else 1 for region in regions]
-    assert np.dot(signs, outlines) == pytest.approx(expected_px2, rel=1e-3)
-    # Painted five times finer than level 0; an edge may be half a px of the mask off.
-    painted = OutlineSource(regions).rows(first_row=0, shape=(300, 900), scale=0.2)
-    length_px = sum(o.length for o in expected)
-    assert painted.sum() / 25 == pytest.approx(expected_px2, abs=0.1 * length_px)
-    assert notes == []
