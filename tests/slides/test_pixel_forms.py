@@ -192,30 +192,60 @@ def test_a_stack_of_imagej_in_one_page(tmp_path):
     assert "5 pictures of one size" in refusal(write(tmp_path / "a.tif", PIXELS, **says))
 
 
-@pytest.mark.parametrize(("number", "name"), [(6, "OJPEG"), (34887, "LERC"), (64000, "unknown")])
-def test_tiles_that_nothing_decodes(tmp_path, number, name):
+@pytest.mark.parametrize(
+    ("form", "number", "text"),
+    [
+        ({}, 6, "as OJPEG (6), which nothing here decodes in tiles"),
+        ({}, 34887, "as LERC (34887), which nothing here decodes in tiles"),
+        ({}, 64000, "as unknown (64000), which nothing here decodes in tiles"),
+        (ALPHA, 50001, "as WEBP (50001), which nothing here decodes in tiles of such px"),
+        ({"photometric": "ycbcr"}, 34712, "as JPEG2000 (34712), which nothing here decodes"),
+        ({"data": PLANES, "planarconfig": "separate"}, 50002, "as JPEGXL (50002), which nothing"),
+        ({"tile": None}, 6, "as OJPEG (6), which nothing here decodes in strips"),
+        ({"tile": None}, 50001, "as WEBP (50001), which nothing here decodes in strips"),
+    ],
+)
+def test_what_nothing_decodes(tmp_path, form, number, text):
     """Codec and number are named, and what to convert the slide with."""
-    path = write_tiled(tmp_path / "a.tif", PIXELS, "none", aperio=False, downsamples=(1,))
+    path = write(tmp_path / "a.tif", **{"data": PIXELS} | form)
+    _patch(path, "Compression", number)
+    assert text in refusal(path)
+
+
+def _patch(path, tag: str, value: int, *, code: int | None = None) -> None:
+    """Give a tag of the first page another value, and another code if that is given."""
     with tifffile.TiffFile(path) as tiff:
-        at = tiff.pages.first.tags["Compression"].valueoffset
+        found = tiff.pages.first.tags[tag]
     content = bytearray(path.read_bytes())
-    content[at : at + 2] = number.to_bytes(2, "little")
+    content[found.valueoffset : found.valueoffset + 2] = value.to_bytes(2, "little")
+    if code is not None:
+        content[found.offset : found.offset + 2] = code.to_bytes(2, "little")
     path.write_bytes(content)
-    assert f"compressed as {name} ({number}), which nothing here decodes" in refusal(path)
+
+
+def test_bits_in_the_other_order(tmp_path):
+    """FillOrder 2 turns the bits of each byte around, before they are decompressed."""
+    path = write(tmp_path / "a.tif", PIXELS, compression="deflate", resolutionunit="inch")
+    with tifffile.TiffFile(path) as tiff:
+        places = list(
+            zip(*(tiff.pages.first.dataoffsets, tiff.pages.first.databytecounts), strict=True)
+        )
+    content = bytearray(path.read_bytes())
+    for offset, count in places:
+        tile = np.frombuffer(content, np.uint8, count, offset).copy()
+        turned = np.packbits(np.unpackbits(tile), bitorder="little")
+        content[offset : offset + count] = turned.tobytes()
+    path.write_bytes(content)
+    _patch(path, "ResolutionUnit", 2, code=266)
+    np.testing.assert_array_equal(read(path), PIXELS)
 
 
 @pytest.mark.parametrize("missing", ["a tag", "no meaning"])
 def test_a_tiff_that_does_not_say_its_colours(tmp_path, missing):
     """Readers differ in what they assume of a file without PhotometricInterpretation."""
     path = write(tmp_path / "a.tif", PIXELS)
-    with tifffile.TiffFile(path) as tiff:
-        tag = tiff.pages.first.tags["PhotometricInterpretation"]
-    content = bytearray(path.read_bytes())
-    if missing == "a tag":
-        content[tag.offset : tag.offset + 2] = (261).to_bytes(2, "little")
-    else:
-        content[tag.valueoffset : tag.valueoffset + 2] = (99).to_bytes(2, "little")
-    path.write_bytes(content)
+    is_tag = missing == "a tag"
+    _patch(path, "PhotometricInterpretation", 2 if is_tag else 99, code=261 if is_tag else None)
     text = {"a tag": "does not say what its channels are", "no meaning": "has px in 99, not in RGB"}
     assert text[missing] in refusal(path)
 

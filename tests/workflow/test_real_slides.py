@@ -96,7 +96,7 @@ def test_a_plain_picture_is_a_slide_of_one_level(real_slides):
         ("TCGA-CR-7395-01A-01-TS1.svs", "does not say its spacing"),
         ("kidney-48-5.tif", "does not say its spacing"),
         ("broken.svs", "cannot be opened as a slide"),
-        ("unopenable.tiff", r"has tiles compressed as unknown \(52479\)"),
+        ("unopenable.tiff", r"is compressed as unknown \(52479\)"),
         ("unreadable.svs", "cannot be read at x=0, y=0, level 0"),
     ],
 )

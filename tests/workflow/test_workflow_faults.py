@@ -142,8 +142,9 @@ def test_real_bad_slides_are_excluded(finished, make_workflow, real_slides):
     unknown = "cannot be opened as a slide (no format that OpenSlide or Pillow knows)"
     said = {
         "garbage": unknown,
-        "unopenable": "has tiles compressed as unknown (52479), which nothing here decodes;"
-        " convert it (vips tiffsave IN OUT.tif --tile --pyramid --compression jpeg --bigtiff)",
+        "unopenable": "is compressed as unknown (52479), which nothing here decodes in tiles of"
+        " such px; convert it"
+        " (vips tiffsave IN OUT.tif --tile --pyramid --compression jpeg --bigtiff)",
         "unreadable": "cannot be read at x=0, y=0, level 0"
         " (tjDecompressHeader3(): Could not determine subsampling level of JPEG image)",
         "plain": "does not say its spacing; add it to the column spacing_um of the slide sheet"

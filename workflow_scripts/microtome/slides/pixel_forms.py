@@ -8,7 +8,7 @@ from PIL import Image
 
 from microtome.errors import InputError
 from microtome.rasters.tiff_pages import count_pictures, find_doubt
-from microtome.slides.tile_decoding import COMPRESSIONS, RGB, YCBCR
+from microtome.slides.tile_decoding import COMPRESSIONS, JPEG, RGB, YCBCR
 
 _OUT = "'OUT.tif[tile,pyramid,bigtiff]'"
 _AS_SCANNED = "give the slide as it was scanned, in RGB of 8 bits"
@@ -24,8 +24,9 @@ _PHOTOMETRIC, _GREYS, _PALETTE = 262, (0, 1), 3
 _N_COLOURS = {RGB: 3, YCBCR: 3, _PALETTE: 1}
 _ALPHA = (1, 2)  # ExtraSamples: multiplied into the colours, or not
 _UNSIGNED = 1
-# Of tiles that are not decoded here, OpenSlide reads these: PackBits, Aperio's YCbCr.
-_BY_OPENSLIDE = frozenset((32773, 33003))
+# Compressions that OpenSlide reads in tiles of any form of RGB, and Pillow in strips.
+_BY_OPENSLIDE = frozenset((1, 5, JPEG, 8, 32773, 32946, 33003, 33005, 50000))
+_BY_PILLOW = frozenset((1, 5, JPEG, 8, 32773, 32946, 34925, 50000))
 _EXIF_ORIENTATION, _TURNED = 274, range(2, 9)
 
 
@@ -71,13 +72,22 @@ def _find_fault(tiff: tifffile.TiffFile) -> str | None:
     elif kind != _PALETTE and (page.bitspersample != 8 or page.sampleformat != _UNSIGNED):
         dtype = page.dtype or "unknown"
         fault = f"has {page.bitspersample} bits a channel ({dtype}), not 8 unsigned; {_SCALE}"
-    elif page.is_tiled and page.compression not in COMPRESSIONS | _BY_OPENSLIDE:
+    elif page.compression not in _list_readable(page):
         name = getattr(page.compression, "name", "unknown")
         fault = (
-            f"has tiles compressed as {name} ({int(page.compression)}), which nothing here decodes;"
-            " convert it (vips tiffsave IN OUT.tif --tile --pyramid --compression jpeg --bigtiff)"
+            f"is compressed as {name} ({int(page.compression)}), which nothing here decodes in"
+            f" {'tiles' if page.is_tiled else 'strips'} of such px; convert it"
+            " (vips tiffsave IN OUT.tif --tile --pyramid --compression jpeg --bigtiff)"
         )
     return fault
+
+
+def _list_readable(page: tifffile.TiffPage) -> frozenset[int]:
+    """List the compressions in which the px of a page can be read, as TIFF numbers them."""
+    if not page.is_tiled:
+        return _BY_PILLOW
+    is_decoded_here = page.photometric == RGB and page.samplesperpixel == 3
+    return _BY_OPENSLIDE | (COMPRESSIONS if is_decoded_here and page.planarconfig == 1 else set())
 
 
 def require_rgb_image(image: Image.Image, *, about: str) -> None:

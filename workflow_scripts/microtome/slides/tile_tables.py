@@ -147,6 +147,7 @@ def _is_plain_rgb(page: tifffile.TiffPage) -> bool:
         and page.photometric in (RGB, YCBCR)
         and page.samplesperpixel == 3
         and page.planarconfig == 1
+        and page.fillorder == 1
         and page.bitspersample == 8
         and page.sampleformat == 1
         and page.imagedepth == 1
