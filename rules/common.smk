@@ -36,9 +36,14 @@ def usable():
 
 try:
     if IS_DRIVER:
-        from microtome.cohort.config_checks import check_config, read_sheet
+        from microtome.cohort.config_checks import (
+            check_config,
+            check_config_files,
+            read_sheet,
+        )
         from microtome.planning.cohort_checks import check_cohort, list_notes
 
+        check_config_files(workflow.configfiles)
         check_config(config, schema=SCHEMAS / "config.schema.yaml")
         SHEET = read_sheet(
             config["slides"],

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +47,24 @@ def test_a_config_that_is_not_there():
     assert reword_error(TRACEBACK, ["--configfile", "mime.yaml"]) == (
         "the config file mime.yaml does not exist; --configfile takes YAML or JSON"
     )
+
+
+@pytest.mark.parametrize(
+    ("yaml", "said"),
+    [
+        (
+            "slides: a\ntissue:\n\tspacing_um: 8\n",
+            "line 3: found character '\\t' that cannot start",
+        ),
+        ("run: [colour\nslides: b\n", "line 2: expected ',' or ']', but got ':'; indent"),
+    ],
+)
+def test_a_config_that_is_no_yaml(yaml, said):
+    """The file and its line."""
+    Path("other.yaml").write_text(yaml)
+    text = "WorkflowError:\nConfig file is not valid JSON or YAML."
+    found = reword_error(text, ["--configfile", "mine.yaml", "other.yaml"])
+    assert found.startswith(f"config other.yaml: {said}")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from conftest import REPOSITORY
-from microtome.cohort.config_checks import check_config, check_folds
+from microtome.cohort.config_checks import check_config, check_config_files, check_folds
 from microtome.errors import InputError
 
 CONFIG_SCHEMA = REPOSITORY / "rules" / "schemas" / "config.schema.yaml"
@@ -94,11 +94,16 @@ TABLE_NAME = "is the name of a table of results; give the model another"
 MR = "models.mr_histocae"
 MISTAKES = (
     ("models.colour.kind", "unet", f"'unet' is not one of {KINDS}"),
+    ("patches.stride_px", "x", "'x' is not of type 'integer'"),
     ("tissue", None, "None is not of type 'object'"),
     ("inference.overlap", 1.0, "1.0 is greater than the maximum of 0.95"),
     ("patches.stride_px", 0, "0 is less than the minimum of 1"),
     ("models.colour.patch_px", 100, "100 is not a multiple of 16"),
-    ("models.histocae1.training.learning_rate", "1e-3", "'1e-3' is not of type 'number'"),
+    (
+        "models.histocae1.training.learning_rate",
+        "1e-3",
+        "'1e-3' is not of type 'number'; write 0.001",
+    ),
     ("run", [], "[] should be non-empty"),
     ("segmentation.threshold", "high", "'high' is not a number from 0 to 1 or validation"),
     ("inference.batch", 0, "0 is not a whole number from 1 or auto"),
@@ -231,6 +236,20 @@ def test_missing_key(key):
     section, _, name = key.rpartition(".")
     where = f"{section}: " if section else ""
     assert mistake_in(changed(key, remove=True)) == f"{where}{name!r} is missing"
+
+
+def test_a_key_that_is_twice(tmp_path):
+    """YAML would take the second section and drop the first; merged sections are no second ones."""
+    one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
+    one.write_text("a: &a {x: 1}\nb: {<<: *a, x: 2}\nrun: [{x: 1}, {x: 2}]\n")
+    two.write_text("models:\n  unet: {kind: colour}\nrun: [unet]\nmodels: {}\n")
+    check_config_files([one])
+    with pytest.raises(InputError) as caught:
+        check_config_files([one, two])
+    assert str(caught.value) == (
+        f"config {two}: line 4: 'models' is there twice in one section; the second would count"
+        " alone"
+    )
 
 
 def test_values_at_their_limits(tmp_path):

@@ -325,7 +325,10 @@ ONE_EACH = "each slide has its own, and one without tumour needs none, but label
             f"fold: patient p is in 1 here and in 0 in row 2; {SHARED}",
         ),
         ({}, {"node": "1"}, "node: has no patient; a node is staged with the patient's others"),
-        (NODE, NODE, "node: 1 of patient p is in row 2 already"),
+        *(
+            (NODE, NODE | {"node": node}, f"node: {node} of patient p is in row 2 already")
+            for node in ("1", "1.0", "01")
+        ),
         *(
             (
                 {},

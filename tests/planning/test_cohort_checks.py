@@ -39,9 +39,8 @@ def test_notes_of_what_may_be_meant():
         "training slides without truth, for autoencoders only: A",
         "without slides of split validation the last epoch counts, not the best: cae",
         "test slides without truth, scored and not evaluated: t",
-        "slides a and A are nearly the same: on a disk that ignores case their results are one",
-        "patients P07 and p07 are nearly the same: are they one? Their slides may be on two sides"
-        " of a split",
-        "patients 12 and 012.0 are nearly the same: are they one? Their slides may be on two sides"
-        " of a split",
+        "slides that are nearly the same: a and A; on a disk that ignores case their results are"
+        " one",
+        "patients that are nearly the same: P07 and p07, 12 and 012.0; are they one? Their slides"
+        " may be on two sides of a split",
     ]

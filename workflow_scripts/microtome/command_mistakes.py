@@ -5,9 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from textwrap import dedent
 
+import yaml
+
+from microtome.errors import one_line
+
 _CONFIGS = (".yaml", ".yml", ".json")
 # What Snakemake says when a word is no config file, or no setting.
 _NO_CONFIG = ("configfile.py", "Config file", "config: ")
+_NO_YAML = "Config file is not valid"
 _NO_SETTING = "Config entries have to be defined as name=value pairs"
 # An error of ours in an input function: between its type and where it was raised.
 _OF_FUNCTION = re.compile(
@@ -35,6 +40,11 @@ def reword_error(text: str, arguments: Sequence[str]) -> str:
             f"nothing here makes {found[1]}; docs/results.md lists all files, of models that are in"
             " `run` and slides that are in the sheet"
         )
+    return _find_wrong_word(text, arguments) or text
+
+
+def _find_wrong_word(text: str, arguments: Sequence[str]) -> str:
+    """Say which word or file is no config or setting, if that is what the error is about."""
     if any(words in text for words in _NO_CONFIG):
         files = _words_behind(("--configfile", "--configfiles"), arguments)
         wrong = next((file for file in files if not _is_config(file)), None)
@@ -42,12 +52,25 @@ def reword_error(text: str, arguments: Sequence[str]) -> str:
             return f"the config file {wrong} does not exist; --configfile takes YAML or JSON"
         if wrong:
             return _in_front("--configfile", "config files", wrong, files)
+        return next(filter(None, map(_find_fault, files)), "") if _NO_YAML in text else ""
     if _NO_SETTING in text:
         settings = _words_behind(("--config", "-C"), arguments)
         wrong = next((word for word in settings if "=" not in word), None)
         if wrong:
             return _in_front("--config", "settings, each NAME=VALUE", wrong, settings)
-    return text
+    return ""
+
+
+def _find_fault(file: str) -> str:
+    """Say where a file is no YAML; '' if it is."""
+    try:
+        yaml.compose(Path(file).read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        place = f"line {error.problem_mark.line + 1}" if error.problem_mark else "its end"
+        return (
+            f"config {file}: {place}: {one_line(error.problem)}; indent by blanks, as config.yaml"
+        )
+    return ""
 
 
 def _is_config(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 
 class InputError(Exception):
-    """A mistake in what the user gave; its text is one line that says what to do."""
+    """A mistake in what the user gave; its text says what to do, in one line for each mistake."""
 
 
 def one_line(error: object) -> str:

@@ -15,6 +15,42 @@ from microtome.cohort.sheet_mistakes import find_mistakes
 from microtome.cohort.sheet_rows import parse_rows, read_rows
 
 
+def check_config_files(paths: Iterable[str | Path]) -> None:
+    """Raise InputError if a key is twice in a section of a file: YAML takes the last and is silent.
+
+    Examples
+    --------
+    >>> from tempfile import NamedTemporaryFile
+    >>> from microtome.errors import InputError
+    >>> with NamedTemporaryFile("w", suffix=".yaml") as file:
+    ...     print("tissue: {spacing_um: 8, spacing_um: 4}", file=file, flush=True)
+    ...     try:
+    ...         check_config_files([file.name])
+    ...     except InputError as error:
+    ...         print(str(error).partition(": ")[2])
+    line 1: 'spacing_um' is there twice in one section; the second would count alone
+    """
+    for path in paths:
+        root = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        refuse(_find_twice(root), of=f"config {path}")
+
+
+def _find_twice(node: yaml.Node | None) -> Iterator[str]:
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _find_twice(item)
+    elif isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen and key.value != "<<":
+                yield (
+                    f"line {key.start_mark.line + 1}: {key.value!r} is there twice in one section;"
+                    " the second would count alone"
+                )
+            seen.add(key.value)
+            yield from _find_twice(value)
+
+
 def check_config(config: dict, *, schema: str | Path) -> None:
     """Raise InputError if a config is not as its schema says; each line names the key.
 
@@ -181,4 +217,4 @@ def read_sheet(
 
 
 def _read_yaml(path: str | Path) -> dict:
-    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)

@@ -1,6 +1,7 @@
 """Messages for people from jsonschema's errors in a config or a row of a sheet."""
 
 import re
+from contextlib import suppress
 
 from jsonschema.exceptions import ValidationError
 
@@ -18,6 +19,15 @@ def describe_error(error: ValidationError) -> str:
 
 def _first_line(error: ValidationError) -> str:
     return error.message.splitlines()[0]
+
+
+def _describe_type(error: ValidationError) -> str:
+    """Say so if a number is text to YAML, as 1e-3 and '8' are."""
+    meant = ""
+    if error.validator_value in ("number", "integer") and isinstance(error.instance, str):
+        with suppress(ValueError):
+            meant = f"; write {float(error.instance):g}"
+    return _first_line(error) + meant
 
 
 def _describe_unknown_key(error: ValidationError) -> str:
@@ -69,6 +79,7 @@ def _describe_pattern(error: ValidationError) -> str:
 
 
 _WORDS = {
+    "type": _describe_type,
     "additionalProperties": _describe_unknown_key,
     "required": lambda e: _first_line(e).replace("is a required property", "is missing"),
     "const": lambda e: f"{e.instance!r} should be {e.validator_value}",

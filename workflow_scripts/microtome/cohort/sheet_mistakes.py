@@ -143,10 +143,15 @@ def _describe(error, column: str) -> str:
     return text
 
 
+def without_spelling(name: str) -> str:
+    """Make names equal that differ in case, or in how programs write a number: 1, 01 and 1.0."""
+    return name.casefold().removesuffix(".0").lstrip("0")
+
+
 def _check_rows(named: Sequence[Row]) -> Iterator[tuple[int, str, str]]:
     """Find slides and nodes that are there twice, and patients on two sides."""
     slides: dict[str, int] = {}
-    nodes: dict[tuple[str, str], int] = {}
+    nodes: dict[tuple[str | None, str], int] = {}
     patients: dict[tuple[str, str], Row] = {}
     for number, row in named:
         slide, patient, node = (row.get(column) for column in _ID_COLUMNS)
@@ -154,7 +159,8 @@ def _check_rows(named: Sequence[Row]) -> Iterator[tuple[int, str, str]]:
             yield number, "", f"is in row {first} already; give each slide one row and its own id"
         if node and not patient:
             yield number, "node", "has no patient; a node is staged with the patient's others"
-        if node and patient and (first := nodes.setdefault((patient, node), number)) != number:
+        key = patient, without_spelling(node or "")
+        if node and patient and (first := nodes.setdefault(key, number)) != number:
             yield number, "node", f"{node} of patient {patient} is in row {first} already"
         for part in ("split", "fold") if patient else ():
             other, before = patients.setdefault((patient, part), (number, row))

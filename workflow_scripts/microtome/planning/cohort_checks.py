@@ -7,6 +7,7 @@ from microtome.cohort.config_checks import check_folds
 from microtome.cohort.ensemble_checks import check_ensemble_folds
 from microtome.cohort.mistakes import refuse
 from microtome.cohort.node_checks import check_staging
+from microtome.cohort.sheet_mistakes import without_spelling
 from microtome.planning.cohort import Cohort
 from microtome.planning.training_checks import name_some, trained_models
 
@@ -75,10 +76,8 @@ def _note_alike(what: str, names: Iterable[str], why: str) -> Iterator[str]:
     """Note names that differ in case only, of patients also in how a number is written."""
     alike: dict[str, dict[str, None]] = {}
     for name in names:
-        key = name.casefold()
-        if what == "patient":
-            key = key.removesuffix(".0").lstrip("0")
+        key = name.casefold() if what == "slide" else without_spelling(name)
         alike.setdefault(key, {})[name] = None
-    for same in alike.values():
-        if len(same) > 1:
-            yield f"{what}s {' and '.join(same)} are nearly the same: {why}"
+    found = [" and ".join(same) for same in alike.values() if len(same) > 1]
+    if found:
+        yield f"{what}s that are nearly the same: {name_some(found)}; {why}"
