@@ -12,8 +12,8 @@ from microtome.slides.level_places import Place
 _SIDE_PX, _LEAST_SIDE_PX = 32, 8
 _AROUND_PX = 6
 _MOST_TILE_PX = 512
-# So many windows with something to see must fit, of at most so many that are looked at.
-_WINDOWS, _MOST_WINDOWS = 4, 64
+# So many windows with something to see are compared, in at most so many tiles.
+_WINDOWS, _MOST_TILES = 6, 64
 # Standard deviation, grey values, below which a window shows nothing.
 _FLAT = 4
 # Tiles that were never written are this bright; of the rest there must be this part of a window.
@@ -63,16 +63,22 @@ def choose_levels(slide: LevelReader) -> list[int]:
 
 def _shows_the_same(slide: LevelReader, level: int, finer: int) -> bool:
     """Whether a picture shows what a finer level does, wherever there is something to see."""
+    place = slide.source.places[level]
+    zoom = place.downsample / slide.source.places[finer].downsample
     n_fitting = 0
-    for row, column in _rich_tiles(slide, level):
+    for tile in _rich_tiles(slide, level):
         try:
-            fits = _compare(slide, level, finer, row=row, column=column)
+            for x, y, window in _find_windows(slide, level, *tile):
+                shape = tuple(n + 2 * _AROUND_PX for n in window.shape)
+                corner = (x - _AROUND_PX, y - _AROUND_PX)
+                around = _read_grey(slide, place, corner, shape, level=finer, zoom=zoom)
+                fits = _fits(window, around)
+                if fits is False:
+                    return False
+                n_fitting += fits is True
         except InputError:
             continue  # a broken tile says nothing of others
-        if fits is False:
-            return False
-        n_fitting += fits is True
-        if n_fitting == _WINDOWS:
+        if n_fitting >= _WINDOWS:
             break
     return n_fitting > 0
 
@@ -87,38 +93,46 @@ def _rich_tiles(slide: LevelReader, level: int) -> list[list[int]]:
     # A wrong downsample shows most far from the corner.
     rich = np.argwhere(n_bytes >= n_bytes.max() / 2)
     rich = rich[np.argsort(-rich.sum(axis=1), kind="stable")]
-    n = min(len(rich), _MOST_WINDOWS)
+    n = min(len(rich), _MOST_TILES)
     spread = np.argsort(np.arange(n) * 0.618 % 1)  # each a good way from those before
     return rich[np.linspace(0, len(rich) - 1, n).astype(int)[spread]].tolist()
 
 
-def _compare(slide: LevelReader, level: int, finer: int, *, row: int, column: int) -> bool | None:
-    """Compare the part of a tile that shows most with a finer level; None if it shows nothing."""
-    place = slide.source.places[level]
-    zoom = place.downsample / slide.source.places[finer].downsample
+def _read_grey(
+    slide: LevelReader, place: Place, corner: tuple[int, int], shape: tuple[int, int], **how: float
+) -> np.ndarray:
+    """Read what lies at a corner, px of a picture at its place, as `read_level` does, in grey."""
+    x_px, y_px = (n * place.downsample for n in corner)
+    return slide.read_level(x_px, y_px, shape[1], shape[0], **how).mean(axis=2, dtype=np.float32)
+
+
+def _find_windows(
+    slide: LevelReader, level: int, row: int, column: int
+) -> list[tuple[int, int, np.ndarray]]:
+    """Find what is rich in contrast in a tile: the richest window, and the first and last others.
+
+    Gives the corner of each in px of the level, and its grey values.
+    """
     _, (height, width) = slide.source.tile_bytes(level)
     x, y = column * width, row * height
+    place = slide.source.places[level]
     width = min(width, place.size_px[0] - x, _MOST_TILE_PX)
     height = min(height, place.size_px[1] - y, _MOST_TILE_PX)
     high, wide = min(_SIDE_PX, height), min(_SIDE_PX, width)
     if min(high, wide) < _LEAST_SIDE_PX:
-        return None
-
-    def read(x: int, y: int, width: int, height: int, **source: float) -> np.ndarray:
-        corner = (x * place.downsample, y * place.downsample)
-        return slide.read_level(*corner, width, height, **source).mean(axis=2, dtype=np.float32)
-
-    tile = read(x, y, width, height, level=level, zoom=1.0)
+        return []
+    tile = _read_grey(slide, place, (x, y), (height, width), level=level, zoom=1.0)
     cells = sliding_window_view(tile, (high, wide))[::high, ::wide]
     contrast = cells.std(axis=(2, 3))
-    down, right = np.unravel_index(contrast.argmax(), contrast.shape)
-    if contrast[down, right] < _FLAT:
-        return None
-    window = cells[down, right]
-    around = [n - _AROUND_PX for n in (x + right * wide, y + down * high)]
-    size = [n + 2 * _AROUND_PX for n in (wide, high)]
-    finer_px = read(*around, *size, level=finer, zoom=zoom)
-    shifted = sliding_window_view(finer_px, window.shape)
+    rich = np.flatnonzero(contrast >= max(_FLAT, contrast.max() / 2)).tolist()
+    chosen = {int(contrast.argmax()), rich[0], rich[-1]} if rich else set()
+    found = (np.unravel_index(cell, contrast.shape) for cell in sorted(chosen))
+    return [(int(x + c * wide), int(y + r * high), cells[r, c]) for r, c in found]
+
+
+def _fits(window: np.ndarray, around: np.ndarray) -> bool | None:
+    """Whether a window lies in the middle of what is around it; None if that was never written."""
+    shifted = sliding_window_view(around, window.shape)
     is_known = shifted < _ABSENT
     n_known = is_known.sum(axis=(2, 3))
     least_known = window.size * _LEAST_KNOWN

@@ -17,6 +17,8 @@ from microtome.slides.tile_tables import read_tiff_spacing
 # Formats of which OpenSlide takes the mean ratio of sides for a level's downsample, padded or not.
 _DIVIDED = ("aperio", "dicom", "generic-tiff")
 _TILE_PX = 512
+# Half a px of level 0 is next to nothing in levels of this downsample.
+_SURELY_EXACT = 16
 
 _MPP = openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y
 # Vendors, as OpenSlide names them, of which it has the spacing from tags and texts read here too.
@@ -70,8 +72,10 @@ class OpenSlideSource:
                 # In a TIFF of nobody's making any picture may be flagged as reduced.
                 how = {"tile_px": self._tile_px(number), "is_reduced": vendor != "generic-tiff"}
                 found = guess_places(self.pictures[0], size, number=number, **how)
-            # Between px of the level OpenSlide interpolates.
-            is_exact = self._downsamples[number].is_integer()
+            # Between px of the level OpenSlide interpolates, up to half a px of level 0 off. Of
+            # Aperio's only JPEG 2000 comes here, too slow to be read from a finer level instead.
+            own = self._downsamples[number]
+            is_exact = own.is_integer() or own >= _SURELY_EXACT or vendor == "aperio"
             places += [replace(place, is_exact=is_exact) for place in found]
         return tuple(sorted(places, key=lambda place: place.downsample))
 
