@@ -79,3 +79,8 @@ rule all:
         planned(RESULTS.of_slides, pattern="results/polygons/{model}/{slide}.geojson"),
         planned(STAGING.results),
         planned(SUBMISSIONS.archives),
+
+
+# Behind all rules: equal params get one form, and what a driver compares is added to them.
+for each in workflow.rules:
+    compare_by_name(each, is_driver=IS_DRIVER)

@@ -42,6 +42,7 @@ rule score_submission:
         mem_mb=more_each_retry(4000),
         runtime=more_each_retry(240),
     params:
+        given=planned(GIVEN.of_scoring, "challenge"),
         code=code("challenges/score_submission.py"),
     script:
         "../workflow_scripts/jobs/challenges/score_submission.py"

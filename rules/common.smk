@@ -16,7 +16,9 @@ from microtome.cohort.sheet_rows import list_usable_slides, load_sheet
 from microtome.errors import InputError
 from microtome.planning.code_hash import code_hash, code_hash_of_all
 from microtome.planning.cohort import Cohort
+from microtome.planning.given_files import GivenFiles
 from microtome.planning.models import Models
+from microtome.planning.params import canonical, compare_by_name
 from microtome.planning.requests import Requests, more_each_retry
 from microtome.planning.results import Results
 from microtome.planning.staging import Staging
@@ -34,6 +36,11 @@ def usable():
     return list_usable_slides(table)
 
 
+def settle(settings):
+    """Give equal settings one form: 1 for 1.0, keys in order."""
+    settings.update(canonical(settings, sort_keys=True))
+
+
 try:
     if IS_DRIVER:
         from microtome.cohort.config_checks import (
@@ -45,12 +52,14 @@ try:
 
         check_config_files(workflow.configfiles)
         check_config(config, schema=SCHEMAS / "config.schema.yaml")
+        settle(config)
         SHEET = read_sheet(
             config["slides"],
             schema=SCHEMAS / "slides.schema.yaml",
             made_by_workflow=DEMO_COHORT,
         )
     else:
+        settle(config)
         SHEET = load_sheet(config["slides"])
     MODELS = Models(config)
     COHORT = Cohort(SHEET, config, MODELS, usable)
@@ -77,6 +86,12 @@ RESULTS = Results(COHORT)
 STAGING = Staging(COHORT, config)
 SUBMISSIONS = Submissions(COHORT, STAGING, config)
 DEMO_TRUTH = DemoTruth(COHORT, DEMO_COHORT)
+GIVEN = GivenFiles(
+    COHORT,
+    config,
+    made_here=[DEMO_COHORT, "results/submissions"],
+    is_driver=IS_DRIVER,
+)
 REQUESTS = Requests(COHORT, STAGING, config, uses_gpu=uses_gpu)
 
 

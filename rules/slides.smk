@@ -18,6 +18,7 @@ rule inspect_slide:
     params:
         row=planned(COHORT.cells, "slide", columns=["path", "spacing_um"]),
         slide=config["slide"],
+        given=planned(GIVEN.of_slide, "slide", columns=["path"], step="slides"),
         code=code("slides/inspect_slide.py"),
     script:
         "../workflow_scripts/jobs/slides/inspect_slide.py"

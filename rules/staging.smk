@@ -106,6 +106,7 @@ rule classify_nodes:
         runtime=15,
     params:
         spacing_um=config["heatmap"]["spacing_um"],
+        given=planned(GIVEN.forests),
         code=code("staging/classify_nodes.py"),
     script:
         "../workflow_scripts/jobs/staging/classify_nodes.py"

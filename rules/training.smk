@@ -30,6 +30,7 @@ rule pretrain_cae:
         entry=planned(MODELS.entry, "model"),
         checkpoint="results/checkpoints/{model}_pretraining_{spacing}um.safetensors",
         data=planned(MODELS.training_settings, "model"),
+        given=planned(GIVEN.of_model, "model"),
         code=code("training/pretrain_cae.py", "model"),
     script:
         "../workflow_scripts/jobs/training/pretrain_cae.py"
@@ -68,6 +69,7 @@ rule train_classifier:
         entry=planned(MODELS.entry, "model"),
         checkpoint="results/checkpoints/{model}_training.safetensors",
         data=planned(MODELS.training_settings, "model"),
+        given=planned(GIVEN.of_model, "model"),
         code=code("training/train_model.py", "model"),
     script:
         "../workflow_scripts/jobs/training/train_model.py"
@@ -107,6 +109,7 @@ rule train_segmenter:
         entry=planned(MODELS.entry, "model"),
         checkpoint="results/checkpoints/{model}_training.safetensors",
         data=planned(MODELS.training_settings, "model"),
+        given=planned(GIVEN.of_model, "model"),
         code=code("training/train_model.py", "model"),
     script:
         "../workflow_scripts/jobs/training/train_model.py"

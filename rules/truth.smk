@@ -31,6 +31,12 @@ rule rasterize_annotation:
         ),
         slide=config["slide"],
         annotation=config["annotation"],
+        given=planned(
+            GIVEN.of_slide,
+            "slide",
+            columns=["annotation", "viable_mask", "whole_mask"],
+            step="truth",
+        ),
         code=code("truth/rasterize_annotation.py"),
     script:
         "../workflow_scripts/jobs/truth/rasterize_annotation.py"

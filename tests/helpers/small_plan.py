@@ -21,6 +21,8 @@ MODELS = {
     "vote": {"kind": "vote", "members": ["colour", "a"]},
 }
 CONFIG = {
+    "scratch_dir": None,
+    "allow_cpu": None,
     "run": ["both", "colour", "vote"],
     "models": MODELS,
     "score_splits": ["test"],

@@ -64,7 +64,8 @@ def test_files_of_stages():
 
 def test_the_config_behind_a_submission():
     """What is submitted and scored changes no result."""
-    assert set(changed()) - set(submissions().config_of_results()) == {"submissions", "scoring"}
+    config = submissions().config_of_results()
+    assert set(changed()) - set(config) == {"submissions", "scoring", "scratch_dir", "allow_cpu"}
 
 
 def test_scores():

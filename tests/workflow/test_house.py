@@ -132,3 +132,12 @@ def test_the_snakefile_needs_no_pytorch():
         [sys.executable, "-c", program], env={"PYTHONPATH": str(SCRIPTS)}, check=False
     )
     assert done.returncode == 0
+
+
+def test_the_params_of_every_rule_are_compared_by_name():
+    """The Snakefile ends with what sees to it, behind all rules."""
+    text = (REPOSITORY / "Snakefile").read_text()
+    end = "for each in workflow.rules:\n    compare_by_name(each, is_driver=IS_DRIVER)\n"
+    assert text.endswith(end)
+    rules = "\n".join(path.read_text() for path in (REPOSITORY / "rules").glob("*.smk"))
+    assert "compare_by_name(" not in rules

@@ -11,6 +11,7 @@ import pytest
 import tifffile
 import yaml
 import zarr
+from snakemake.utils import update_config
 
 from conftest import NODE, REPOSITORY, SMALL_COHORT, SMALL_CONFIG, Workflow, write_sheet
 from microtome.io.tables import read_table
@@ -130,6 +131,42 @@ def test_training_reads_the_slides_where_nothing_is_stored(finished, tmp_path):
 def test_a_second_run_has_nothing_to_do(finished):
     """Nothing is planned after a finished run."""
     assert finished.planned() == set()
+
+
+def otherwise(settings: object) -> object:
+    """Write the same settings otherwise: 1.0 for 1, 1 for 1.0, keys in reverse."""
+    if isinstance(settings, dict):
+        return {key: otherwise(settings[key]) for key in reversed(settings)}
+    if isinstance(settings, list):
+        return [otherwise(item) for item in settings]
+    if isinstance(settings, int) and not isinstance(settings, bool):
+        return float(settings)
+    is_whole = isinstance(settings, float) and settings.is_integer()
+    return int(settings) if is_whole else settings
+
+
+def test_equal_settings_rerun_nothing(finished):
+    """Every number of the config and every order of its keys is another."""
+    config = yaml.safe_load((finished.source / "config.yaml").read_text())
+    update_config(config, SMALL_CONFIG)
+    finished.configure(otherwise(config))
+    planned = finished.planned()
+    finished.configure(SMALL_CONFIG)
+    assert planned == set()
+
+
+def test_two_slides_that_swap_their_splits_train_anew(finished):
+    """The same files as before go into training, by other names: Snakemake alone is blind to it."""
+    rows = {**SMALL_COHORT}
+    for slide, split in (("demo-02", "validation"), ("demo-03", "train")):
+        rows[slide] = {**rows[slide], "split": split}
+    planned = []
+    for sheet in (rows, SMALL_COHORT):
+        write_sheet(finished.folder / "slides.tsv", sheet)
+        assert finished.run("results/cohort.tsv").returncode == 0
+        planned.append(finished.planned())
+    assert planned[0] >= {"pretrain_cae", "train_classifier", "fit_colour_baseline"}
+    assert planned[1] == set()
 
 
 def test_touching_files_reruns_nothing(finished):

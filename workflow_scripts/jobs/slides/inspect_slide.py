@@ -8,6 +8,7 @@ start_log(snakemake.log[0])
 run_stage(
     inspect,
     status=snakemake.output.status,
+    given=snakemake.params.given,
     name=snakemake.wildcards.slide,
     row=snakemake.params.row,
     **snakemake.params.slide,

@@ -16,5 +16,8 @@ launch_step(
     gpus=snakemake.resources.gpu,
     allow_cpu=snakemake.config["allow_cpu"],
     scratch_dir=snakemake.config["scratch_dir"],
-    **dict(snakemake.params.items()),
+    entry=snakemake.params.entry,
+    checkpoint=snakemake.params.checkpoint,
+    data=snakemake.params.data,
+    code=snakemake.params.code,
 )

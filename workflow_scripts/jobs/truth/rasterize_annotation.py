@@ -10,6 +10,7 @@ run_stage(
     status=snakemake.output.status,
     before=[snakemake.input.inspected],
     outputs=[snakemake.output.truth],
+    given=snakemake.params.given,
     name=snakemake.wildcards.slide,
     row=snakemake.params.row,
     inspected=snakemake.input.inspected,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from microtome.errors import InputError
 from microtome.io.atomic import read_json, write_json
+from microtome.io.given_files import note_file
 from microtome.logs import log
 
 
@@ -17,6 +18,7 @@ def run_stage(
     status: str | Path,
     before: Iterable[str | Path] = (),
     outputs: Iterable[str | Path] = (),
+    given: Iterable[str] = (),
     **arguments: object,
 ) -> None:
     """Do one step for one slide and write its status.
@@ -33,6 +35,8 @@ def run_stage(
         JSON to write: ``state`` ('ok' or 'excluded'), ``reason`` and all that `work` returned.
     before : iterable of str or Path
         Statuses of the earlier steps.
+    given : iterable of str
+        Files that a person may replace. What they are is noted in the status, as ``given``.
 
     Examples
     --------
@@ -46,6 +50,7 @@ def run_stage(
     """
     reason = find_reason(before)
     found: dict = {}
+    noted = {path: note_file(path) for path in given}  # before they are read
     if not reason:
         try:
             found = work(**arguments)
@@ -56,6 +61,8 @@ def run_stage(
         for path in outputs:
             Path(path).unlink(missing_ok=True)
             Path(path).touch()
+    if noted:
+        found["given"] = noted
     write_json(status, {"state": "excluded" if reason else "ok", "reason": reason, **found})
 
 

@@ -95,7 +95,7 @@ class Submissions:
 
     def config_of_results(self) -> dict:
         """Return the config, but for what has no bearing on a submission."""
-        left_out = ("submissions", "scoring")
+        left_out = ("submissions", "scoring", "scratch_dir", "allow_cpu")
         return {key: part for key, part in self._config.items() if key not in left_out}
 
     def scores(self) -> list[str]:
