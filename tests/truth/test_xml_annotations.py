@@ -8,7 +8,7 @@ from microtome.truth.maps import open_truth
 from truth.xml_dialects import Drawn, asap, box, cut, halo, imagescope, two_corners
 
 CLASSES = {
-    "viable": ["Tumor", "metastases", "Layer 7 without a name"],
+    "viable": ["Tumor", "metastases", "Layer 7  without a name"],
     "whole": ["Whole"],
     "hole": ["Exclusion"],
 }
