@@ -442,14 +442,19 @@ def test_an_annotation_lies_on_what_was_drawn_around_and_so_do_outlines(tmp_path
     run_job(
         "slides/inspect_slide.py",
         output={"status": files["a.json"]},
-        params={"row": row, "slide": slide},
+        params={"row": row, "slide": slide, "given": {}},
         **common,
     )
     run_job(
         "truth/rasterize_annotation.py",
         input={"inspected": files["a.json"]},
         output={"status": files["t.json"], "truth": files["t.tif"]},
-        params={"row": row, "slide": slide, "annotation": {"spacing_um": 0.5, "classes": CLASSES}},
+        params={
+            "row": row,
+            "slide": slide,
+            "annotation": {"spacing_um": 0.5, "classes": CLASSES},
+            "given": {},
+        },
         **common,
     )
     assert read_json(files["t.json"])["state"] == "ok"
