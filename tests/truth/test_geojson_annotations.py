@@ -313,6 +313,7 @@ REFUSED = {
         {"type": "Feature", "geometry": SQUARE, "properties": "Tumor"},
         "properties are no object",
     ),
+    "no properties": ({"type": "Feature", "geometry": SQUARE, "properties": None}, "no class"),
     "a geometry alone": (SQUARE, "is JSON but not GeoJSON"),
     "a hierarchy": ({"root": feature()}, "is JSON but not GeoJSON"),
     "a number in a list": ([feature(), 3], "is JSON but not GeoJSON"),

@@ -156,7 +156,7 @@ def _read_geometry(
             for polygon in [found] if kind == "Polygon" else _require_list(path, found):
                 rings = [_read_ring(path, ring) for ring in _require_list(path, polygon)]
                 # QuPath reads an ellipse from the box around it, whatever its corners are.
-                if rings and len(rings[0]) and part.get("isEllipse"):
+                if rings and len(rings[0]) and part.get("isEllipse") is True:
                     rings = [trace_ellipse(rings[0].min(axis=0), rings[0].max(axis=0))]
                 yield from _cut_holes(rings)
         elif kind in _WITHOUT_AREA:
