@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from conftest import REPOSITORY
 from microtome.cohort.config_checks import read_sheet
@@ -96,6 +98,30 @@ def test_sheets_as_programs_write_them(content, more):
     """Marks, encodings, line ends, blanks, quotes and what is empty do not matter."""
     assert read(content) == {"a": A | more}
     assert load_sheet("slides.tsv") == {"a": A | more}
+
+
+CELLS = st.text("abcdefgXYZ0123456789.,;'()+", min_size=1, max_size=5).map("x{}".format)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_sheet_means_the_same_in_every_dialect(data):
+    """Encoding, line ends, quotes, empty rows and columns: ids, nodes and numbers stay."""
+    nodes = data.draw(st.lists(CELLS, min_size=1, max_size=4, unique_by=str.casefold))
+    rows = [
+        {"slide": f"{n:03d}", "path": f"made/{node}", "patient": f"0{n}", "node": node, "fold": n}
+        for n, node in enumerate(nodes)
+    ]
+    end = data.draw(st.sampled_from(["\n", "\r\n", "\r"]))
+    mark = data.draw(st.sampled_from(["", '"']))
+    empty = data.draw(st.integers(0, 2))
+    lines = [list(rows[0]), *([str(cell) for cell in row.values()] for row in rows)]
+    lines = ["\t".join([f"{mark}{cell}{mark}" for cell in line] + [""] * empty) for line in lines]
+    for place in data.draw(st.lists(st.integers(0, len(lines)), max_size=2)):
+        lines.insert(place, data.draw(st.sampled_from(["", "\t\t", " "])))
+    encoding = data.draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
+    found = read(end.join(lines).encode(encoding), made_by_workflow="made")
+    assert found == load_sheet("slides.tsv") == {row["slide"]: row for row in rows}
 
 
 @pytest.mark.parametrize("slide", ["a", "TCGA-01.x_2", "_a", "-", "7", "001", "NA", "1E05"])
@@ -401,6 +427,7 @@ def test_strange_names_that_are_there(name):
         ("“a.svs”", ": it begins with a sign of a spreadsheet; take it out"),
         ("#REF!", ": it begins with a sign of a spreadsheet; take it out"),
         ("NA", ": it is no file; leave the cell empty"),
+        ("link.svs", ": it is a link to gone.svs, which is gone"),
         ("A.SVS", "; there is 'a.svs', spelt otherwise"),
         (unicodedata.normalize("NFD", "é.svs"), "; there is 'é.svs', spelt otherwise"),
         ("a.svs/x", " in {cwd}"),
@@ -410,6 +437,7 @@ def test_strange_names_that_are_there(name):
 def test_files_that_are_not_there(folder, name, why):
     """Why perhaps, and where they were looked for."""
     Path(unicodedata.normalize("NFC", "é.svs")).touch()
+    Path("link.svs").symlink_to("gone.svs")
     said = mistake({**B, "path": name})
     if why is None:
         assert said.endswith("cannot be looked at (File name too long)")

@@ -75,6 +75,8 @@ def _find_reason(name: str, sheet: Path, names_in) -> str:
         if re.match(pattern, name):
             return f": it {why}"
     path = Path(name)
+    if path.is_symlink():
+        return f": it is a link to {path.readlink()}, which is gone"
     if not path.is_absolute() and (sheet.parent / path).exists():
         return (
             f", but {sheet.parent / path} does: paths are relative to where snakemake runs,"
