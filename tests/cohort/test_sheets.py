@@ -346,6 +346,11 @@ ONE_EACH = "each slide has its own, and one without tumour needs none, but label
             f"split: patient p is in none here and in train in row 2; {SHARED}",
         ),
         (
+            PATIENT,
+            PATIENT | TEST,
+            f"split: patient p is in test here and in none in row 2; {SHARED}",
+        ),
+        (
             PATIENT | {"fold": "0"},
             PATIENT | {"fold": "1"},
             f"fold: patient p is in 1 here and in 0 in row 2; {SHARED}",
@@ -429,6 +434,7 @@ def test_strange_names_that_are_there(name):
         ("NA", ": it is no file; leave the cell empty"),
         ("link.svs", ": it is a link to gone.svs, which is gone"),
         ("A.SVS", "; there is 'a.svs', spelt otherwise"),
+        ("n\u00a0b.svs", "; there is 'n b.svs', spelt otherwise"),
         (unicodedata.normalize("NFD", "é.svs"), "; there is 'é.svs', spelt otherwise"),
         ("a.svs/x", " in {cwd}"),
         ("x" * 300, None),
@@ -438,6 +444,7 @@ def test_files_that_are_not_there(folder, name, why):
     """Why perhaps, and where they were looked for."""
     Path(unicodedata.normalize("NFC", "é.svs")).touch()
     Path("link.svs").symlink_to("gone.svs")
+    Path("n b.svs").touch()
     said = mistake({**B, "path": name})
     if why is None:
         assert said.endswith("cannot be looked at (File name too long)")
@@ -459,7 +466,7 @@ def test_paths_are_not_relative_to_the_sheet(folder):
     )
 
 
-@pytest.mark.parametrize("name", ["a{1}.svs", "{slide}.svs", "a}.svs", "a\nb.svs"])
+@pytest.mark.parametrize("name", ["a{1}.svs", "{slide}.svs", "a}.svs", "a{.svs", "a\nb.svs"])
 def test_names_that_snakemake_would_change(name):
     """Braces are wildcards in paths, although the file is there."""
     Path(name).touch()
@@ -481,6 +488,12 @@ def test_files_that_the_workflow_makes():
     twice = table(made, {**made, "slide": "b"})
     (line,) = mistakes(twice, made_by_workflow="demo/cohort")
     assert "is the path of slide a (row 2) too" in line
+
+
+def test_a_mistake_is_one_line():
+    """Also where a cell is not."""
+    (line,) = mistakes('slide\tpath\n"a\n b"\ta.svs\n')
+    assert line == f"row 2, slide a b: slide: 'a\\n b' {UNSEEN}"
 
 
 def test_all_mistakes_are_told_at_once():

@@ -27,6 +27,8 @@ def said(sheet: dict, **changes: object) -> list[str]:
         ({"a": LEARNT, "b": CHECKED}, {"run": ["cae", "colour"]}),
         ({"a": LEARNT}, {"run": ["mr"]}),
         ({"a": NEGATIVE, "b": {**LEARNT, "fold": 2}}, {"run": ["colour"]}),
+        # Nothing is scored, so no threshold is asked for.
+        ({"a": LEARNT}, {"run": ["both"]}),
         # Nothing is trained.
         ({"a": {"path": "a.svs"}}, {"run": ["given"]}),
         # The fold of a slide says what it is for.

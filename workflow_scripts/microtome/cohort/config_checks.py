@@ -42,7 +42,7 @@ def _find_twice(node: yaml.Node | None) -> Iterator[str]:
     elif isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
-            if key.value in seen and key.value != "<<":
+            if key.value in seen:
                 yield (
                     f"line {key.start_mark.line + 1}: {key.value!r} is there twice in one section;"
                     " the second would count alone"
