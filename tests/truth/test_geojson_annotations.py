@@ -239,7 +239,7 @@ HOLED = [box(0, 0, 10, 10), box(2, 2, 6, 6)]
         (
             {"type": "Polygon", "coordinates": [box(2, 2, 3, 3), box(0, 0, 9, 9)]},
             0,
-            ("enclose nothing",),
+            (),
         ),
         (
             {"type": "Polygon", "coordinates": [HOLED[0], box(1, 1, 4, 4), box(3, 3, 4, 4)]},
@@ -255,6 +255,12 @@ HOLED = [box(0, 0, 10, 10), box(2, 2, 6, 6)]
             },
             48,
             (),
+        ),
+        # An outline that goes twice around 36 px stays one, whatever is cut out of the other 64.
+        (
+            {"type": "Polygon", "coordinates": [HOLED[0] + HOLED[1], box(-1, 4, 2, 2)]},
+            62,
+            ("go twice around",),
         ),
         # An outline without area has none left when a hole lies on it.
         (

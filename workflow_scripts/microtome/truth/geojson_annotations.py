@@ -158,7 +158,7 @@ def _read_geometry(
                 # QuPath reads an ellipse from the box around it, whatever its corners are.
                 if rings and len(rings[0]) and part.get("isEllipse") is True:
                     rings = [trace_ellipse(rings[0].min(axis=0), rings[0].max(axis=0))]
-                yield from _cut_holes(rings)
+                yield _clip_holes(rings)
         elif kind in _WITHOUT_AREA:
             skipped[f"of type {kind}, which has no area"] += 1
         else:
@@ -184,20 +184,18 @@ def _read_ring(path: str | Path, ring: object) -> np.ndarray:
     return parse_numbers(path, points, columns=2)
 
 
-def _cut_holes(rings: list[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]]:
-    """Give a polygon as it is, or as several if filling it by the even-odd rule would be wrong.
+def _clip_holes(rings: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Clip holes to the outline, and join them: filled by the even-odd rule, they are then holes.
 
-    That is where a hole reaches out of the outline or into another hole.
+    As they are they would not be where they reach out of the outline or into each other.
     """
     holes = [ring for ring in rings[1:] if len(ring) > 2]
     if not holes or len(rings[0]) < 3 or shapely.Polygon(rings[0], holes).is_valid:
-        yield tuple(rings)
-        return
-    cut = shapely.union_all(shapely.make_valid(list(map(shapely.Polygon, holes))))
-    area = shapely.make_valid(shapely.Polygon(rings[0])) - cut
-    # If nothing is left, an outline without a point, so that the annotation is counted.
-    for part in [part for part in shapely.get_parts(area) if part.area] or [shapely.Polygon()]:
-        yield tuple(map(shapely.get_coordinates, (part.exterior, *part.interiors)))
+        return tuple(rings)
+    joined = shapely.union_all(shapely.make_valid(list(map(shapely.Polygon, holes))))
+    clipped = shapely.get_parts(joined & shapely.make_valid(shapely.Polygon(rings[0])))
+    inner = shapely.get_rings([part for part in clipped if part.area])
+    return (rings[0], *map(shapely.get_coordinates, inner))
 
 
 def _require_list(path: str | Path, value: object) -> list:
