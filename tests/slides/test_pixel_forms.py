@@ -144,7 +144,7 @@ REFUSED = {
         "4 channels a px, .* not say .* alpha; .*extract_band IN .* 0 --n 3",
     ),
     "a fifth channel": (
-        {"data": np.dstack([PIXELS, GREY, GREY]), "extrasamples": ["unassalpha", "unspecified"]},
+        {"data": np.dstack([PIXELS, GREY, GREY]), "extrasamples": ["unassalpha", "assocalpha"]},
         "5 channels a px",
     ),
     "inks": (
@@ -184,6 +184,33 @@ def test_ome_tiffs_of_several_planes(tmp_path, axes, data, form, text):
     """Of channels, focal planes and times none is taken for the slide."""
     form |= {"ome": True, "metadata": {"axes": axes}}
     assert text in refusal(write(tmp_path / "a.ome.tif", data, **form))
+
+
+@pytest.mark.parametrize("first_is_slide", [True, False])
+def test_the_slide_is_judged_wherever_it_lies(tmp_path, first_is_slide):
+    """A small grey picture before or after the slide is none of its px; a small RGB one no help."""
+    path = tmp_path / "a.tif"
+    small = {"data": GREY[::4, ::4].copy(), "photometric": "minisblack"}
+    slide = {"data": PIXELS, "photometric": "rgb"}
+    with tifffile.TiffWriter(path) as tiff:
+        for page in (slide, small) if first_is_slide else (small, slide):
+            tiff.write(**page, tile=(64, 64), metadata=None)
+    np.testing.assert_array_equal(read(path), PIXELS)
+    with tifffile.TiffWriter(path) as tiff:
+        grey = {"data": GREY, "photometric": "minisblack"}
+        rgb = {"data": PIXELS[::4, ::4].copy(), "photometric": "rgb"}
+        for page in (grey, rgb) if first_is_slide else (rgb, grey):
+            tiff.write(**page, tile=(64, 64), metadata=None)
+    assert "one grey channel" in refusal(path)
+
+
+def test_a_thumbnail_as_large_as_the_slide(tmp_path):
+    """Beside tiles, strips are no second picture: tiny slides have such a thumbnail."""
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(PIXELS, photometric="rgb", metadata=None, tile=(64, 64))
+        tiff.write(PIXELS, photometric="rgb", metadata=None)
+    np.testing.assert_array_equal(read(path), PIXELS)
 
 
 def test_a_stack_of_imagej_in_one_page(tmp_path):

@@ -100,7 +100,7 @@ class MaskTiff:
         with _name_damage(self.path):
             page = self._tiff.pages.first
             shape, n_segments = page.shape, min(len(page.dataoffsets), len(page.databytecounts))
-            doubt = find_doubt(self._tiff)
+            doubt = find_doubt(self._tiff, page)
         if len(shape) != 2:
             raise InputError(
                 f"{self.path}: a mask has one channel, this has the shape {shape}: keep the one "

@@ -2,15 +2,14 @@
 
 from itertools import islice
 
-from tifffile import TiffFile
+from tifffile import TiffFile, TiffPage
 
 _ORIENTATION, _TURNED = 274, range(2, 9)
-_TRANSPARENCY = 4  # in NewSubfileType: says which px of another page hold data
 _MOST_PAGES = 100
 
 
-def find_doubt(tiff: TiffFile) -> str | None:
-    """Say what a TIFF leaves open, and the remedy, to be put after its name; None if nothing.
+def find_doubt(tiff: TiffFile, page: TiffPage) -> str | None:
+    """Say what a TIFF leaves open of a page, and the remedy, to be put after its name; or None.
 
     Readers differ in whether they turn a picture as the tag Orientation says. Of channels, focal
     planes or times the first need not be the one that is meant.
@@ -23,16 +22,16 @@ def find_doubt(tiff: TiffFile) -> str | None:
     >>> with NamedTemporaryFile(suffix=".tif") as file:
     ...     tifffile.imwrite(file.name, np.zeros((2, 64, 80), np.uint8), photometric="minisblack")
     ...     with TiffFile(file.name) as tiff:
-    ...         find_doubt(tiff)[:28]
+    ...         find_doubt(tiff, tiff.pages[0])[:28]
     'holds 2 pictures of one size'
     """
-    orientation = tiff.pages.first.tags.valueof(_ORIENTATION, 1)
+    orientation = page.tags.valueof(_ORIENTATION, 1)
     if orientation in _TURNED:
         return (
             f"says that its px are stored turned or mirrored (Orientation {int(orientation)}),"
             " which some readers obey and others do not; turn them (vips autorot IN OUT)"
         )
-    n_pictures = count_pictures(tiff)
+    n_pictures = count_pictures(tiff, page)
     if n_pictures == 1:
         return None
     return (
@@ -41,15 +40,14 @@ def find_doubt(tiff: TiffFile) -> str | None:
     )
 
 
-def count_pictures(tiff: TiffFile) -> int:
-    """Count the pages of the first one's size and layout: channels, focal planes or times."""
-    first = tiff.pages.first
-    like_first = {
-        page.offset  # pages may lead back to the first
-        for page in islice(tiff.pages, _MOST_PAGES)
-        if (page.imagewidth, page.imagelength) == (first.imagewidth, first.imagelength)
-        and page.is_tiled == first.is_tiled  # the thumbnail of a tiny slide is not
-        and not page.subfiletype & _TRANSPARENCY
+def count_pictures(tiff: TiffFile, page: TiffPage) -> int:
+    """Count the pages of the size and layout of one: channels, focal planes or times."""
+    alike = {
+        other.offset  # pages may lead back to the first
+        for other in islice(tiff.pages, _MOST_PAGES)
+        if (other.imagewidth, other.imagelength) == (page.imagewidth, page.imagelength)
+        and other.is_tiled == page.is_tiled  # the thumbnail of a tiny slide is not
+        and not other.is_mask  # which says which px of another page hold data
     }
     # ImageJ describes a stack of more than 4 GB by its first page alone.
-    return max(1, len(like_first), (tiff.imagej_metadata or {}).get("images", 1))
+    return max(1, len(alike), (tiff.imagej_metadata or {}).get("images", 1))

@@ -30,19 +30,18 @@ _BY_PILLOW = frozenset((1, 5, JPEG, 8, 32773, 32946, 34925, 50000))
 _EXIF_ORIENTATION, _TURNED = 274, range(2, 9)
 
 
-def require_rgb_tiff(tiff: tifffile.TiffFile, *, about: str) -> None:
-    """Raise InputError, which begins with `about`, if the first page is not RGB of 8 bits.
+def require_rgb_tiff(tiff: tifffile.TiffFile, page: tifffile.TiffPage, *, about: str) -> None:
+    """Raise InputError, which begins with `about`, if the page of a slide is not RGB of 8 bits.
 
     A palette, YCbCr and alpha are forms of it. So are ICC profiles, which are not applied.
     """
-    fault = _find_fault(tiff) or find_doubt(tiff)
+    fault = _find_fault(tiff, page) or find_doubt(tiff, page)
     if fault:
         raise InputError(f"{about} {fault}")
 
 
-def _find_fault(tiff: tifffile.TiffFile) -> str | None:
+def _find_fault(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> str | None:
     """Say what the px are other than RGB of 8 bits, and the remedy; None if nothing."""
-    page = tiff.pages.first
     kind, n_channels = page.photometric, page.samplesperpixel
     n_colours = _N_COLOURS.get(kind, n_channels)
     extra = page.extrasamples if n_channels > n_colours else ()
@@ -54,7 +53,7 @@ def _find_fault(tiff: tifffile.TiffFile) -> str | None:
             f"has {n_channels} grey channels, as fluorescence has; if they are red, green and blue,"
             f" say so in the file (vips copy IN {_OUT} --interpretation srgb)"
         )
-    elif kind in _GREYS and (n_pictures := count_pictures(tiff)) > 1:
+    elif kind in _GREYS and (n_pictures := count_pictures(tiff, page)) > 1:
         fault = (
             f"has {n_pictures} pictures of one grey channel, as fluorescence has; if they are red,"
             " green and blue of one, join them"
@@ -69,7 +68,7 @@ def _find_fault(tiff: tifffile.TiffFile) -> str | None:
             f"has {n_channels} channels a px, and does not say that those beyond its colours are"
             f" alpha; keep the colours alone (vips extract_band IN {_OUT} 0 --n 3)"
         )
-    elif kind != _PALETTE and (page.bitspersample != 8 or page.sampleformat != _UNSIGNED):
+    elif page.bitspersample != 8 or page.sampleformat != _UNSIGNED:
         dtype = page.dtype or "unknown"
         fault = f"has {page.bitspersample} bits a channel ({dtype}), not 8 unsigned; {_SCALE}"
     elif page.compression not in _list_readable(page):

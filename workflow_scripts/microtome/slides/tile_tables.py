@@ -103,9 +103,9 @@ def read_tile_tables(path: str | Path, *, name: str) -> TileTables | None:
     """
     try:
         with tifffile.TiffFile(path) as tiff:
-            require_rgb_tiff(tiff, about=f"slide {name}: {path}")
             pictures = find_pictures(tiff)
             first = pictures[0]
+            require_rgb_tiff(tiff, first, about=f"slide {name}: {path}")
             if not _is_plain_rgb(first):
                 if first is tiff.pages[0]:
                     return None
