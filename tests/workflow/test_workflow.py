@@ -160,13 +160,12 @@ def test_two_slides_that_swap_their_splits_train_anew(finished):
     rows = {**SMALL_COHORT}
     for slide, split in (("demo-02", "validation"), ("demo-03", "train")):
         rows[slide] = {**rows[slide], "split": split}
-    planned = []
-    for sheet in (rows, SMALL_COHORT):
-        write_sheet(finished.folder / "slides.tsv", sheet)
-        assert finished.run("results/cohort.tsv").returncode == 0
-        planned.append(finished.planned())
-    assert planned[0] >= {"pretrain_cae", "train_classifier", "fit_colour_baseline"}
-    assert planned[1] == set()
+    write_sheet(finished.folder / "slides.tsv", rows)
+    assert finished.run("results/cohort.tsv").returncode == 0
+    planned = finished.planned("results/models/histocae1/weights.safetensors")
+    write_sheet(finished.folder / "slides.tsv", SMALL_COHORT)
+    assert finished.run("results/cohort.tsv").returncode == 0
+    assert planned == {"pretrain_cae", "train_classifier"}
 
 
 def test_touching_files_reruns_nothing(finished):

@@ -61,9 +61,8 @@ def run_stage(
         for path in outputs:
             Path(path).unlink(missing_ok=True)
             Path(path).touch()
-    if noted:
-        found["given"] = noted
-    write_json(status, {"state": "excluded" if reason else "ok", "reason": reason, **found})
+    state = {"state": "excluded" if reason else "ok", "reason": reason}
+    write_json(status, {**state, **found, **({"given": noted} if noted else {})})
 
 
 def find_reason(statuses: Iterable[str | Path]) -> str:
