@@ -20,7 +20,7 @@ _FLAT = 4
 _ABSENT, _LEAST_KNOWN = 255, 0.25
 # Mean squared difference: at most this part of the window's variance, and no more than this above
 # that of any other place.
-_MOST_DIFFERENCE, _NOISE = 0.5, 1.0
+_MOST_DIFFERENCE, _NOISE = 0.3, 1.0
 
 
 class Source(Protocol):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 Size = tuple[int, int]
 
 # Philips pads levels to whole tiles, and to an even number of them.
-_MOST_TILES = 2
+MOST_TILES = 2
 # Of a resolution, which TIFF keeps as a fraction or with few digits.
 _TAG_TOLERANCE = 0.01
 # A level of one tile may be padded this many times over.
@@ -50,7 +50,7 @@ def guess_places(
     [4.0]
     >>> padded = guess_places((7168, 3584), (2048, 1024), number=1, tile_px=(512, 512))
     >>> [(place.downsample, place.size_px) for place in padded]
-    [(3.5, (2048, 1024)), (4.0, (1792, 896))]
+    [(4.0, (1792, 896))]
     """
     if tagged:
         downsample = _whole(tagged)
@@ -60,7 +60,8 @@ def guess_places(
     may_be_padded = bool(tile_px) and not any(s % t for s, t in zip(size_px, tile_px, strict=True))
     found = {}
     by_size = _ratio(slide_px, size_px)
-    if by_size:
+    # Sides of whole tiles in a ratio that is none of whole numbers are padded.
+    if by_size and (by_size.is_integer() or not may_be_padded):
         found[by_size] = is_reduced and not tagged and not may_be_padded
     if may_be_padded:
         most = _MOST_PADDING * max(a / b for a, b in zip(slide_px, size_px, strict=True))
@@ -89,7 +90,7 @@ def _fits(slide_px: Size, size_px: Size, tile_px: Size | None, downsample: float
     """Whether sides are the slide's divided by a downsample, to a px or padded to whole tiles."""
     for whole, side, tile in zip(slide_px, size_px, tile_px or (0, 0), strict=True):
         padding = side - whole / downsample
-        is_padded = tile and side % tile == 0 and 0 <= padding < _MOST_TILES * tile
+        is_padded = tile and side % tile == 0 and 0 <= padding < MOST_TILES * tile
         if abs(padding) >= 1 and not is_padded:
             return False
     return downsample > 1

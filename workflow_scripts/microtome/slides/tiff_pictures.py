@@ -5,7 +5,7 @@ import re
 
 import tifffile
 
-from microtome.slides.level_places import Place, Size, guess_places
+from microtome.slides.level_places import MOST_TILES, Place, Size, guess_places
 
 _MOST_PAGES = 100
 # Resolutions that differ by less are the same: then they say nothing of the size of a px.
@@ -26,9 +26,19 @@ def find_pictures(tiff: tifffile.TiffFile) -> list[tifffile.TiffPage]:
     pages = [p for p in itertools.islice(tiff.pages, _MOST_PAGES) if not p.is_mask]
     if pages[0].is_tiled:
         pages = [page for page in pages if page.is_tiled]
-    slide = max(pages, key=lambda page: page.imagewidth * page.imagelength)
+    slide = max(pages, key=_count_px)
     under = list(itertools.islice(slide.pages, _MOST_PAGES)) if slide.subifds else []
     return [slide, *under, *(page for page in pages if page is not slide)]
+
+
+def _count_px(page: tifffile.TiffPage) -> int:
+    """Count the px of a page; of all but the first, which may be padded levels, without padding."""
+    width, height = size_of(page)
+    across, down = page.tilewidth, page.tilelength
+    if page.index and page.is_tiled and not (width % across or height % down):
+        width = max(1, width - MOST_TILES * across + 1)
+        height = max(1, height - MOST_TILES * down + 1)
+    return width * height
 
 
 def place_pictures(pictures: list[tifffile.TiffPage]) -> list[Place]:
