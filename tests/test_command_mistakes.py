@@ -56,15 +56,16 @@ def test_a_config_that_is_not_there():
             "slides: a\ntissue:\n\tspacing_um: 8\n",
             "line 3: found character '\\t' that cannot start",
         ),
+        ("slides: B\udcfccher.tsv", "is not in UTF-8; save it so"),
         ("run: [colour\nslides: b\n", "line 2: expected ',' or ']', but got ':'; indent"),
     ],
 )
 def test_a_config_that_is_no_yaml(yaml, said):
     """The file and its line."""
-    Path("other.yaml").write_text(yaml)
-    text = "WorkflowError:\nConfig file is not valid JSON or YAML."
-    found = reword_error(text, ["--configfile", "mine.yaml", "other.yaml"])
-    assert found.startswith(f"config other.yaml: {said}")
+    Path("other.yaml").write_text(yaml, encoding="utf-8", errors="surrogateescape")
+    for text in ("WorkflowError:\nConfig file is not valid JSON or YAML.", TRACEBACK):
+        found = reword_error(text, ["--configfile", "mine.yaml", "other.yaml"])
+        assert found.startswith(f"config other.yaml: {said}")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from microtome.errors import one_line
 _CONFIGS = (".yaml", ".yml", ".json")
 # What Snakemake says when a word is no config file, or no setting.
 _NO_CONFIG = ("configfile.py", "Config file", "config: ")
-_NO_YAML = "Config file is not valid"
 _NO_SETTING = "Config entries have to be defined as name=value pairs"
 # An error of ours in an input function: between its type and where it was raised.
 _OF_FUNCTION = re.compile(
@@ -52,7 +51,7 @@ def _find_wrong_word(text: str, arguments: Sequence[str]) -> str:
             return f"the config file {wrong} does not exist; --configfile takes YAML or JSON"
         if wrong:
             return _in_front("--configfile", "config files", wrong, files)
-        return next(filter(None, map(_find_fault, files)), "") if _NO_YAML in text else ""
+        return next(filter(None, map(_find_fault, files)), "")
     if _NO_SETTING in text:
         settings = _words_behind(("--config", "-C"), arguments)
         wrong = next((word for word in settings if "=" not in word), None)
@@ -62,7 +61,7 @@ def _find_wrong_word(text: str, arguments: Sequence[str]) -> str:
 
 
 def _find_fault(file: str) -> str:
-    """Say where a file is no YAML; '' if it is."""
+    """Say why a file is no YAML, and where; '' if it is."""
     try:
         yaml.compose(Path(file).read_text(encoding="utf-8"))
     except yaml.MarkedYAMLError as error:
@@ -70,6 +69,8 @@ def _find_fault(file: str) -> str:
         return (
             f"config {file}: {place}: {one_line(error.problem)}; indent by blanks, as config.yaml"
         )
+    except UnicodeDecodeError:
+        return f"config {file}: is not in UTF-8; save it so"
     return ""
 
 

@@ -26,6 +26,7 @@ _SPOILT_IDS = {
     ),
 }
 _ID_COLUMNS = ("slide", "patient", "node")
+_UNITS = {"burden": "a share, not percent", "spacing_um": "µm per pixel"}
 # A schema that has no more than these takes any cell that is not empty.
 _ANY_TEXT = {"type", "description", "minLength"}
 
@@ -138,8 +139,8 @@ def _describe(error, column: str) -> str:
     text = describe_error(error)
     if error.validator == "enum":
         text += suggest(str(value), error.validator_value)
-    if column == "burden" and error.validator == "maximum":
-        text += "; it is a share, not percent"
+    if column in _UNITS and error.validator == "maximum":
+        text += f"; it is {_UNITS[column]}"
     return text
 
 
