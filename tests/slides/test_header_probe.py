@@ -67,7 +67,7 @@ def test_other_formats_are_judged_by_their_bytes(tmp_path, name, n_bytes, side, 
 
 
 def test_no_file_is_none(tmp_path):
-    """A slide that is still to be made has no size yet; nor has a folder."""
+    """A slide that is still to be made has no size yet; nor has an empty folder."""
     assert probe_slide(tmp_path / "a.svs") is None
     assert probe_slide(tmp_path) is None
 

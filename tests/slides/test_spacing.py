@@ -6,6 +6,7 @@ import numpy as np
 import openslide
 import pytest
 import tifffile
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -295,6 +296,17 @@ def test_a_magnification_in_the_sheet_is_asked_about(tmp_path, cell, words):
     path.write_text(f"slide\tpath\tspacing_um\na\t{path}\t{cell}\n")
     with pytest.raises(InputError, match=f"spacing_um: {re.escape(words)}"):
         read_sheet(path, schema=REPOSITORY / "rules" / "schemas" / "slides.schema.yaml")
+
+
+def test_camelyon_is_read_at_its_own_px(tmp_path):
+    """With the recipe 0.243 µm/px is read for 0.25 as it is; lengths are by the real spacing."""
+    recipe = yaml.safe_load((REPOSITORY / "recipes" / "camelyon17.yaml").read_text())
+    asked_um = recipe["models"]["unet_densenet121"]["spacing_um"]
+    path = write(tmp_path / "a.tif", "Scanner|MPP = 0.243")
+    with Slide(path, name="a", **recipe["slide"]) as slide:
+        scale = slide.scale_for(asked_um)
+        np.testing.assert_array_equal(slide.read(0, 0, 160, 128, scale=scale), PIXELS)
+        assert slide.spacing_um * scale == 0.243
 
 
 def test_a_slide_larger_than_any_glass_has_its_spacing_wrong(tmp_path):

@@ -238,5 +238,5 @@ def compare(
         "jpeg_is_larger": is_larger,
         "stored_patches": n,
         "store_bytes": sum(f.stat().st_size for f in latents.path.rglob("*") if f.is_file()),
-        "slide_bytes": slide.path.stat().st_size,
+        "slide_bytes": slide.n_bytes,
     }

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from microtome.errors import InputError
+from microtome.io.slide_files import list_files
 from microtome.logs import log
 from microtome.parallel.process_facts import started_at
 
@@ -172,14 +173,13 @@ def _copy(name: str, info: dict, place: Path) -> Path | None:
     if _read_states(files, name) != before or sizes != [size for size, _ in before]:
         raise InputError(f"slide {name}: {source} has changed while it was copied; run again")
     log.info("slide %s: %d bytes copied to %s", name, n_bytes, place)
-    return copies[0]
+    return place / source.name
 
 
 def _list_files(source: Path, vendor: str) -> list[Path] | None:
-    """The files of a slide, first the one that is opened; None if they are not known."""
-    if vendor == "mirax":  # the folder of the same name holds the pixels
-        folder = source.with_suffix("")
-        return [source, *(path for path in sorted(folder.rglob("*")) if path.is_file())]
+    """The files of a slide; None if they are not known."""
+    if vendor == "mirax" or source.is_dir():
+        return list_files(source)
     if vendor in _ONE_FILE or source.suffix.lower() == ".ndpi":
         return [source]
     return None

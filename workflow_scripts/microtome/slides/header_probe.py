@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from microtome.io.slide_files import list_files
 from microtome.slides.spacing import read_spacing
 
 # Compressed slides have 0.1 to 0.3 bytes per px: a high estimate is safer than a low one.
@@ -57,13 +58,15 @@ def probe_slide(path: str | Path) -> SlideHeader | None:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            found = _from_header(file)
-        files = [path]
-        if path.suffix.lower() == ".mrxs" and path.with_suffix("").is_dir():
-            files += path.with_suffix("").iterdir()  # the folder that holds the pixels
+        files = list_files(path)
+        found = None
+        if files == [path]:
+            with path.open("rb") as file:
+                found = _from_header(file)
         n_bytes = sum(one.stat().st_size for one in files)
     except OSError:
+        return None
+    if not files:
         return None
     if found and math.prod(found.levels[0]) <= _MOST_PX_PER_BYTE * n_bytes:
         return found

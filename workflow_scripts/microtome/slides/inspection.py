@@ -74,7 +74,7 @@ def _describe(*, path: Path, slide_name: str, **settings: object) -> dict:
             "path": str(path),
             "vendor": slide.vendor,
             "read_by": slide.source.read_by,
-            "file_bytes": path.stat().st_size,
+            "file_bytes": slide.n_bytes,
             "width_px": width_px,
             "height_px": height_px,
             "spacing_um": slide.spacing_um,
@@ -141,7 +141,7 @@ def open_inspected(
     """
     path = Path(read_from or info["path"])
     slide = Slide(path, name=name, spacing_um=info["spacing_um"], **slide_settings)
-    found = [*slide.size_px, slide.path.stat().st_size]
+    found = [*slide.size_px, slide.n_bytes]
     if found != [info["width_px"], info["height_px"], info["file_bytes"]]:
         slide.close()
         raise InputError(

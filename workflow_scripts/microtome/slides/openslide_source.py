@@ -11,8 +11,7 @@ from PIL import Image
 
 from microtome.errors import InputError, one_line
 from microtome.slides.level_places import Place, guess_places
-from microtome.slides.spacing import Spacing, Statement, choose_spacing
-from microtome.slides.tile_tables import read_tiff_spacing
+from microtome.slides.spacing import Spacing, Statement, choose_spacing, read_spacing
 
 # Formats of which OpenSlide takes the mean ratio of sides for a level's downsample, padded or not.
 _DIVIDED = ("aperio", "dicom", "generic-tiff")
@@ -23,6 +22,7 @@ _SURELY_EXACT = 16
 _MPP = openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y
 # Vendors, as OpenSlide names them, of which it has the spacing from tags and texts read here too.
 _PLAIN_TIFF = ("aperio", "generic-tiff")
+_RESOLUTION_UNITS = {"none": 1, "inch": 2, "centimeter": 3}
 _BOUNDS = (
     openslide.PROPERTY_NAME_BOUNDS_X,
     openslide.PROPERTY_NAME_BOUNDS_Y,
@@ -105,7 +105,15 @@ class OpenSlideSource:
         """Take µm per px as OpenSlide reads them from a scanner's own texts; of a TIFF, ours."""
         found = self._file.properties
         if found[openslide.PROPERTY_NAME_VENDOR] in _PLAIN_TIFF:
-            return read_tiff_spacing(self._path)
+            resolution = None
+            with suppress(KeyError, ValueError):
+                resolution = tuple(float(found[f"tiff.{axis}Resolution"]) for axis in "XY")
+            return read_spacing(
+                found.get("tiff.ImageDescription", ""),
+                resolution=resolution,
+                resolution_unit=_RESOLUTION_UNITS.get(found.get("tiff.ResolutionUnit"), 0),
+                size_px=self.pictures[0],
+            )
         with suppress(KeyError, ValueError):
             x_um, y_um = (float(found[name]) for name in _MPP)
             return choose_spacing([Statement(f"{x_um:g} x {y_um:g} µm per px", (x_um, y_um))])

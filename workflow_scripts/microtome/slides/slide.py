@@ -13,6 +13,8 @@ import openslide
 from PIL import Image
 
 from microtome.errors import InputError
+from microtome.io.slide_files import list_files
+from microtome.slides.containers import find_opened, require_slide
 from microtome.slides.image_source import ImageSource
 from microtome.slides.level_content import choose_levels
 from microtome.slides.openslide_source import OpenSlideSource
@@ -56,6 +58,8 @@ class Slide:
         Level-0 px per pixel of each level.
     spacing_um : float
         µm per pixel of level 0.
+    n_bytes : int
+        Bytes of all files of the slide.
     notes : list of str
         What is odd about them, a line each.
 
@@ -91,6 +95,7 @@ class Slide:
         if not self.path.exists():
             raise InputError(f"slide {name}: the file {path} does not exist")
         self._opened = self._state()
+        self.n_bytes = sum(size for size, *_ in self._opened)
         self.vendor, self.source = _open_source(self.path, name)
         self.source.keep(choose_levels(self))
         places = self.source.places
@@ -120,12 +125,12 @@ class Slide:
         if self._state() != self._opened:
             raise InputError(f"{self.about} has changed while it was read; run again")
 
-    def _state(self) -> tuple[int, int, int]:
+    def _state(self) -> list[tuple[int, int, int]]:
         try:
-            state = self.path.stat()
+            states = [file.stat() for file in list_files(self.path)]
         except OSError as error:
             raise InputError(f"{self.about} is no longer there ({error.strerror})") from error
-        return state.st_size, state.st_mtime_ns, state.st_ino
+        return [(state.st_size, state.st_mtime_ns, state.st_ino) for state in states]
 
     def level_for(self, scale: float) -> int:
         """The coarsest level that is fine enough for `scale` level-0 px per output px; else 0.
@@ -284,7 +289,9 @@ def _is_whole(number: float) -> bool:
 
 def _open_source(path: Path, name: str) -> tuple[str, TiledSource | OpenSlideSource | ImageSource]:
     """Detect the vendor of a slide, and open what reads it."""
+    path = find_opened(path, name=name)
     vendor = openslide.OpenSlide.detect_format(path)
+    require_slide(path, name=name, vendor=vendor)
     if vendor in _TILED_VENDORS:
         tables = read_tile_tables(path, name=name)
         if tables:
