@@ -111,7 +111,7 @@ MISTAKES = (
     # .nan, which YAML knows, is no spacing.
     ("tissue.spacing_um", float("nan"), "nan is no number"),
     # What no schema can say: settings that are fine alone and not together.
-    ("tissue.pen_hues", [0.5, 0.1], "0.5 is larger than 0.1"),
+    ("tissue.saturation_bounds", [0.5, 0.1], "0.5 is larger than 0.1"),
     (
         "models.histocae1.reconstruction_loss",
         {"mse": 0, "ssim": 0.0, "mae": 0},
@@ -212,13 +212,13 @@ def test_models_that_share_a_section_share_its_mistake():
 
 def test_all_mistakes_of_a_config_are_told_at_once():
     """Those of a schema, or if there is none, those that no schema can say."""
-    config = changed("tissue.pen_hues", [0.5, 0.1])
+    config = changed("tissue.saturation_bounds", [0.5, 0.1])
     config["run"] = ["colour", "gone", "lost"]
     config["compression"]["model"] = "colour"
     assert [line.partition(":")[0] for line in mistakes_in(config)] == [
         "run",
         "run",
-        "tissue.pen_hues",
+        "tissue.saturation_bounds",
         "compression.model",
     ]
     config["slidez"], config["inference"]["overlap"] = "x.tsv", "half"
@@ -406,7 +406,7 @@ def test_recipes_of_the_generalized_framework(name):
     assert config["models"]["generalized"]["members"] == list(FCNS)
     assert states(config["inference"], {"overlap": 0.5, "blending": "mean"})
     assert config["patches"]["label_rule"] == "any"
-    assert config["tissue"]["variant"] == ("camelyon" if name == "camelyon17" else "plain")
+    assert config["tissue"]["variant"] == ("camelyon" if name == "camelyon17" else "otsu")
     members = [config["models"][member] for member in FCNS]
     assert len({m["validation_fold"] for m in members}) == 3
     for member, (architecture, encoder, frozen) in zip(members, FCNS.values(), strict=True):

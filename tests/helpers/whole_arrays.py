@@ -41,18 +41,15 @@ def without_small(mask: np.ndarray, min_px: float) -> np.ndarray:
     return keep[labels]
 
 
-def tissue(pixels: np.ndarray, *, spacing_um: float, **settings: object) -> np.ndarray:
-    """Tell tissue from glass, padding and pen."""
+def tissue_by_otsu(pixels: np.ndarray, *, spacing_um: float, **settings: object) -> np.ndarray:
+    """Tell tissue from glass and padding by Otsu's threshold of HSV saturation."""
     black = (pixels < settings["black_below"]).all(axis=2)
     black = ndimage.binary_dilation(black, iterations=2)
     pixels = np.where(black[..., None], np.uint8(255), pixels)
     if settings["variant"] == "camelyon":
         pixels = ndimage.median_filter(pixels, size=(7, 7, 1))
-    hue, saturation, _ = np.moveaxis(rgb2hsv(pixels.astype(np.float32) / 255), 2, 0)
-    pen = (hue > settings["pen_hues"][0]) & (hue < settings["pen_hues"][1])
-    pen &= saturation > settings["pen_saturation"]
-    saturation[pen] = 0
-    measured = saturation[~(black | pen)]
+    saturation = rgb2hsv(pixels.astype(np.float32) / 255)[..., 1]
+    measured = saturation[~black]
     if measured.size == 0 or measured.max() == measured.min():
         return np.zeros(black.shape, bool)
     mask = saturation > np.clip(threshold_otsu(measured), *settings["saturation_bounds"])

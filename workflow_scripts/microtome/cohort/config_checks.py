@@ -79,10 +79,9 @@ def _find_contradictions(config: dict) -> Iterator[str]:
     unknown = [name for name in config["run"] if name not in models]
     for name in unknown:
         yield f"run: there is no model {name!r}; models has {', '.join(models)}"
-    for bounds in ("saturation_bounds", "pen_hues"):
-        low, high = config["tissue"][bounds]
-        if low > high:
-            yield f"tissue.{bounds}: {low:g} is larger than {high:g}"
+    low, high = config["tissue"]["saturation_bounds"]
+    if low > high:
+        yield f"tissue.saturation_bounds: {low:g} is larger than {high:g}"
     for name, model in models.items():
         if model["kind"] in ("ensemble", "vote"):
             yield from check_members(f"models.{name}", model, models)

@@ -103,7 +103,7 @@ class _Cost:
 # By rule; what they depend on is what `measure_work` gives.
 _COSTS = {
     "inspect_slide": _Cost(150, 1, {"image": 14}, {"image": 0.05}),
-    "tissue_mask": _Cost(112, 2, {"map": 2.5, "image": 14}, {"map": 0.5, "read": 0.015}),
+    "tissue_mask": _Cost(120, 2, {"map": 2.5, "image": 14}, {"map": 1.6, "read": 0.015}),
     "rasterize_annotation": _Cost(
         90, 2, {"annotation": 10}, {"annotation": 0.2, "truth": 0.015, "level_0": 0.003}
     ),

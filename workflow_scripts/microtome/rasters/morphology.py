@@ -19,6 +19,11 @@ def apply_closing(rows: ReadRows, shape: tuple[int, int], radius_px: int) -> Rea
     return _extend_border(ndimage.binary_closing, rows, shape, radius_px)
 
 
+def apply_dilation(rows: ReadRows, shape: tuple[int, int], radius_px: int) -> ReadRows:
+    """Grow a bool mask by a disc; at the border the mask counts as going on beyond it."""
+    return _extend_border(ndimage.binary_dilation, rows, shape, radius_px)
+
+
 def _extend_border(
     operation: Callable, rows: ReadRows, shape: tuple[int, int], radius_px: int
 ) -> ReadRows:

@@ -1,5 +1,5 @@
 """Tissue distinguished from glass, padding and pen at low resolution.
 
-In: a slide. Out: ``results/tissue`` (mask) and ``results/overviews`` (small picture). HSV and
-Otsu's threshold, as in the generalized framework, section "preprocessing".
+In: a slide. Out: ``results/tissue`` (mask) and ``results/overviews`` (small picture). By optical
+density, or as in the generalized framework, section "tissue mask generation", by HSV and Otsu.
 """

@@ -1,29 +1,25 @@
-"""The tissue mask of a slide: Otsu's threshold of HSV saturation, then morphology.
+"""The tissue mask of a slide: what is coloured, then morphology.
 
-Generalized framework, section "tissue mask"; its CAMELYON variant turns black background pixels
-white and takes a 7 x 7 median first.
+Variants `otsu` and `camelyon` are the generalized framework's, to the letter. Its threshold of
+saturation keeps felt pen and loses fat and pale tissue; `absorbance` is ours and is not so blind.
 """
 
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
-from skimage.color import rgb2hsv
-from skimage.filters import threshold_otsu
 
 from microtome.errors import InputError
-from microtome.rasters.bands import ReadRows, band_rows, bands, read_window
-from microtome.rasters.components import drop_small
+from microtome.logs import log
+from microtome.rasters.bands import ReadRows, band_rows, bands, count_true
+from microtome.rasters.components import drop_small, keep_seeded
 from microtome.rasters.disk_raster import Spool, spool_rows
 from microtome.rasters.morphology import apply_closing, apply_opening
-from microtome.tissue.overview import strongest, weakest
+from microtome.tissue.absorbance import SURELY_COLOURED, measure_absorbance
+from microtome.tissue.pen import EVEN, find_pen
+from microtome.tissue.saturation import find_saturated
 
-# JPEG ringing makes a saturated seam along padding, as wide as the blur of the downsampling.
-_SEAM_PX = 2
-_MEDIAN_PX = 7
 _COLOUR_BAND_PX = 2**17
-_N_CODES = 256 * 256  # by strongest and weakest channel, which give a pixel's saturation
 
 
 def find_tissue(
@@ -34,16 +30,15 @@ def find_tissue(
     variant: str,
     black_below: int,
     saturation_bounds: tuple[float, float],
-    pen_hues: tuple[float, float],
-    pen_saturation: float,
     opening_um: float,
     closing_um: float,
     min_area_um2: float,
     max_hole_um2: float,
     beside: str | Path,
     n_rows: int | None = None,
+    tell: Callable[[str], None] = log.warning,
 ) -> Spool:
-    """Find tissue, and no glass, padding or pen.
+    """Find tissue.
 
     Parameters
     ----------
@@ -52,15 +47,13 @@ def find_tissue(
         `spacing_um` µm/px.
     shape : tuple of int
         Height and width.
-    variant : {'plain', 'camelyon'}
-        'camelyon' smooths with a 7 x 7 median first.
+    variant : {'absorbance', 'otsu', 'camelyon'}
+        'absorbance' takes what is coloured beside the slide's glass, and leaves felt pen out.
+        'otsu' is Otsu's threshold of HSV saturation; 'camelyon' takes a 7 x 7 median first.
     black_below : int
-        Pixels with R, G and B below it are padding; they are made white first.
+        Pixels with R, G and B below it are padding.
     saturation_bounds : tuple of float
-        Otsu's threshold is clipped to these bounds (0 to 1). Below the first is the noise of white
-        glass; above the second a slide that is all tissue would lose its pale parts.
-    pen_hues : tuple of float
-        Hues (0 to 1) between these two are felt pen if more saturated than `pen_saturation`.
+        Of 'otsu' and 'camelyon': the threshold is held between these (0 to 1).
     opening_um, closing_um : float
         Radii of the discs that remove specks and close gaps.
     min_area_um2, max_hole_um2 : float
@@ -69,6 +62,8 @@ def find_tissue(
         The mask is kept in a temporary file in the folder of this output.
     n_rows : int, optional
         Rows of a band; the mask does not depend on it.
+    tell : callable
+        Is given what a person should know: pen, a bound that replaced a threshold.
 
     Returns
     -------
@@ -78,11 +73,12 @@ def find_tissue(
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
     >>> pixels = np.full((90, 90, 3), 245, np.uint8)
     >>> pixels[30:60, 30:60] = 205, 120, 170
-    >>> settings = {"variant": "plain", "black_below": 30, "saturation_bounds": (0.05, 0.12),
-    ...             "pen_hues": (0.1, 0.64), "pen_saturation": 0.2, "opening_um": 8,
-    ...             "closing_um": 24, "min_area_um2": 20000, "max_hole_um2": 10000}
+    >>> settings = {"variant": "absorbance", "black_below": 30, "saturation_bounds": (0, 1),
+    ...             "opening_um": 8, "closing_um": 24, "min_area_um2": 20000,
+    ...             "max_hole_um2": 10000}
     >>> with TemporaryDirectory() as folder, find_tissue(
     ...     lambda first, n: pixels[first : first + n], (90, 90), spacing_um=8.0,
     ...     beside=Path(folder) / "a.tif", **settings
@@ -91,30 +87,38 @@ def find_tissue(
     30
     """
     opening_px, closing_px = round(opening_um / spacing_um), round(closing_um / spacing_um)
-    # HSV takes thirty times the memory of a mask; discs need bands larger than themselves.
+    min_px, max_hole_px = min_area_um2 / spacing_um**2, max_hole_um2 / spacing_um**2
+    # Colours take thirty times the memory of a mask; discs need bands larger than themselves.
     colour_rows = n_rows or band_rows(shape[1], band_px=_COLOUR_BAND_PX)
     n_rows = n_rows or max(band_rows(shape[1]), 4 * (opening_px + closing_px))
-    colours = {
-        "variant": variant,
-        "black_below": black_below,
-        "pen_hues": pen_hues,
-        "pen_saturation": pen_saturation,
-    }
-    measured = np.zeros(_N_CODES, np.int64)
+    kept = {"beside": beside, "n_rows": n_rows}
+    colours = {"n_rows": colour_rows, "black_below": black_below, "tell": tell}
     with Spool(shape, np.uint16, beside=beside) as codes:
-        for first, n in bands(shape[0], colour_rows):
-            found, counts = _encode_colours(rows, shape[0], first, n, **colours)
-            codes.write(first, found)
-            measured += counts
-        is_tissue = _find_above_otsu(measured, saturation_bounds)
-        if is_tissue is None:
+        least = measure_absorbance(rows, codes, spacing_um=spacing_um, **colours)
+        with find_pen(codes.rows, shape, least, spacing_um=spacing_um, **kept) as pen:
+            _tell_pen(pen, variant, tell)
+            if variant == "absorbance":
+                return _find_coloured(
+                    codes,
+                    pen,
+                    least,
+                    opening_px=opening_px,
+                    closing_px=closing_px,
+                    min_px=min_px,
+                    max_hole_px=max_hole_px,
+                    **kept,
+                )
+        mask_rows = find_saturated(
+            rows, codes, bounds=saturation_bounds, is_smoothed=variant == "camelyon", **colours
+        )
+        if mask_rows is None:
             return Spool(shape, bool, beside=beside)  # of zeros
-        mask_rows = apply_opening(lambda y, n: is_tissue[codes.rows(y, n)], shape, opening_px)
+        mask_rows = apply_opening(mask_rows, shape, opening_px)
         mask_rows = apply_closing(mask_rows, shape, closing_px)
-        mask = spool_rows(mask_rows, shape, bool, beside=beside, n_rows=n_rows)
+        mask = spool_rows(mask_rows, shape, bool, **kept)
     try:
-        drop_small(mask, min_area_um2 / spacing_um**2, n_rows=n_rows)
-        drop_small(mask, max_hole_um2 / spacing_um**2, of=False, n_rows=n_rows)
+        drop_small(mask, min_px, n_rows=n_rows)
+        drop_small(mask, max_hole_px, of=False, n_rows=n_rows)
     except BaseException:
         mask.close()
         raise
@@ -130,59 +134,54 @@ def require_tissue(tissue_px: int, *, name: str) -> None:
         )
 
 
-def _encode_colours(
-    rows: ReadRows,
-    height: int,
-    first: int,
-    n_rows: int,
+def _tell_pen(pen: Spool, variant: str, tell: Callable[[str], None]) -> None:
+    share = count_true(pen.rows, pen.shape) / (pen.shape[0] * pen.shape[1])
+    if share:
+        fate = "left out" if variant == "absorbance" else f"tissue to variant {variant}"
+        tell(f"felt pen on {share:.1%} of the slide: {fate}")
+
+
+def _find_coloured(
+    codes: Spool,
+    pen: Spool,
+    least: int,
     *,
-    variant: str,
-    black_below: int,
-    pen_hues: tuple[float, float],
-    pen_saturation: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Reduce the colours of a band to codes of two bytes per pixel, which give the saturation.
+    opening_px: int,
+    closing_px: int,
+    min_px: float,
+    max_hole_px: float,
+    beside: str | Path,
+    n_rows: int,
+) -> Spool:
+    """Join what is coloured, without pen, to pieces that hold something surely coloured.
 
-    Codes, (n_rows, width), uint16, are 256 times the strongest channel plus the weakest; 0 for pen.
-    Also gives how often each occurs, without padding and pen: (65536,), int64.
+    Gaps are closed before specks are removed: the walls of fat cells are one px thick.
     """
-    is_smoothed = variant == "camelyon"
-    margin = _SEAM_PX + (_MEDIAN_PX // 2 if is_smoothed else 0)
-    pixels, above = read_window(rows, height, first, n_rows, margin=margin)
-    black = strongest(pixels) < black_below
-    if black.any():
-        black = ndimage.binary_dilation(black, iterations=_SEAM_PX)
-        pixels = np.where(black[..., None], np.uint8(255), pixels)
-    if is_smoothed:
-        pixels = ndimage.median_filter(pixels, size=(_MEDIAN_PX, _MEDIAN_PX, 1))
-    band = slice(above, above + n_rows)
-    pixels, black = pixels[band], black[band]
-    codes = strongest(pixels).astype(np.uint16) << 8 | weakest(pixels)
-    pen = _make_saturations()[codes] > pen_saturation
-    hue = rgb2hsv(pixels[pen].astype(np.float32) / 255)[:, 0] if pen.any() else np.empty(0)
-    pen[pen] = (hue > pen_hues[0]) & (hue < pen_hues[1])
-    codes[pen] = 0
-    return codes, np.bincount(codes[~(black | pen)], minlength=_N_CODES)
+    shape = codes.shape
+
+    def find_above(limit: float) -> ReadRows:
+        return lambda y, n: ((codes.rows(y, n) & (EVEN - 1)) > limit) & ~pen.rows(y, n)
+
+    closed = apply_closing(find_above(least), shape, closing_px)
+    with spool_rows(closed, shape, bool, beside=beside, n_rows=n_rows) as solid:
+        drop_small(solid, max_hole_px, of=False, n_rows=n_rows)
+        opened = apply_opening(lambda y, n: solid.rows(y, n) & ~pen.rows(y, n), shape, opening_px)
+        mask = spool_rows(opened, shape, bool, beside=beside, n_rows=n_rows)
+    try:
+        sure = find_above(_find_sure(codes, find_above(least), least))
+        keep_seeded(mask, apply_opening(sure, shape, 1), n_rows=n_rows)
+        drop_small(mask, min_px, n_rows=n_rows)
+    except BaseException:
+        mask.close()
+        raise
+    return mask
 
 
-@cache
-def _make_saturations() -> np.ndarray:
-    """HSV saturation by 256 * strongest channel + weakest, shape (65536,), float32."""
-    high, low = np.divmod(np.arange(_N_CODES), 256)
-    colours = np.stack([np.maximum(high, low), low, low], axis=1)
-    return rgb2hsv(colours.astype(np.float32) / 255)[:, 1]
-
-
-def _find_above_otsu(counts: np.ndarray, bounds: tuple[float, float]) -> np.ndarray | None:
-    """Find the codes above Otsu's threshold, clipped to `bounds`: shape (65536,), bool.
-
-    None if all pixels have one saturation. The histogram is the one that `threshold_otsu` makes of
-    an image.
-    """
-    saturation, seen = _make_saturations(), counts > 0
-    measured = saturation[seen]
-    if measured.size == 0 or measured.max() == measured.min():
-        return None
-    histogram, edges = np.histogram(measured, bins=256, weights=counts[seen])
-    threshold = threshold_otsu(hist=(histogram, (edges[:-1] + edges[1:]) / 2.0))
-    return saturation > np.clip(threshold, *bounds)
+def _find_sure(codes: Spool, is_coloured: ReadRows, least: int) -> float:
+    """Find the code from which on a px is surely coloured; less on a slide that is all pale."""
+    height, width = codes.shape
+    counts = np.zeros(EVEN, np.int64)
+    for band in bands(height, band_rows(width)):
+        counts += np.bincount(codes.rows(*band)[is_coloured(*band)] & (EVEN - 1), minlength=EVEN)
+    strongest = np.searchsorted(np.cumsum(counts), 0.99 * counts.sum())
+    return max(least, min(SURELY_COLOURED, strongest / 2))

@@ -22,10 +22,10 @@ def make_tissue(
 ) -> dict:
     """Write the tissue mask and the overview of a slide, from its file and what `inspect` found.
 
-    Gives ``tissue_mm2``, and ``spacing_um`` of the mask. Raises InputError if the slide cannot be
-    read, is no brightfield image, or has no tissue.
+    Gives ``tissue_mm2``, ``spacing_um`` of the mask, and ``notes``: what a person should look at.
+    Raises InputError if the slide cannot be read, is no brightfield image, or has no tissue.
     """
-    settings = dict(tissue_settings)
+    settings, notes = dict(tissue_settings), []
     info = read_inspected(inspected, slide_path=slide_path)
     with open_inspected(info, name=name, **slide_settings) as slide:
         pixels, scale = read_overview(slide, spacing_um=settings.pop("spacing_um"), beside=overview)
@@ -33,8 +33,8 @@ def make_tissue(
     with pixels:
         require_brightfield(pixels.rows, pixels.shape, name=name)
         shape = pixels.shape[:2]
-        found = find_tissue(pixels.rows, shape, spacing_um=spacing_um, beside=mask, **settings)
-        with found:
+        places = {"spacing_um": spacing_um, "beside": mask}
+        with find_tissue(pixels.rows, shape, tell=notes.append, **places, **settings) as found:
             tissue_px = count_true(found.rows, shape)
             require_tissue(tissue_px, name=name)
             write_raster(mask, found.rows, shape=shape, spacing_um=spacing_um)
@@ -42,4 +42,6 @@ def make_tissue(
     tissue_mm2 = float(tissue_px * spacing_um**2 / 1e6)
     percent = 100 * tissue_px / (shape[0] * shape[1])
     log.info("%s: %.2f mm² of tissue, %.0f %% of the slide", name, tissue_mm2, percent)
-    return {"tissue_mm2": tissue_mm2, "spacing_um": spacing_um}
+    for note in notes:
+        log.warning("%s: %s", name, note)
+    return {"tissue_mm2": tissue_mm2, "spacing_um": spacing_um, "notes": notes}
