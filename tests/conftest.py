@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ ON_THE_FINISHED_RUN = ("test_workflow.py", "test_workflow_faults.py", "test_stag
 # Processes that run tests have a core each: more threads would wait for each other. PyTorch looks
 # here when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell makes what it starts in the background deaf to Ctrl-C, and so its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # How fast an example is made or tested depends on what else runs on the machine.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
