@@ -92,7 +92,7 @@ def test_folds_that_validate():
     ("fold", "second", "n_folds", "line"),
     [
         (3, {"split": "train", "fold": 2}, 0, "models.b.validation_fold: 3, but"),
-        (1, {"split": "train"}, 0, "slide s2: fold is missing, and models.b has a validation_fold"),
+        (1, {"split": "train"}, 0, "slide s2: fold is missing, and validation_fold of b needs it;"),
         (1, {"split": "train", "fold": 1}, 0, "models.b.validation_fold: 1, but"),
         (3, {}, 3, "models.b.validation_fold: 3 is not below"),
     ],

@@ -38,33 +38,34 @@ def check_members(key: str, entry: dict, models: Mapping[str, dict]) -> Iterator
 def check_ensemble_folds(config: Mapping, sheet: Mapping[str, dict]) -> Iterator[str]:
     """Find models with a `validation_fold` that lack slides to train or validate them."""
     models, n_folds = config["models"], config["cross_validation"]["folds"]
+    needed = [m for name in config["run"] for m in [name, *models[name].get("members", [])]]
+    folds = {
+        name: models[name]["validation_fold"]
+        for name in needed
+        if "validation_fold" in models[name] and "weights" not in models[name]
+    }
     if n_folds:
         yield from _find_seen(config)
-    needed = [m for name in config["run"] for m in [name, *models[name].get("members", [])]]
-    for name in dict.fromkeys(needed):
-        fold = models[name].get("validation_fold")
-        if fold is None or "weights" in models[name]:
-            continue
-        key = f"models.{name}.validation_fold"
-        if n_folds:
+        for name, fold in folds.items():
             if fold >= n_folds:
                 yield (
-                    f"{key}: {fold} is not below cross_validation.folds {n_folds}: it says how many"
-                    " folds after the tested one validates"
+                    f"models.{name}.validation_fold: {fold} is not below cross_validation.folds"
+                    f" {n_folds}: it says how many folds after the tested one validates"
                 )
-            continue
-        train = {slide: row for slide, row in sheet.items() if row.get("split") == "train"}
-        unset = [slide for slide, row in train.items() if "fold" not in row]
-        for slide in unset:
+        return
+    train = {slide: row for slide, row in sheet.items() if row.get("split") == "train"}
+    unset = [slide for slide, row in train.items() if "fold" not in row]
+    for slide in unset if folds else ():
+        yield (
+            f"slide {slide}: fold is missing, and validation_fold of {', '.join(folds)} needs it;"
+            " python workflow_scripts/assign_splits.py --folds fills the column"
+        )
+    known = sorted({row["fold"] for row in train.values() if "fold" in row})
+    for name, fold in folds.items():
+        if not unset and (fold not in known or len(known) < 2):
             yield (
-                f"slide {slide}: fold is missing, and models.{name} has a validation_fold; python"
-                " workflow_scripts/assign_splits.py --folds fills the column"
-            )
-        folds = {row["fold"] for slide, row in train.items() if slide not in unset}
-        if not unset and (fold not in folds or len(folds) < 2):
-            yield (
-                f"{key}: {fold}, but the slides of split train are in folds"
-                f" {', '.join(map(str, sorted(folds))) or 'none'}; it must be one of two or more"
+                f"models.{name}.validation_fold: {fold}, but the slides of split train are in folds"
+                f" {', '.join(map(str, known)) or 'none'}; it must be one of two or more"
             )
 
 
