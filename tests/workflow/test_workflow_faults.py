@@ -30,6 +30,21 @@ def tissue_pixels() -> np.ndarray:
     return pixels
 
 
+def _write_bad_slides(folder: Path, tissue_pixels: np.ndarray) -> None:
+    """Slides that can be opened, but not used, or not with their annotations."""
+    write_slide(folder / "no_spacing.svs", tissue_pixels, spacing_um=None)
+    write_slide(folder / "empty.svs", WHITE, spacing_um=0.5)
+    write_slide(folder / "dark.svs", WHITE // 12, spacing_um=0.5)
+    grey = np.repeat(tissue_pixels[..., 1:2], 3, axis=2)
+    write_slide(folder / "grey.svs", grey, spacing_um=0.5)
+    words = {"photometric": "rgb", "tile": (64, 64), "resolution": (2e4, 2e4)}
+    words |= {"resolutionunit": "CENTIMETER", "metadata": None}
+    tifffile.imwrite(folder / "words.svs", tissue_pixels.astype(np.uint16) * 16, **words)
+    write_slide(folder / "coarse.svs", tissue_pixels, spacing_um=4)
+    write_slide(folder / "annotated.svs", tissue_pixels, spacing_um=0.5)
+    write_slide(folder / "macro.svs", tissue_pixels, spacing_um=0.5)
+
+
 def test_bad_slides_are_excluded_with_their_reason_and_the_rest_finishes(
     finished, make_workflow, tissue_pixels
 ):
@@ -43,12 +58,7 @@ def test_bad_slides_are_excluded_with_their_reason_and_the_rest_finishes(
     strange = Path("it's [b] & c*,d=1;$x ü", "good?%41#1.svs")
     (folder / strange).parent.mkdir()
     write_slide(folder / strange, tissue_pixels, spacing_um=0.5)
-    write_slide(folder / "no_spacing.svs", tissue_pixels, spacing_um=None)
-    write_slide(folder / "empty.svs", WHITE, spacing_um=0.5)
-    write_slide(folder / "dark.svs", WHITE // 12, spacing_um=0.5)
-    write_slide(folder / "coarse.svs", tissue_pixels, spacing_um=4)
-    write_slide(folder / "annotated.svs", tissue_pixels, spacing_um=0.5)
-    write_slide(folder / "macro.svs", tissue_pixels, spacing_um=0.5)
+    _write_bad_slides(folder, tissue_pixels)
     (folder / "garbage.svs").write_bytes(os.urandom(5000))
     whole = (folder / strange).read_bytes()
     (folder / "cut.svs").write_bytes(whole[: len(whole) * 2 // 3])
@@ -62,7 +72,7 @@ def test_bad_slides_are_excluded_with_their_reason_and_the_rest_finishes(
         + "</Vertices></Region></Regions></Annotation></Annotations>"
     )
     (folder / "none.xml").write_text("<Annotations/>")
-    names = ("good", "no_spacing", "empty", "dark", "coarse", "garbage", "cut")
+    names = ("good", "no_spacing", "empty", "dark", "grey", "words", "coarse", "garbage", "cut")
     rows = {name: {"path": f"{name}.svs"} for name in names}
     rows["good"]["path"] = strange
     rows["annotated"] = {"path": "annotated.svs", "annotation": "other.xml"}
@@ -85,6 +95,12 @@ def test_bad_slides_are_excluded_with_their_reason_and_the_rest_finishes(
         "slide dark: 100.0% of it is dark: fluorescence or an unscanned slide, not H&E; take it out"
         " of the slide sheet"
     )
+    assert cohort["grey"]["reason"] == (
+        "slide grey: its red, green and blue are equal; H&E is told from glass by its colours; give"
+        " the slide as it was scanned, in RGB of 8 bits"
+    )
+    said = "slide words: words.svs has 16 bits a channel (uint16), not 8 unsigned; scale them so"
+    assert cohort["words"]["reason"].startswith(said)
     assert cohort["coarse"]["reason"] == (
         "slide coarse: 1 µm/px is asked for, but the slide has only 4 µm/px; choose a coarser"
         " spacing, or set slide.upsample"
@@ -109,14 +125,15 @@ def test_bad_slides_are_excluded_with_their_reason_and_the_rest_finishes(
     assert [path.name for path in (results / "scores" / "histocae1").iterdir()] == ["good.zarr"]
     assert "Traceback" not in done.stdout
     lines = done.stdout.splitlines()
-    assert lines[-8] == "1 of 8 slides used, 7 left out; results/cohort.tsv says why of each"
+    assert lines[-8] == "1 of 11 slides used, 10 left out; results/cohort.tsv says why of each"
     assert lines[-7].startswith("  1 slide (no_spacing): no_spacing.svs does not say its spacing;")
-    assert lines[-1] == "  1 for other reasons"
+    assert lines[-1] == "  4 for other reasons"
     # The policy 'stop' ends the same cohort with one line that names them all.
     workflow.configure({**apply_config(finished), "bad_slides": "stop"})
     done = workflow.run()
     assert done.returncode == 1
-    assert "8 of 9 slides cannot be used and bad_slides is 'stop': slide no_spacing:" in done.stdout
+    line = "10 of 11 slides cannot be used and bad_slides is 'stop': slide no_spacing:"
+    assert line in done.stdout
     assert "Traceback" not in done.stdout
 
 
