@@ -156,7 +156,7 @@ REFUSED = {
     "mirrored": ({"data": PIXELS, "extratags": [(274, 3, 1, 2, True)]}, "Orientation 2.*autorot"),
     "focal planes": (
         {"data": np.stack([PIXELS] * 3)},
-        r"3 pictures of one size, .*vips copy .IN\[page=0\]",
+        "3 pictures of one size, .*vips tiffload IN OUT.tif --page 0",
     ),
 }
 

@@ -36,7 +36,7 @@ def find_doubt(tiff: TiffFile, page: TiffPage) -> str | None:
         return None
     return (
         f"holds {n_pictures} pictures of one size, as channels, focal planes or times are, and"
-        " nothing says which is meant; write that one alone (vips copy 'IN[page=0]' OUT)"
+        " nothing says which is meant; write that one alone (vips tiffload IN OUT.tif --page 0)"
     )
 
 
