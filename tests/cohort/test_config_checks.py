@@ -113,6 +113,11 @@ MISTAKES = (
     # What no schema can say: settings that are fine alone and not together.
     ("tissue.saturation_bounds", [0.5, 0.1], "0.5 is larger than 0.1"),
     (
+        "annotation.classes",
+        {"viable": ["tumor a", "Tumor A"], "whole": [], "hole": ["TUMOR  a"]},
+        "'TUMOR  a' is in viable and in hole; leave it in one",
+    ),
+    (
         "models.histocae1.reconstruction_loss",
         {"mse": 0, "ssim": 0.0, "mae": 0},
         "every part is 0, so there is nothing to learn from; give at least one a weight",

@@ -88,7 +88,9 @@ def test_a_good_sheet():
         ("slide\tpath\tsplit\na\ta.svs\ttrain\n\t\t\n\n\t\t\n", {"split": "train"}),
         ("slide\tpath\na\ta.svs\t\t\t\n", {}),
         ("slide\tpath\tsplit\tannotation\na\ta.svs\ttrain\n", {"split": "train"}),
-        ('"slide"\t"path"\n"a"\t"a.svs"\n', {}),  # as R writes it
+        ('"slide"\t"path"\n"1"\t"a"\t"a.svs"\n', {}),  # as R writes it
+        ('""\t"slide"\t"path"\n"7"\t"a"\t"a.svs"\n', {}),
+        ("\tslide\tpath\n0\ta\ta.svs\n", {}),  # as pandas does, and its missing values
         ("slide\tpath\tfold\na\ta.svs\t1.0\n", {"fold": 1}),  # as pandas does
         ("slide\tpath\tspacing_um\na\ta.svs\t2.5E-01\n", {"spacing_um": 0.25}),
         ("slide\tpath\tpatient\na\ta.svs\t12.0\n", {"patient": "12.0"}),
@@ -280,9 +282,21 @@ def test_nodes_that_no_one_has_typed(value, line):
         ),
         ("slide\tpath\tpath\na\ta.svs\tb.svs\n", "column 'path' is there twice; take one out"),
         ("slide\na\n", "has no column 'path'"),
-        # R's names of rows, pandas' index.
-        ("slide\tpath\n1\ta\ta.svs\n", "column 3 has no name, but cells, as 'a.svs' in row 2"),
-        ("\tslide\tpath\n0\ta\ta.svs\n", "column 1 has no name, but cells, as '0' in row 2"),
+        *(
+            (content, f"column {where}; give it a name, or take it out")
+            for content, where in (
+                ("slide\tpath\nx\ta\ta.svs\n", "3 has no name, but cells, as 'a.svs' in row 2"),
+                ("\tslide\tpath\nx\ta\ta.svs\n", "1 has no name, but cells, as 'x' in row 2"),
+                (
+                    "\tslide\tpath\n1\ta\ta.svs\n1\tb\tb.svs\n",
+                    "1 has no name, but cells, as '1' in row 2",
+                ),
+                (
+                    "slide\tpath\n1\ta.svs\tx\n2\tb.svs\n",
+                    "3 has no name, but cells, as 'x' in row 2",
+                ),
+            )
+        ),
         *(
             (
                 f"slide\tpath\t{name}\na\ta.svs\t\n",  # although its cells are empty

@@ -40,6 +40,7 @@ def refusal(path) -> str:
         read(path)
     text = str(caught.value)
     assert text.startswith(f"{path}: ")
+    assert text.count(str(path)) == 1
     return text
 
 
@@ -55,7 +56,8 @@ def test_white_is_tumour_where_0_is_white(tmp_path, layout, dtype):
     """MINISWHITE stores the negative of what it shows."""
     white = 1 if dtype == "bool" else np.iinfo(dtype).max
     stored = np.where(MASK, 0, white).astype(dtype)
-    path = write(tmp_path / "m.tif", stored, photometric="miniswhite", **layout)
+    form = {"photometric": "miniswhite", "software": "another"} | layout
+    path = write(tmp_path / "m.tif", stored, **form)
     np.testing.assert_array_equal(read(path), MASK)
 
 
@@ -116,6 +118,15 @@ def test_a_palette_counts_by_its_colours(tmp_path, layout, colours, tumour):
     np.testing.assert_array_equal(read(write(tmp_path / "m.tif", stored, **form)), MASK)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("colour", [WHITE, (1, 1, 1), RED, (0, 0, 65535)])
+def test_rgb_counts_by_its_colours(tmp_path, layout, colour):
+    """As of a palette: black, and one other colour, as programs save masks as pictures."""
+    stored = MASK[..., None] * np.array(colour, np.uint16 if max(colour) > 255 else np.uint8)
+    path = write(tmp_path / "m.tif", stored, photometric="rgb", **layout)
+    np.testing.assert_array_equal(read(path), MASK)
+
+
 def test_a_palette_of_8_bits_a_colour(tmp_path):
     """Colours that a program forgot to spread over 16 bits are still not black."""
     form = {"photometric": "palette", "colormap": palette(BLACK, RED) // 257}
@@ -136,6 +147,16 @@ def test_what_imagej_calls_foreground_is_asked_for(tmp_path):
     path = write(tmp_path / "m.tif", MASK * np.uint8(255), **form)
     assert "ImageJ with an inverting LUT" in refusal(path)
     assert "Image > Lookup Tables > Invert LUT" in refusal(path)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_what_tifffile_makes_of_bool_is_asked_for(tmp_path, layout):
+    """Unless told otherwise it makes True black, which Pillow and others show so."""
+    path = tmp_path / "m.tif"
+    tifffile.imwrite(path, MASK, **layout)
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(np.asarray(image) > 0, ~MASK)
+    assert "without photometric='minisblack' makes True of bool black" in refusal(path)
 
 
 @pytest.mark.parametrize("turn", range(2, 9))
@@ -159,13 +180,25 @@ REFUSED = {
         {"data": np.dstack([MASK, MASK]).astype(np.uint8), "extrasamples": ["unassalpha"]},
         "one channel, this has the shape (50, 70, 2): keep",
     ),
-    "rgb": (
-        {"data": np.dstack([MASK] * 3).astype(np.uint8), "photometric": "rgb"},
-        "one channel, this has the shape (50, 70, 3): keep the one that is meant (vips extract",
+    "rgb of two colours": (
+        {"data": np.dstack([MASK, MASK, ~MASK]).astype(np.uint8), "photometric": "rgb"},
+        "two colours beside black",
+    ),
+    "rgb of floats": (
+        {"data": np.dstack([MASK] * 3).astype(np.float32), "photometric": "rgb"},
+        "RGB px of type float32",
+    ),
+    "red, green and blue apart": (
+        {
+            "data": np.stack([MASK] * 3).astype(np.uint8),
+            "photometric": "rgb",
+            "planarconfig": "separate",
+        },
+        "one channel, this has the shape (3, 50, 70): keep the one that is meant (vips extract",
     ),
     "negative floats": (
         {"data": (~MASK).astype(np.float32), "photometric": "miniswhite"},
-        "inverted or palette px of type float32",
+        "inverted, palette or RGB px of type float32",
     ),
     "0 and 1 where 0 is white": (
         {"data": (~MASK).astype(np.uint8), "photometric": "miniswhite"},

@@ -109,11 +109,11 @@ BY_GROUP = [
 ]
 GROUPED = asap(
     drawn(square(5, 6), "NORMAL"),
-    drawn(square(0, 9), "slide A"),
+    drawn(square(0, 9), "tumor"),
     drawn(square(1, 2), "None", kind="Rectangle", name="exclusion"),
     drawn(square(9, 10), "other", name="Tumor"),
     drawn(square(9, 10), "other"),
-    groups='<Group Name="slide A" PartOfGroup="tumor"/><Group Name="tumor" PartOfGroup=""/>',
+    groups='<Group Name="NORMAL" PartOfGroup="tumor"/><Group Name="tumor" PartOfGroup="A"/>',
 )
 KINDS = ("Dot", "PointSet", "Spline", "Rectangle")
 PARTS = [[closed(square(0, 6)), closed(square(1, 5))], [closed(square(8, 9))]]
@@ -152,7 +152,7 @@ DRAWN = {
         "2222000000",
         "ignored 1 of unknown class 'Fat'",
     ),
-    "classes by group, by the group around it or, without one, by name": (
+    "classes by group, before the group around it, or without one by name": (
         GROUPED,
         "2022202220",
         "slide.annotation: ignored 2 of unknown class 'other'",

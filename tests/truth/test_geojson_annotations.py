@@ -125,6 +125,14 @@ def test_the_name_of_an_annotation_is_not_its_class(read):
         read(feature(classification=None, name="Tumor"))
 
 
+@pytest.mark.parametrize("more", [{}, {"name": "my region"}])
+def test_no_class_may_be_one_of_the_configuration(tmp_path, more):
+    """What the message calls it is what the configuration can know."""
+    (tmp_path / "a.geojson").write_text(json.dumps(feature(classification=None, **more)))
+    regions, notes = read_annotation(tmp_path / "a.geojson", classes={"viable": ["(no class)"]})
+    assert (len(regions), notes) == (1, [])
+
+
 def test_a_derived_class_of_its_own_meaning_is_not_its_base(read):
     """Its full name goes first, wherever it stands: here it is cut out of its base."""
     inner = {"type": "Polygon", "coordinates": [box(2, 2, 2, 2)]}
@@ -235,7 +243,11 @@ HOLED = [box(0, 0, 10, 10), box(2, 2, 6, 6)]
         ({"type": "Polygon", "coordinates": [[[0, 0], [10, 10], [10, 0], [0, 10]]]}, 50, ()),
         # Holes that reach out of the outline, lie outside, cover it, or overlap.
         ({"type": "Polygon", "coordinates": [box(0, 0, 10, 10), box(8, 8, 4, 4)]}, 96, ()),
-        ({"type": "Polygon", "coordinates": [box(0, 0, 5, 5), box(8, 8, 4, 4)]}, 25, ()),
+        (
+            {"type": "Polygon", "coordinates": [box(0, 0, 5, 5), box(8, 8, 4, 4)]},
+            25,
+            ("1 holes outside of their outline or in another",),
+        ),
         (
             {"type": "Polygon", "coordinates": [box(2, 2, 3, 3), box(0, 0, 9, 9)]},
             0,
@@ -246,7 +258,11 @@ HOLED = [box(0, 0, 10, 10), box(2, 2, 6, 6)]
             72,
             (),
         ),
-        ({"type": "Polygon", "coordinates": [*HOLED, box(4, 4, 2, 2)]}, 64, ()),
+        (
+            {"type": "Polygon", "coordinates": [*HOLED, box(4, 4, 2, 2), box(3, 3, 1, 1)]},
+            64,
+            ("2 holes outside of their outline or in another",),
+        ),
         # A hole in two of four px around the crossing of a bow tie.
         (
             {

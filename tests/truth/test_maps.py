@@ -347,12 +347,12 @@ def test_strange_values(tmp_path, layout, values, message):
 
 
 def test_files_that_are_no_masks(tmp_path, monkeypatch):
-    """Text, colour images and single huge strips are refused with one line."""
+    """Text, colours with alpha and single huge strips are refused with one line."""
     path = tmp_path / "viable.tif"
     path.write_text("no TIFF")
     with pytest.raises(InputError, match="is no TIFF or is damaged"):
         open_given(viable_mask=path)
-    tifffile.imwrite(path, np.zeros((131, 97, 3), dtype=np.uint8), photometric="rgb")
+    tifffile.imwrite(path, np.zeros((131, 97, 4), dtype=np.uint8), photometric="rgb")
     with pytest.raises(InputError, match="one channel"):
         open_given(viable_mask=path)
     write(path, blobs(), rowsperstrip=131, compression="deflate")

@@ -230,7 +230,33 @@ NDPA = '<annotations><ndpviewstate id="1"><title>tumor</title></ndpviewstate></a
 REFUSED = {
     "a text that is not known in a layer that is": (
         imagescope(("Tumor", [box(0, 9), box(1, 3, text="Necrosis")])),
-        "region of layer 'Tumor' has the text 'Necrosis'.*annotation.classes",
+        "region of 'Tumor' has the text or group 'Necrosis'.*annotation.classes",
+    ),
+    "a group that is not known in one that is": (
+        asap(("Necrosis", [box(0, 9)])).replace(
+            "<AnnotationGroups/>", '<Group Name="Necrosis" PartOfGroup="Tumor"/>'
+        ),
+        "region of 'Tumor' has the text or group 'Necrosis'.*annotation.classes",
+    ),
+    "a layer is what its name says, whatever its fields do": (
+        imagescope(
+            ("Necrosis", [box(0, 9)]), fields='<Attribute Name="Tissue" Id="1" Value="Tumor"/>'
+        ),
+        "unknown class 'Necrosis'",
+    ),
+    "a field of the name Tumor says what its value does": (
+        imagescope(("", [box(0, 9)]), fields='<Attribute Name="Tumor" Id="1" Value="No"/>'),
+        "unknown class 'No'",
+    ),
+    "or nothing if it is a number": (
+        imagescope(("", [box(0, 9)]), fields='<Attribute Name="Tumor" Id="1" Value="0"/>'),
+        "unknown class 'layer 1 without a name'",
+    ),
+    "a text goes before the fields of a region": (
+        imagescope(("", [box(0, 9, text="Necrosis")])).replace(
+            "<Attributes/>", '<Attributes><Attribute Name="1" Value="Tumor"/></Attributes>'
+        ),
+        "unknown class 'Necrosis'",
     ),
     "no name that is known": (
         imagescope(("Stroma", [box(0, 9)]), ("Lymphocytes", [box(1, 3)])),

@@ -88,6 +88,7 @@ def _find_contradictions(config: dict) -> Iterator[str]:
         else:
             yield from _check_model(f"models.{name}", model)
     yield from _check_thresholds(config)
+    yield from _check_classes(config["annotation"]["classes"])
     name = config["compression"]["model"]
     if models.get(name, {}).get("kind") != "histocae":
         yield f"compression.model: {name!r} is no model of kind histocae"
@@ -143,6 +144,15 @@ def _check_thresholds(config: dict) -> Iterator[str]:
     for key, threshold in thresholds.items():
         if threshold != "validation" and threshold < low:
             yield f"segmentation.low_threshold: {low:g} is larger than {key} {threshold:g}"
+
+
+def _check_classes(classes: dict[str, list[str]]) -> Iterator[str]:
+    roles: dict[str, str] = {}
+    for role, names in classes.items():
+        for name in names:
+            first = roles.setdefault(" ".join(name.split()).casefold(), role)
+            if first != role:
+                yield f"annotation.classes: {name!r} is in {first} and in {role}; leave it in one"
 
 
 def _find_infinite(value: object, key: tuple[str, ...]) -> Iterator[str]:

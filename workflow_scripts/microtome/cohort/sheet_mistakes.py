@@ -86,7 +86,10 @@ def _check_columns(
             below = ((number, cells[place]) for number, cells in rows if len(cells) > place)
             number, cell = next(((n, cell) for n, cell in below if cell), (0, ""))
             if cell:
-                yield f"column {place + 1} has no name, but cells, as {cell!r} in row {number}"
+                yield (
+                    f"column {place + 1} has no name, but cells, as {cell!r} in row {number}; give"
+                    " it a name, or take it out"
+                )
 
 
 def _check_cells(

@@ -24,8 +24,9 @@ def read_rows(path: str | Path) -> list[tuple[int, list[str]]]:
     """Read a sheet, tab-separated text as editors, spreadsheets and programs save it.
 
     Gives the number of each row as a spreadsheet counts, and its cells without blanks at both
-    ends. The first row names the columns; rows that are shorter are filled up to it. Rows without a
-    cell are left out. UTF-8 and UTF-16, with a byte order mark, and all line ends are read.
+    ends. The first row names the columns; rows that are shorter are filled up to it. Left out are
+    rows without a cell, and row numbers before the first column as R and pandas write them. UTF-8
+    and UTF-16, with a byte order mark, and all line ends are read.
 
     Raises
     ------
@@ -55,7 +56,21 @@ def read_rows(path: str | Path) -> list[tuple[int, list[str]]]:
         ) from error
     if len(rows) < 2:
         raise InputError(f"slide sheet {path}: has no slides")
-    return rows
+    return _without_numbers(rows)
+
+
+def _without_numbers(rows: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """Take out the numbers of rows that pandas writes below an empty name, and R below none."""
+    (number, columns), *others = rows
+    first, last = ([cells[place] for _, cells in others] for place in (0, -1))
+    has_fewer_names = any(last) and all(len(cells) == len(columns) + 1 for _, cells in others)
+    if (columns[0] and not has_fewer_names) or not all(map(str.isdecimal, first)):
+        return rows
+    counted = list(map(int, first))
+    if counted != sorted(set(counted)):
+        return rows
+    names = columns if has_fewer_names else columns[1:]
+    return [(number, names), *((number, cells[1:]) for number, cells in others)]
 
 
 def _read_text(path: Path) -> str:

@@ -16,8 +16,10 @@ MAX_SEGMENT_PX = 2**30
 FOREGROUND = (1, 255)
 
 _AS_TIFF = "vips tiffsave IN OUT.tif --tile --compression deflate --bigtiff"
-_PHOTOMETRIC, _MIN_IS_WHITE, _MIN_IS_BLACK, _PALETTE = 262, 0, 1, 3
+_OF_A_JPEG = "vips relational_const IN.jpg OUT.tif more 127"
+_PHOTOMETRIC, _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE = 262, 0, 1, 2, 3
 _MAX_LOOKED_UP_BITS = 16
+_COLOUR = np.array([1 << 32, 1 << 16, 1])  # makes one number of red, green and blue
 
 
 @contextmanager
@@ -25,12 +27,12 @@ def _name_damage(path: str | Path) -> Iterator[None]:
     """Turn any error of the TIFF parser or the codecs into one line that names the file."""
     try:
         yield
-    except (OSError, MemoryError):  # the machine's trouble, not the file's
+    except (InputError, OSError, MemoryError):  # told already, or not the file's trouble
         raise
     except Exception as error:
         raise InputError(
             f"{path}: is no TIFF or is damaged ({error}); copy it again, or write it as a TIFF "
-            f"({_AS_TIFF})"
+            f"({_AS_TIFF}; of a JPEG: {_OF_A_JPEG})"
         ) from None
 
 
@@ -43,10 +45,10 @@ class MaskTiff:
     Parameters
     ----------
     path : str or Path
-        A TIFF with one channel, in strips or tiles, in any compression that imagecodecs reads.
-        Only the first level of a pyramid is read. White (of 8 bits or its own number of bits) is
-        foreground on black, whether 0 stands for black or for white; so is any other one colour
-        of a palette.
+        A TIFF with one channel or in RGB, in strips or tiles, in any compression that imagecodecs
+        reads. Only the first level of a pyramid is read. White (of 8 bits or its own number of
+        bits) is foreground on black, whether 0 stands for black or for white; so is any other one
+        colour of a palette or of RGB.
 
     Attributes
     ----------
@@ -101,7 +103,8 @@ class MaskTiff:
             page = self._tiff.pages.first
             shape, n_segments = page.shape, min(len(page.dataoffsets), len(page.databytecounts))
             doubt = find_doubt(self._tiff, page)
-        if len(shape) != 2:
+        self._is_rgb = page.photometric == _RGB and page.samplesperpixel == 3 == shape[-1]
+        if len(shape) != 2 + self._is_rgb:
             raise InputError(
                 f"{self.path}: a mask has one channel, this has the shape {shape}: keep the one "
                 "that is meant (vips extract_band IN OUT.tif 0)"
@@ -134,22 +137,28 @@ class MaskTiff:
             open_to_doubt = f"names {page.nodata} as px without data"
         elif page.photometric == _MIN_IS_BLACK and _PHOTOMETRIC in page.tags:
             return
-        elif _PHOTOMETRIC not in page.tags or page.photometric not in (_MIN_IS_WHITE, _PALETTE):
+        elif _PHOTOMETRIC not in page.tags or not (
+            self._is_rgb or page.photometric in (_MIN_IS_WHITE, _PALETTE)
+        ):
             open_to_doubt = "does not say whether 0 is black or white (PhotometricInterpretation)"
         elif self._tiff.is_imagej and page.photometric == _MIN_IS_WHITE:
             open_to_doubt = (
                 "was saved by ImageJ with an inverting LUT, so tumour may be black or white; choose"
                 " Image > Lookup Tables > Invert LUT so that it is white, and save"
             )
+        elif (page.photometric, bits) == (_MIN_IS_WHITE, 1) and "tifffile" in page.software:
+            open_to_doubt = (
+                "was saved by tifffile, which without photometric='minisblack' makes True of bool"
+                " black, so tumour may be black or white; save mask.astype('uint8')"
+            )
         elif page.dtype is None or page.dtype.kind not in "bu" or bits > _MAX_LOOKED_UP_BITS:
-            open_to_doubt = f"holds inverted or palette px of type {page.dtype}"
+            open_to_doubt = f"holds inverted, palette or RGB px of type {page.dtype}"
         if open_to_doubt:
             raise InputError(f"{self.path}: {open_to_doubt}; write the mask again")
         if page.photometric == _MIN_IS_WHITE:
             self._meaning = np.arange(2**bits)[::-1]
-        else:
-            red, green, blue = page.colormap.astype(np.int64)
-            self._meaning = (red << 32) + (green << 16) + blue
+        elif page.photometric == _PALETTE:
+            self._meaning = page.colormap.T.astype(np.int64) @ _COLOUR
 
     def _map_pixels(self) -> np.ndarray:
         dtype = np.dtype(self._page.dtype).newbyteorder(self._tiff.byteorder)
@@ -199,24 +208,28 @@ class MaskTiff:
             segment, _, _ = page.decode(
                 data, index, jpegtables=page.jpegtables, jpegheader=page.jpegheader
             )
-        return None if segment is None else segment[0, :, :, 0]
+        if segment is None:
+            return None
+        return segment[0] if self._is_rgb else segment[0, :, :, 0]
 
     def _binary(self, pixels: np.ndarray) -> np.ndarray:
         """Turn stored values into bool; the whole file must have one foreground value."""
-        if self._meaning is not None:
+        if self._is_rgb:
+            pixels = pixels.astype(np.int64) @ _COLOUR
+        elif self._meaning is not None:
             pixels = self._meaning.take(pixels)
         inside = pixels != 0
         if not inside.any():
             return inside
         first = pixels.flat[inside.argmax()] if self._foreground is None else self._foreground
-        is_palette = self._page.photometric == _PALETTE
-        is_known = is_palette or first in (*FOREGROUND, 2**self._page.bitspersample - 1)
+        has_colours = self._is_rgb or self._page.photometric == _PALETTE
+        is_known = has_colours or first in (*FOREGROUND, 2**self._page.bitspersample - 1)
         strange = inside & (pixels != first) if is_known else inside
         if strange.any():
             beside = f" beside {first}" if is_known else ""
             found = f"the value {pixels.flat[strange.argmax()]}{beside}"
             raise InputError(
-                f"{self.path}: holds {'two colours beside black' if is_palette else found}; "
+                f"{self.path}: holds {'two colours beside black' if has_colours else found}; "
                 "a mask is 0 and 1, or 0 and 255, compressed without loss: write it again"
             )
         self._foreground = first

@@ -106,7 +106,7 @@ def read_annotation(
         raise InputError(
             f"{path}: nothing that is drawn has a known class and an area ({what}), which is not "
             "the same as no tumour; put the names that mean tumour under annotation.classes in "
-            "the configuration, or delete what is drawn if there is none"
+            "the configuration, give what is drawn one of them, or delete it if there is none"
         )
     notes += _note_crossings(path, regions)
     if not shapes:
@@ -147,7 +147,7 @@ def _find_regions(
         role = _find_role(path, shape, roles)
         rings = tuple(filter(_has_area, shape.rings))
         if role is None and not is_cut:
-            name = (*shape.names, *shape.layer, "(no class)")[0]
+            name = (*shape.names, *shape.layer)[0]
             ignored[f"of unknown class '{name}'"] += 1
         elif not rings or rings[0] is not shape.rings[0]:
             ignored["that enclose nothing"] += 1
@@ -170,8 +170,8 @@ def _find_role(path: str | Path, shape: Shape, roles: Mapping[str | int, str]) -
     )
     if shape.names and own is None and of_layer is not None:
         raise InputError(
-            f"{path}: a region of layer '{shape.layer[0]}' has the text '{shape.names[0]}', which "
-            "is no known class; put it under annotation.classes, or delete the text"
+            f"{path}: a region of '{shape.layer[0]}' has the text or group '{shape.names[0]}', "
+            "which is no known class; put it under annotation.classes, or take it away"
         )
     return own or of_layer
 

@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 
 from microtome.errors import InputError
-from microtome.truth.shapes import Shape, parse_numbers, trace_ellipse
+from microtome.truth.shapes import NO_CLASS, Shape, parse_numbers, trace_ellipse
 
 _ANNOTATION = "annotation"
 # QuPath 0.2 said the kind of an object in the feature's id; one without any is an annotation.
@@ -108,7 +108,7 @@ def _name_class(properties: dict) -> tuple[str, ...]:
     parts = _split_class(properties.get("classification"))
     if not parts:
         name = properties.get("name")
-        return (f"(no class; {name!r} is a name only)",) if name else ()
+        return (*([f"(no class; {name!r} is a name only)"] if name else ()), NO_CLASS)
     base = list(parts)
     while len(base) > 1 and base[-1].casefold() in _STAINED:
         base.pop()
@@ -158,7 +158,7 @@ def _read_geometry(
                 # QuPath reads an ellipse from the box around it, whatever its corners are.
                 if rings and len(rings[0]) and part.get("isEllipse") is True:
                     rings = [trace_ellipse(rings[0].min(axis=0), rings[0].max(axis=0))]
-                yield _clip_holes(rings)
+                yield _clip_holes(rings, skipped)
         elif kind in _WITHOUT_AREA:
             skipped[f"of type {kind}, which has no area"] += 1
         else:
@@ -184,16 +184,21 @@ def _read_ring(path: str | Path, ring: object) -> np.ndarray:
     return parse_numbers(path, points, columns=2)
 
 
-def _clip_holes(rings: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+def _clip_holes(rings: list[np.ndarray], skipped: Counter[str]) -> tuple[np.ndarray, ...]:
     """Clip holes to the outline, and join them: filled by the even-odd rule, they are then holes.
 
-    As they are they would not be where they reach out of the outline or into each other.
+    As they are they would not be where they reach out of the outline or into each other. One that
+    lies outside or in another may be meant as a part of its own, and is counted in `skipped`.
     """
     holes = [ring for ring in rings[1:] if len(ring) > 2]
     if not holes or len(rings[0]) < 3 or shapely.Polygon(rings[0], holes).is_valid:
         return tuple(rings)
-    joined = shapely.union_all(shapely.make_valid(list(map(shapely.Polygon, holes))))
-    clipped = shapely.get_parts(joined & shapely.make_valid(shapely.Polygon(rings[0])))
+    outline, *cut = shapely.make_valid(list(map(shapely.Polygon, [rings[0], *holes])))
+    within, around = shapely.STRtree(cut).query(cut, predicate="within")
+    apart = {*within[within != around], *np.flatnonzero(shapely.disjoint(outline, cut))}
+    if apart:
+        skipped["holes outside of their outline or in another; draw parts alone"] += len(apart)
+    clipped = shapely.get_parts(shapely.union_all(cut) & outline)
     inner = shapely.get_rings([part for part in clipped if part.area])
     return (rings[0], *map(shapely.get_coordinates, inner))
 

@@ -7,6 +7,9 @@ import numpy as np
 
 from microtome.errors import InputError
 
+# What stands for the name of a class where a shape has none.
+NO_CLASS = "(no class)"
+
 # Corners of the polygon that an ellipse becomes: its area is too small by 1 in 20,000.
 _ELLIPSE_CORNERS = 360
 
@@ -16,7 +19,7 @@ class Shape:
     """A shape of an annotation file, whose tissue is not known yet.
 
     Of the possible names of its class the first that the configuration knows counts, and without
-    any those of its layer, which is a number if nothing in the file has a name. Rings, each (n, 2),
+    any those of its layer or the groups around it; PAIP's layers have numbers. Rings, each (n, 2),
     float64, are level-0 px, x and y: the outer ring, then those cut out of it.
     """
 

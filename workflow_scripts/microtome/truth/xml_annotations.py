@@ -11,7 +11,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from microtome.errors import InputError, one_line
-from microtome.truth.shapes import Shape, parse_numbers, trace_ellipse
+from microtome.truth.shapes import NO_CLASS, Shape, parse_numbers, trace_ellipse
 
 # Types of regions: the numbers of ImageScope, the words of HALO and ASAP.
 _POLYGONS = {"0", "polygon", "spline", "area"}
@@ -38,7 +38,8 @@ def read_xml(path: str | Path, data: bytes, skipped: Counter[str]) -> Iterator[S
         ) from None
     except (ParseError, ValueError, LookupError) as error:
         raise InputError(
-            f"{path}: neither XML nor GeoJSON can be read from it ({error}); export it again"
+            f"{path}: neither XML nor GeoJSON can be read from it ({error}); "
+            "export it again, in UTF-8"
         ) from None
     if root.tag == "Annotations":
         return _read_layers(path, root, skipped)
@@ -73,8 +74,7 @@ def _read_layers(path: str | Path, root: Element, skipped: Counter[str]) -> Iter
             f"{path}: <Annotations> lacks the layers and regions of ImageScope and HALO; "
             "export it again"
         )
-    names = [(_get(layer, "Name"), *_read_attributes(layer)) for layer in layers]
-    names = [tuple(filter(None, of_layer)) for of_layer in names]
+    names = [_read_names(layer, _get(layer, "Name")) for layer in layers]
     regions = [
         [(region, *_name_region(path, region)) for region in layer.findall("Regions/Region")]
         for layer in layers
@@ -112,15 +112,21 @@ def _name_region(path: str | Path, region: Element) -> tuple[tuple[str, ...], bo
         raise InputError(f"{path}: a region has NegativeROA '{flag}', which is neither 0 nor 1")
     if _FLAGS[flag]:
         return (), True
-    texts = [_get(region, "Text"), *_read_attributes(region)]
-    return tuple(text for text in texts if text and not _is_number(text)), False
+    text = _get(region, "Text")
+    return _read_names(region, "" if _is_number(text) else text), False
 
 
-def _read_attributes(element: Element) -> list[str]:
-    """Read what a person entered in the fields of a layer or region, but for numbers."""
+def _read_names(element: Element, own: str) -> tuple[str, ...]:
+    """Give the own name of a layer or region, else what a person entered in its fields.
+
+    That is the value, and where there is none the name of the field. Numbers say nothing: a field
+    'Tumor' of 0 is no tumour.
+    """
+    if own:
+        return (own,)
     fields = element.findall("Attributes/Attribute")
-    texts = [_get(field, key) for field in fields for key in ("Value", "Name")]
-    return [t for t in texts if t and t.lower() != "description" and not _is_number(t)]
+    texts = [_get(field, "Value") or _get(field, "Name") for field in fields]
+    return tuple(t for t in texts if t and t.lower() != "description" and not _is_number(t))
 
 
 def _is_number(text: str) -> bool:
@@ -159,17 +165,18 @@ def _read_asap(path: str | Path, root: Element, skipped: Counter[str]) -> Iterat
             continue
         numbered = _read_points(path, annotation, "Coordinates/Coordinate", "Order")
         points = numbered[np.argsort(numbered[:, 2], kind="stable"), :2]
-        yield Shape(_name_asap_groups(annotation, parents), (_find_outline(path, kind, points),))
+        own, *around = _name_asap_groups(annotation, parents)
+        yield Shape((own,), (_find_outline(path, kind, points),), layer=tuple(around))
 
 
-def _name_asap_groups(annotation: Element, parents: dict[str, str]) -> tuple[str, ...]:
+def _name_asap_groups(annotation: Element, parents: dict[str, str]) -> list[str]:
     """Names of an annotation's group and the groups around it; its own name if it has no group."""
     names: list[str] = []
     group = _get(annotation, "PartOfGroup")
     while group and group != "None" and group not in names:
         names.append(group)
         group = parents.get(group, "")
-    return tuple(names) or tuple(filter(None, [_get(annotation, "Name")]))
+    return names or [_get(annotation, "Name") or NO_CLASS]
 
 
 def _get(element: Element, key: str) -> str:
