@@ -44,12 +44,15 @@ ONE_RULE = 'rule one:\n    output: "one.txt"\n    shell: "touch {output}"\n'
 def make_cohort(folder: Path, n: int) -> None:
     """Write a sheet of `n` slides, and the slides."""
     (folder / "slides").mkdir(parents=True)
-    rows = ["slide\tpath\tpatient\tsplit\tlabel"]
+    rows = ["slide\tpath\tpatient\tsplit\tlabel\tannotation"]
     for number in range(n):
         path = f"slides/s{number:05d}.svs"
         (folder / path).write_bytes(b"x")
         split = SPLITS[number % len(SPLITS)]
         rows.append(f"s{number:05d}\t{path}\tp{number:05d}\t{split}\tnegative")
+    # One that is trained on may have tumour: without, training would be refused.
+    (folder / "slides" / "s00000.xml").touch()
+    rows[1] += "\tslides/s00000.xml"
     (folder / "slides.tsv").write_text("\n".join(rows) + "\n")
 
 

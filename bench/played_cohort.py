@@ -29,13 +29,13 @@ _LONG, _ASCII = 4, 2
 
 
 def make_cohort(folder: Path, n: int) -> None:
-    """Write a sheet of `n` slides without truth, and the slides.
+    """Write a sheet of `n` slides, of which one to train on has truth, and the slides.
 
     A slide is the header of a TIFF of several levels, and a hole: as long as a real file, and
     without a byte on disk.
     """
     (folder / "slides").mkdir(parents=True)
-    rows = ["slide\tpath\tpatient\tsplit"]
+    rows = ["slide\tpath\tpatient\tsplit\tannotation"]
     for number in range(n):
         path = folder / _path_of(number)
         width_px, height_px = size_px(number)
@@ -43,6 +43,9 @@ def make_cohort(folder: Path, n: int) -> None:
             file.write(header(levels(width_px, height_px)))
             file.truncate(int(width_px * height_px * _BYTES_PER_PX))
         rows.append(f"{_name_of(number)}\t{_path_of(number)}\tp{number:05d}\t{_split_of(number)}")
+    # Without truth, training would be refused.
+    (folder / "slides" / "truth.xml").touch()
+    rows[1] += "\tslides/truth.xml"
     (folder / "slides.tsv").write_text("\n".join(rows) + "\n")
 
 

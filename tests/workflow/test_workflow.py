@@ -245,6 +245,8 @@ def test_recipes_are_valid_configs(finished, recipe):
         slide: {**row, "split": row["split"].replace("validation", "train"), "fold": fold}
         for fold, (slide, row) in enumerate(SMALL_COHORT.items(), start=1)
     }
+    # Where the threshold is that of validation slides, there must be one.
+    rows["demo-08"] = {"split": "validation", "annotation": "demo/cohort/demo-08_paip.xml"}
     finished.configure(
         {**yaml.safe_load(text), "slides": "slides.tsv", "demo": SMALL_CONFIG["demo"]},
         rows | NODE,
