@@ -155,6 +155,7 @@ AS_MEANT = {
         imagescope(("Tumor", [box(0, 10)])).replace('Type="0"', ""),
         (100, None),
     ),
+    "also of ASAP": (asap(("Tumor", [box(0, 10)])).replace('Type="Polygon"', ""), (100, None)),
 }
 
 
@@ -287,6 +288,10 @@ REFUSED = {
         "ignored 1 of unknown class 'a b c'",
     ),
     "a group of several lines": (asap(("a&#10;b", [box(0, 9)])), "unknown class 'a b'"),
+    "what is cut out of nothing": (
+        imagescope(("Tumor", [cut(0, 9)])),
+        r"ignored 1 that are cut out \(NegativeROA\) where nothing is drawn.*not the same as no",
+    ),
     "a type that is not known": (imagescope(("Tumor", [box(0, 9, kind="7")])), "of type '7'"),
     "a type of HALO that is not known": (halo(("Tumor", [box(0, 9, kind="star")])), "type 'star'"),
     "a type of ASAP that is not known": (asap(("Tumor", [box(0, 9, kind="star")])), "type 'star'"),

@@ -151,6 +151,8 @@ def _find_regions(
             ignored[f"of unknown class '{name}'"] += 1
         elif not rings or rings[0] is not shape.rings[0]:
             ignored["that enclose nothing"] += 1
+        elif shape.negative and not regions:
+            ignored["that are cut out (NegativeROA) where nothing is drawn"] += 1
         elif shape.negative:
             found = drawn[layer] if is_cut else {role}
             regions += _cut(path, rings, found, layer if is_cut else ())

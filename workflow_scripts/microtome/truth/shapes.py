@@ -36,7 +36,9 @@ def parse_numbers(path: str | Path, rows: list[list], *, columns: int) -> np.nda
     except (TypeError, ValueError, OverflowError):
         numbers = None
     if numbers is None or numbers.shape != (len(rows), columns):
-        raise InputError(f"{path}: a point lacks a coordinate or has one that is not a number")
+        raise InputError(
+            f"{path}: a point lacks a coordinate (or Order) or has one that is not a number"
+        )
     if not np.isfinite(numbers).all():
         raise InputError(f"{path}: a point has a missing, infinite or NaN coordinate")
     return numbers

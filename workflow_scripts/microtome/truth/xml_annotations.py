@@ -159,7 +159,7 @@ def _find_outline(path: str | Path, kind: str, points: np.ndarray) -> np.ndarray
 def _read_asap(path: str | Path, root: Element, skipped: Counter[str]) -> Iterator[Shape]:
     parents = {_get(group, "Name"): _get(group, "PartOfGroup") for group in root.iter("Group")}
     for annotation in root.iter("Annotation"):
-        kind = (_get(annotation, "Type") or "none").lower()
+        kind = (_get(annotation, "Type") or "polygon").lower()
         if kind in _WITHOUT_AREA:
             skipped[f"of type {_WITHOUT_AREA[kind]}, which has no area"] += 1
             continue
