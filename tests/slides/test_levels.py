@@ -111,7 +111,8 @@ def require_right(path: Path, pixels: np.ndarray, *scales: int) -> None:
         assert slide.size_px == (width, height)
         for scale in scales:
             read = slide.read(0, 0, width // scale, height // scale, scale=scale)
-            assert np.abs(centre(read) * scale - centre(pixels)).max() <= scale
+            if scale <= 16:  # else no px is green alone
+                assert np.abs(centre(read) * scale - centre(pixels)).max() <= scale
             assert np.abs(read.astype(int) - reduced(pixels, scale)).mean() < 2.5
 
 
@@ -286,6 +287,15 @@ def test_a_level_with_a_broken_tile_is_judged_by_others(tmp_path):
     assert list(levels_of(path)) == [1, 2]
 
 
+def test_a_picture_that_is_the_slides_only_in_part_is_no_level(tmp_path):
+    """One window that does not fit is enough, however many others do."""
+    pixels = drawn(320, 480)
+    half = reduced(pixels, 2).copy()
+    half[80:, 120:] = resized(MACRO, 80, 120)
+    path = write_pages(tmp_path / "a.tif", [*pyramid(pixels), Page(half, True)])
+    assert levels_of(path) == {1: (480, 320)}
+
+
 @pytest.mark.parametrize("is_padded", [True, False])
 def test_levels_of_dicom(tmp_path, is_padded):
     """As Philips pads them, and as others round them down: at their place, and not blurred."""
@@ -352,9 +362,10 @@ def test_a_level_between_whole_downsamples_is_read_only_as_it_is(tmp_path):
         ((1020, 751), {}, [(4099 / 1020, (1020, 751))]),
         ((1024, 700), {}, []),
         ((4099, 3019), {}, []),
-        ((1024, 768), {"tile_px": (128, 128)}, [(4.0, (1024, 755))]),
+        ((1024, 768), {"tile_px": (128, 128)}, [(4.0, (1024, 754))]),
         ((1024, 754), {"tagged": 4.001, "is_reduced": True}, [(4.0, (1024, 754))]),
-        ((1280, 1024), {"tagged": 4.0, "tile_px": (256, 256)}, [(4.0, (1025, 755))]),
+        ((1280, 1024), {"tagged": 4.0, "tile_px": (256, 256)}, [(4.0, (1024, 754))]),
+        ((1019, 754), {"tagged": 4.0, "is_reduced": True}, []),
         ((1024, 754), {"tagged": 40.0, "is_reduced": True}, [(4.0, (1024, 754))]),
     ],
 )
@@ -366,3 +377,11 @@ def test_where_a_picture_may_lie(size, options, found):
     ]
     sure = options.get("is_reduced", False) and options.get("tagged") == 4.001
     assert all(place.is_certain == sure for place in places)
+
+
+def test_whole_tiles_in_a_whole_ratio_are_not_certain():
+    """A third of the slide's sides, or a fourth, padded."""
+    how = {"number": 1, "tile_px": (512, 512), "is_reduced": True}
+    places = guess_places((3072, 3072), (1024, 1024), **how)
+    assert [place.downsample for place in places][:2] == [3, 4]
+    assert not any(place.is_certain for place in places)

@@ -76,8 +76,10 @@ def guess_places(
 
 
 def _place(slide_px: Size, size_px: Size, number: int, downsample: float, **how: bool) -> Place:
-    on_slide = (math.ceil(side / downsample - 1e-6) for side in slide_px)
-    width, height = map(min, size_px, on_slide)
+    width, height = (
+        side if abs(side - whole / downsample) < 1 else max(1, int(whole / downsample))
+        for whole, side in zip(slide_px, size_px, strict=True)
+    )
     return Place(number, float(downsample), (width, height), **how)
 
 
