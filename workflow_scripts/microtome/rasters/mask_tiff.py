@@ -135,12 +135,12 @@ class MaskTiff:
         open_to_doubt = None
         if page.nodata:
             open_to_doubt = f"names {page.nodata} as px without data"
-        elif page.photometric == _MIN_IS_BLACK and _PHOTOMETRIC in page.tags:
-            return
         elif _PHOTOMETRIC not in page.tags or not (
-            self._is_rgb or page.photometric in (_MIN_IS_WHITE, _PALETTE)
+            self._is_rgb or page.photometric in (_MIN_IS_WHITE, _MIN_IS_BLACK, _PALETTE)
         ):
             open_to_doubt = "does not say whether 0 is black or white (PhotometricInterpretation)"
+        elif page.photometric == _MIN_IS_BLACK:
+            return
         elif self._tiff.is_imagej and page.photometric == _MIN_IS_WHITE:
             open_to_doubt = (
                 "was saved by ImageJ with an inverting LUT, so tumour may be black or white; choose"

@@ -32,9 +32,8 @@ class TruthCheck:
 
         Returns the burden, viable over whole tumour, 0 if the label is 'negative', or None without
         a whole tumour; and what is odd but harmless, one line each, first the notes of the truth.
-        Raises InputError if viable tumour lies outside the whole tumour, the two look swapped,
-        `given_burden` is not a fraction from 0 to 1, or one of label and truth says that there is
-        tumour and the other that there is none.
+        Raises InputError if viable tumour lies outside the whole tumour, the two look swapped, or
+        one of label and truth says that there is tumour and the other that there is none.
         """
         slide = self._truth.slide
         notes = list(self._truth.notes)
@@ -50,11 +49,6 @@ class TruthCheck:
             else:
                 notes.append(f"slide {slide}: the truth holds no whole tumour, so it has no burden")
         if given_burden is not None:
-            if not 0 <= given_burden <= 1:
-                raise InputError(
-                    f"slide {slide}: the given burden {given_burden:g} is not in [0, 1]; "
-                    "give a fraction"
-                )
             if burden is not None and abs(given_burden - burden) > MAX_BURDEN_DIFFERENCE:
                 notes.append(
                     f"slide {slide}: the given burden is {given_burden:.3f}, "
