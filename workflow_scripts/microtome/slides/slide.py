@@ -291,12 +291,12 @@ def _open_source(path: Path, name: str) -> tuple[str, TiledSource | OpenSlideSou
     """Detect the vendor of a slide, and open what reads it."""
     path = find_opened(path, name=name)
     vendor = openslide.OpenSlide.detect_format(path)
-    require_slide(path, name=name, vendor=vendor)
-    if vendor in _TILED_VENDORS:
-        tables = read_tile_tables(path, name=name)
-        if tables:
-            source = TiledSource(path, tables, name=name, spoils=vendor == "aperio")
-            return vendor or "tiff", source
+    tables = read_tile_tables(path, name=name) if vendor in _TILED_VENDORS else None
+    # Big-endian TIFF, which OpenSlide does not know, is a slide too if it has tiles.
+    require_slide(path, name=name, vendor=vendor or ("generic-tiff" if tables else None))
+    if tables:
+        source = TiledSource(path, tables, name=name, spoils=vendor == "aperio")
+        return vendor or "tiff", source
     if vendor:
         return vendor, OpenSlideSource(path, name=name)
     return "image", ImageSource(path, name=name)
