@@ -126,6 +126,19 @@ def test_even_blood_in_tissue_is_no_pen(reach_px, kept):
     assert (mask[clot].mean() < 0.1) != kept
 
 
+@pytest.mark.parametrize("colour", [(220, 25, 35), (20, 110, 70), (235, 205, 40), (35, 50, 150)])
+def test_ink_that_no_stain_resembles_is_pen_anywhere(colour):
+    """Within tissue too, and where it is uneven: red, green, yellow, blue."""
+    sheet = Sheet(22)
+    sheet.stain(sheet.blob(100, 130, 80), nuclei=0.35, pink=0.7)
+    stroke = sheet.line((100, 110), (100, 150), 20)
+    ink = -np.log(np.array(colour) / 255.0)
+    sheet.density[stroke] = ink * np.exp(0.15 * sheet.noise(1.0))[stroke][:, None]
+    mask = find_mask(sheet.picture().pixels)
+    assert mask[stroke].mean() < 0.05
+    assert mask[sheet.blob(100, 130, 60) & ~ndimage.binary_dilation(stroke, iterations=8)].all()
+
+
 def test_glass_is_the_commonest_bright_colour():
     """Not white padding, though it is more, nor the tissue of a slide without glass."""
     pixels = np.full((100, 100, 3), 255, np.uint8)
