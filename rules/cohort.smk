@@ -1,3 +1,19 @@
+# The slides of the sheet, and what became of each of them.
+
+from snakemake.exceptions import IncompleteCheckpointException
+
+
+def report_cohort():
+    """Say how many slides are used, and why others are not: the last lines of the console."""
+    from microtome.cohort.summary import summarize_cohort
+
+    try:
+        table = checkpoints.cohort.get().output.table
+    except IncompleteCheckpointException:
+        return
+    logger.warning("\n".join(summarize_cohort(table)), extra={"is_last": True})
+
+
 checkpoint cohort:
     """List every slide of the sheet with its state; what follows uses those that are ok."""
     input:

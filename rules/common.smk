@@ -4,7 +4,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from snakemake.exceptions import IncompleteCheckpointException, WorkflowError
+from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 SCRIPTS = Path(workflow.basedir) / "workflow_scripts"
@@ -18,7 +18,7 @@ from microtome.planning.code_hash import code_hash, code_hash_of_all
 from microtome.planning.cohort import Cohort
 from microtome.planning.given_files import GivenFiles
 from microtome.planning.models import Models
-from microtome.planning.params import canonical, compare_by_name
+from microtome.planning.params import compare_by_name, settle
 from microtome.planning.requests import Requests, more_each_retry
 from microtome.planning.results import Results
 from microtome.planning.staging import Staging
@@ -36,27 +36,12 @@ def usable():
     return list_usable_slides(table)
 
 
-def settle(settings):
-    """Give equal settings one form: 1 for 1.0, keys in order."""
-    settings.update(canonical(settings, sort_keys=True))
-
-
 try:
     if IS_DRIVER:
-        from microtome.cohort.config_checks import (
-            check_config,
-            check_config_files,
-            read_sheet,
-        )
-        from microtome.planning.cohort_checks import check_cohort, list_notes
+        from microtome.planning.cohort_checks import check_cohort, check_settings
 
-        check_config_files(workflow.configfiles)
-        check_config(config, schema=SCHEMAS / "config.schema.yaml")
-        settle(config)
-        SHEET = read_sheet(
-            config["slides"],
-            schema=SCHEMAS / "slides.schema.yaml",
-            made_by_workflow=DEMO_COHORT,
+        SHEET = check_settings(
+            config, files=workflow.configfiles, schemas=SCHEMAS, made_here=DEMO_COHORT
         )
     else:
         settle(config)
@@ -64,8 +49,7 @@ try:
     MODELS = Models(config)
     COHORT = Cohort(SHEET, config, MODELS, usable)
     if IS_DRIVER:
-        check_cohort(COHORT, config, path=config["slides"])
-        for note in list_notes(COHORT):
+        for note in check_cohort(COHORT, config):
             logger.warning(f"note: {note}")
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -86,12 +70,8 @@ RESULTS = Results(COHORT)
 STAGING = Staging(COHORT, config)
 SUBMISSIONS = Submissions(COHORT, STAGING, config)
 DEMO_TRUTH = DemoTruth(COHORT, DEMO_COHORT)
-GIVEN = GivenFiles(
-    COHORT,
-    config,
-    made_here=[DEMO_COHORT, "results/submissions"],
-    is_driver=IS_DRIVER,
-)
+MADE_HERE = [DEMO_COHORT, "results/submissions"]
+GIVEN = GivenFiles(COHORT, config, made_here=MADE_HERE, is_driver=IS_DRIVER)
 REQUESTS = Requests(COHORT, STAGING, config, uses_gpu=uses_gpu)
 
 
@@ -129,17 +109,6 @@ def code(script, *names):
 
     # In a job a function that gives it: only the hashes of the job's own rules are needed there.
     return hashed() if IS_DRIVER and not names else planned(hashed, *names)
-
-
-def report_cohort():
-    """Say how many slides are used, and why others are not: the last lines of the console."""
-    from microtome.cohort.summary import summarize_cohort
-
-    try:
-        table = checkpoints.cohort.get().output.table
-    except IncompleteCheckpointException:
-        return
-    logger.warning("\n".join(summarize_cohort(table)), extra={"is_last": True})
 
 
 def report_run():

@@ -4,7 +4,7 @@ import pytest
 
 from helpers.small_plan import NODES, SHEET, changed, plan
 from microtome.errors import InputError
-from microtome.planning.cohort_checks import check_cohort, list_notes
+from microtome.planning.cohort_checks import check_cohort
 
 LEARNT, BARE, CHECKED = SHEET["learnt"], SHEET["bare"], SHEET["checked"]
 
@@ -14,7 +14,7 @@ def test_all_that_is_missing_is_told_at_once():
     sheet = {"a": {"path": "a.svs", "fold": 7}, **NODES}
     changes = {"run": ["colour"], "cross_validation": {"folds": 3}, "staging": {"model": "gone"}}
     with pytest.raises(InputError) as caught:
-        check_cohort(plan(sheet, **changes), changed(**changes), path="s.tsv")
+        check_cohort(plan(sheet, **changes), {**changed(**changes), "slides": "s.tsv"})
     head, *lines = str(caught.value).split("\n  ")
     assert head == "config and slide sheet s.tsv: 4 mistakes"
     assert [line.partition(",")[0] for line in lines] == [
@@ -27,7 +27,9 @@ def test_all_that_is_missing_is_told_at_once():
 
 def test_notes_of_what_may_be_meant():
     """Slides without truth, training that nothing judges, and names that are nearly one."""
-    assert list_notes(plan({"a": LEARNT, "v": CHECKED, "t": SHEET["tested"]}, run=["cae"])) == []
+    config = {**changed(run=["cae"]), "slides": "s.tsv"}
+    without = {"a": LEARNT, "v": CHECKED, "t": SHEET["tested"]}
+    assert check_cohort(plan(without, run=["cae"]), config) == []
     sheet = {
         "a": {**LEARNT, "patient": "P07"},
         "A": {**BARE, "patient": "p07"},
@@ -35,7 +37,7 @@ def test_notes_of_what_may_be_meant():
         "u": {"path": "u.svs", "patient": "012.0"},
         "node": {"path": "n.svs", "split": "test", "patient": "q", "node": "1"},
     }
-    assert list_notes(plan(sheet, run=["cae", "colour"])) == [
+    assert check_cohort(plan(sheet, run=["cae", "colour"]), config) == [
         "training slides without truth, for autoencoders only: A",
         "without slides of split validation the last epoch counts, not the best: cae",
         "test slides without truth, scored and not evaluated: t",

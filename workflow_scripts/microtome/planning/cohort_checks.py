@@ -3,19 +3,41 @@
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from microtome.cohort.config_checks import check_folds
+from microtome.cohort.config_checks import (
+    check_config,
+    check_config_files,
+    check_folds,
+    read_sheet,
+)
 from microtome.cohort.ensemble_checks import check_ensemble_folds
 from microtome.cohort.mistakes import refuse
 from microtome.cohort.node_checks import check_staging
 from microtome.cohort.sheet_mistakes import without_spelling
 from microtome.planning.cohort import Cohort
+from microtome.planning.params import settle
 from microtome.planning.training_checks import name_some, trained_models
 
 
-def check_cohort(cohort: Cohort, config: Mapping, *, path: str | Path) -> None:
-    """Raise InputError, a line for each mistake, if the sheet at `path` is not what is needed.
+def check_settings(
+    config: dict, *, files: Iterable[str | Path], schemas: Path, made_here: str
+) -> dict[str, dict]:
+    """Check the config, from these files, and settle it; read and check the sheet that it names.
 
-    That is slides for each fold, and lymph nodes that can be staged.
+    Files below the folder `made_here` need not exist yet. Gives the rows by slide. Raises
+    InputError, a line for each mistake.
+    """
+    check_config_files(files)
+    check_config(config, schema=schemas / "config.schema.yaml")
+    settle(config)
+    schema = schemas / "slides.schema.yaml"
+    return read_sheet(config["slides"], schema=schema, made_by_workflow=made_here)
+
+
+def check_cohort(cohort: Cohort, config: Mapping) -> list[str]:
+    """Raise InputError, a line for each mistake, if the sheet is not what the config needs.
+
+    That is slides for each fold, and lymph nodes that can be staged. Gives notes of what may be
+    meant and should be known: slides without truth, ids that are nearly one.
     """
     sheet = cohort.sheet
     mistakes = [
@@ -23,11 +45,7 @@ def check_cohort(cohort: Cohort, config: Mapping, *, path: str | Path) -> None:
         *check_ensemble_folds(config, sheet),
         *check_staging(config, sheet),
     ]
-    refuse(mistakes, of=f"config and slide sheet {path}")
-
-
-def list_notes(cohort: Cohort) -> list[str]:
-    """Say what may be meant and should be known: slides without truth, ids that are nearly one."""
+    refuse(mistakes, of=f"config and slide sheet {config['slides']}")
     return [
         *_note_training(cohort),
         *_note_untested(cohort),

@@ -50,6 +50,11 @@ def canonical(value: Any, *, sort_keys: bool = False) -> Any:
     )
 
 
+def settle(settings: dict) -> None:
+    """Give equal settings one form, in place: 1 for 1.0, keys in order."""
+    settings.update(canonical(settings, sort_keys=True))
+
+
 def compare_by_name(rule: Any, *, is_driver: bool) -> None:
     """Make all params of a rule of Snakemake canonical, and add what a driver compares.
 
