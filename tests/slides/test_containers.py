@@ -10,7 +10,7 @@ from PIL import Image
 
 from helpers.dicom_slides import write_dicom_level
 from helpers.pictures import noise
-from helpers.slide_files import write_tiled
+from helpers.slide_files import texture, write_tiled
 from microtome.errors import InputError
 from microtome.io.slide_files import list_files
 from microtome.parallel.local_copies import copy_to_scratch
@@ -72,6 +72,7 @@ def test_a_part_of_a_vms_slide_is_no_slide(tmp_path):
         ("a.svs", bytes(5000), "begins with zeros, so it was not copied; copy it again"),
         ("a.svs", b"<!DOCTYPE HTML>\n<html>", "is a web page, not a slide; download it again"),
         ("a.svs", b"version https://git-lfs.github.com/spec/v1\n", "is Git LFS's pointer to a"),
+        ("a.tif", b"II*\0" + b"\0\1\0\0" * 10, "is a TIFF that ends before its last page"),
         ("a.zip", b"PK\x03\x04" + bytes(600), "is a ZIP archive; unpack it, and name the slide"),
         ("a.svs.gz", b"\x1f\x8b" + bytes(600), "is compressed (gzip); unpack it"),
         ("a.tar", b"a.svs" + bytes(252) + b"ustar" + bytes(600), "is a TAR archive; unpack it"),
@@ -89,6 +90,15 @@ def test_what_is_no_slide_is_told_by_its_content(tmp_path, name, content, said):
     """What it is, and what to do."""
     (tmp_path / name).write_bytes(content)
     assert refused(tmp_path / name).startswith(said)
+
+
+def test_a_tiff_whose_last_page_is_missing_is_cut_off(tmp_path):
+    """Its tiles are all there, but OpenSlide knows it no more, and its name is that of a slide."""
+    path = write_tiled(tmp_path / "a.svs", texture(320, 480), "jpeg 4:2:0", downsamples=(1, 2, 4))
+    with tifffile.TiffFile(path) as tiff:
+        at = tiff.pages[2].offset
+    path.write_bytes(path.read_bytes()[: at + 10])
+    assert refused(path).startswith("is a TIFF that ends before its last page, so it is cut off")
 
 
 @pytest.mark.parametrize(

@@ -69,12 +69,19 @@ class Page:
     under: bool = False
 
 
-def write_pages(path: Path, pages: list[Page], *, tile: int = 64, **form: object) -> Path:
-    """Write pages in this order, or some under the first; without description if none is given."""
+def write_pages(
+    path: Path,
+    pages: list[Page],
+    *,
+    tile: int = 64,
+    description: bytes | None = None,
+    **form: object,
+) -> Path:
+    """Write pages in this order, or some under the first, which has the description, if any."""
     n_under = sum(page.under for page in pages)
     with tifffile.TiffWriter(path) as tiff:
         for number, page in enumerate(pages):
-            how = {"subifds": n_under} if n_under and not number else {}
+            how = {} if number else {"subifds": n_under or None, "description": description}
             if page.per_cm:
                 how |= {"resolution": (page.per_cm,) * 2, "resolutionunit": "CENTIMETER"}
             if page.tiled:
@@ -255,6 +262,16 @@ def test_only_pictures_under_the_slide_are_levels_of_an_ome_tiff(tmp_path):
     path = tmp_path / "a.ome.tif"
     write_pages(path, pages, description=ome_description(480, 320).encode())
     assert levels_of(path) == {1: (480, 320), 4: (120, 80)}
+
+
+def test_omes_first_page_tells_the_spacing_of_all(tmp_path):
+    """A macro is first, as in OME-TIFFs of SCN; the slide's page has no description of its own."""
+    macro, slide = ome_description(120, 80, x_um="9", y_um="9"), ome_description(480, 320)
+    text = macro.replace("</OME>", slide[slide.index("<Image") :])
+    pages = [Page(resized(MACRO, 80, 120)), Page(drawn(320, 480))]
+    path = write_pages(tmp_path / "a.ome.tif", pages, description=text.encode())
+    with Slide(path, name="a") as opened:
+        assert (opened.size_px, opened.spacing_um) == ((480, 320), 0.5)
 
 
 def test_a_mask_is_no_picture(tmp_path):

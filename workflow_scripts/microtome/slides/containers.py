@@ -8,6 +8,7 @@ import openslide
 
 from microtome.errors import InputError
 from microtome.io.slide_files import list_files
+from microtome.slides.header_probe import is_cut_off
 
 _MOST_DICOM_FILES = 200
 _TEXT_BYTES = 65536
@@ -119,6 +120,8 @@ def require_slide(path: Path, *, name: str, vendor: str | None) -> None:
     if vendor in (None, "generic-tiff"):
         head = _read_head(path).lower()
         fault = None if path.stat().st_size else "is empty; copy it again"
+        if vendor is None and is_cut_off(path):
+            fault = "is a TIFF that ends before its last page, so it is cut off; copy it again"
         fault = fault or _name_content(head) or _name_whole(path, head, is_known=vendor is not None)
         if fault:
             raise InputError(f"slide {name}: {path} {fault}")

@@ -2,6 +2,8 @@
 
 import math
 import struct
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -87,17 +89,31 @@ def _from_header(file: BinaryIO) -> SlideHeader | None:
         return None
 
 
-def _from_tiff(file: BinaryIO, head: bytes) -> SlideHeader | None:
+def is_cut_off(path: Path) -> bool:
+    """Whether a file is a TIFF that ends before one of its pages is described."""
+    with suppress(OSError, KeyError, ValueError, OverflowError), path.open("rb") as file:
+        try:
+            list(_pages(file, file.read(24)))
+        except struct.error:
+            return True
+    return False
+
+
+def _pages(file: BinaryIO, head: bytes) -> Iterator[dict[int, float | bytes]]:
     """Walk through the pages of a TIFF or BigTIFF; a broken one raises what the caller catches."""
     order = {b"II": "<", b"MM": ">"}[head[:2]]
     is_big = {42: False, 43: True}[struct.unpack(f"{order}H", head[2:4])[0]]
     form, end = ("Q", 16) if is_big else ("I", 8)
     (at,) = struct.unpack(f"{order}{form}", head[end // 2 : end])
-    pages: list[dict[int, float | bytes]] = []
-    while at and len(pages) < _MOST_PAGES:
+    for _ in range(_MOST_PAGES):
+        if not at:
+            break
         page, at = _page(file, at, order, is_big=is_big)
-        pages.append(page)
-    sized = [page for page in pages if page.get(_WIDTH) and page.get(_HEIGHT)]
+        yield page
+
+
+def _from_tiff(file: BinaryIO, head: bytes) -> SlideHeader | None:
+    sized = [page for page in _pages(file, head) if page.get(_WIDTH) and page.get(_HEIGHT)]
     if not sized:
         return None
     first = max(sized, key=lambda page: page[_WIDTH] * page[_HEIGHT])

@@ -125,7 +125,7 @@ def read_tile_tables(path: str | Path, *, name: str) -> TileTables | None:
                     levels.append(replace(level, width_px=width_px, height_px=height_px))
                     places.append(place)
             sizes = tuple(map(size_of, pictures))
-            return TileTables(tuple(levels), tuple(places), sizes, _read_spacing(first))
+            return TileTables(tuple(levels), tuple(places), sizes, _read_spacing(tiff, first))
     except InputError:
         raise
     except OSError as error:
@@ -199,19 +199,22 @@ def read_tiff_spacing(path: str | Path) -> Spacing:
     """Read what the first page of a TIFF says of its spacing; of another file, nothing is known."""
     try:
         with tifffile.TiffFile(path) as tiff:
-            return _read_spacing(tiff.pages[0])
+            return _read_spacing(tiff, tiff.pages[0])
     except Exception:  # tifffile raises anything for broken bytes; opening the file will tell
         return Spacing()
 
 
-def _read_spacing(page: tifffile.TiffPage) -> Spacing:
-    """Read what the description and the tags of a page say of its spacing."""
+def _read_spacing(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> Spacing:
+    """Read what the description and the tags of a page say of its spacing.
+
+    OME describes all images of a file in its first page, which may be a macro.
+    """
     resolution = None
     with suppress(TypeError, ValueError, ZeroDivisionError):  # no tag, no numbers, no denominator
         x, y = (page.tags.valueof(name) for name in ("XResolution", "YResolution"))
         resolution = (x[0] / x[1], y[0] / y[1])
     return read_spacing(
-        str(page.description),
+        str(tiff.ome_metadata or page.description),
         resolution=resolution,
         resolution_unit=page.resolutionunit,
         size_px=(page.imagewidth, page.imagelength),
