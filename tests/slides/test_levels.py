@@ -339,6 +339,17 @@ def test_levels_of_dicom(tmp_path, is_padded):
             assert np.abs(read - expected).max() <= 1
 
 
+@pytest.mark.parametrize(("number", "n_notes"), [(0, 0), (1, 1)])
+def test_dicom_whose_finest_level_is_resampled_has_a_note(tmp_path, number, n_notes):
+    """Level 0 may not have been copied: then px of annotations are not those of this level."""
+    options = {"spacing_um": 1.0, "tile_px": 64, "number": number}
+    path = write_dicom_level(tmp_path / "a.dcm", drawn(320, 480), **options)
+    with Slide(path, name="a") as slide:
+        assert (
+            sum("its finest level says that it is resampled" in n for n in slide.notes) == n_notes
+        )
+
+
 def test_philips_as_openslide_places_it(tmp_path):
     """Its description says the spacing of each level, padded as they are."""
     pixels = drawn(448, 896)

@@ -24,6 +24,7 @@ class ImageSource:
 
     reduces = False
     read_by = "as one image"
+    is_resampled = False
 
     def __init__(self, path: Path, *, name: str) -> None:
         try:

@@ -44,6 +44,8 @@ class OpenSlideSource:
         self._path, self._name = path, name
         self._open()
         self.pictures = self._file.level_dimensions
+        # So DICOM describes levels that are not as they were scanned.
+        self.is_resampled = self._file.properties.get("dicom.ImageType[3]") == "RESAMPLED"
         # OpenSlide's own, which need not be where levels lie.
         self._downsamples = self._file.level_downsamples
         self.places = self._find_places()

@@ -238,12 +238,18 @@ class Slide:
         return next(reduce for reduce in REDUCTIONS if divisor % reduce == 0)
 
     def _note_others(self) -> list[str]:
-        """Note pictures of the file that are not read, since they are no levels of the slide."""
+        """Note pictures of the file that are not read, and a finest level that may not be it."""
         read = {place.number for place in self.source.places}
         others = [px for number, px in enumerate(self.source.pictures) if number not in read]
         sizes = ", ".join(f"{width} x {height} px" for width, height in sorted(set(others))[:3])
         text = f"{self.about}: pictures that are no levels of the slide are not read"
-        return [f"{text}: {len(others)}, of {sizes}"] if others else []
+        notes = [f"{text}: {len(others)}, of {sizes}"] if others else []
+        if self.source.is_resampled:
+            text = (
+                "its finest level says that it is resampled; a finer one may not have been copied"
+            )
+            notes.append(f"{self.about}: {text}")
+        return notes
 
     def _choose_spacing(self, sheet_um: float | None) -> tuple[float, list[str]]:
         """Take the sheet's µm per px, else the file's; and say what is odd about them."""

@@ -39,6 +39,7 @@ class TiledSource:
 
     reduces = True
     read_by = "tile by tile"
+    is_resampled = False
 
     def __init__(self, path: Path, tables: TileTables, *, name: str, spoils: bool) -> None:
         self._path, self._name, self._spoils = path, name, spoils
