@@ -194,7 +194,10 @@ def test_labels_alone_are_no_slide(tmp_path):
     folder = write_series(tmp_path / "a")
     for path in sorted(folder.iterdir()):
         make_label(path)
-    assert refused(folder) == "holds DICOM files, none of a slide that OpenSlide reads"
+    assert (
+        refused(folder)
+        == "holds DICOM files, none of a slide OpenSlide reads; name one to be told why"
+    )
     assert refused(folder / "0.dcm").startswith("cannot be opened as a slide")
 
 

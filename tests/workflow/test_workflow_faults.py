@@ -107,7 +107,7 @@ def test_bad_slides_are_excluded_with_their_reason_and_the_rest_finishes(
     )
     assert cohort["garbage"]["reason"] == (
         "slide garbage: garbage.svs cannot be opened as a slide"
-        " (no format that OpenSlide or Pillow knows)"
+        " (no format that is read; see docs/formats.md)"
     )
     assert cohort["cut"]["reason"] == (
         f"slide cut: cut.svs is cut off: it has {len(whole) * 2 // 3} bytes, its tile table needs"
@@ -156,7 +156,7 @@ def test_real_bad_slides_are_excluded(finished, make_workflow, real_slides):
     assert done.returncode == 0, done.stdout
     reasons = {name: row["reason"] for name, row in workflow.cohort().items()}
     assert reasons.pop("good") == ""
-    unknown = "cannot be opened as a slide (no format that OpenSlide or Pillow knows)"
+    unknown = "cannot be opened as a slide (no format that is read; see docs/formats.md)"
     said = {
         "garbage": unknown,
         "unopenable": "is compressed as unknown (52479), which nothing here decodes in tiles of"

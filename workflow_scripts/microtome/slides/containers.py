@@ -78,7 +78,9 @@ def find_opened(path: Path, *, name: str) -> Path:
         named = ", ".join(f"{file.relative_to(path)} ({uid})" for uid, file in series.items())
         raise InputError(f"{about} holds several slides; name a file of one: {named}")
     if dicom:
-        raise InputError(f"{about} holds DICOM files, none of a slide that OpenSlide reads")
+        raise InputError(
+            f"{about} holds DICOM files, none of a slide OpenSlide reads; name one to be told why"
+        )
     if any(file.name in (".zarray", ".zattrs", ".zgroup", "zarr.json") for file in files):
         raise InputError(f"{about} is a Zarr folder, which is not read; {_CONVERT}")
     if (path / "Slidedat.ini").exists():

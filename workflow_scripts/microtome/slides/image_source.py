@@ -42,7 +42,7 @@ class ImageSource:
         except Exception as error:  # Pillow's plugins raise anything for broken bytes
             fault = f"cannot be opened as a slide ({one_line(error)})"
             if isinstance(error, UnidentifiedImageError):
-                fault = "cannot be opened as a slide (no format that OpenSlide or Pillow knows)"
+                fault = "cannot be opened as a slide (no format that is read; see docs/formats.md)"
             elif isinstance(error, Image.DecompressionBombError):
                 fault = "is too large for an image in one piece; convert it to a tiled TIFF"
             raise InputError(f"slide {name}: {path} {fault}") from error
