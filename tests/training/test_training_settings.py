@@ -192,7 +192,7 @@ OF_TRAINING = [
     ({**SGD, **ADAM}, ".beta1: 0.9 should be left out, for optimizer is sgd"),
     ({**ADAM, "momentum": 0.9}, ".momentum: 0.9 should be left out, for optimizer is adam"),
     ({**SGD, "momentum": 1}, ".momentum: 1 is greater than or equal to the maximum"),
-    ({"optimizer": "lion"}, ".optimizer: 'lion' is not one of ['adam', 'sgd']"),
+    ({**ADAM, "optimizer": "lion"}, ".optimizer: 'lion' is not one of ['adam', 'sgd']"),
     ({**ADAM, "frozen_epochs": 0}, ".frozen_epochs: 0 is less than the minimum"),
     ({**ADAM, "weight_decay": -1}, ".weight_decay: -1 is less than the minimum"),
 ]
