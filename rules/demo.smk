@@ -6,6 +6,7 @@ rule make_demo_cohort:
         asap_xml="demo/cohort/{slide}_asap.xml",
         viable_mask="demo/cohort/{slide}_viable.tif",
         whole_mask="demo/cohort/{slide}_whole.tif",
+        nuclei="demo/cohort/{slide}_nuclei.csv",
     log:
         "logs/make_demo_cohort/{slide}.log",
     benchmark:
@@ -27,6 +28,7 @@ rule make_demo_node:
     output:
         svs="demo/cohort/nodes/{slide}.svs",
         asap_xml="demo/cohort/nodes/{slide}_asap.xml",
+        nuclei="demo/cohort/nodes/{slide}_nuclei.csv",
     log:
         "logs/make_demo_node/{slide}.log",
     benchmark:

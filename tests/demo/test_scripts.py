@@ -7,9 +7,10 @@ import tifffile
 
 from helpers.job_scripts import digests_in_new_process, run_job
 from microtome.demo.nodes import SIZES_PX, draw_node
+from microtome.io.tables import read_table
 from microtome.truth.annotations import read_annotation
 
-OUTPUTS = ("svs", "paip_xml", "asap_xml", "viable_mask", "whole_mask")
+OUTPUTS = ("svs", "paip_xml", "asap_xml", "viable_mask", "whole_mask", "nuclei")
 DEMO = {"seed": 1, "width_px": 1100, "height_px": 1000, "spacing_um": 0.5, "quality": 85}
 DEMO |= {"artefacts": {"inked": "pen", "n": "padding"}, "normal": ["n"]}
 
@@ -24,7 +25,7 @@ def _unlogged(monkeypatch):
     ("script", "names", "slide"),
     [
         ("demo/make_demo_cohort.py", OUTPUTS, "inked"),
-        ("demo/make_demo_node.py", ("svs", "asap_xml"), "node"),
+        ("demo/make_demo_node.py", ("svs", "asap_xml", "nuclei"), "node"),
     ],
 )
 def test_another_process_writes_the_same_bytes(tmp_path, script, names, slide):
@@ -52,7 +53,8 @@ def test_a_slide_has_its_options(tmp_path):
 
 def test_a_node_has_what_its_label_says(tmp_path):
     """The annotation reads back as the outlines of that."""
-    output = {"svs": tmp_path / "a.svs", "asap_xml": tmp_path / "a.xml"}
+    names = {"svs": "a.svs", "asap_xml": "a.xml", "nuclei": "a.csv"}
+    output = {name: tmp_path / file for name, file in names.items()}
     params = {"demo": DEMO | {"quality": 60}, "row": {"label": "itc"}}
     wildcards = {"slide": "patient_101_node_2"}
     run_job("demo/make_demo_node.py", log="", output=output, params=params, wildcards=wildcards)
@@ -67,3 +69,8 @@ def test_a_node_has_what_its_label_says(tmp_path):
     assert notes == []
     for region, ring in zip(regions, drawn.outlines.viable, strict=True):
         np.testing.assert_array_equal(region.rings[0], ring)
+    rows = read_table(output["nuclei"])
+    written = {(float(row["x_px"]), float(row["y_px"]), row["class"]) for row in rows}
+    centres, kinds = drawn.nuclei.centres_px.tolist(), drawn.nuclei.kinds.tolist()
+    assert written == {(x, y, kind) for (x, y), kind in zip(centres, kinds, strict=True)}
+    assert len(rows) == len(kinds) > 5000

@@ -1,6 +1,12 @@
 """Rule make_demo_cohort: one drawn slide, with its annotations and masks."""
 
-from microtome.demo.files import write_asap_xml, write_mask, write_paip_xml, write_svs
+from microtome.demo.files import (
+    write_asap_xml,
+    write_mask,
+    write_nuclei_table,
+    write_paip_xml,
+    write_svs,
+)
 from microtome.demo.slide import draw_slide
 from microtome.io.atomic import atomic
 from microtome.logs import start_log
@@ -25,3 +31,4 @@ with atomic(snakemake.output.viable_mask) as path:
     write_mask(path, drawn.viable)
 with atomic(snakemake.output.whole_mask) as path:
     write_mask(path, drawn.whole)
+write_nuclei_table(snakemake.output.nuclei, drawn.nuclei)

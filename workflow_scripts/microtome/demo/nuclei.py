@@ -4,6 +4,8 @@ A stamp holds the strength of haematoxylin, 100 for an optical density of one in
 main colour. Sizes are those at 0.5 µm/px.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import ndimage
 
@@ -23,6 +25,12 @@ SPREAD = {
 }
 SPACING_UM = 0.5
 
+# What is left of nuclei in necrosis, ghosts and dust, is debris: no nucleus to be found.
+_DEBRIS = "necrosis"
+# Of a nucleus in a drop of fat, a cleft or a vessel, or at the edge, a part may be missing; one of
+# which less than this share of the haematoxylin is left is not there.
+_LEAST_SHARE = 0.5
+
 # Where nuclei of a kind lie: wherever all these signed distances are positive.
 _FIELDS = {
     "normal": lambda plan: (
@@ -37,6 +45,44 @@ _FIELDS = {
     "stroma": lambda plan: (plan.tissue - 8, plan.stroma, -plan.lumen - 6),
     "necrosis": lambda plan: (plan.tissue - 8, plan.necrosis),
 }
+
+
+@dataclass(frozen=True)
+class Stamped:
+    """Nuclei of one kind on the canvas of a slide.
+
+    Attributes
+    ----------
+    kind : str
+        What they are of: a key of `SPREAD`.
+    places : ndarray of shape (n, 2)
+        int64, row and column of each one's middle px.
+    stamps : ndarray of shape (m, side, side)
+        uint8, the library they were taken from.
+    chosen : ndarray of shape (n,)
+        int64, the stamp of each.
+    """
+
+    kind: str
+    places: np.ndarray
+    stamps: np.ndarray
+    chosen: np.ndarray
+
+
+@dataclass(frozen=True)
+class Nuclei:
+    """What is true of the nuclei of a slide.
+
+    Attributes
+    ----------
+    centres_px : ndarray of shape (n, 2)
+        float64, x and y of level 0; the middle of the px (row, column) is (column, row) + 0.5.
+    kinds : ndarray of shape (n,)
+        str: 'normal', 'lymphoid', 'tumour' or 'stroma'.
+    """
+
+    centres_px: np.ndarray
+    kinds: np.ndarray
 
 
 def draw_stamps(rng: np.random.Generator, *, strength: dict[str, float]) -> dict[str, np.ndarray]:
@@ -64,16 +110,43 @@ def place_nuclei(
     *,
     width_px: int,
     height_px: int,
-) -> np.ndarray:
+) -> tuple[np.ndarray, list[Stamped]]:
     """Stamp every kind of nucleus where its kind of tissue is.
 
-    On a canvas of the slide's size, uint8: haematoxylin in nuclei, 0 elsewhere.
+    On a canvas of the slide's size, uint8: haematoxylin in nuclei, 0 elsewhere. Gives what was
+    stamped, too.
     """
     canvas = np.zeros((height_px, width_px), np.uint8)
+    stamped = []
     for kind, fields in _FIELDS.items():
         distance = np.minimum.reduce(fields(layout))
-        _stamp(rng, canvas, stamps[kind], distance, kind=kind, step_px=layout.step_px)
-    return canvas
+        stamped.append(
+            _stamp(rng, canvas, stamps[kind], distance, kind=kind, step_px=layout.step_px)
+        )
+    return canvas, stamped
+
+
+def find_nuclei(stamped: list[Stamped], present: np.ndarray) -> Nuclei:
+    """Find the nuclei that can be seen: no debris, and none that is mostly cut away.
+
+    `present` (height, width), uint8, tells how many hundredths of each px are tissue. Nuclei that
+    overlap are all there, as they are in a thick section.
+    """
+    centres, kinds = [np.empty((0, 2))], [np.empty(0, "U8")]
+    for one in stamped:
+        if one.kind == _DEBRIS or not len(one.places):
+            continue
+        side = one.stamps.shape[1]
+        whole = 100 * one.stamps.sum(axis=(1, 2), dtype=np.int64)[one.chosen]
+        left = np.empty(len(one.places), np.int64)
+        corners = (one.places - side // 2).tolist()
+        for i, ((top, start), k) in enumerate(zip(corners, one.chosen.tolist(), strict=True)):
+            spot = present[top : top + side, start : start + side]
+            left[i] = np.vdot(spot.astype(np.int64), one.stamps[k].astype(np.int64))
+        seen = one.places[left >= _LEAST_SHARE * whole]
+        centres.append(seen[:, ::-1] + 0.5)
+        kinds.append(np.full(len(seen), one.kind))
+    return Nuclei(np.concatenate(centres), np.concatenate(kinds))
 
 
 def place_red_cells(
@@ -102,16 +175,17 @@ def _stamp(
     *,
     kind: str,
     step_px: int,
-) -> None:
-    """Stamp cells of one kind on `canvas` wherever `distance` is positive."""
+) -> Stamped:
+    """Stamp cells of one kind on `canvas` wherever `distance` is positive; say which and where."""
     side = library.shape[1]
     room = {"shape": canvas.shape, "room_px": side}
     places = _scatter(rng, distance, kind=kind, step_px=step_px, **room)
-    chosen = rng.integers(len(library), size=len(places)).tolist()
-    for (top, left), i in zip((places - side // 2).tolist(), chosen, strict=True):
+    chosen = rng.integers(len(library), size=len(places))
+    for (top, left), i in zip((places - side // 2).tolist(), chosen.tolist(), strict=True):
         spot = canvas[top : top + side, left : left + side]
         # Nuclei that overlap in a thick section do not add up to black.
         np.maximum(spot, library[i], out=spot)
+    return Stamped(kind, places, library, chosen)
 
 
 def _scatter(

@@ -47,30 +47,33 @@ class Materials:
     pen: np.ndarray | None = None
 
 
-def paint(materials: Materials, *, scanned_px: tuple[int, int]) -> np.ndarray:
+def paint(materials: Materials, *, scanned_px: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Paint a slide: uint8 RGB of shape (height, width, 3).
 
-    Beyond the scanned part, of width and height `scanned_px`, it stays black.
+    Beyond the scanned part, of width and height `scanned_px`, it stays black. Gives how many
+    hundredths of each px are tissue, too: uint8 of shape (height, width).
     """
     pixels = np.zeros((*materials.nuclei.shape, 3), np.uint8)
+    present = np.zeros(materials.nuclei.shape, np.uint8)
     width, height = scanned_px
     for top in range(0, height, BLOCK_PX):
         rows = slice(top, min(top + BLOCK_PX, height))
         for left in range(0, width, BLOCK_PX):
             columns = slice(left, min(left + BLOCK_PX, width))
             view = View(rows, columns, step_px=materials.layout.step_px)
-            _paint_block(pixels[rows, columns], materials, view)
-    return pixels
+            _paint_block(pixels[rows, columns], present[rows, columns], materials, view)
+    return pixels, present
 
 
-def _paint_block(pixels: np.ndarray, materials: Materials, view: View) -> None:
-    """Fill a block of pixels in place."""
+def _paint_block(pixels: np.ndarray, present: np.ndarray, materials: Materials, view: View) -> None:
+    """Fill a block in place: its pixels, and how much of them is tissue."""
     layout, textures = materials.layout, materials.textures
     noise = np.float32(0.8) * view.paper(textures.glass) + view.enlarge(materials.drift["shade"])
     # Added to colours of at most 244, so that nothing overflows.
     grey = np.clip(noise + 4, 0, 8).astype(np.uint8)
     if view.highest(layout.tissue) > -layout.step_px:
-        mixture = _stain(materials, view)
+        mixture, share = _stain(materials, view)
+        np.rint(100 * share, out=present, casting="unsafe")
         # One colour at a time: looking up three bytes at once is several times slower.
         for channel in range(3):
             np.add(materials.colours[channel].take(mixture), grey, out=pixels[..., channel])
@@ -82,8 +85,8 @@ def _paint_block(pixels: np.ndarray, materials: Materials, view: View) -> None:
         pixels[:] = pixels * (1 - cover[..., None] * (1 - materials.ink))
 
 
-def _stain(materials: Materials, view: View) -> np.ndarray:
-    """Mix the stains of a block: places in the colour table."""
+def _stain(materials: Materials, view: View) -> tuple[np.ndarray, np.ndarray]:
+    """Mix the stains of a block: places in the colour table, and the share that is tissue."""
     layout, drift = materials.layout, materials.drift
     here = Textures(*(view.paper(texture) for texture in vars(materials.textures).values()))
     # Borders follow cells, not the plan's smooth lines.
@@ -122,7 +125,7 @@ def _stain(materials: Materials, view: View) -> np.ndarray:
         blue += 0.1 * red
     blue *= view.enlarge(drift["haematoxylin"])
     pink *= view.enlarge(drift["eosin"])
-    return _count_steps(blue) * STEPS + _count_steps(pink)
+    return _count_steps(blue) * STEPS + _count_steps(pink), present
 
 
 def _count_steps(amount: np.ndarray) -> np.ndarray:

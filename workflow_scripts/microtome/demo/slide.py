@@ -11,7 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from microtome.demo.layout import Layout, plan_slide, smooth_noise
-from microtome.demo.nuclei import draw_stamps, place_nuclei, place_red_cells
+from microtome.demo.nuclei import (
+    Nuclei,
+    draw_stamps,
+    find_nuclei,
+    place_nuclei,
+    place_red_cells,
+)
 from microtome.demo.outlines import Outlines, fill, trace
 from microtome.demo.paint import Materials, paint
 from microtome.demo.stain import draw_glass, draw_textures, tabulate_colours
@@ -44,12 +50,15 @@ class DemoSlide:
         bool, viable tumour and the whole tumour bed.
     outlines : Outlines
         What the masks were filled from.
+    nuclei : Nuclei
+        Where nuclei are to be seen, and of what.
     """
 
     pixels: np.ndarray
     viable: np.ndarray
     whole: np.ndarray
     outlines: Outlines
+    nuclei: Nuclei
 
 
 def draw_slide(
@@ -126,9 +135,11 @@ def draw_layout(
     outlines = trace(layout.whole, layout.viable, step_px=layout.step_px)
     viable, whole = fill(outlines, **size)
     strength = {"normal": rng.uniform(0.65, 1.05), "tumour": rng.uniform(0.55, 1.0)}
+    stamps = draw_stamps(rng, strength=strength)
+    canvas, stamped = place_nuclei(rng, layout, stamps, **size)
     materials = Materials(
         layout=layout,
-        nuclei=place_nuclei(rng, layout, draw_stamps(rng, strength=strength), **size),
+        nuclei=canvas,
         red_cells=place_red_cells(rng, bleeding, **size),
         textures=draw_textures(rng),
         colours=tabulate_colours(rng, glass=draw_glass(rng)),
@@ -136,11 +147,13 @@ def draw_layout(
         ink=np.array(INKS["green" if rng.random() < 0.6 else "blue"], np.float32),
         pen=_draw_pen_stroke(rng, layout) if artefact == "pen" else None,
     )
+    pixels, present = paint(materials, scanned_px=scanned_px)
     return DemoSlide(
-        pixels=paint(materials, scanned_px=scanned_px),
+        pixels=pixels,
         viable=viable,
         whole=whole,
         outlines=outlines,
+        nuclei=find_nuclei(stamped, present),
     )
 
 

@@ -94,7 +94,7 @@ class Requests:
     def _need(self, rule: str, wildcards: Mapping, files: Mapping, threads: int) -> Need:
         if rule in _DEMO:
             demo = self._config["demo"]
-            return Need(mb=200 + 7 * demo["width_px"] * demo["height_px"] / 1e6, s=0)
+            return Need(mb=200 + 8 * demo["width_px"] * demo["height_px"] / 1e6, s=0)
         if rule == "calibration_tables":  # adds up the counts of all slides and models
             return Need(mb=200 + 0.3 * len(files.get("counts", [])), s=0)
         if rule == "patient_figure":
