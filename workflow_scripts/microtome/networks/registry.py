@@ -1,9 +1,10 @@
 """The kinds of models, and their weights on disk.
 
-Every kind meets two contracts: it is trained from patch stores, and its module maps images
-(B, 3, side, side) in [0, 1], or with further spacings (B, spacings, 3, side, side), to logits of
-{not tumour, tumour}, (B, 2) for a patch or (B, 2, h, w) for a map of it. Inference and all that
-follows know nothing else.
+Every kind that tells tumour meets two contracts: it is trained from patch stores, and its module
+maps images (B, 3, side, side) in [0, 1], or with further spacings (B, spacings, 3, side, side), to
+logits of {not tumour, tumour}, (B, 2) for a patch or (B, 2, h, w) for a map of it. Inference and
+all that follows know nothing else. The kinds for nuclei have contracts of their own, in their
+modules.
 """
 
 import platform
@@ -18,6 +19,7 @@ from microtome import __version__
 from microtome.errors import InputError
 from microtome.io.atomic import atomic, read_json, write_json
 from microtome.networks.colour import ColourModel
+from microtome.networks.crosswise import CrosswiseCAE
 from microtome.networks.histocae import HistoCAE, HistoCAEClassifier
 from microtome.networks.mr_histocae import MRHistoCAE
 from microtome.networks.pretrained import read_safetensors
@@ -33,6 +35,10 @@ _SAME = (
     "head",
     "border_latents",
     "downsampling",
+    "variant",
+    "reduction",
+    "width",
+    "sparsity_percent",
 )
 
 
@@ -81,12 +87,18 @@ def _segmenter(entry: dict, pretrained: str) -> nn.Module:
     )
 
 
+def _crosswise(entry: dict, _: str) -> nn.Module:
+    names = ("variant", "reduction", "width", "sparsity_percent")
+    return CrosswiseCAE(**{name: entry[name] for name in names})
+
+
 _BUILDERS = {
     "histocae": _histocae,
     "mr_histocae": _mr_histocae,
     "classifier": _classifier,
     "segmenter": _segmenter,
     "colour": lambda *_: ColourModel(),
+    "crosswise": _crosswise,
 }
 
 

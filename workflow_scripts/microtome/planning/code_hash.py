@@ -19,6 +19,7 @@ _NETWORKS = {
     "classifier": "classifiers",
     "segmenter": "segmenters",
     "colour": "colour",
+    "crosswise": "crosswise",
 }
 
 
