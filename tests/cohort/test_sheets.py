@@ -378,7 +378,7 @@ ONE_EACH = "each slide has its own, and one without tumour needs none, but label
             (
                 {},
                 {"path": name},
-                f"path: the file {name} is the path of slide a (row 2) too; a slide has one row",
+                f"path: the file {name} is the path of slide a (row 2) too; each slide has its own",
             )
             for name in ("./a.svs", "link.svs", "same.svs")
         ),

@@ -93,7 +93,7 @@ def test_bad_slides_are_excluded_with_their_reason_and_the_rest_finishes(
     )
     assert cohort["dark"]["reason"] == (
         "slide dark: 100.0% of it is dark: fluorescence or an unscanned slide, not H&E; take it out"
-        " of the slide sheet"
+        " of the sheet"
     )
     assert cohort["grey"]["reason"] == (
         "slide grey: its red, green and blue are equal; H&E is told from glass by its colours; give"
@@ -169,7 +169,7 @@ def test_real_bad_slides_are_excluded(finished, make_workflow, real_slides):
     }
     assert reasons.pop("fluorescence") == (
         "slide fluorescence: 100.0% of it is dark: fluorescence or an unscanned slide, not H&E;"
-        " take it out of the slide sheet"
+        " take it out of the sheet"
     )
     assert reasons == {
         name: f"slide {name}: {real_slides / files[name]} {words}" for name, words in said.items()

@@ -1,4 +1,4 @@
-"""Files that a slide sheet names: whether they are there, and each for one slide only."""
+"""Files that a sheet names: whether they are there, and each for one row only."""
 
 import os
 import re
@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-FILE_COLUMNS = ("path", "annotation", "viable_mask", "whole_mask")
-_MASKS = {"viable_mask", "whole_mask"}
+from microtome.cohort.sheet_rows import SheetKind
+
 _NOT_AS_IT_STANDS = {
     r"[A-Za-z]:[\\/]|.*\\": "is a path of Windows; write it as this machine does, with /",
     r"[A-Za-z][A-Za-z0-9+.-]+:/": "is an address; give the path of a file on this machine",
@@ -19,7 +19,7 @@ _NOT_AS_IT_STANDS = {
 
 
 def find_file_mistakes(
-    rows: Sequence[tuple[int, dict]], *, sheet: Path, made_by_workflow: str
+    rows: Sequence[tuple[int, dict]], *, kind: SheetKind, sheet: Path, made_by_workflow: str
 ) -> Iterator[tuple[int, str, str]]:
     """Find files that are missing, that are no files, or that two rows name.
 
@@ -29,7 +29,7 @@ def find_file_mistakes(
     names_in = cache(_names_in)
     seen: dict[object, tuple[int, str, str]] = {}
     for number, row in rows:
-        for column in FILE_COLUMNS:
+        for column in kind.files:
             if column not in row:
                 continue
             name = row[column]
@@ -38,16 +38,17 @@ def find_file_mistakes(
             if wrong == "does not exist":
                 wrong += _find_reason(name, sheet, names_in)
             if not wrong:
-                first = seen.setdefault(key, (number, column, row.get("slide", "")))
-                is_both_masks = first[0] == number and {first[1], column} <= _MASKS
-                if first[:2] != (number, column) and not is_both_masks:
-                    wrong = f"is the {first[1]} of slide {first[2]} (row {first[0]}) too"
-                    wrong += _ONE_EACH if column != "path" else "; a slide has one row"
+                first = seen.setdefault(key, (number, column, row.get(kind.item, "")))
+                may_be_one = first[0] == number and {first[1], column} <= kind.shared
+                if first[:2] != (number, column) and not may_be_one:
+                    wrong = f"is the {first[1]} of {kind.item} {first[2]} (row {first[0]}) too; "
+                    wrong += _ONE_EACH.get(column, f"each {kind.item} has its own")
             if wrong:
                 yield number, column, f"the file {_shown(name)} {wrong}"
 
 
-_ONE_EACH = "; each slide has its own, and one without tumour needs none, but label negative"
+_OF_TUMOUR = "each slide has its own, and one without tumour needs none, but label negative"
+_ONE_EACH = dict.fromkeys(("annotation", "viable_mask", "whole_mask"), _OF_TUMOUR)
 
 
 def _look_at(name: str, column: str, *, is_made: bool) -> tuple[object, str]:

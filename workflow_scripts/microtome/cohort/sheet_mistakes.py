@@ -1,7 +1,7 @@
-"""What is wrong with a slide sheet: its columns, its cells, and rows that do not fit together."""
+"""What is wrong with a sheet: its columns, its cells, and rows that do not fit together."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from jsonschema import Draft202012Validator
 
 from microtome.cohort.mistakes import suggest
 from microtome.cohort.schema_messages import describe_error
-from microtome.cohort.sheet_files import FILE_COLUMNS, find_file_mistakes
-from microtome.cohort.sheet_rows import parse_rows
+from microtome.cohort.sheet_files import find_file_mistakes
+from microtome.cohort.sheet_rows import SLIDES, SheetKind, parse_rows
 
 # What programs write where there is no value.
 _MISSING = {"na", "n/a", "nan", "null", "none", "<na>", "-"}
@@ -25,7 +25,6 @@ _SPOILT_IDS = {
         "is a date that a spreadsheet makes of ids; make the column text and type the id again"
     ),
 }
-_ID_COLUMNS = ("slide", "patient", "node")
 _UNITS = {"burden": "a share, not percent", "spacing_um": "µm per pixel"}
 # A schema that has no more than these takes any cell that is not empty.
 _ANY_TEXT = {"type", "description", "minLength"}
@@ -34,12 +33,19 @@ Row = tuple[int, dict]
 
 
 def find_mistakes(
-    rows: Sequence[tuple[int, list[str]]], *, schema: Mapping, sheet: Path, made_by_workflow: str
+    rows: Sequence[tuple[int, list[str]]],
+    *,
+    schema: Mapping,
+    sheet: Path,
+    made_by_workflow: str = "",
+    kind: SheetKind = SLIDES,
+    check_rows: Callable[[Sequence[Row]], Iterator[tuple[int, str, str]]] | None = None,
 ) -> list[str]:
     """Find all mistakes in what `microtome.cohort.sheet_rows.read_rows` gave.
 
     Each is a line that names row and slide, the column, the value and what to do. `schema` is that
-    of a row; files below `made_by_workflow` need not be there yet.
+    of a row; files below `made_by_workflow` need not be there yet. Of another kind of sheet
+    `check_rows` finds what does not fit together: row, column and what is wrong.
     """
     known = schema.get("properties", {})
     columns = rows[0][1]
@@ -50,16 +56,17 @@ def find_mistakes(
         ]
     named = list(parse_rows(rows))
     found: list[tuple[int, str, str]] = [
-        *_check_cells(named, schema, columns),
-        *_check_rows(named),
-        *find_file_mistakes(named, sheet=sheet, made_by_workflow=made_by_workflow),
+        *_check_cells(named, schema, columns, kind),
+        *_check_ids(named, kind),
+        *(check_rows or _check_patients)(named),
+        *find_file_mistakes(named, kind=kind, sheet=sheet, made_by_workflow=made_by_workflow),
     ]
-    slides = {number: row.get("slide") for number, row in named}
+    items = {number: row.get(kind.item) for number, row in named}
     found.sort(key=lambda mistake: mistake[0])
     return [
         *_check_columns(rows, known, schema.get("required", [])),
         *(
-            f"row {number}{f', slide {slides[number]}' * bool(slides[number])}:"
+            f"row {number}{f', {kind.item} {items[number]}' * bool(items[number])}:"
             f" {f'{column}: ' * bool(column)}{wrong}"
             for number, column, wrong in found
         ),
@@ -93,7 +100,7 @@ def _check_columns(
 
 
 def _check_cells(
-    named: Sequence[Row], schema: Mapping, columns: Sequence[str]
+    named: Sequence[Row], schema: Mapping, columns: Sequence[str], kind: SheetKind
 ) -> Iterator[tuple[int, str, str]]:
     validators = {
         column: Draft202012Validator(part)
@@ -103,7 +110,7 @@ def _check_cells(
 
     @cache
     def find_wrong(column: str, value: str | float, _type: type) -> str:
-        wrong = _find_spoilt(column, value) if isinstance(value, str) else ""
+        wrong = _find_spoilt(column, value, kind) if isinstance(value, str) else ""
         if wrong or column not in validators:
             return wrong
         error = next(validators[column].iter_errors(value), None)
@@ -117,18 +124,18 @@ def _check_cells(
             if column in columns and column not in row:
                 yield number, "", f"{column!r} is missing"
         for column, value in row.items():
-            wrong = "" if column in FILE_COLUMNS else find_wrong(column, value, type(value))
+            wrong = "" if column in kind.files else find_wrong(column, value, type(value))
             if wrong:
                 yield number, column, wrong
 
 
-def _find_spoilt(column: str, cell: str) -> str:
+def _find_spoilt(column: str, cell: str, kind: SheetKind) -> str:
     """Say what programs have made of a cell that nobody meant; '' if nothing."""
-    if cell.casefold() in _MISSING and column != "slide":
+    if cell.casefold() in _MISSING and column != kind.item:
         return f"{cell!r} is no value; leave the cell empty"
     if not cell.isprintable():
         return f"{cell!r} has a character that cannot be seen; type it again"
-    patterns = {**_SPOILT, **(_SPOILT_IDS if column in _ID_COLUMNS else {})}
+    patterns = {**_SPOILT, **(_SPOILT_IDS if column in kind.ids else {})}
     return next((f"{cell!r} {why}" for p, why in patterns.items() if re.fullmatch(p, cell)), "")
 
 
@@ -152,15 +159,24 @@ def without_spelling(name: str) -> str:
     return name.casefold().removesuffix(".0").lstrip("0")
 
 
-def _check_rows(named: Sequence[Row]) -> Iterator[tuple[int, str, str]]:
-    """Find slides and nodes that are there twice, and patients on two sides."""
-    slides: dict[str, int] = {}
+def _check_ids(named: Sequence[Row], kind: SheetKind) -> Iterator[tuple[int, str, str]]:
+    seen: dict[str, int] = {}
+    for number, row in named:
+        name = row.get(kind.item)
+        if name and (first := seen.setdefault(name, number)) != number:
+            yield (
+                number,
+                "",
+                f"is in row {first} already; give each {kind.item} one row and its own id",
+            )
+
+
+def _check_patients(named: Sequence[Row]) -> Iterator[tuple[int, str, str]]:
+    """Find nodes that are there twice, and patients on two sides."""
     nodes: dict[tuple[str | None, str], int] = {}
     patients: dict[tuple[str, str], Row] = {}
     for number, row in named:
-        slide, patient, node = (row.get(column) for column in _ID_COLUMNS)
-        if slide and (first := slides.setdefault(slide, number)) != number:
-            yield number, "", f"is in row {first} already; give each slide one row and its own id"
+        patient, node = row.get("patient"), row.get("node")
         if node and not patient:
             yield number, "node", "has no patient; a node is staged with the patient's others"
         key = patient, without_spelling(node or "")

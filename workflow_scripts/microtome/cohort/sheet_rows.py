@@ -1,10 +1,11 @@
-"""Quick reading of slide sheets and of the cohort's table, which every job does."""
+"""Quick reading of sheets and of the cohort's table, which every job does."""
 
 import codecs
 import csv
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,7 +21,36 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _OF_NUMBERS = {"fold", "burden", "spacing_um"}
 
 
-def read_rows(path: str | Path) -> list[tuple[int, list[str]]]:
+@dataclass(frozen=True)
+class SheetKind:
+    """What the rows of a sheet are, for checks and messages.
+
+    Each row is an `item`, whose id is in the column of that name. The columns `ids` hold ids, and
+    `files` paths, of which `shared` may be one file in a row. The config names the sheet by `key`.
+    """
+
+    item: str
+    key: str
+    ids: tuple[str, ...]
+    files: tuple[str, ...]
+    shared: frozenset[str] = frozenset()
+
+    @property
+    def title(self) -> str:
+        """What messages call the sheet."""
+        return f"{self.item} sheet"
+
+
+SLIDES = SheetKind(
+    item="slide",
+    key="slides",
+    ids=("slide", "patient", "node"),
+    files=("path", "annotation", "viable_mask", "whole_mask"),
+    shared=frozenset({"viable_mask", "whole_mask"}),
+)
+
+
+def read_rows(path: str | Path, *, kind: SheetKind = SLIDES) -> list[tuple[int, list[str]]]:
     """Read a sheet, tab-separated text as editors, spreadsheets and programs save it.
 
     Gives the number of each row as a spreadsheet counts, and its cells without blanks at both
@@ -33,13 +63,13 @@ def read_rows(path: str | Path) -> list[tuple[int, list[str]]]:
     InputError
         The file cannot be read, is no such text, or has nothing below the names.
     """
-    text = _read_text(Path(path))
+    text = _read_text(Path(path), kind)
     lines = io.StringIO(text, newline="")
     head = next((line.strip("\r\n") for line in lines if line.strip()), "")
     for separator, name in _SEPARATORS.items():
         names = {cell.strip(' "').casefold() for cell in head.split(separator)}
-        if "\t" not in head and {"slide", "path"} <= names:
-            raise InputError(f"slide sheet {path}: has {name} between its cells; {_AS_TEXT}")
+        if "\t" not in head and {kind.item, "path"} <= names:
+            raise InputError(f"{kind.title} {path}: has {name} between its cells; {_AS_TEXT}")
     lines.seek(0)
     rows: list[tuple[int, list[str]]] = []
     number = 0
@@ -51,11 +81,11 @@ def read_rows(path: str | Path) -> list[tuple[int, list[str]]]:
                 rows.append((number, stripped + [""] * missing))
     except csv.Error as error:
         raise InputError(
-            f"slide sheet {path}: row {number + 1}: has a quotation mark without its end, or text"
+            f"{kind.title} {path}: row {number + 1}: has a quotation mark without its end, or text"
             " behind it; take the marks out"
         ) from error
     if len(rows) < 2:
-        raise InputError(f"slide sheet {path}: has no slides")
+        raise InputError(f"{kind.title} {path}: has no {kind.item}s")
     return _without_numbers(rows)
 
 
@@ -73,18 +103,18 @@ def _without_numbers(rows: list[tuple[int, list[str]]]) -> list[tuple[int, list[
     return [(number, names), *((number, cells[1:]) for number, cells in others)]
 
 
-def _read_text(path: Path) -> str:
-    where = f"slide sheet {path}"
+def _read_text(path: Path, kind: SheetKind) -> str:
+    where = f"{kind.title} {path}"
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise InputError(
                 f"{where}: is larger than {_MOST_BYTES >> 20} MB, too much for a sheet; set"
-                " `slides` in the config to a table of slides"
+                f" `{kind.key}` in the config to a table of {kind.item}s"
             )
         data = path.read_bytes()
     except OSError as error:
         raise InputError(
-            f"{where}: cannot be read ({error.strerror}); set `slides` in the config"
+            f"{where}: cannot be read ({error.strerror}); set `{kind.key}` in the config"
         ) from error
     if data.startswith((_ZIP, _OLD_EXCEL)):
         raise InputError(f"{where}: is a workbook of a spreadsheet; {_AS_TEXT}")

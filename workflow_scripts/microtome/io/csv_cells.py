@@ -18,7 +18,7 @@ class Line(NamedTuple):
     cells: list[str]
 
 
-def read_lines(path: Path, *, shown: str | None = None) -> list[Line]:
+def read_lines(path: Path, *, shown: str | None = None, delimiter: str = ",") -> list[Line]:
     """Read the rows of a CSV in UTF-8, with or without a byte order mark; blank ones are left out.
 
     Messages call the file `shown`; by its path if unset. Raises InputError if the file is missing,
@@ -31,7 +31,7 @@ def read_lines(path: Path, *, shown: str | None = None) -> list[Line]:
         raise InputError(f"{shown}: is larger than {MAX_BYTES >> 20} MB, too much for a table")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
+            reader = csv.reader(file, delimiter=delimiter)
             rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(

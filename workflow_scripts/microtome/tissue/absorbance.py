@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from microtome.rasters.bands import ReadRows, bands, read_window
 from microtome.rasters.disk_raster import Spool
-from microtome.tissue.overview import strongest, weakest
+from microtome.slides.brightfield import strongest, weakest
 from microtome.tissue.pen import EVEN, PEN_REACH_PX, find_even, flag_pen, sum_windows
 
 # Glass is bright, nearly neutral and of one colour: the brightest that nearly the most px have.

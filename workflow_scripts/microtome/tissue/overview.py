@@ -10,17 +10,13 @@ from microtome.io.atomic import atomic
 from microtome.io.jpeg import encode_jpeg
 from microtome.rasters.bands import ReadRows, band_rows, bands
 from microtome.rasters.disk_raster import Spool
-from microtome.slides.pixel_forms import NEEDS_COLOURS
+from microtome.slides.brightfield import Light
 from microtome.slides.slide import Slide
 from microtome.tissue.picture_size import picture_step
 
 # Px of the slide's level that are decoded at a time: about 100 MB during conversion to RGB.
 _BLOCK_PX = 2**21
 _MOST_ROWS, _LEAST_LEVEL_ROWS = 512, 512
-# In brightfield even dense tissue has more light than this in its weakest channel (0 to 255).
-_DARK, _LEAST_LIT = 60, 0.02
-# The channels of a grey px differ by rounding alone; glass is lighter than the second.
-_ROUNDING, _PALE = 3, 200
 
 
 def read_overview(
@@ -56,22 +52,12 @@ def require_brightfield(rows: ReadRows, shape: tuple[int, ...], *, name: str) ->
     """Raise InputError if an overview is nearly all dark, or has no colours: it is no H&E then."""
     # The last row and column may hang over the slide and be partly white.
     height, width = shape[0] - 1, shape[1] - 1
-    n_lit = n_pale = 0
-    has_colours = False
+    light = Light()
     for band in bands(height, band_rows(width)):
-        pixels = rows(*band)[:, :-1]
-        least = weakest(pixels)
-        n_lit += int(np.count_nonzero(least >= _DARK))
-        n_pale += int(np.count_nonzero(least >= _PALE))
-        has_colours = has_colours or bool((strongest(pixels) - least > _ROUNDING).any())
-    lit = n_lit / max(1, height * width)
-    if lit < _LEAST_LIT and height * width:
-        raise InputError(
-            f"slide {name}: {1 - lit:.1%} of it is dark: fluorescence or an unscanned slide, not"
-            " H&E; take it out of the slide sheet"
-        )
-    if not has_colours and n_pale < height * width:
-        raise InputError(f"slide {name}: its red, green and blue are equal; {NEEDS_COLOURS}")
+        light.count(rows(*band)[:, :-1])
+    fault = light.find_fault()
+    if fault:
+        raise InputError(f"slide {name}: {fault}")
 
 
 def write_picture(path: str | Path, rows: ReadRows, shape: tuple[int, ...]) -> None:
@@ -84,13 +70,3 @@ def write_picture(path: str | Path, rows: ReadRows, shape: tuple[int, ...]) -> N
         picture[first // step : first // step + len(part)] = part
     with atomic(path) as temporary:
         temporary.write_bytes(encode_jpeg(picture, quality=90))
-
-
-def strongest(pixels: np.ndarray) -> np.ndarray:
-    """Highest of the channels, ndarray of shape (..., 3) -> (...)."""
-    return np.maximum(np.maximum(pixels[..., 0], pixels[..., 1]), pixels[..., 2])
-
-
-def weakest(pixels: np.ndarray) -> np.ndarray:
-    """Lowest of the channels, ndarray of shape (..., 3) -> (...)."""
-    return np.minimum(np.minimum(pixels[..., 0], pixels[..., 1]), pixels[..., 2])

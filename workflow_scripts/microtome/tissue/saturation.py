@@ -13,7 +13,7 @@ from skimage.filters import threshold_otsu
 
 from microtome.rasters.bands import ReadRows, bands, read_window
 from microtome.rasters.disk_raster import Spool
-from microtome.tissue.overview import strongest, weakest
+from microtome.slides.brightfield import strongest, weakest
 
 # JPEG ringing makes a saturated seam along padding, as wide as the blur of the downsampling.
 _SEAM_PX = 2
