@@ -18,6 +18,7 @@ from microtome.planning.code_hash import code_hash, code_hash_of_all
 from microtome.planning.cohort import Cohort
 from microtome.planning.given_files import GivenFiles
 from microtome.planning.models import Models
+from microtome.planning.nuclei import Nuclei
 from microtome.planning.params import compare_by_name, settle
 from microtome.planning.requests import Requests, more_each_retry
 from microtome.planning.results import Results
@@ -67,6 +68,7 @@ def uses_gpu():
 
 
 RESULTS = Results(COHORT)
+NUCLEI = Nuclei(COHORT, config)
 STAGING = Staging(COHORT, config)
 SUBMISSIONS = Submissions(COHORT, STAGING, config)
 DEMO_TRUTH = DemoTruth(COHORT, DEMO_COHORT)

@@ -89,8 +89,9 @@ def test_unknown_key(section, schema):
 
 MODELS = CONFIG["models"]
 KINDS = ["histocae", "mr_histocae", "classifier", "segmenter", "ensemble", "vote", "colour"]
+KINDS += ["crosswise", "nucleus_detector", "nucleus_classifier", "nucleus_segmenter"]
 CHARACTERS = "has characters that are not allowed ("
-TABLE_NAME = "is the name of a table of results; give the model another"
+TABLE_NAME = "is the name of a table or folder of results; give the model another"
 MR = "models.mr_histocae"
 MISTAKES = (
     ("models.colour.kind", "unet", f"'unet' is not one of {KINDS}"),

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 from microtome.cohort.ensemble_checks import check_members
 from microtome.cohort.mistakes import refuse
+from microtome.cohort.nucleus_checks import NUCLEUS_KINDS, check_nuclei, check_nucleus_model
 from microtome.cohort.schema_messages import describe_error, name_key
 from microtome.cohort.sheet_mistakes import find_mistakes
 from microtome.cohort.sheet_rows import parse_rows, read_rows
@@ -87,6 +88,9 @@ def _find_contradictions(config: dict) -> Iterator[str]:
             yield from check_members(f"models.{name}", model, models)
         else:
             yield from _check_model(f"models.{name}", model)
+        if model["kind"] in NUCLEUS_KINDS:
+            yield from check_nucleus_model(f"models.{name}", model, models)
+    yield from check_nuclei(config)
     yield from _check_thresholds(config)
     yield from _check_classes(config["annotation"]["classes"])
     name = config["compression"]["model"]
@@ -116,7 +120,7 @@ def _check_model(key: str, model: dict) -> Iterator[str]:
             f"{key}.reconstruction_loss: every part is 0, so there is nothing to learn from; give"
             " at least one a weight"
         )
-    own_um, further_um = model["spacing_um"], model.get("further_spacings_um", [])
+    own_um, further_um = model.get("spacing_um"), model.get("further_spacings_um", [])
     if any(um <= own_um for um in further_um):
         yield (
             f"{key}.further_spacings_um: {min(further_um):g} is not coarser than spacing_um"

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 
+from microtome.cohort.nucleus_checks import NUCLEUS_KINDS
+
 # What members must have in common, and why.
 _SHARED = {
     "spacing_um": "all members see a patch at once",
     "further_spacings_um": "all members see a patch at once",
     "inference_patch_px": "all members score the same patches",
 }
-_PARTS = ("ensemble", "vote")
+_NO_MEMBERS = ("ensemble", "vote", *NUCLEUS_KINDS)
 
 
 def check_members(key: str, entry: dict, models: Mapping[str, dict]) -> Iterator[str]:
@@ -16,12 +18,14 @@ def check_members(key: str, entry: dict, models: Mapping[str, dict]) -> Iterator
 
     `key` is the place of the entry in the config, `models` the registry.
     """
-    parts = [name for name in entry["members"] if models.get(name, {}).get("kind") in _PARTS]
+    parts = [name for name in entry["members"] if models.get(name, {}).get("kind") in _NO_MEMBERS]
     unknown = [name for name in entry["members"] if name not in models]
     for name in unknown:
         yield f"{key}.members: there is no model {name!r}; models has {', '.join(models)}"
     for name in parts:
-        yield f"{key}.members: {name} is of kind {models[name]['kind']}; name its members instead"
+        kind = models[name]["kind"]
+        instead = "name models with tumour maps" if kind in NUCLEUS_KINDS else "name its members"
+        yield f"{key}.members: {name} is of kind {kind}; {instead} instead"
     if entry["kind"] == "vote" or unknown or parts:
         return
     first, *others = entry["members"]

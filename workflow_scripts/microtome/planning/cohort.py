@@ -138,7 +138,7 @@ class Cohort:
         grids = set()
         for model in self.models.runs:
             entry = self.models.entry(model)
-            if entry["kind"] == "vote":
+            if entry["kind"] == "vote" or self.models.finds_nuclei(model):
                 continue
             is_staged = self.is_node(slide) and model == self.staging_run(slide)
             if is_staged or self.is_scored(slide, model) or self.is_for_tuning(slide, model):

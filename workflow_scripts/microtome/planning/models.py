@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
+from microtome.cohort.nucleus_checks import NUCLEUS_KINDS
 from microtome.patches.grid_spec import GridSpec, name_patch_set
-from microtome.planning.trained_models import runs_of
+from microtome.planning.trained_models import nucleus_runs_of, runs_of
 
 _WITH_AUTOENCODERS = ("histocae", "mr_histocae")
-# What is made of other models, and what is fitted at once.
-_WITHOUT_EPOCHS = ("colour", "ensemble", "vote")
+# What is made of other models, what is fitted at once, and what belongs to the target nuclei.
+_WITHOUT_CURVES = ("colour", "ensemble", "vote", *NUCLEUS_KINDS)
 
 
 class Models:
@@ -22,7 +23,7 @@ class Models:
     n_folds : int
         Of the cross-validation; 0: none.
     runs : dict of str to Run
-        By name.
+        By name. Those that find nuclei come last; they have no tumour maps.
     mapped, votes : list of str
         The models that results were asked for: those that give maps of their own, and votes.
 
@@ -41,6 +42,8 @@ class Models:
         self._config = config
         self.n_folds: int = config["cross_validation"]["folds"]
         self.runs = runs_of(config["models"], config["run"], n_folds=self.n_folds)
+        if "nuclei" in config:
+            self.runs |= nucleus_runs_of(config["models"], config["nuclei"])
         listed = [name for name, run in self.runs.items() if run.is_listed]
         self.votes = [name for name in listed if self.kind(name) == "vote"]
         self.mapped = [name for name in listed if self.kind(name) != "vote"]
@@ -52,6 +55,10 @@ class Models:
     def kind(self, model: str) -> str:
         """Return the kind of a model, such as ``segmenter`` or ``ensemble``."""
         return self.entry(model)["kind"]
+
+    def finds_nuclei(self, model: str) -> bool:
+        """Say whether a model is one for nuclei, so that it has no tumour maps."""
+        return self.kind(model) in NUCLEUS_KINDS
 
     def trained_here(self, *kinds: str) -> str:
         """Write a pattern of the models of some kinds whose weights are not given."""
@@ -98,10 +105,10 @@ class Models:
         return self.autoencoders(model)[0]
 
     def curves(self) -> list[str]:
-        """Name the figures of all that is trained here in epochs."""
+        """Name the figures of all that is trained here in epochs, but for nuclei."""
         figures = []
         for model, run in self.runs.items():
-            if run.entry["kind"] in _WITHOUT_EPOCHS or "weights" in run.entry:
+            if run.entry["kind"] in _WITHOUT_CURVES or "weights" in run.entry:
                 continue
             steps = ["training", *(f"pretraining_{um:g}um" for um in self._pretrained_um(model))]
             figures += [f"results/models/{model}/{step}_curves.png" for step in steps]
@@ -120,8 +127,10 @@ class Models:
         return self.entry(model).get("further_spacings_um", [])
 
     def training_grid(self, model: str) -> str:
-        """Name the grid that a model is trained on."""
-        stride_px = self.entry(model).get("stride_px", self._config["patches"]["stride_px"])
+        """Name the grid that a model is trained on; for nuclei, patch beside patch."""
+        entry = self.entry(model)
+        usual = self._config["patches"]["stride_px"]
+        stride_px = entry.get("stride_px", entry["patch_px"] if self.finds_nuclei(model) else usual)
         return self._grid(model, "patch_px", stride_px)
 
     def training_patches(self, model: str) -> str:
@@ -145,6 +154,8 @@ class Models:
 
     def reads_slides(self, model: str) -> bool:
         """Say whether training reads the slides: nothing is stored, or patches are moved."""
+        if self.finds_nuclei(model):
+            return True
         augmentation = self.entry(model).get("augmentation", {})
         moves = augmentation.get("shift_px") or augmentation.get("zoom")
         return self._config["patches"]["codec"] == "none" or bool(moves)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from microtome.cohort.nucleus_checks import OF_THE_START, SUPERVISED, list_nucleus_models
+
 # What an ensemble has in common with each of its members, and takes from them.
 _COMMON = ("spacing_um", "further_spacings_um", "patch_px", "inference_patch_px")
 
@@ -17,6 +19,8 @@ class Run:
     entry: dict  # its settings; of an ensemble with what it takes from its members
     members: tuple[str, ...] = ()  # names of the runs it is made of
     is_listed: bool = True  # results of its own were asked for
+    image_fold: int | None = None  # of a network for nuclei: which fold of the images tests it
+    start: str | None = None  # the run whose weights it begins with
 
 
 def runs_of(
@@ -45,6 +49,33 @@ def runs_of(
     return found
 
 
+def nucleus_runs_of(models: Mapping[str, dict], section: Mapping) -> dict[str, Run]:
+    """Name the runs of the config's section ``nuclei``, and behind them those they start from.
+
+    What learns from labelled images is there once for each of the section's ``folds``.
+    """
+    found = {}
+    for name in list_nucleus_models(section):
+        entry = models[name]
+        trained = "weights" not in entry
+        start = entry.get("start") if trained else None
+        has_folds = trained and entry["kind"] in SUPERVISED
+        for fold in range(1, section["folds"] + 1) if has_folds and section["folds"] else [None]:
+            run = Run(
+                name=_run_name(name, fold),
+                model=name,
+                fold=None,
+                entry=_with_start(models, name),
+                is_listed=False,
+                image_fold=fold,
+                start=start,
+            )
+            found[run.name] = run
+        if start and start not in found:
+            found[start] = Run(start, start, fold=None, entry=models[start], is_listed=False)
+    return found
+
+
 def validation_fold(entry: Mapping, fold: int, n_folds: int) -> int:
     """Which fold validates a model that another fold tests: the next, or so many further on."""
     return (fold - 1 + entry.get("validation_fold", 1)) % n_folds + 1
@@ -60,3 +91,12 @@ def _completed(models: Mapping[str, dict], name: str) -> dict:
         return entry
     first = models[entry["members"][0]]
     return {**{key: first[key] for key in _COMMON if key in first}, **entry}
+
+
+def _with_start(models: Mapping[str, dict], name: str) -> dict:
+    """Complete the entry of a network by what it has from the autoencoder that it starts from."""
+    entry = models[name]
+    if entry.get("start") is None:
+        return entry
+    first = models[entry["start"]]
+    return {**{key: first[key] for key in OF_THE_START if key in first}, **entry}

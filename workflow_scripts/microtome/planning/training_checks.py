@@ -21,9 +21,10 @@ def require_slides(cohort: Cohort, *, path: str) -> list:
 
 
 def trained_models(cohort: Cohort) -> Iterator[str]:
-    """Name the runs whose weights are made here."""
+    """Name the runs with tumour maps whose weights are made here."""
     for model, run in cohort.models.runs.items():
-        if run.entry["kind"] not in _OF_OTHERS and "weights" not in run.entry:
+        is_other = run.entry["kind"] in _OF_OTHERS or cohort.models.finds_nuclei(model)
+        if not is_other and "weights" not in run.entry:
             yield model
 
 

@@ -1,0 +1,1 @@
+# Models that find nuclei, judged by the labelled images of nuclei.images.
