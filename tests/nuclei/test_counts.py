@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from helpers.random_nuclei import random_nuclei
 from microtome.errors import InputError
 from microtome.nuclei.counts import count_nuclei
 from microtome.rasters.label_tiff import write_array
+from nuclei.random_nuclei import random_nuclei
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from helpers.random_nuclei import random_nuclei
 from microtome.errors import InputError
 from microtome.nuclei.density import measure_density, write_density
 from microtome.rasters.label_tiff import open_raster, read_raster, write_array
+from nuclei.random_nuclei import random_nuclei
 
 SETTINGS = {"spacing_tolerance": 0.02, "upsample": False}
 

@@ -8,8 +8,8 @@ import pytest
 import shapely
 from shapely.geometry import shape as as_geometry
 
-from helpers.random_nuclei import random_nuclei
 from microtome.nuclei.geojson import write_nucleus_geojson
+from nuclei.random_nuclei import random_nuclei
 
 ONE = {
     "x_px": np.array([100.25]),
