@@ -14,6 +14,7 @@ from microtome.networks.classifiers import least_side_px
 # sides in px.
 PUBLISHED = {
     "resnet101": (44_549_160, 2048, 64),
+    "vgg16": (138_357_544, 4096, 64),
     "vgg19": (143_667_240, 4096, 64),
     "densenet121": (7_978_856, 1024, 64),
     "inception_v3": (23_834_568, 2048, 75),
@@ -60,7 +61,7 @@ def test_any_side_from_32_px(architecture):
 
 def test_unknown_architecture():
     """A network that is not in the table is refused with those that are."""
-    with pytest.raises(InputError, match=r"no classifier resnet100; .* resnet101, vgg19, dense"):
+    with pytest.raises(InputError, match=r"no classifier resnet100; .* resnet101, vgg16, vgg19"):
         build("resnet100")
     with pytest.raises(InputError, match="no classifier resnet100"):
         least_side_px("resnet100")

@@ -2,7 +2,7 @@
 
 ResNet-101, VGG-19, DenseNet and Inception V3 are what HistoCAE is compared with (Roy et al. 2021,
 table 1); ResNet-50 and EfficientNet-B0 classify slides in the joint classification and segmentation
-of liver slides (2022, section 3.5).
+of liver slides (2022, section 3.5); VGG-16 classifies nuclei (Hou et al. 2019, table 3).
 """
 
 import timm
@@ -17,6 +17,7 @@ from microtome.networks.pretrained import Normalization, fetching, is_file, load
 # authors' first: no learned augmentation, adversarial examples or further images.
 _NETWORKS = {
     "resnet101": "resnet101.tv_in1k",
+    "vgg16": "vgg16.tv_in1k",
     "vgg19": "vgg19.tv_in1k",
     "densenet121": "densenet121.tv_in1k",
     "inception_v3": "inception_v3.tv_in1k",
@@ -45,9 +46,9 @@ def least_side_px(architecture: str) -> int:
 
 
 class PatchClassifier(nn.Module):
-    """A network with two classes: logits of {not tumour, tumour}.
+    """A network with two classes: logits of {not tumour, tumour}; or with `outputs` of them.
 
-    VGG-19's dense layers were made for 224 px. Below, the last features are spread over 7 x 7, as
+    VGG's dense layers were made for 224 px. Below, the last features are spread over 7 x 7, as
     torchvision does; above, the dense layers slide over them and the results are averaged.
 
     Inception V3 goes without its auxiliary classifier. `pretrained` is 'none' (random weights,
@@ -56,15 +57,15 @@ class PatchClassifier(nn.Module):
     there is no such architecture, or the weights are not there or not its own.
     """
 
-    def __init__(self, *, architecture: str, pretrained: str) -> None:
+    def __init__(self, *, architecture: str, pretrained: str, outputs: int = 2) -> None:
         super().__init__()
         self.least_side_px = least_side_px(architecture)
         name, from_file = _NETWORKS[architecture], is_file(pretrained)
         if pretrained == "hub":
             with fetching(architecture):
-                self.network = timm.create_model(name, pretrained=True, num_classes=2)
+                self.network = timm.create_model(name, pretrained=True, num_classes=outputs)
         else:
-            self.network = timm.create_model(name, num_classes=2)
+            self.network = timm.create_model(name, num_classes=outputs)
         settings = self.network.pretrained_cfg
         if from_file:
             new = (f"{settings['classifier']}.", "AuxLogits.")
@@ -72,7 +73,7 @@ class PatchClassifier(nn.Module):
         self.normalization = Normalization(mean=settings["mean"], std=settings["std"])
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (B, 2) of images (B, 3, H, W) in [0, 1]; H and W from `least_side_px` up."""
+        """Logits (B, outputs) of images (B, 3, H, W) in [0, 1]; H and W from `least_side_px` up."""
         height, width = images.shape[-2:]
         if min(height, width) < self.least_side_px:
             raise InputError(

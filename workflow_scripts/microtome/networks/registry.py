@@ -19,7 +19,7 @@ from microtome import __version__
 from microtome.errors import InputError
 from microtome.io.atomic import atomic, read_json, write_json
 from microtome.networks.colour import ColourModel
-from microtome.networks.crosswise import CrosswiseCAE
+from microtome.networks.crosswise import CrosswiseCAE, EncoderSettings
 from microtome.networks.histocae import HistoCAE, HistoCAEClassifier
 from microtome.networks.mr_histocae import MRHistoCAE
 from microtome.networks.pretrained import read_safetensors
@@ -39,6 +39,9 @@ _SAME = (
     "reduction",
     "width",
     "sparsity_percent",
+    "network",
+    "attributes",
+    "segmentation_layer",
 )
 
 
@@ -92,6 +95,38 @@ def _crosswise(entry: dict, _: str) -> nn.Module:
     return CrosswiseCAE(**{name: entry[name] for name in names})
 
 
+def _nucleus_network(entry: dict, pretrained: str) -> nn.Module:
+    from microtome.networks.nucleus_networks import (  # noqa: PLC0415, timm: a second
+        NucleusClassifier,
+        NucleusDetector,
+        NucleusSegmenter,
+        NucleusUNet,
+        NucleusVGG,
+    )
+
+    kind, network, start = entry["kind"], entry["network"], entry.get("start")
+    if network in ("vgg16", "unet") and start:
+        raise InputError(f"models: network {network} cannot start from {start}; set start: null")
+    if network == "vgg16":
+        return NucleusVGG(pretrained=pretrained, n_attributes=len(entry["attributes"]))
+    if network == "unet":
+        reduction = 1 if kind == "nucleus_segmenter" else entry["reduction"]
+        return NucleusUNet(width=entry["width"], reduction=reduction)
+    settings = EncoderSettings(
+        variant=network,
+        reduction=entry["reduction"],
+        width=entry["width"],
+        sparsity_percent=entry["sparsity_percent"],
+        started=start is not None,
+    )
+    if kind == "nucleus_detector":
+        return NucleusDetector(settings)
+    if kind == "nucleus_classifier":
+        return NucleusClassifier(settings, n_attributes=len(entry["attributes"]))
+    dense = entry["segmentation_layer"] == "dense"
+    return NucleusSegmenter(settings, dense_px=entry["patch_px"] if dense else None)
+
+
 _BUILDERS = {
     "histocae": _histocae,
     "mr_histocae": _mr_histocae,
@@ -99,6 +134,9 @@ _BUILDERS = {
     "segmenter": _segmenter,
     "colour": lambda *_: ColourModel(),
     "crosswise": _crosswise,
+    "nucleus_detector": _nucleus_network,
+    "nucleus_classifier": _nucleus_network,
+    "nucleus_segmenter": _nucleus_network,
 }
 
 

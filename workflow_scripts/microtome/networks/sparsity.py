@@ -82,3 +82,11 @@ class SparseReLU(RunningThreshold):
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Sparse maps, float32, of dense ones: t is one number for all maps."""
         return torch.relu(super().forward(values))
+
+
+class Crosswise(nn.Module):
+    """Part 6: X = X' * D, equation 5: where nothing is detected, all maps are 0."""
+
+    def forward(self, dense: torch.Tensor, detection: torch.Tensor) -> torch.Tensor:
+        """Foreground (B, maps, h, w), float32, of dense maps and their detection (B, 1, h, w)."""
+        return dense * detection

@@ -20,6 +20,9 @@ _NETWORKS = {
     "segmenter": "segmenters",
     "colour": "colour",
     "crosswise": "crosswise",
+    "nucleus_detector": "nucleus_networks",
+    "nucleus_classifier": "nucleus_networks",
+    "nucleus_segmenter": "nucleus_networks",
 }
 
 
@@ -55,8 +58,8 @@ def code_hash(script: str | Path, *, root: str | Path, kinds: Collection[str] | 
     ([16, 16, 16], 3)
     """
     script, root = Path(script).resolve(), Path(root).resolve()
-    others = _NETWORKS.keys() - kinds if kinds is not None else ()
-    skipped = {f"{_PACKAGE}.networks.{_NETWORKS[kind]}" for kind in others}
+    own = {_NETWORKS[kind] for kind in (_NETWORKS if kinds is None else kinds)}
+    skipped = {f"{_PACKAGE}.networks.{name}" for name in {*_NETWORKS.values()} - own}
     files = sorted({script, *_imported(script, root, skipped)})
     text = "\n".join(f"{path.relative_to(root).as_posix()} {_parsed(path)[0]}" for path in files)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
