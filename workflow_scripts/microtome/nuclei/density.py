@@ -81,26 +81,36 @@ def measure_density(
     ndarray of shape (height, width), float32
         NaN where there is no tissue.
     """
-    row_of, column_of = (
-        _find_px(n, ratio=tissue.spacing_um / spacing_um, n_of_map=side)
-        for n, side in zip(tissue.shape, shape, strict=True)
-    )
-    px, nuclei = np.zeros((2, *shape), np.int64)
-    for first, n in bands(tissue.shape[0], band_rows(tissue.shape[1])):
-        row, column = np.nonzero(tissue.rows(first, n))
-        np.add.at(px, (row_of[row + first], column_of[column]), 1)
+    row_of, column_of = _find_px(tissue, shape, spacing_um)
+    nuclei = np.zeros(shape, np.int64)
     for batch in batches:
         y, x = (batch[key] / tissue.spacing_um for key in ("y_um", "x_um"))
         on_tissue = look_up(tissue.rows, tissue.shape, (y, x)) != 0
         row, column = (np.floor(place[on_tissue]).astype(np.int64) for place in (y, x))
         np.add.at(nuclei, (row_of[row], column_of[column]), 1)
-    px_mm2 = tissue.spacing_um**2 * 1e-6
     with np.errstate(invalid="ignore"):
-        return (nuclei / (px * px_mm2)).astype(np.float32)
+        return (nuclei / measure_tissue(tissue, shape=shape, spacing_um=spacing_um)).astype(
+            np.float32
+        )
 
 
-def _find_px(n: int, *, ratio: float, n_of_map: int) -> np.ndarray:
-    """Index of the map's px that holds the middle of each of `n` px of the mask."""
+def measure_tissue(tissue: Raster, *, shape: tuple[int, int], spacing_um: float) -> np.ndarray:
+    """Measure the mm² of tissue in each px of a map of `shape` and `spacing_um`, float64."""
+    row_of, column_of = _find_px(tissue, shape, spacing_um)
+    px = np.zeros(shape, np.int64)
+    for first, n in bands(tissue.shape[0], band_rows(tissue.shape[1])):
+        row, column = np.nonzero(tissue.rows(first, n))
+        np.add.at(px, (row_of[row + first], column_of[column]), 1)
+    return px * (tissue.spacing_um**2 * 1e-6)
+
+
+def _find_px(
+    tissue: Raster, shape: tuple[int, int], spacing_um: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column of the map's px that hold the middles of the rows and columns of the mask."""
+    ratio = tissue.spacing_um / spacing_um
     # Rounded first: 7.99999 of a fractional ratio is meant to be 8.
-    middle = np.round((np.arange(n) + 0.5) * ratio, 6)
-    return np.minimum(middle.astype(np.int64), n_of_map - 1)
+    middles = (np.round((np.arange(n) + 0.5) * ratio, 6) for n in tissue.shape)
+    return tuple(
+        np.minimum(middle.astype(np.int64), n - 1) for middle, n in zip(middles, shape, strict=True)
+    )
