@@ -11,7 +11,6 @@ from microtome.nucleus_scores.dice import (
     dice_ensemble,
     dice_mask,
     label_regions,
-    tells_nuclei_apart,
 )
 
 LABELS = arrays(np.uint16, st.just((4, 5)), elements=st.sampled_from([0, 0, 1, 2, 7, 300]))
@@ -80,11 +79,3 @@ def test_regions_that_touch_at_a_corner_are_one_nucleus():
     """Two px on a diagonal; a px apart is another."""
     mask = np.array([[1, 0, 0, 1], [0, 1, 0, 1]], bool)
     assert label_regions(mask).tolist() == [[1, 0, 0, 2], [0, 1, 0, 2]]
-
-
-def test_a_mask_of_one_value_tells_no_nuclei_apart():
-    """0 and 255 in two pieces; two labels, one nucleus alone and nothing are labels."""
-    assert not tells_nuclei_apart(np.array([[255, 0, 255]], np.uint8))
-    assert tells_nuclei_apart(np.array([[1, 2, 0]], np.uint8))
-    assert tells_nuclei_apart(np.array([[0, 4, 4]], np.uint8))
-    assert tells_nuclei_apart(np.zeros((2, 2), np.uint8))

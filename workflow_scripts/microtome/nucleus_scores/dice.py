@@ -30,20 +30,6 @@ def label_regions(mask: np.ndarray) -> np.ndarray:
     return label(mask, connectivity=2)
 
 
-def tells_nuclei_apart(labels: np.ndarray) -> bool:
-    """Say whether labels are of single nuclei, not of a mask that has one value for all.
-
-    One value is a mask's if its px lie in several pieces.
-
-    Examples
-    --------
-    >>> tells_nuclei_apart(np.array([[255, 0, 255]])), tells_nuclei_apart(np.array([[1, 0, 2]]))
-    (False, True)
-    """
-    values = np.unique(labels[labels != 0])
-    return len(values) != 1 or int(label_regions(labels != 0).max()) == 1
-
-
 def dice_mask(found: np.ndarray, truth: np.ndarray) -> float | None:
     """Dice 1: twice the px in both masks, divided by the px of the one and of the other.
 
