@@ -13,7 +13,7 @@ from microtome.challenges.camelyon17_sheet import (
     make_camelyon17_sheet,
     split_off_validation,
 )
-from microtome.challenges.sheet_command import Sheet, sheet_parser, write_new_sheet
+from microtome.cohort.sheet_command import Sheet, sheet_parser, write_new_sheet
 from microtome.errors import InputError
 
 

@@ -4,7 +4,7 @@ import sys
 from functools import partial
 
 from microtome.challenges.paip2019_sheet import COLUMNS, make_paip2019_sheet
-from microtome.challenges.sheet_command import sheet_parser, write_new_sheet
+from microtome.cohort.sheet_command import sheet_parser, write_new_sheet
 from microtome.errors import InputError
 
 

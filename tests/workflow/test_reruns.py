@@ -51,6 +51,7 @@ RERUN = {
     "rasters/components.py": {"tissue_mask", "tumour_burden"},
     "io/sharded_zarr.py": TRAINED | {"compress_slide", "extract_patches"},
     "demo/paint.py": {"make_demo_cohort", "make_demo_node"},
+    "nucleus_images/monuseg.py": set(),
 }
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from microtome.challenges.downloaded_folders import read_columns
 from microtome.errors import InputError
+from microtome.io.downloaded_folders import read_columns
 from microtome.staging.pn_stages import CLASSES, STAGES, pn_stage
 
 # By name alone: an example of a submission, which may lie beside them, has the same columns.

@@ -16,10 +16,10 @@ from microtome.challenges.camelyon17_labels import (
     list_wrong_stages,
     read_labels,
 )
-from microtome.challenges.downloaded_folders import enter_file, list_files, name_packed
 from microtome.cohort.sheet_cells import format_path
 from microtome.cohort.splits import assign_splits
 from microtome.errors import InputError
+from microtome.io.downloaded_folders import enter_file, list_files, name_packed
 
 COLUMNS = ("slide", "path", "patient", "node", "split", "annotation", "label")
 NODES_PER_PATIENT = 5

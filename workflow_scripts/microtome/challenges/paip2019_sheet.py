@@ -4,14 +4,14 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from microtome.challenges.downloaded_folders import (
+from microtome.cohort.sheet_cells import format_path
+from microtome.errors import InputError
+from microtome.io.downloaded_folders import (
     enter_file,
     list_files,
     name_packed,
     read_columns,
 )
-from microtome.cohort.sheet_cells import format_path
-from microtome.errors import InputError
 from microtome.slides.slide import Slide
 from microtome.truth.checks import TruthCheck
 from microtome.truth.maps import open_truth

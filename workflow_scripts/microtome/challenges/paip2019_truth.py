@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-from microtome.challenges.downloaded_folders import list_files
 from microtome.challenges.mask_overlap import TIFF_SUFFIXES
 from microtome.challenges.paip2019_sheet import CASE, match_case, read_burden_cells
 from microtome.errors import InputError
 from microtome.io.csv_cells import parse_number
+from microtome.io.downloaded_folders import list_files
 
 _VIABLE = re.compile(r"[_-]?viable", re.IGNORECASE)
 

@@ -74,18 +74,20 @@ def assign_splits(
     return {slide: SPLITS[part] for slide, part in parts.items()}
 
 
-def assign_folds(rows: Iterable[dict], *, n_folds: int = 5, seed: int) -> dict[str, int]:
+def assign_folds(
+    rows: Iterable[dict], *, n_folds: int = 5, seed: int, validates: bool = True
+) -> dict[str, int]:
     """Divide slides into folds of one size, by patient and stratified as in `assign_splits`.
 
     In run k of a cross-validation, fold k is the test set, fold ``k % n_folds + 1`` the validation
     set, and the others are the training set. Gives the fold of each slide, 1 to `n_folds`, in the
     order of `rows`. Raises InputError for less than 3 folds, so that none is left to train with,
-    and for fewer patients than folds.
+    and for fewer patients than folds; 2 do where none `validates`.
     """
-    if n_folds < 3:
+    if n_folds < 2 + validates:
         raise InputError(
-            f"{n_folds} folds are too few: one tests, one validates and the rest train; give 3 or"
-            " more"
+            f"{n_folds} folds are too few: one tests{', one validates' * validates} and the rest"
+            f" train; give {2 + validates} or more"
         )
     names = [f"fold {fold}" for fold in range(1, n_folds + 1)]
     parts = _deal_out(rows, np.full(n_folds, 1 / n_folds), seed=seed, part_names=names)

@@ -14,7 +14,8 @@ IMAGES = SheetKind(
     ids=("image", "patient"),
     files=("path", "nuclei", "labels"),
 )
-_ID = {"type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]*$", "maxLength": 100}
+ID_PATTERN = "^[A-Za-z0-9_-][A-Za-z0-9._-]*$"
+_ID = {"type": "string", "pattern": ID_PATTERN, "maxLength": 100}
 _SPLITS = ("train", "validation", "test")
 _WORDS = "[A-Za-z0-9_ -]+"
 # The row of a sheet. A nucleus has few px at the coarsest spacing.
