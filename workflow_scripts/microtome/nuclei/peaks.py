@@ -15,6 +15,8 @@ _TRUNCATE = 3.0
 _SPOT_UM = 2.0
 # Confidences that agree to within 1 / _RANKS are equal, so rounding does not choose between them.
 _RANKS = 4096
+# Places are rounded to 1/64 px, so that they are the same numbers wherever they are counted from.
+_PARTS_OF_PX = 64
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,8 @@ class PeakFinder:
             n += is_equal
             down_sum += is_equal * down
             right_sum += is_equal * right
-        return down_sum / n, right_sum / n
+        middles = np.stack([down_sum, right_sum]) / n
+        return tuple(np.rint(middles * _PARTS_OF_PX) / _PARTS_OF_PX)
 
 
 def list_offsets(radius_px: float) -> list[tuple[int, int]]:
