@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from helpers.preloaded_python import Preloaded
 
@@ -19,6 +21,7 @@ REPOSITORY = Path(__file__).parent.parent
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profiles")
 
+PYTHON = pytest.StashKey[Path]()
 ON_THE_FINISHED_RUN = ("test_workflow.py", "test_workflow_faults.py", "test_staging_workflow.py")
 
 # Processes that run tests have a core each: more threads would wait for each other. PyTorch looks
@@ -167,12 +170,26 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
     return ByFile(config, log)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin the one process that forks for all that run tests."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.TemporaryDirectory()
+        server = Preloaded(Path(folder.name) / "p")
+        config.stash[PYTHON] = server.python
+        config.add_cleanup(folder.cleanup)
+        config.add_cleanup(server.end)
+
+
+def pytest_configure_node(node: WorkerController) -> None:
+    """Tell a process that runs tests of it."""
+    node.workerinput["python"] = str(node.config.stash[PYTHON])
+
+
 @pytest.fixture(scope="session")
-def preloaded_python(tmp_path_factory):
+def preloaded_python(request):
     """A command like Python whose processes begin with the imports of a run done."""
-    server = Preloaded(tmp_path_factory.mktemp("python") / "p")
-    yield server.python
-    server.end()
+    told = getattr(request.config, "workerinput", None)
+    return Path(told["python"]) if told else request.config.stash[PYTHON]
 
 
 def copy_workflow(root: Path, python: Path = Path(sys.executable)) -> Workflow:

@@ -1,7 +1,8 @@
 """Python processes that begin with NumPy, PyTorch and Snakemake imported already.
 
 A small cohort is some sixty jobs, and most of what they took was the import of the same packages.
-`Preloaded` starts a process that imports them once and forks for each program that is asked for.
+`Preloaded` starts a process that imports them when it is first asked for a program, and forks for
+each program.
 Its `python` is a command like Python itself for ``python SCRIPT ...`` and ``python -m MODULE ...``;
 any other call of it is real Python.
 """
@@ -24,11 +25,20 @@ from pathlib import Path
 PACKAGES = (
     "snakemake.cli",
     "snakemake.script",
+    "snakemake.report.html_reporter",
+    "jsonschema",
+    "nbformat",
+    "rich.console",
+    "smart_open",
     "torch",
     "torchvision",
+    "segmentation_models_pytorch",
     "matplotlib.pyplot",
     "scipy.ndimage",
+    "scipy.signal",
+    "shapely",
     "skimage.measure",
+    "skimage.morphology",
     "sklearn.ensemble",
     "tifffile",
     "zarr",
@@ -152,7 +162,9 @@ def become(words: list[str], folder: str, env: dict[str, str], python: str) -> N
 
 if __name__ == "__main__":
     sys.path.pop(0)
+    listening = socket.socket(fileno=int(sys.argv[1]))
+    select.select([listening], [], [])
     for package in PACKAGES:
         __import__(package)
     gc.freeze()
-    fork_for_all(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])
+    fork_for_all(listening, sys.argv[2])
