@@ -68,7 +68,7 @@ def uses_gpu():
 
 
 RESULTS = Results(COHORT)
-NUCLEI = Nuclei(COHORT, config)
+NUCLEI = Nuclei(COHORT, config, is_driver=IS_DRIVER)
 STAGING = Staging(COHORT, config)
 SUBMISSIONS = Submissions(COHORT, STAGING, config)
 DEMO_TRUTH = DemoTruth(COHORT, DEMO_COHORT)

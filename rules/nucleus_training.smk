@@ -1,1 +1,35 @@
-# Networks that find nuclei: pretrained on slides without labels, then trained on labelled images.
+rule pretrain_crosswise:
+    """Train a crosswise autoencoder on windows of the training slides; no labels."""
+    input:
+        train=planned(COHORT.learnt_patches, "model", split="train"),
+        train_slides=planned(COHORT.slides_to_learn, "model", split="train"),
+        train_inspected=planned(COHORT.inspected_to_learn, "model", split="train"),
+        validation=planned(COHORT.learnt_patches, "model", split="validation"),
+        validation_slides=planned(COHORT.slides_to_learn, "model", split="validation"),
+        validation_inspected=planned(
+            COHORT.inspected_to_learn, "model", split="validation"
+        ),
+    output:
+        weights="results/models/{model}/weights.safetensors",
+        card="results/models/{model}/weights.json",
+        curves="results/models/{model}/training_curves.csv",
+    log:
+        "logs/pretrain_crosswise/{model}.log",
+    benchmark:
+        "benchmarks/pretrain_crosswise/{model}.tsv"
+    wildcard_constraints:
+        model=MODELS.trained_here("crosswise"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 8
+    resources:
+        mem_mb=asked(REQUESTS.mb, "pretrain_crosswise"),
+        runtime=asked(REQUESTS.minutes, "pretrain_crosswise"),
+        gpu=planned(REQUESTS.training_gpus, "model"),
+    params:
+        entry=planned(MODELS.entry, "model"),
+        checkpoint="results/checkpoints/{model}_training.safetensors",
+        data=planned(MODELS.training_settings, "model"),
+        code=code("nucleus_training/pretrain_crosswise.py", "model"),
+    script:
+        "../workflow_scripts/jobs/nucleus_training/pretrain_crosswise.py"

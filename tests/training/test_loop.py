@@ -422,6 +422,8 @@ def test_a_segmenter_learns_the_px(tmp_path):
     pixels = np.where(masks[..., None], 60, 200).astype(np.uint8) + np.zeros(3, np.uint8)
 
     class Masks:
+        shape = (32, 32)
+
         def read(self, row, out):
             out[...] = masks[row]
 

@@ -10,7 +10,7 @@ from microtome.planning.code_hash import code_hash
 
 SCRIPTS = REPOSITORY / "workflow_scripts"
 RULES = {path.stem: path for path in (SCRIPTS / "jobs").glob("*/*.py")}
-TRAINING = {"pretrain_cae", "train_model"}  # the second of two rules
+TRAINING = {"pretrain_cae", "train_model", "pretrain_crosswise"}  # train_model is of two rules
 TRAINED = TRAINING | {"fit_colour_baseline"}
 COMPRESSION = {"compress_slide", "reconstruct_slide", "compression_quality"}
 # An edit in each package; several where one is not like another.
@@ -32,6 +32,7 @@ RERUN = {
     "patches/store.py": TRAINED | {"extract_patches"},
     "networks/refinenet.py": TRAINED | COMPRESSION | {"score_slide"},
     "training/loop.py": TRAINING,
+    "nucleus_training/slide_windows.py": {"pretrain_crosswise"},
     "inference/scoring.py": {"score_slide"},
     "heatmaps/stitching.py": {"stitch_heatmap", "stitch_uncertainty", "tune"},
     "tumour/burden.py": {"tumour_burden"},

@@ -9,6 +9,7 @@ STAGES = {
         "train_classifier",
         "train_segmenter",
         "fit_colour_baseline",
+        "pretrain_crosswise",
         "training_curves",
     ),
     "score": ("score_slide",),

@@ -14,7 +14,7 @@ _NEEDED = {
     "sparse": ("spacing_um", "patch_px", "reduction", "width", "sparsity_percent"),
     "dense": ("spacing_um", "patch_px", "reduction", "width"),
     "plain": ("spacing_um", "patch_px", "reduction", "width"),
-    "unet": ("spacing_um", "patch_px", "width"),
+    "unet": ("spacing_um", "patch_px", "reduction", "width"),
     "vgg16": ("spacing_um", "patch_px"),
 }
 # Feature maps of the foreground, of which the sparsity of the variant sparse is a share.
@@ -57,7 +57,7 @@ def check_nucleus_model(key: str, entry: dict, models: Mapping[str, dict]) -> It
 
 def _check_reduction(key: str, entry: dict, sized: dict) -> Iterator[str]:
     """A segmenter says something of every px: only without pooling is that what it has learnt."""
-    if entry["kind"] == "nucleus_segmenter" and sized.get("reduction", 1) != 1:
+    if entry["kind"] == "nucleus_segmenter" and sized["reduction"] != 1:
         yield f"{key}: a nucleus_segmenter needs reduction 1, of itself or of its start"
 
 

@@ -43,6 +43,8 @@ _SAME = (
     "attributes",
     "segmentation_layer",
 )
+# The sparsity of a network that has no threshold.
+_NONE = 0.0
 
 
 def build_model(entry: dict, *, seed: int = 0, pretrained: bool = True) -> nn.Module:
@@ -91,8 +93,8 @@ def _segmenter(entry: dict, pretrained: str) -> nn.Module:
 
 
 def _crosswise(entry: dict, _: str) -> nn.Module:
-    names = ("variant", "reduction", "width", "sparsity_percent")
-    return CrosswiseCAE(**{name: entry[name] for name in names})
+    settings = {name: entry[name] for name in ("variant", "reduction", "width")}
+    return CrosswiseCAE(**settings, sparsity_percent=entry.get("sparsity_percent", _NONE))
 
 
 def _nucleus_network(entry: dict, pretrained: str) -> nn.Module:
@@ -116,14 +118,14 @@ def _nucleus_network(entry: dict, pretrained: str) -> nn.Module:
         variant=network,
         reduction=entry["reduction"],
         width=entry["width"],
-        sparsity_percent=entry["sparsity_percent"],
+        sparsity_percent=entry.get("sparsity_percent", _NONE),
         started=start is not None,
     )
     if kind == "nucleus_detector":
         return NucleusDetector(settings)
     if kind == "nucleus_classifier":
         return NucleusClassifier(settings, n_attributes=len(entry["attributes"]))
-    dense = entry["segmentation_layer"] == "dense"
+    dense = entry.get("segmentation_layer") == "dense"
     return NucleusSegmenter(settings, dense_px=entry["patch_px"] if dense else None)
 
 

@@ -26,10 +26,13 @@ from microtome.slides.header_probe import probe_slide
 # Grids of so many slides tell how many patches there are to train on.
 _GRIDS_LOOKED_AT = 100
 _LONGEST_TRAINING_MIN = 24 * 60
+# Of a labelled image's file, with windows of 100 px every 50 px, whatever it is compressed by.
+_WINDOWS_OF_A_MB = 400
 # Until the slides to train on are known.
 _UNKNOWN_TRAINING = Need(mb=9000, s=24 * 3600)
 # A slide of fewer MB is scored before a second thread would help.
 _SMALL_SLIDE_MB = 3
+_NUCLEUS_TRAINING = ("pretrain_crosswise", "train_nucleus_network")
 _TRAINING = ("pretrain_cae", "train_classifier", "train_segmenter", "fit_colour_baseline")
 _DEMO = ("make_demo_cohort", "make_demo_node")
 _COMPRESSION = ("compress_slide", "reconstruct_slide", "compression_quality")
@@ -77,7 +80,8 @@ class Requests:
         if rule == "tune":  # stitches and counts all validation slides
             return (15 + len(files.get("scores", []))) * attempt
         asked = request_minutes(self._need(rule, wildcards, files, threads), attempt)
-        return min(_LONGEST_TRAINING_MIN, asked) if rule in _TRAINING else asked
+        is_training = rule in (*_TRAINING, *_NUCLEUS_TRAINING)
+        return min(_LONGEST_TRAINING_MIN, asked) if is_training else asked
 
     def scoring_threads(self, slide: str) -> int:
         """Threads of a job that scores a slide."""
@@ -103,7 +107,26 @@ class Requests:
             return Need(300 + 12 * sum(self._extent(s).mpx_at(spacing_um) for s in nodes), s=0)
         if rule in _TRAINING:
             return self._need_of_training(rule, wildcards["model"], files.get("train", []))
+        if rule in _NUCLEUS_TRAINING:
+            return self._need_of_nucleus_training(wildcards["model"], files.get("train", []))
         return self._need_of_slide(rule, wildcards, threads)
+
+    def _need_of_nucleus_training(self, model: str, images: Sequence[str]) -> Need:
+        """Windows drawn from slides, or of images: as if each were large, which are a megabyte."""
+        entry = self._models.entry(model)
+        settings = entry.get("pretraining") or entry["training"]
+        n_mb = sum(map(_bytes_of, images)) / 1e6
+        windows = settings.get("patches", n_mb * _WINDOWS_OF_A_MB)
+        return training_need(
+            entry["kind"],
+            width=entry.get("width", 1.0),
+            patches=windows,
+            mpx_of_patch=entry["patch_px"] ** 2 / 1e6,
+            epochs=settings["epochs"],
+            batch=settings["batch"],
+            gpus=self.training_gpus(model),
+            on_gpu=self._uses_gpu(),
+        )
 
     def _need_of_slide(self, rule: str, wildcards: Mapping, threads: int) -> Need:
         if rule == "score_slide":

@@ -37,10 +37,16 @@ class Source(Protocol):
 
 
 class Truth(Protocol):
-    """What is true of the patches of one slide, px by px."""
+    """What is true of the patches of one slide.
+
+    Its `shape` is that of one patch's truth: (side, side), a map that is turned with the patch, or
+    (n,), which is not.
+    """
+
+    shape: tuple[int, ...]
 
     def read(self, row: int, out: np.ndarray, *move: Move) -> None:
-        """Read the truth of the patch in a row of the source into `out`, (side, side), uint8."""
+        """Read the truth of the patch in a row of the source into `out`, of `shape`, uint8."""
 
 
 class Patches:
@@ -59,7 +65,7 @@ class Patches:
         Threads that make the next batches while the last one is used. The batches are the same
         for any number.
     truths : sequence of Truth
-        One a source, where batches are to hold the truth of every px instead of labels.
+        One a source, all of one shape, where batches are to hold them instead of labels.
     moves : Moves, optional
         How far `shuffled` moves patches, of which all sources and truths are then movable.
 
@@ -158,7 +164,7 @@ class Patches:
             spacings (B, spacings, 3, side, side): one block, since all have one size, for one copy
             to the GPU; ``images[:, s]`` are the images of a spacing, contiguous, channels last.
         labels : Tensor of shape (B,), int64
-            Or the truths, (B, side, side), uint8.
+            Or the truths, (B, *shape), uint8.
         """
         return self._batches((np.arange(len(self)), None, None), batch, len(self), share)
 
@@ -224,9 +230,10 @@ class Patches:
         index, turns, moves = part
         n_spacings, side = self._shape[:2]
         images = _for_the_gpu((n_spacings, len(index), side, side, 3))
-        truths = _for_the_gpu((len(index), side, side) if self._truths else (0,))
+        truth_shape = self._truths[0].shape if self._truths else ()
+        truths = _for_the_gpu((len(index) if self._truths else 0, *truth_shape))
         pixels, maps = images.numpy(), truths.numpy()
-        straight, straight_map = np.empty(self._shape, np.uint8), np.empty((side, side), np.uint8)
+        straight, straight_map = np.empty(self._shape, np.uint8), np.empty(truth_shape, np.uint8)
         for place, (source, row) in enumerate(self._places(index)):
             code = 0 if turns is None else int(turns[place])
             move = () if moves is None else (Move(*moves[place].item()),)
@@ -236,7 +243,8 @@ class Patches:
                     np.copyto(_as_points(target), turn(_as_points(image), code))
             if self._truths:
                 self._truths[source].read(row, straight_map, *move)
-                np.copyto(maps[place], turn(straight_map, code))
+                is_map = straight_map.ndim > 1
+                np.copyto(maps[place], turn(straight_map, code) if is_map else straight_map)
         batch = images.permute(1, 0, 4, 2, 3)
         labels = truths if self._truths else torch.from_numpy(self.labels[index].astype(np.int64))
         return batch if n_spacings > 1 else batch[:, 0], labels

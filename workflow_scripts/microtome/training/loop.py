@@ -16,7 +16,7 @@ from microtome.training.distributed import is_first, share, share_gradients, sum
 from microtome.training.objectives import Objective
 from microtome.training.optimizer_step import Step, make_optimizer
 from microtome.training.random_colour import ColourChanges, change_colours
-from microtome.training.schedules import learning_rate_of, should_stop_early
+from microtome.training.schedules import find_stage, learning_rate_of, should_stop_early
 
 _CONSTANT = {"kind": "constant"}
 
@@ -39,6 +39,7 @@ def fit(
     balanced: bool = False,
     compiled: bool = False,
     frozen_epochs: int = 0,
+    frozen_patience: int | None = None,
     encoder: nn.Module | None = None,
     colours: ColourChanges | None = None,
     **of_optimizer: float,
@@ -72,9 +73,9 @@ def fit(
         Whether an epoch has as many tumour as other patches.
     compiled : bool
         Whether to have torch.compile make faster kernels of the network first: some minutes.
-    frozen_epochs, encoder
-        The part of the model whose weights and batch-norm statistics stand still, in so many first
-        epochs.
+    frozen_epochs, frozen_patience, encoder
+        The part of the model whose weights and batch-norm statistics stand still in first epochs,
+        of `microtome.training.schedules.find_stage`.
     colours : ColourChanges, optional
         How far the colours of training patches are changed; of validation patches never.
 
@@ -113,19 +114,27 @@ def fit(
     step = Step(trained, objective, descent, scaler)
     for epoch in range(len(history) + 1, epochs + 1):
         losses = [row.get("validation_loss", row["train_loss"]) for row in history]
-        if should_stop_early(losses, patience=patience):
+        stands_still, before = find_stage(
+            epoch, losses, frozen_epochs=frozen_epochs, frozen_patience=frozen_patience
+        )
+        is_first_stage = stands_still and frozen_patience is not None
+        if not is_first_stage and should_stop_early(losses[before:], patience=patience):
             log.info("no gain in %d epochs: training ends", patience)
             break
         started = time.perf_counter()
         rate = learning_rate_of(
-            epoch, base=learning_rate, epochs=epochs, schedule=schedule, losses=losses
+            epoch - before,
+            base=learning_rate,
+            epochs=epochs - before,
+            schedule=schedule,
+            losses=losses[before:],
         )
         for group in descent.param_groups:
             group["lr"] = rate
         # Dropout; a hash of ints is the same everywhere.
         torch.manual_seed(hash((seed, epoch, share()[0])))
         model.train()
-        frozen = encoder.eval() if epoch <= frozen_epochs else None
+        frozen = encoder.eval() if stands_still else None
         means = _epoch(
             step,
             train,

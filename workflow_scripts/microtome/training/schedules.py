@@ -57,3 +57,31 @@ def should_stop_early(losses: Sequence[float], *, patience: int | None) -> bool:
     if patience is None or not losses:
         return False
     return len(losses) - 1 - losses.index(min(losses)) >= patience
+
+
+def find_stage(
+    epoch: int, losses: Sequence[float], *, frozen_epochs: int, frozen_patience: int | None
+) -> tuple[bool, int]:
+    """Say whether the encoder stands still in an epoch, and how many epochs came before its stage.
+
+    It stands still in `frozen_epochs` epochs. With a `frozen_patience` that is a stage of its own,
+    which also ends once so many of its epochs have had no new minimum of the loss; then learning
+    rate and early stopping begin anew. Without, all epochs are one stage.
+
+    Examples
+    --------
+    >>> losses = [0.9, 0.5, 0.6, 0.7]  # of the epochs before the fifth
+    >>> find_stage(5, losses, frozen_epochs=10, frozen_patience=2)
+    (False, 4)
+    >>> find_stage(5, losses, frozen_epochs=10, frozen_patience=3)
+    (True, 0)
+    """
+    if frozen_patience is None:
+        return epoch <= frozen_epochs, 0
+    ends = (
+        n
+        for n in range(1, min(epoch, frozen_epochs))
+        if should_stop_early(losses[:n], patience=frozen_patience)
+    )
+    end = next(ends, frozen_epochs)
+    return (True, 0) if epoch <= end else (False, end)

@@ -24,6 +24,7 @@ class TruthPatches:
     """
 
     def __init__(self, truth: Raster, grid: Grid, *, max_blob_px: int) -> None:
+        self.shape = (grid.patch_px, grid.patch_px)
         self._truth, self._max_blob_px = truth, max_blob_px
         # Of the grid, only what is needed to read: ten million patches have to fit.
         self._row, self._column, self._stride_px = grid.row, grid.column, grid.stride_px
