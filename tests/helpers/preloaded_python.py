@@ -1,8 +1,8 @@
 """Python processes that begin with NumPy, PyTorch and Snakemake imported already.
 
 A small cohort is some sixty jobs, and most of what they took was the import of the same packages.
-`Preloaded` starts a process that imports them when it is first asked for a program, and forks for
-each program.
+`Preloaded` starts a process that imports them when it is first asked for a program, parses the
+library, and forks for each program.
 Its `python` is a command like Python itself for ``python SCRIPT ...`` and ``python -m MODULE ...``;
 any other call of it is real Python.
 """
@@ -22,6 +22,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from microtome.planning.code_hash import code_hash_of_all
+
+SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
 PACKAGES = (
     "snakemake.cli",
     "snakemake.script",
@@ -166,5 +169,7 @@ if __name__ == "__main__":
     select.select([listening], [], [])
     for package in PACKAGES:
         __import__(package)
+    # Runs hash copies of these files; what an equal text means is known then.
+    code_hash_of_all(SCRIPTS / "jobs", root=SCRIPTS)
     gc.freeze()
     fork_for_all(listening, sys.argv[2])

@@ -89,7 +89,12 @@ def _imported(script: Path, root: Path, skipped: Collection[str]) -> set[Path]:
 @cache
 def _parsed(path: Path) -> tuple[str, tuple[str, ...]]:
     """A file's meaning as text, and the library modules it imports."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return _meaning(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _meaning(text: str) -> tuple[str, tuple[str, ...]]:
+    tree = ast.parse(text)
     modules = []
     for node in ast.walk(tree):
         # Not the package itself: it holds the version, and a new one is no reason to train again.
