@@ -24,6 +24,15 @@ PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profi
 PYTHON = pytest.StashKey[Path]()
 ON_THE_FINISHED_RUN = ("test_workflow.py", "test_workflow_faults.py", "test_staging_workflow.py")
 
+LONGEST = (
+    "test_patch_reading.py",
+    "test_patch_networks.py",
+    "test_step_client.py",
+    "test_commands.py",
+    "test_hostile_slides.py",
+    "test_pack_runner.py",
+)
+
 # Processes that run tests have a core each: more threads would wait for each other. PyTorch looks
 # here when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -152,7 +161,8 @@ class Workflow:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with whole runs, which take longest."""
+    """Begin with what takes longest: whole runs, then the longest of the other files."""
+    items.sort(key=lambda item: not any(part in item.nodeid for part in LONGEST))
     items.sort(key=lambda item: "tests/workflow/" not in item.nodeid)
 
 

@@ -22,6 +22,8 @@ from microtome.parallel import step_server as worker_process
 from microtome.parallel.process_facts import started_at
 from microtome.parallel.step_client import run_step
 
+# Seconds between two looks whether who waits, works or began it all is still there.
+LOOK_EVERY_S = 0.4
 TRIAL = '''
 """Steps that go well or wrong."""
 import ctypes, json, os, signal, sys, time, warnings
@@ -87,8 +89,12 @@ def trial(tmp_path, monkeypatch):
     place = tmp_path / "path"
     place.mkdir()
     (place / "trial.py").write_text(TRIAL)
-    line = f"import microtome; microtome.__path__.append({str(place)!r})"
-    (place / "sitecustomize.py").write_text(line)
+    lines = (
+        f"import microtome; microtome.__path__.append({str(place)!r})\n"
+        f"from microtome.parallel import step_client; step_client.LOOK_EVERY_S = {LOOK_EVERY_S}\n"
+    )
+    (place / "sitecustomize.py").write_text(lines)
+    monkeypatch.setattr(worker, "LOOK_EVERY_S", LOOK_EVERY_S)
     monkeypatch.syspath_prepend(str(place))
     monkeypatch.setattr(microtome, "__path__", [*microtome.__path__, str(place)])
     yield importlib.import_module("microtome.trial")

@@ -135,10 +135,10 @@ def test_nodes_cross_validates_the_forests(run, tmp_path):
         ("tiles.py", "images does not exist; tiles are in images and masks"),
     ],
 )
-def test_a_mistake_is_told_in_one_line(tmp_path, script, words):
+def test_a_mistake_is_told_in_one_line(tmp_path, preloaded_python, script, words):
     """No traceback of a folder without data; the script finds the library by itself."""
     done = subprocess.run(
-        [sys.executable, f"trials/{script}", str(tmp_path), str(tmp_path / "out")],
+        [preloaded_python, f"trials/{script}", str(tmp_path), str(tmp_path / "out")],
         cwd=REPOSITORY,
         env={},
         capture_output=True,
