@@ -3,3 +3,33 @@ rule nuclei:
     input:
         planned(NUCLEI.require),
         planned(NUCLEI.results),
+
+
+rule predict_nucleus_images:
+    """Have a network find, classify or segment the nuclei of the images that judge it."""
+    input:
+        weights=planned(MODELS.weights, "model"),
+        images=planned(NUCLEI.predicted_files, "model"),
+    output:
+        predictions="results/nuclei/images/{model}.npz",
+    log:
+        "logs/predict_nucleus_images/{model}.log",
+    benchmark:
+        "benchmarks/predict_nucleus_images/{model}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 2
+    resources:
+        mem_mb=asked(REQUESTS.mb, "predict_nucleus_images"),
+        runtime=asked(REQUESTS.minutes, "predict_nucleus_images"),
+        gpu=1,
+    params:
+        entry=planned(MODELS.entry, "model"),
+        images=planned(NUCLEI.predicted_rows, "model"),
+        peaks={
+            key: config["nuclei"][key] for key in ("min_distance_um", "smoothing_um")
+        },
+        given=planned(GIVEN.of_model, "model"),
+        code=code("nuclei/predict_nucleus_images.py", "model"),
+    script:
+        "../workflow_scripts/jobs/nuclei/predict_nucleus_images.py"

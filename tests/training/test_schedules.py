@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
-from microtome.training.schedules import learning_rate_of, should_stop_early
+from microtome.training.schedules import find_stage, learning_rate_of, should_stop_early
 
 LOSSES = [5.0, 4.0, 4.0, 4.5, 4.0, 3.0, 3.1, 3.2, 3.3, 3.4, 3.5, 2.9, 3.0]
 
@@ -79,3 +79,21 @@ def test_plateaus(losses, patience):
 def test_training_ends_early(losses, patience, over):
     """So many epochs without a new minimum end a run; without patience none does."""
     assert should_stop_early(losses, patience=patience) is over
+
+
+@pytest.mark.parametrize(
+    ("patience", "stages"),
+    [
+        # The second epoch has a minimum that the third and fourth do not go below.
+        (2, [(True, 0)] * 4 + [(False, 4)] * 8),
+        (None, [(True, 0)] * 6 + [(False, 0)] * 6),
+        (6, [(True, 0)] * 6 + [(False, 6)] * 6),
+    ],
+)
+def test_a_first_stage_ends_with_its_epochs_or_once_it_has_converged(patience, stages):
+    """It is decided by losses of its own, whatever comes later; then a stage begins anew."""
+    found = [
+        find_stage(n, LOSSES[: n - 1], frozen_epochs=6, frozen_patience=patience)
+        for n in range(1, 13)
+    ]
+    assert found == stages

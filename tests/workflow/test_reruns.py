@@ -10,14 +10,15 @@ from microtome.planning.code_hash import code_hash
 
 SCRIPTS = REPOSITORY / "workflow_scripts"
 RULES = {path.stem: path for path in (SCRIPTS / "jobs").glob("*/*.py")}
-TRAINING = {"pretrain_cae", "train_model", "pretrain_crosswise"}  # train_model is of two rules
+TRAINING = {"pretrain_cae", "train_model", "pretrain_crosswise", "train_nucleus_network"}
 TRAINED = TRAINING | {"fit_colour_baseline"}
 COMPRESSION = {"compress_slide", "reconstruct_slide", "compression_quality"}
 # An edit in each package; several where one is not like another.
 RERUN = {
     "slides/tile_decoding.py": TRAINED
     | COMPRESSION
-    | {"inspect_slide", "tissue_mask", "extract_patches", "score_slide", "score_submission"},
+    | {"inspect_slide", "tissue_mask", "extract_patches", "score_slide", "score_submission"}
+    | {"predict_nucleus_images"},
     "cohort/splits.py": set(),
     "cohort/exclusion.py": {
         "cohort",
@@ -30,9 +31,10 @@ RERUN = {
     "truth/maps.py": {"rasterize_annotation", "score_submission"},
     "patches/grid_step.py": {"patch_grid"},
     "patches/store.py": TRAINED | {"extract_patches"},
-    "networks/refinenet.py": TRAINED | COMPRESSION | {"score_slide"},
+    "networks/refinenet.py": TRAINED | COMPRESSION | {"score_slide", "predict_nucleus_images"},
     "training/loop.py": TRAINING,
     "nucleus_training/slide_windows.py": {"pretrain_crosswise"},
+    "nuclei/image_prediction.py": {"predict_nucleus_images"},
     "inference/scoring.py": {"score_slide"},
     "heatmaps/stitching.py": {"stitch_heatmap", "stitch_uncertainty", "tune"},
     "tumour/burden.py": {"tumour_burden"},

@@ -10,6 +10,7 @@ STAGES = {
         "train_segmenter",
         "fit_colour_baseline",
         "pretrain_crosswise",
+        "train_nucleus_network",
         "training_curves",
     ),
     "score": ("score_slide",),

@@ -1,7 +1,7 @@
 """Rule pretrain_crosswise: a crosswise autoencoder, from slides without labels."""
 
 from microtome.logs import start_log
-from microtome.nucleus_training.step import pretrain_crosswise_step
+from microtome.nucleus_training.pretraining_step import pretrain_crosswise_step
 from microtome.training.step import launch_step
 
 start_log(snakemake.log[0])

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from microtome.cohort.mistakes import refuse
 from microtome.errors import InputError
+from microtome.nucleus_images.labelled_image import LabelledImage
 from microtome.nucleus_images.point_tables import find_outside
-from microtome.nucleus_images.sheet import LabelledImage
 
 
 def check_images(images: Iterable[LabelledImage], *, of: str) -> None:

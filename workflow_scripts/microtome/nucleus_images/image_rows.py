@@ -7,6 +7,7 @@ from pathlib import Path
 from microtome.cohort.mistakes import refuse
 from microtome.cohort.sheet_mistakes import find_mistakes
 from microtome.cohort.sheet_rows import SheetKind, parse_rows, read_rows
+from microtome.nucleus_images.words import list_words
 
 IMAGES = SheetKind(
     item="image",
@@ -67,11 +68,6 @@ def _name_rows(rows: list[tuple[int, list[str]]]) -> dict[str, dict]:
     # An image without any of the attributes is known not to have them.
     empty = {"attributes": ""} if "attributes" in rows[0][1] else {}
     return {row["image"]: empty | row for _, row in parse_rows(rows)}
-
-
-def list_words(cell: str, separator: str) -> list[str]:
-    """List what a cell has between separators."""
-    return [part.strip() for part in cell.split(separator)] if cell else []
 
 
 def _check_rows(named: Sequence[tuple[int, dict]]) -> Iterator[tuple[int, str, str]]:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from microtome.errors import InputError
+from microtome.nucleus_images.labelled_image import LabelledImage
 from microtome.nucleus_images.prediction_file import Predictions
-from microtome.nucleus_images.sheet import LabelledImage
 from microtome.nucleus_scores.auroc import attribute_aurocs
 from microtome.nucleus_scores.parts import group_by_part, mean_of
 

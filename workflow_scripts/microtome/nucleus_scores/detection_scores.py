@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 
 from microtome.errors import InputError
+from microtome.nucleus_images.labelled_image import LabelledImage
 from microtome.nucleus_images.prediction_file import Predictions
-from microtome.nucleus_images.sheet import LabelledImage
 from microtome.nucleus_scores.curve import Curve, Image, detection_curve
 from microtome.nucleus_scores.matching import detection_rates, match_points
 from microtome.nucleus_scores.parts import group_by_part, mean_of

@@ -13,13 +13,6 @@ _NETWORKS = {
     "classifier": (560, 2500, 8.0),
     "segmenter": (250, 2500, 8.0),
 }
-# Of the paper's numbers of feature maps, at reduction 4; at 1 the maps are as large as the image.
-_NUCLEUS_NETWORKS = {
-    "crosswise": (130, 9000, 130.0),
-    "nucleus_detector": (40, 4000, 40.0),
-    "nucleus_classifier": (60, 4500, 50.0),
-    "nucleus_segmenter": (20, 9000, 130.0),
-}
 _PYTORCH_MB, _PYTORCH_S = 740, 15
 _USUAL_MPX_AT_A_TIME = 0.53
 _WEIGHTS_WHILE_LOADED = 2
@@ -65,7 +58,6 @@ def scoring_need(
 def training_need(
     kind: str,
     *,
-    width: float = 1.0,
     patches: float,
     mpx_of_patch: float,
     epochs: int,
@@ -73,12 +65,8 @@ def training_need(
     gpus: int,
     on_gpu: bool,
 ) -> Need:
-    """What it takes to train a network of a kind; `mpx_of_patch` with all images of a patch.
-
-    `width` is the share of the paper's feature maps that a network for nuclei has.
-    """
-    weights_mb, mb, s = (_NETWORKS | _NUCLEUS_NETWORKS)[kind]
-    weights_mb, mb, s = weights_mb * width**2, mb * width, s * width**2
+    """What it takes to train a network of a kind; `mpx_of_patch` with all images of a patch."""
+    weights_mb, mb, s = _NETWORKS[kind]
     working = _CUDA_MB if on_gpu else _TRAINING_MB * mb * batch * mpx_of_patch
     each = _PYTORCH_MB + _TRAINING_WEIGHTS * weights_mb + working + patches * 1e-4
     computing = patches * mpx_of_patch * epochs * s * _TRAINING_S

@@ -5,7 +5,8 @@ from functools import cached_property
 
 from microtome.cohort.nucleus_checks import CROSSWISE
 from microtome.errors import InputError
-from microtome.nucleus_images.image_rows import list_words, load_image_rows, read_image_rows
+from microtome.nucleus_images.image_rows import load_image_rows, read_image_rows
+from microtome.nucleus_images.words import list_words
 from microtome.planning.models import Models
 from microtome.planning.trained_models import Run
 
@@ -91,6 +92,11 @@ class NucleusImages:
         rows = [self._images[image] for image in images]
         return [row[column] for row in rows for column in columns if column in row]
 
+    def learnt_rows(self, model: str) -> dict[str, list[dict]]:
+        """Return the rows of the images that a model is trained with, and that validate it."""
+        parts = ("train", "validation")
+        return {part: [self._images[i] for i in self.images(model, part)] for part in parts}
+
     def learnt_files(self, model: str, part: str) -> list[str]:
         """Name all files of the images that a model is trained with."""
         return self.files_of_images(self.images(model, part))
@@ -118,6 +124,10 @@ class NucleusImages:
         """List the images that a model predicts: those that test and validate it."""
         tested = [one["image"] for one in self.tested(model)]
         return list(dict.fromkeys([*tested, *self.validated(model)]))
+
+    def predicted_rows(self, model: str) -> list[dict]:
+        """Return the rows of the images that a model predicts."""
+        return [self._images[image] for image in self.predicted(model)]
 
     def predicted_files(self, model: str) -> list[str]:
         """Name the pixels of the images that a model predicts."""

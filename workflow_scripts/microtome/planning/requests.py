@@ -20,14 +20,13 @@ from microtome.planning.needs import (
     step_need,
 )
 from microtome.planning.network_needs import scoring_need, training_need
+from microtome.planning.nucleus_needs import image_prediction_need, nucleus_training_need
 from microtome.planning.staging import Staging
 from microtome.slides.header_probe import probe_slide
 
 # Grids of so many slides tell how many patches there are to train on.
 _GRIDS_LOOKED_AT = 100
 _LONGEST_TRAINING_MIN = 24 * 60
-# Of a labelled image's file, with windows of 100 px every 50 px, whatever it is compressed by.
-_WINDOWS_OF_A_MB = 400
 # Until the slides to train on are known.
 _UNKNOWN_TRAINING = Need(mb=9000, s=24 * 3600)
 # A slide of fewer MB is scored before a second thread would help.
@@ -107,26 +106,17 @@ class Requests:
             return Need(300 + 12 * sum(self._extent(s).mpx_at(spacing_um) for s in nodes), s=0)
         if rule in _TRAINING:
             return self._need_of_training(rule, wildcards["model"], files.get("train", []))
-        if rule in _NUCLEUS_TRAINING:
-            return self._need_of_nucleus_training(wildcards["model"], files.get("train", []))
+        if rule in (*_NUCLEUS_TRAINING, "predict_nucleus_images"):
+            return self._need_of_nuclei(rule, wildcards["model"], files)
         return self._need_of_slide(rule, wildcards, threads)
 
-    def _need_of_nucleus_training(self, model: str, images: Sequence[str]) -> Need:
-        """Windows drawn from slides, or of images: as if each were large, which are a megabyte."""
+    def _need_of_nuclei(self, rule: str, model: str, files: Mapping) -> Need:
+        images = files.get("images") or [*files.get("train", []), *files.get("validation", [])]
+        of_job = {"image_mb": sum(map(_bytes_of, images)) / 1e6, "on_gpu": self._uses_gpu()}
         entry = self._models.entry(model)
-        settings = entry.get("pretraining") or entry["training"]
-        n_mb = sum(map(_bytes_of, images)) / 1e6
-        windows = settings.get("patches", n_mb * _WINDOWS_OF_A_MB)
-        return training_need(
-            entry["kind"],
-            width=entry.get("width", 1.0),
-            patches=windows,
-            mpx_of_patch=entry["patch_px"] ** 2 / 1e6,
-            epochs=settings["epochs"],
-            batch=settings["batch"],
-            gpus=self.training_gpus(model),
-            on_gpu=self._uses_gpu(),
-        )
+        if rule == "predict_nucleus_images":
+            return image_prediction_need(entry, **of_job)
+        return nucleus_training_need(entry, **of_job)
 
     def _need_of_slide(self, rule: str, wildcards: Mapping, threads: int) -> Need:
         if rule == "score_slide":

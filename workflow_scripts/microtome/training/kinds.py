@@ -85,7 +85,7 @@ def train_model(
         model,
         objective,
         checkpoint=checkpoint,
-        **_run_of(name, entry, train, validation, code=code, start=_digest(model)),
+        **_run_of(name, entry, train, validation, code=code, start=digest(model)),
         encoder=_ENCODERS.get(entry["kind"], lambda _: None)(model),
         colours=ColourChanges.of(entry.get("augmentation", {})),
         **entry["training"],
@@ -112,7 +112,8 @@ def _run_of(
     return {"train": train, "validation": validation, "seed": seed, "identity": identity}
 
 
-def _digest(model: nn.Module) -> str:
+def digest(model: nn.Module) -> str:
+    """Hash a network's weights."""
     content = hashlib.sha256()
     for tensor in model.state_dict().values():
         content.update(tensor.contiguous().numpy().tobytes())

@@ -1,4 +1,4 @@
-"""The steps of training for nuclei, from files to files; several processes may run one together."""
+"""The step of pretraining, from files to files; several processes may run it together."""
 
 from microtome.io.tables import write_table
 from microtome.networks.devices import use_threads

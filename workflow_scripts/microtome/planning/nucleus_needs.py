@@ -1,0 +1,66 @@
+"""Memory and time of training networks for nuclei, and of what they say of labelled images."""
+
+from collections.abc import Mapping
+
+from microtome.planning.needs import Need
+
+# By kind, of networks with the paper's feature maps: MB of weights, MB that a Mpx holds on its way
+# through, s a Mpx. With a share of the maps, in each layer, they are in proportion to it or to its
+# square.
+_NETWORKS = {
+    "crosswise": (130, 10000, 130.0),
+    "nucleus_detector": (40, 5000, 45.0),
+    "nucleus_classifier": (60, 5500, 50.0),
+    "nucleus_segmenter": (30, 10000, 130.0),
+}
+_VGG16 = (540, 2500, 8.0)
+_PYTORCH_MB, _PYTORCH_S = 740, 15
+# s a Mpx that does not follow the maps: reading, colours, batch norm of few maps.
+_LEAST_S = 1.5
+# Forward and backward, with validation; memory of gradients, momentum, checkpoint.
+_TRAINING_S, _TRAINING_WEIGHTS, _TRAINING_MB = 4, 5, 2.5
+_GPU_TIMES, _CUDA_MB = 0.05, 3000
+# An image's file holds its px compressed; labels are as large again as int32, a byte more each.
+_PX_OF_A_FILE = 6
+# Windows overlap by half.
+_WINDOWS_OF_A_PX = 4
+_CROPS = 25
+
+
+def nucleus_training_need(entry: Mapping, *, image_mb: float, on_gpu: bool) -> Need:
+    """What it takes to train the network of an entry, on windows of slides or of images.
+
+    `image_mb` is the size of the files of labelled images; an autoencoder has none.
+    """
+    weights_mb, mb, s = _of_network(entry)
+    patch_mpx = entry["patch_px"] ** 2 / 1e6
+    settings = entry.get("pretraining") or entry["training"]
+    held_mb = image_mb * _PX_OF_A_FILE
+    mpx = held_mb / 3 * _WINDOWS_OF_A_PX
+    if "patches" in settings:
+        mpx = settings["patches"] * patch_mpx
+        held_mb = settings["patches"] * 2e-5
+    working = _CUDA_MB if on_gpu else _TRAINING_MB * mb * settings["batch"] * patch_mpx
+    gpus = entry.get("gpus", 1)
+    computing = mpx * settings["epochs"] * s * _TRAINING_S
+    each = _PYTORCH_MB + _TRAINING_WEIGHTS * weights_mb + working + held_mb
+    return Need(each * gpus, _PYTORCH_S + computing * (_GPU_TIMES / gpus if on_gpu else 1))
+
+
+def image_prediction_need(entry: Mapping, *, image_mb: float, on_gpu: bool) -> Need:
+    """What it takes to predict labelled images, whose files have `image_mb`; one is held."""
+    weights_mb, mb, s = _of_network(entry)
+    mpx = image_mb * _PX_OF_A_FILE / 3
+    if entry["kind"] == "nucleus_classifier":
+        mpx *= _CROPS
+    working = _CUDA_MB if on_gpu else mb
+    computing = mpx * s * (_GPU_TIMES if on_gpu else 1)
+    return Need(_PYTORCH_MB + 2 * weights_mb + working, _PYTORCH_S + computing)
+
+
+def _of_network(entry: Mapping) -> tuple[float, float, float]:
+    if entry.get("network") == "vgg16":
+        return _VGG16
+    width = entry["width"]
+    weights_mb, mb, s = _NETWORKS[entry["kind"]]
+    return weights_mb * width**2, mb * width, s * width**2 + _LEAST_S
