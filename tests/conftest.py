@@ -22,7 +22,12 @@ REAL_DATA = REPOSITORY.parent / "shared" / "data"
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profiles")
 
 PYTHON = pytest.StashKey[Path]()
-ON_THE_FINISHED_RUN = ("test_workflow.py", "test_workflow_faults.py", "test_staging_workflow.py")
+ON_THE_FINISHED_RUN = (
+    "test_workflow.py",
+    "test_workflow_faults.py",
+    "test_staging_workflow.py",
+    "test_nuclei_workflow.py",
+)
 
 LONGEST = (
     "test_patch_reading.py",

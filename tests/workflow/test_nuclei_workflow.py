@@ -1,0 +1,98 @@
+"""`snakemake nuclei`, once, on the small cohort and a few drawn images; room for every stage."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import SMALL_COHORT, SMALL_CONFIG
+from microtome.io.tables import read_table
+from microtome.nucleus_images.label_images import write_label_image
+from microtome.nucleus_images.point_tables import write_point_table
+
+FITTING = {"epochs": 2, "batch": 4, "optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9}
+SIZED = {"reduction": 4, "width": 0.02, "sparsity_percent": 8.0, "spacing_um": 0.5, "patch_px": 20}
+SUPERVISED = {"network": "crosswise", "start": "csp", "training": FITTING, "seed": 1}
+CSP = {"kind": "crosswise", "variant": "crosswise", **SIZED, "seed": 1}
+MODELS = {
+    "csp": {**CSP, "pretraining": {"patches": 40, **FITTING}},
+    "detector": {
+        **SUPERVISED,
+        "kind": "nucleus_detector",
+        "training": {**FITTING, "new_layers_epochs": 1},
+    },
+    "classifier": {**SUPERVISED, "kind": "nucleus_classifier", "attributes": ["large"]},
+    "segmenter": {
+        **SUPERVISED,
+        **SIZED,
+        "kind": "nucleus_segmenter",
+        "start": None,
+        "reduction": 1,
+    },
+}
+PARTS = ("train", "train", "validation", "test")
+
+
+def draw_images(folder) -> None:
+    """Draw images of 40 px with two nuclei each, and the sheet that names them."""
+    folder.mkdir()
+    lines = ["image\tpath\tspacing_um\tsplit\tnuclei\tlabels\tattributes"]
+    for seed, part in enumerate(PARTS):
+        rng = np.random.default_rng(seed)
+        pixels = rng.integers(150, 240, (40, 40, 3), dtype=np.uint8)
+        labels = np.zeros((40, 40), np.int32)
+        for number, corner in enumerate(rng.integers(2, 30, (2, 2)), 1):
+            row, column = corner
+            labels[row : row + 6, column : column + 6] = number
+        pixels[labels > 0] = (90, 50, 140)
+        name = f"image{seed}"
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+        write_label_image(folder / f"{name}_labels.png", labels)
+        points = [np.argwhere(labels == n).mean(0)[::-1] + 0.5 for n in np.unique(labels)[1:]]
+        write_point_table(folder / f"{name}.csv", np.array(points))
+        files = f"images/{name}.csv\timages/{name}_labels.png"
+        attributes = "large" * (seed % 2)
+        lines.append(f"{name}\timages/{name}.png\t0.5\t{part}\t{files}\t{attributes}")
+    (folder / "images.tsv").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="module")
+def nuclei(make_workflow, finished):
+    """Run the target nuclei where all that the small cohort needs is there already."""
+    workflow = make_workflow()
+    shutil.copytree(finished.folder, workflow.folder, dirs_exist_ok=True, symlinks=True)
+    draw_images(workflow.folder / "images")
+    section = {"run": list(MODELS), "images": "images/images.tsv"}
+    config = {
+        **SMALL_CONFIG,
+        "models": {**SMALL_CONFIG["models"], **MODELS},
+        "nuclei": section,
+    }
+    workflow.configure(config, SMALL_COHORT)
+    done = workflow.run("nuclei")
+    assert done.returncode == 0, done.stdout
+    return workflow
+
+
+def test_what_was_made_already_is_not_made_again(nuclei):
+    """The run of the cohort is as it was: no model for nuclei is part of it."""
+    assert nuclei.planned() == set()
+    assert nuclei.planned("nuclei") == set()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_each_network_is_trained(nuclei, model):
+    """Weights, a card that says from what, and a loss for each epoch."""
+    folder = nuclei.folder / "results" / "models" / model
+    training = json.loads((folder / "weights.json").read_text())["training"]
+    if model == "csp":
+        assert (training["slides"], training["windows"]) == (["demo-01", "demo-02"], 40)
+    else:
+        assert training["images"] == ["image0", "image1"]
+    history = read_table(folder / "training_curves.csv")
+    assert [row["epoch"] for row in history] == ["1", "2"]
+    assert all(float(row["train_loss"]) > 0 for row in history)
+    assert all(float(row["validation_loss"]) > 0 for row in history)
+    assert (folder / "training_curves.png").exists()
