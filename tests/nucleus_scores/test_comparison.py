@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from microtome.nucleus_scores.comparison import attribute_rows, group_runs, make_tables
+from microtome.nucleus_scores.comparison import attribute_rows, cost_rows, group_runs, make_tables
 from microtome.nucleus_scores.curve_figure import draw_curves
 from microtome.nucleus_scores.methods import labels_used, method_name
 from microtome.nucleus_scores.table_texts import write_text
@@ -16,8 +16,8 @@ def run(name: str, kind: str, parts: list[dict], **settings) -> tuple[dict, dict
     """Describe a run, ``MODEL`` or ``MODEL-foldN``, and its scores."""
     model = name.partition("-")[0]
     about = {"name": name, "model": model} | dict.fromkeys(KEYS) | {"kind": kind} | settings
-    every = [{"images": 2, "nuclei": 10, "seconds": 1.0} | part for part in parts]
-    return about, {"parts": every}
+    every = [{"images": 2, "nuclei": 10} | part for part in parts]
+    return about, {"parts": every, "predicted": 4}
 
 
 def detected(f: float, **more) -> dict:
@@ -34,7 +34,7 @@ SUPERVISED = {"network": "crosswise", "start": "cae", "frozen": False, "labels_p
 RUNS = (
     run("cae", "crosswise", [detected(0.5), detected(0.7)], sparsity_percent=1.6),
     run("thin", "crosswise", [detected(0.4), detected(0.4)], sparsity_percent=1.2),
-    run("csp-fold1", "nucleus_detector", [detected(0.8, seconds=3.0)], **SUPERVISED),
+    run("csp-fold1", "nucleus_detector", [detected(0.8)], **SUPERVISED),
     run("csp-fold2", "nucleus_detector", [detected(0.9, recall=None)], **SUPERVISED),
 )
 
@@ -48,7 +48,7 @@ def test_folds_become_mean_and_spread():
     assert (thin["f"], thin["f_sd"]) == pytest.approx((0.4, 0))
     assert (csp["f"], csp["f_sd"]) == pytest.approx((0.85, 0.05 * 2**0.5))
     assert (csp["recall"], csp["recall_sd"]) == (0.8, None)  # of the part that has one
-    assert [csp[key] for key in ("parts", "images", "nuclei", "seconds")] == [2, 4, 20, 2.0]
+    assert [csp[key] for key in ("parts", "images", "nuclei")] == [2, 4, 20]
     assert [row["labels_percent"] for row in table.rows] == [0, 0, 100]
     assert [row["method"] for row in table.rows] == ["CSP-CAE", "CSP-CAE", "CSP-CNN"]
     assert [row["start"] for row in table.rows] == [None, None, "cae"]
@@ -143,6 +143,18 @@ def test_a_table_of_no_models_says_so():
     assert table.rows == []
     assert "dice_average" in table.columns
     assert "No model of this kind was scored" in write_text(table)
+
+
+def test_costs_are_those_of_the_whole_jobs_by_image(tmp_path):
+    """Both runs of a model together; not known where one of them has not been timed."""
+    for name, seconds in (("csp-fold1", 10), ("csp-fold2", 20), ("cae", 2)):
+        (tmp_path / f"{name}.tsv").write_text(f"s\th:m:s\n{seconds}\t0:00:10\n")
+    about, scores = zip(*RUNS, strict=True)
+    assert cost_rows(about, scores, tmp_path) == [
+        {"model": "cae", "images": 4, "seconds_per_image": 0.5},
+        {"model": "thin", "images": 4, "seconds_per_image": None},
+        {"model": "csp", "images": 8, "seconds_per_image": 3.75},
+    ]
 
 
 def with_curve(name: str, points: int) -> tuple[dict, dict]:

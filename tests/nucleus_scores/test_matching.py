@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import linear_sum_assignment
@@ -96,6 +96,7 @@ def test_right_are_the_nearest_ones_of_some_nucleus(found, truth):
     assert (off_um <= WITHIN_UM * (1 + 1e-9)).all()
 
 
+@settings(max_examples=40)
 @given(points(), points(), st.randoms(use_true_random=False))
 def test_order_and_axes_do_not_matter(found, truth, random):
     """The same detections are right in any order, with x and y swapped, and mirrored."""

@@ -13,11 +13,13 @@ RULES = {path.stem: path for path in (SCRIPTS / "jobs").glob("*/*.py")}
 TRAINING = {"pretrain_cae", "train_model", "pretrain_crosswise", "train_nucleus_network"}
 TRAINED = TRAINING | {"fit_colour_baseline"}
 COMPRESSION = {"compress_slide", "reconstruct_slide", "compression_quality"}
+NUCLEUS_SCORES = {"choose_nucleus_threshold", "score_nucleus_images"}  # they read labelled images
 # An edit in each package; several where one is not like another.
 RERUN = {
     "slides/tile_decoding.py": TRAINED
     | COMPRESSION
     | {"inspect_slide", "tissue_mask", "extract_patches", "score_slide", "score_submission"}
+    | NUCLEUS_SCORES
     | {"predict_nucleus_images"},
     "cohort/splits.py": set(),
     "cohort/exclusion.py": {
@@ -55,6 +57,9 @@ RERUN = {
     "io/sharded_zarr.py": TRAINED | {"compress_slide", "extract_patches"},
     "demo/paint.py": {"make_demo_cohort", "make_demo_node"},
     "nucleus_images/monuseg.py": set(),
+    "nucleus_scores/dice.py": {"score_nucleus_images"},
+    "nucleus_scores/curve.py": NUCLEUS_SCORES,
+    "nucleus_scores/comparison.py": {"compare_nuclei"},
 }
 
 

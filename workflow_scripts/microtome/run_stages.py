@@ -24,7 +24,14 @@ STAGES = {
         "find_lesions",
     ),
     "uncertainty": ("stitch_uncertainty", "summarize_uncertainty", "uncertainty_figure"),
-    "evaluate": ("evaluate_slide", "count_pixels", "tune", "evaluate"),
+    "evaluate": (
+        "evaluate_slide",
+        "count_pixels",
+        "tune",
+        "evaluate",
+        "choose_nucleus_threshold",
+        "score_nucleus_images",
+    ),
     "compress": ("compress_slide", "reconstruct_slide", "compression_quality"),
     "submission": ("submission_mask", "submission_image", "write_submission", "score_submission"),
     "staging": (
@@ -39,6 +46,7 @@ STAGES = {
         "burden_table",
         "calibration_tables",
         "compare_models",
+        "compare_nuclei",
         "compression_table",
         "feature_table",
         "uncertainty_table",

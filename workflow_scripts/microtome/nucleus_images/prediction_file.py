@@ -19,8 +19,8 @@ class Predictions(Mapping):
 
     What the arrays are depends on the kind of model: ``x_um``, ``y_um`` (float64, from the image's
     upper left corner) and ``confidence`` (float32) of everything found, (n,); ``probability`` of
-    each attribute, (n_attributes,), float32; ``mask`` of nuclei, (height, width), bool, at the
-    model's spacing. ``seconds`` is what the image took, float64.
+    each attribute, (n_attributes,), float32; or ``mask`` of nuclei, (height, width), bool, at the
+    model's spacing.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -50,7 +50,7 @@ class PredictionWriter:
         self._archive = archive
         self._images: set[str] = set()
 
-    def add(self, image: str, **arrays: np.ndarray | float) -> None:
+    def add(self, image: str, **arrays: np.ndarray) -> None:
         """Write the arrays of one image; they are named as `Predictions` says."""
         if image in self._images:
             raise ValueError(f"image {image} was written before")
@@ -59,7 +59,7 @@ class PredictionWriter:
             entry = zipfile.ZipInfo(f"{image}/{name}{_AN_ARRAY}", date_time=_DATE)
             entry.compress_type = zipfile.ZIP_DEFLATED
             with self._archive.open(entry, "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+                np.lib.format.write_array(file, array, allow_pickle=False)
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def write_predictions(path: str | Path) -> Iterator[PredictionWriter]:
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder) / "unet.npz"
     ...     with write_predictions(path) as file:
-    ...         file.add("a", mask=np.array([[True, False]]), seconds=0.5)
+    ...         file.add("a", mask=np.array([[True, False]]))
     ...     predictions = read_predictions(path)
     ...     list(predictions), predictions["a"]["mask"]
     (['a'], array([[ True, False]]))

@@ -8,7 +8,7 @@ from microtome.errors import InputError
 from microtome.nucleus_images.labelled_image import LabelledImage
 from microtome.nucleus_images.prediction_file import Predictions
 from microtome.nucleus_scores.auroc import attribute_aurocs
-from microtome.nucleus_scores.parts import group_by_part, mean_of
+from microtome.nucleus_scores.parts import group_by_part
 
 
 def score_attributes(
@@ -25,7 +25,7 @@ def score_attributes(
     images, tested
         As in `microtome.nucleus_scores.detection_scores.score_detection`.
     predictions : Predictions
-        Of the test images: ``probability`` of each attribute, ``seconds``.
+        Of the test images: ``probability`` of each attribute.
     attributes : sequence of str
         Their names, in this order.
 
@@ -33,10 +33,9 @@ def score_attributes(
     -------
     dict
         ``images``: a row each, with ``part``, ``image``, of each attribute its name (1: the nucleus
-        has it) and ``NAME probability``, ``seconds``. ``parts``: a row each, with ``images``,
-        ``nuclei`` (as many), ``auroc`` (mean over attributes), ``aurocs`` (by name), ``left_out``
-        (names of attributes that all nuclei of the part have, or none: they have no AUROC and do
-        not count) and mean ``seconds``.
+        has it) and ``NAME probability``. ``parts``: a row each, with ``images``, ``nuclei`` (as
+        many), ``auroc`` (mean over attributes), ``aurocs`` (by name) and ``left_out``: the names of
+        attributes that all nuclei of the part have, or none has, which have no AUROC.
 
     Raises
     ------
@@ -51,11 +50,11 @@ def score_attributes(
                 f"{image.about}: the image sheet has no column attributes; add it, with the"
                 " attributes of the nucleus in the centre of each image"
             )
-        arrays = predictions[image.name]
         row = {"part": one["part"], "image": image.name}
-        for name, probability in zip(attributes, arrays["probability"].tolist(), strict=True):
+        probabilities = predictions[image.name]["probability"].tolist()
+        for name, probability in zip(attributes, probabilities, strict=True):
             row |= {name: int(name in image.attributes), f"{name} probability": probability}
-        rows.append(row | {"seconds": float(arrays["seconds"])})
+        rows.append(row)
     parts = [
         _score_part(part, of_part, attributes) for part, of_part in group_by_part(rows).items()
     ]
@@ -74,5 +73,4 @@ def _score_part(part: str, rows: Sequence[Mapping], attributes: Sequence[str]) -
         "auroc": sum(known) / len(known) if known else None,
         "aurocs": aurocs,
         "left_out": [name for name, value in aurocs.items() if value is None],
-        "seconds": mean_of(rows, "seconds"),
     }

@@ -1,8 +1,10 @@
-"""Tables 3 to 7 of the paper, for whatever models were scored."""
+"""Tables 3 to 7 of Hou et al. 2019, for whatever models were scored."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from microtome.io.tables import read_table
 from microtome.nucleus_scores.methods import labels_used, method_name
 from microtome.nucleus_scores.parts import mean_of, spread_of
 
@@ -47,15 +49,14 @@ def make_tables(models: Sequence[ScoredModel]) -> dict[str, Table]:
     """Make Tables 4, 5, 3, 6 and 7 of the paper, by the names of their files.
 
     Figures are means over parts, ``NAME_sd`` their sample standard deviation, None where a part is
-    alone. ``images`` and ``nuclei`` are those tested in all parts together, ``seconds`` a mean over
-    images of a part, then over parts.
+    alone. ``images`` and ``nuclei`` are those tested in all parts together.
     """
     detectors = _of_kinds(models, "crosswise", "nucleus_detector")
     classifiers = _of_kinds(models, "nucleus_classifier")
     features = [m for m in classifiers if m.about["network"] == "crosswise" and m.about["start"]]
     return {
         "detection": _table(
-            "Detection of nuclei (Table 4 of the paper)",
+            "Detection of nuclei (Table 4 of Hou et al. 2019)",
             "Counts of a part are pooled. A detection is right if it is the nearest one of a true"
             " nucleus within nuclei.match_um.",
             detectors,
@@ -63,14 +64,14 @@ def make_tables(models: Sequence[ScoredModel]) -> dict[str, Table]:
             further=("threshold",),
         ),
         "sparsity": _table(
-            "Detection without labels, by sparsity p (Table 5 of the paper)",
+            "Detection without labels, by sparsity p (Table 5 of Hou et al. 2019)",
             "Counted as in the table of detection.",
             _by_sparsity(_of_kinds(models, "crosswise")),
             _DETECTION,
             further=("threshold",),
         ),
         "attributes": _table(
-            "Attributes of nuclei (Table 3 of the paper)",
+            "Attributes of nuclei (Table 3 of Hou et al. 2019)",
             "AUROC, mean over attributes; those that all nuclei of a part have, or none, are left"
             " out of it.",
             classifiers,
@@ -78,7 +79,7 @@ def make_tables(models: Sequence[ScoredModel]) -> dict[str, Table]:
             further=("left_out",),
         ),
         "features": _table(
-            "What the features of the autoencoder are worth (Table 6 of the paper)",
+            "What the features of the autoencoder are worth (Table 6 of Hou et al. 2019)",
             "AUROC of networks that start from a crosswise sparse autoencoder; frozen: only the"
             " layers on top of it have learnt.",
             _by_sparsity(features),
@@ -86,7 +87,7 @@ def make_tables(models: Sequence[ScoredModel]) -> dict[str, Table]:
             further=("frozen",),
         ),
         "segmentation": _table(
-            "Segmentation of nuclei (Table 7 of the paper)",
+            "Segmentation of nuclei (Table 7 of Hou et al. 2019)",
             "DICE-average of the MICCAI 2015 challenge and the two coefficients it is made of:"
             " means over images. Each connected region of a mask is one nucleus.",
             _of_kinds(models, "nucleus_segmenter"),
@@ -116,6 +117,27 @@ def attribute_rows(models: Sequence[ScoredModel]) -> list[dict]:
 ATTRIBUTE_COLUMNS = ("model", "attribute", "parts", "auroc", "auroc_sd")
 
 
+def cost_rows(
+    described: Iterable[Mapping], scores: Iterable[Mapping], benchmarks: str | Path
+) -> list[dict]:
+    """Tell what the models cost: ``model``, ``images`` predicted, ``seconds_per_image``.
+
+    `described` and `scores` are as in `group_runs`. The seconds are those of the whole jobs, from
+    Snakemake's benchmarks in the folder, ``{name}.tsv``; None where one is missing.
+    """
+    found: dict[str, list[tuple[int, float | None]]] = {}
+    for about, run in zip(described, scores, strict=True):
+        path = Path(benchmarks) / f"{about['name']}.tsv"
+        seconds = float(read_table(path)[-1]["s"]) if path.exists() else None
+        found.setdefault(about["model"], []).append((run["predicted"], seconds))
+    rows = []
+    for model, runs in found.items():
+        images, seconds = (list(values) for values in zip(*runs, strict=True))
+        each = None if None in seconds else sum(seconds) / sum(images)
+        rows.append({"model": model, "images": sum(images), "seconds_per_image": each})
+    return rows
+
+
 def _of_kinds(models: Iterable[ScoredModel], *kinds: str) -> list[ScoredModel]:
     return [model for model in models if model.about["kind"] in kinds]
 
@@ -133,7 +155,7 @@ def _table(
     further: tuple[str, ...] = (),
 ) -> Table:
     figures = tuple(column for metric in metrics for column in (metric, f"{metric}_sd"))
-    columns = (*_ABOUT, *_COUNTS, *figures, *further, "seconds")
+    columns = (*_ABOUT, *_COUNTS, *figures, *further)
     found = []
     for model in models:
         row = _describe(model) | _figures(model.parts, metrics)
@@ -160,7 +182,7 @@ def _describe(model: ScoredModel) -> dict:
 
 
 def _figures(parts: Sequence[Mapping], metrics: Iterable[str]) -> dict:
-    found = {"seconds": mean_of(parts, "seconds")}
+    found: dict[str, float | None] = {}
     for metric in metrics:
         found |= {metric: mean_of(parts, metric), f"{metric}_sd": spread_of(parts, metric)}
     return found

@@ -1,53 +1,18 @@
-"""Scores of a model that finds nuclei on labelled images, and the threshold that it gets."""
+"""Scores of a model that finds nuclei on labelled images."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 import numpy as np
 
-from microtome.errors import InputError
 from microtome.nucleus_images.labelled_image import LabelledImage
 from microtome.nucleus_images.prediction_file import Predictions
-from microtome.nucleus_scores.curve import Curve, Image, detection_curve
+from microtome.nucleus_scores.curve import Curve
+from microtome.nucleus_scores.detections import curve_of_images, read_detections
 from microtome.nucleus_scores.matching import detection_rates, match_points
-from microtome.nucleus_scores.parts import group_by_part, mean_of
+from microtome.nucleus_scores.parts import group_by_part
 
 _POINTS_DRAWN = 200
-
-
-def choose_threshold(
-    model: str,
-    images: Sequence[LabelledImage],
-    predictions: Predictions,
-    *,
-    within_um: float,
-) -> dict:
-    """Choose the threshold of the greatest F over validation images, all of them together.
-
-    Every confidence that occurs is tried; detections of at least the threshold are taken.
-
-    Returns
-    -------
-    dict
-        ``threshold``; ``precision``, ``recall`` and ``f`` there; ``images`` and ``nuclei``.
-
-    Raises
-    ------
-    InputError
-        If there are no true nuclei on the images, or the model found none.
-    """
-    curve = _curve(images, predictions, within_um=within_um)
-    threshold = curve.best_threshold()
-    if threshold is None:
-        raise InputError(
-            f"models.{model}: {len(images)} validation images hold {curve.n_true} nuclei, and"
-            f" {curve.n_found[-1] if len(curve.n_found) else 0} were found; both are needed for"
-            " nuclei.threshold: validation"
-        )
-    at = int(np.flatnonzero(curve.threshold == threshold)[0])
-    n_right, n_found = int(curve.n_right[at]), int(curve.n_found[at])
-    rates = detection_rates(n_right=n_right, n_found=n_found, n_true=curve.n_true)
-    return {"threshold": threshold, **rates, "images": len(images), "nuclei": curve.n_true}
 
 
 def score_detection(
@@ -65,7 +30,7 @@ def score_detection(
     images : mapping of str to LabelledImage
         By id.
     predictions : Predictions
-        Of the test images: ``x_um``, ``y_um``, ``confidence``, ``seconds``.
+        Of the test images: ``x_um``, ``y_um``, ``confidence``.
     tested : iterable of mapping
         The ``image`` and the ``part`` (fold or split) that it counts to.
     threshold : float
@@ -77,17 +42,16 @@ def score_detection(
     -------
     dict
         ``images``: a row each, with ``part``, ``image``, ``nuclei``, ``found``, ``right``,
-        ``precision``, ``recall``, ``f``, ``seconds``. ``parts``: the same of all nuclei of a part
-        together, with the number of ``images``, the ``threshold`` and mean ``seconds``. ``curve``:
-        ``precision`` and ``recall`` at up to 200 thresholds from the top down, of all images.
+        ``precision``, ``recall``, ``f``. ``parts``: the same of all nuclei of a part together, with
+        the number of ``images`` and the ``threshold``. ``curve``: ``precision`` and ``recall`` at
+        up to 200 thresholds from the top down, of all images.
     """
 
     @cache  # what has not learnt from labels is tested on an image in several parts
     def score(image: str) -> dict:
-        one = _read(images[image], predictions)
+        one = read_detections(images[image], predictions)
         matches = match_points(one.above(threshold), one.truth, within_um=within_um)
-        counts = (matches.n_true, matches.n_found, matches.n_right)
-        return _rated(*counts) | {"seconds": float(predictions[image]["seconds"])}
+        return _rated(matches.n_true, matches.n_found, matches.n_right)
 
     tested = list(tested)
     rows = [{"part": t["part"], "image": t["image"], **score(t["image"])} for t in tested]
@@ -97,28 +61,17 @@ def score_detection(
             "images": len(of_part),
             **_rated(*(sum(row[key] for row in of_part) for key in ("nuclei", "found", "right"))),
             "threshold": threshold,
-            "seconds": mean_of(of_part, "seconds"),
         }
         for part, of_part in group_by_part(rows).items()
     ]
     names = dict.fromkeys(t["image"] for t in tested)
-    curve = _curve([images[name] for name in names], predictions, within_um=within_um)
+    curve = curve_of_images([images[name] for name in names], predictions, within_um=within_um)
     return {"images": rows, "parts": parts, "curve": _thinned(curve)}
 
 
 def _rated(n_true: int, n_found: int, n_right: int) -> dict:
     rates = detection_rates(n_right=n_right, n_found=n_found, n_true=n_true)
     return {"nuclei": n_true, "found": n_found, "right": n_right, **rates}
-
-
-def _curve(images: Sequence[LabelledImage], predictions: Predictions, *, within_um: float) -> Curve:
-    return detection_curve((_read(one, predictions) for one in images), within_um=within_um)
-
-
-def _read(image: LabelledImage, predictions: Predictions) -> Image:
-    arrays = predictions[image.name]
-    found = np.stack([arrays["x_um"], arrays["y_um"]], axis=1)
-    return Image(found, arrays["confidence"], image.read_points())
 
 
 def _thinned(curve: Curve) -> dict[str, list[float]]:

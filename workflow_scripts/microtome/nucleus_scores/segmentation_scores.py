@@ -34,7 +34,7 @@ def score_segmentation(
     images, tested
         As in `microtome.nucleus_scores.detection_scores.score_detection`.
     predictions : Predictions
-        Of the test images: ``mask``, ``seconds``.
+        Of the test images: ``mask``.
     spacing_um : float
         Of the masks, µm per px.
 
@@ -42,8 +42,8 @@ def score_segmentation(
     -------
     dict
         ``images``: a row each, with ``part``, ``image``, true ``nuclei``, regions ``found``,
-        ``dice_average``, ``dice_mask``, ``dice_ensemble`` (see `microtome.nucleus_scores.dice`),
-        ``seconds``. The three are None where nothing is true and nothing was found. ``parts``:
+        ``dice_average``, ``dice_mask``, ``dice_ensemble`` (see `microtome.nucleus_scores.dice`).
+        The three are None where nothing is true and nothing was found. ``parts``:
         means over the images that have a figure, the number of ``images``, the sum of ``nuclei``.
 
     Raises
@@ -62,7 +62,7 @@ def score_segmentation(
                 f" its prediction is {mask.shape[1]} x {mask.shape[0]} px; image and labels must"
                 " have one size"
             )
-        return _compare(mask, truth) | {"seconds": float(predictions[name]["seconds"])}
+        return _compare(mask, truth)
 
     rows = [{"part": t["part"], "image": t["image"], **score(t["image"])} for t in tested]
     parts = [
@@ -70,7 +70,7 @@ def score_segmentation(
             "part": part,
             "images": len(of_part),
             "nuclei": sum(row["nuclei"] for row in of_part),
-            **{key: mean_of(of_part, key) for key in (*_COEFFICIENTS, "seconds")},
+            **{key: mean_of(of_part, key) for key in _COEFFICIENTS},
         }
         for part, of_part in group_by_part(rows).items()
     ]

@@ -18,7 +18,6 @@ _TITLES = {
     "dice_mask": "Dice of the mask",
     "dice_ensemble": "ensemble Dice",
     "left_out": "left out",
-    "seconds": "seconds per image",
 }
 
 

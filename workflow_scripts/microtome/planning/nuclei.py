@@ -10,7 +10,7 @@ from microtome.planning.nucleus_images import FIND_NUCLEI, NucleusImages
 # What the target nuclei makes of each slide, of each model of slides, and of labelled images.
 _OF_SLIDES: tuple[str, ...] = ()
 _OF_MODELS: tuple[str, ...] = ()
-_OF_IMAGES: tuple[str, ...] = ()
+_OF_IMAGES = ("results/nuclei/evaluation/detection.csv",)
 
 
 class Nuclei(NucleusImages):
