@@ -182,3 +182,27 @@ def test_the_joint_recipe_runs(drawn):
     ]
     history = read_table(results / "models" / "unet_plus_plus" / "training_curves.csv")
     assert 0 < float(history[0]["train_loss"]) < 1  # Dice loss
+
+
+def test_the_crosswise_recipe_is_that_of_the_paper(make_workflow, tmp_path):
+    """Its models fit together, and a run trains one autoencoder a variant, networks a fold."""
+    workflow = make_workflow()
+    config = yaml.safe_load((REPOSITORY / "recipes" / "crosswise.yaml").read_text())
+    csp = config["models"]["csp"]
+    fitting = {"epochs": 6, "batch": 32, "learning_rate": 0.03, "momentum": 0.9}
+    assert csp["pretraining"] == {"patches": 500_000, "optimizer": "sgd", **fitting}
+    assert (csp["width"], csp["reduction"], csp["patch_px"]) == (1.0, 4, 100)
+    rows = []
+    for fold in (1, 2):
+        (tmp_path / f"{fold}.png").touch()
+        rows.append(f"i{fold}\t{tmp_path}/{fold}.png\t0.5\t{fold}")
+    sheet = workflow.folder / "crc.tsv"
+    sheet.write_text("\n".join(["image\tpath\tspacing_um\tfold", *rows]) + "\n")
+    workflow.configure({**config, "slides": "slides.tsv", "demo": TINY}, SMALL_COHORT)
+    done = workflow.run("--dry-run", "nuclei")
+    assert done.returncode == 0, done.stdout
+    jobs = [line.split() for line in done.stdout.splitlines()]
+    counts = {line[0]: int(line[1]) for line in jobs if len(line) == 2 and line[1].isdecimal()}
+    # csp, two more sparsities, SP-CAE and DEN-CAE; eleven networks of two folds each.
+    assert counts["pretrain_crosswise"] == 5
+    assert counts["train_nucleus_network"] == 22

@@ -98,11 +98,11 @@ class Nuclei(NucleusImages):
     # All together
 
     def results(self) -> list[str]:
-        """Name all that the target nuclei makes."""
+        """Name all that the target nuclei makes, beside the curves of training."""
         of_models = [p.format(model=m) for p in _OF_MODELS for m in self.on_slides()]
         of_images = list(_OF_IMAGES) if self.compared() else []
         of_slides = [path for pattern in _OF_SLIDES for path in self.of_slides(pattern)]
-        return [*self.curves(), *of_slides, *of_models, *of_images]
+        return [*of_slides, *of_models, *of_images]
 
     def require(self) -> list:
         """Raise InputError, a line for each mistake, unless there is all to train with.
