@@ -1,5 +1,7 @@
 """Classes and stages of patients, and what agrees with the labels."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,7 +14,7 @@ from microtome.io.tables import read_table, write_table
 from microtome.rasters.label_tiff import write_array
 from microtome.staging import forest_step
 from microtome.staging.agreement_figure import draw_agreement
-from microtome.staging.cross_validation import Validation
+from microtome.staging.cross_validation import Validation, cross_validate
 from microtome.staging.feature_table import COLUMNS as FEATURE_COLUMNS
 from microtome.staging.feature_table import FEATURES, feature_matrix
 from microtome.staging.forest_step import classify, train
@@ -105,6 +107,14 @@ def test_notes_of_the_cross_validation_are_handed_on(tmp_path):
     rows = sheet_rows({"a-1": ""})
     patients, found = judge([node("a-1", "itc")], rows, validation=tmp_path / "v.json")
     assert "- rf_pi: something" in summarize(patients, found)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_inner_trees():
+    """Choose settings by small forests: which ones they choose is not the subject here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forest_step, "cross_validate", partial(cross_validate, n_inner_trees=5))
+        yield
 
 
 @pytest.fixture(scope="module")
