@@ -23,7 +23,7 @@ _SLOPE_BELOW_ZERO = 0.01  # of the leaky ReLU, as in the paper that it is from
 
 @dataclass(frozen=True)
 class _Maps:
-    """Numbers of feature maps, layer by layer; the last ones of most parts are set elsewhere."""
+    """Numbers of feature maps, layer by layer; the last of most parts are not here."""
 
     trunk: tuple[int, ...]
     foreground: tuple[int, int]
@@ -51,7 +51,7 @@ _MAPS = {
         background_decoder=(200, 128, 128, 128, 128, 128, 64, 64, 64, 32, 32),
     ),
 }
-# Kernel and factor of enlargement of each deconvolution; without enlargement 4 x 4 is 3 x 3.
+# Kernel and enlargement of each deconvolution; without enlargement 4 x 4 is 3 x 3.
 _FOREGROUND_DECODER = {
     4: ((3, 1), (3, 1), (4, 2), (3, 1), (3, 1), (4, 2), (5, 1), (5, 1), (1, 1)),
     1: ((3, 1), (3, 1), (3, 1), (3, 1), (3, 1), (3, 1), (5, 1), (5, 1), (1, 1)),
@@ -116,10 +116,7 @@ def _make_layers(part: int, reduction: int, width: float) -> list[nn.Module]:
 
 
 def _make_decoder(maps: Sequence[int], layers: Sequence, width: float) -> nn.Sequential:
-    """Parts 7 and 8: deconvolutions to RGB; the last one has no leaky ReLU.
-
-    `maps` begins with those that come in, which are not scaled.
-    """
+    """Parts 7 and 8: deconvolutions from the first, unscaled maps to RGB; no last leaky ReLU."""
     depths = [maps[0], *(scaled(depth, width) for depth in maps[1:]), 3]
     steps: list[nn.Module] = []
     for (before, after), (kernel, factor) in zip(pairwise(depths), layers, strict=True):
@@ -277,6 +274,10 @@ class CrosswiseCAE(Encoder):
         self.part7 = _make_decoder(foreground, _FOREGROUND_DECODER[reduction], width)
         background = (self.background_maps, *maps.background_decoder)
         self.part8 = _make_decoder(background, _BACKGROUND_DECODER, width)
+        # Training begins with grey images of some contrast, not with noise of variance 2.
+        for last, grey in ((self.part7[-1], 0.0), (self.part8[-1], 0.5)):
+            nn.init.constant_(last.weight, 0.1)
+            nn.init.constant_(last.bias, grey)
 
     def forward(
         self, images: torch.Tensor, *, with_encoded: bool = False
