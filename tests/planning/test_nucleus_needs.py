@@ -1,0 +1,56 @@
+"""Memory and time of training for nuclei: measured points lie below what is asked for."""
+
+import pytest
+
+from microtome.planning.nucleus_needs import image_prediction_need, nucleus_training_need
+
+FITTING = {"epochs": 1, "batch": 16}
+CSP = {"kind": "crosswise", "width": 0.125, "patch_px": 100}
+DETECTOR = {"kind": "nucleus_detector", "width": 0.5, "patch_px": 100, "training": FITTING}
+
+
+def test_pretraining_as_measured():
+    """Per Mpx of windows 7.7 s at 1/8 of the maps; 500 MB beside PyTorch's for 16 windows."""
+    entry = {**CSP, "pretraining": {"patches": 10_000, **FITTING}}
+    need = nucleus_training_need(entry, image_mb=0, on_gpu=False)
+    assert 7.7 * 100 < need.s < 3 * 7.7 * 100
+    assert 518 + 500 < need.mb < 2 * (518 + 500)
+
+
+def test_half_a_million_windows_need_little_memory():
+    """Their places alone: ten times as many windows, ten times the time, hardly more memory."""
+    few, many = (
+        nucleus_training_need(
+            {**CSP, "pretraining": {"patches": n, **FITTING}}, image_mb=0, on_gpu=True
+        )
+        for n in (50_000, 500_000)
+    )
+    assert many.s - 15 == pytest.approx(10 * (few.s - 15))
+    assert many.mb - few.mb < 10
+
+
+def test_labelled_images_are_held():
+    """Twice the files, twice what is held and seen; predicting holds one."""
+    one, two = (nucleus_training_need(DETECTOR, image_mb=mb, on_gpu=False) for mb in (50, 100))
+    assert two.mb - one.mb == pytest.approx(50 * 6)
+    assert two.s - 15 == pytest.approx(2 * (one.s - 15))
+    few, many = (image_prediction_need(DETECTOR, image_mb=mb, on_gpu=False) for mb in (50, 100))
+    assert (few.mb, many.s > few.s) == (many.mb, True)
+
+
+def test_a_classifier_sees_25_crops():
+    """So its predictions take 25 times as long, but for the network's own speed."""
+    detector = image_prediction_need(DETECTOR, image_mb=10, on_gpu=False).s - 15
+    entry = {**DETECTOR, "kind": "nucleus_classifier"}
+    assert image_prediction_need(entry, image_mb=10, on_gpu=False).s - 15 > 24 * detector
+    vgg = {"kind": "nucleus_classifier", "network": "vgg16", "patch_px": 100, "training": FITTING}
+    assert image_prediction_need(vgg, image_mb=10, on_gpu=False).mb > 1000
+
+
+def test_maps_as_large_as_the_image_need_more():
+    """Per Mpx of windows 61 s and 18 GB at half the maps without pooling, as measured."""
+    entry = {**CSP, "width": 0.5, "pretraining": {"patches": 10_000, **FITTING}, "reduction": 1}
+    full = nucleus_training_need(entry, image_mb=0, on_gpu=False)
+    assert 61.4 * 100 < full.s < 2 * 61.4 * 100
+    assert 18_100 * 0.16 < full.mb < 2 * 18_100 * 0.16
+    assert full.mb > nucleus_training_need({**entry, "reduction": 4}, image_mb=0, on_gpu=False).mb
