@@ -34,3 +34,37 @@ rule predict_nucleus_images:
         code=code("nuclei/predict_nucleus_images.py", "model"),
     script:
         "../workflow_scripts/jobs/nuclei/predict_nucleus_images.py"
+
+
+rule find_nuclei:
+    """Find the nuclei in the tissue of a slide, as a table of places."""
+    input:
+        slide=planned(COHORT.path, "slide"),
+        inspected="results/slides/{slide}.json",
+        tissue="results/tissue/{slide}.tif",
+        weights=planned(MODELS.weights, "model"),
+        threshold=planned(NUCLEI.threshold_source, "model"),
+    output:
+        table="results/nuclei/{model}/{slide}.parquet",
+    log:
+        "logs/find_nuclei/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/find_nuclei/{model}/{slide}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 4
+    resources:
+        mem_mb=asked(REQUESTS.mb, "find_nuclei"),
+        runtime=asked(REQUESTS.minutes, "find_nuclei"),
+        gpu=planned(REQUESTS.scoring_gpus, "model"),
+    params:
+        slide=config["slide"],
+        entry=planned(MODELS.entry, "model"),
+        nuclei={
+            key: config["nuclei"][key]
+            for key in ("min_distance_um", "smoothing_um", "threshold", "latents")
+        },
+        given=planned(GIVEN.of_model, "model"),
+        code=code("nuclei/find_nuclei.py", "model"),
+    script:
+        "../workflow_scripts/jobs/nuclei/find_nuclei.py"

@@ -6,39 +6,13 @@ import torch
 
 from helpers.pictures import noise
 from microtome.errors import InputError
-from microtome.networks.crosswise import CrosswiseCAE
-from microtome.networks.nucleus_networks import EncoderSettings, NucleusDetector, NucleusUNet
 from microtome.nuclei.detector import Detector
 from microtome.nuclei.finder import Nuclei, NucleusFinder
 from microtome.nuclei.image_detection import find_nuclei_of_image
 from microtome.nuclei.peaks import PeakSettings
+from nuclei.random_networks import autoencoder, detector
 
 SETTINGS = PeakSettings(min_distance_um=3.0, smoothing_um=1.0, threshold=0.2)
-WIDTH = 0.02
-
-
-def autoencoder(reduction: int = 4) -> CrosswiseCAE:
-    """Make one with random weights and batch norms, which detects at few locations."""
-    torch.manual_seed(1)
-    cae = CrosswiseCAE(variant="crosswise", reduction=reduction, width=WIDTH, sparsity_percent=1.6)
-    images = torch.from_numpy(noise(100, 100, seed=9)).movedim(-1, 0)[None] / 255
-    with torch.no_grad():
-        for _ in range(60):
-            cae.train().encode(images)
-        cae.eval().part5.threshold.fill_(cae.encode(images).raw.quantile(0.97))
-    return cae
-
-
-def detector(variant: str) -> torch.nn.Module:
-    """Make a supervised network with random weights, whose probabilities are about a half."""
-    torch.manual_seed(2)
-    if variant == "unet":
-        return NucleusUNet(width=WIDTH, reduction=4).eval()
-    settings = EncoderSettings(variant=variant, reduction=4, width=WIDTH, sparsity_percent=1.6)
-    network = NucleusDetector(settings).eval()
-    with torch.no_grad():
-        network.head[-1].weight *= 30  # or all maps would be nearly flat
-    return network
 
 
 def columns(found: Nuclei) -> np.ndarray:

@@ -14,11 +14,13 @@ TRAINING = {"pretrain_cae", "train_model", "pretrain_crosswise", "train_nucleus_
 TRAINED = TRAINING | {"fit_colour_baseline"}
 COMPRESSION = {"compress_slide", "reconstruct_slide", "compression_quality"}
 NUCLEUS_SCORES = {"choose_nucleus_threshold", "score_nucleus_images"}  # they read labelled images
+ON_SLIDES = {"score_slide", "find_nuclei"}
 # An edit in each package; several where one is not like another.
 RERUN = {
     "slides/tile_decoding.py": TRAINED
     | COMPRESSION
-    | {"inspect_slide", "tissue_mask", "extract_patches", "score_slide", "score_submission"}
+    | ON_SLIDES
+    | {"inspect_slide", "tissue_mask", "extract_patches", "score_submission"}
     | NUCLEUS_SCORES
     | {"predict_nucleus_images"},
     "cohort/splits.py": set(),
@@ -33,11 +35,12 @@ RERUN = {
     "truth/maps.py": {"rasterize_annotation", "score_submission"},
     "patches/grid_step.py": {"patch_grid"},
     "patches/store.py": TRAINED | {"extract_patches"},
-    "networks/refinenet.py": TRAINED | COMPRESSION | {"score_slide", "predict_nucleus_images"},
+    "networks/refinenet.py": TRAINED | COMPRESSION | ON_SLIDES | {"predict_nucleus_images"},
     "training/loop.py": TRAINING,
     "nucleus_training/slide_windows.py": {"pretrain_crosswise"},
     "nuclei/image_prediction.py": {"predict_nucleus_images"},
     "inference/scoring.py": {"score_slide"},
+    "nuclei/peaks.py": {"find_nuclei", "predict_nucleus_images"},
     "heatmaps/stitching.py": {"stitch_heatmap", "stitch_uncertainty", "tune"},
     "tumour/burden.py": {"tumour_burden"},
     "tumour/segmentation.py": {"tumour_burden"},
@@ -52,7 +55,7 @@ RERUN = {
     "compression/encoding.py": {"compress_slide"},
     "figures/panels.py": {"patient_figure", "slide_figure", "uncertainty_figure"},
     "planning/needs.py": set(),
-    "parallel/worker_team.py": COMPRESSION | {"extract_patches", "score_slide"},
+    "parallel/worker_team.py": COMPRESSION | ON_SLIDES | {"extract_patches"},
     "rasters/components.py": {"tissue_mask", "tumour_burden"},
     "io/sharded_zarr.py": TRAINED | {"compress_slide", "extract_patches"},
     "demo/paint.py": {"make_demo_cohort", "make_demo_node"},

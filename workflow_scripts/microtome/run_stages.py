@@ -14,6 +14,7 @@ STAGES = {
         "training_curves",
     ),
     "score": ("score_slide",),
+    "find nuclei": ("find_nuclei",),
     "vote": ("vote_slide",),
     "maps": (
         "stitch_heatmap",

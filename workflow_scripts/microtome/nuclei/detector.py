@@ -48,7 +48,7 @@ class Detector:
         self._device = default_device()
         folded = fold_into_convolutions(network)
         self._network = folded.to(self._device, memory_format=torch.channels_last)
-        self._latents = latents
+        self.latent_depth = network.foreground_maps if latents else None
         self.reduction, self.reach_px = network.reduction, network.reach_px
         self.lattice_px = network.lattice_px
 
@@ -60,7 +60,7 @@ class Detector:
         images = as_input(torch.from_numpy(pixels).movedim(-1, -3)[None], self._device)
         with torch.inference_mode(), autocast(self._device):
             latents = None
-            if self._latents:
+            if self.latent_depth:
                 encoded = self._network.encode(images)
                 detection = encoded.detection
                 latents = encoded.foreground[0].movedim(0, -1).half().cpu().numpy()

@@ -8,7 +8,7 @@ from microtome.planning.cohort import Cohort
 from microtome.planning.nucleus_images import FIND_NUCLEI, NucleusImages
 
 # What the target nuclei makes of each slide, of each model of slides, and of labelled images.
-_OF_SLIDES: tuple[str, ...] = ()
+_OF_SLIDES: tuple[str, ...] = ("results/nuclei/{model}/{slide}.parquet",)
 _OF_MODELS: tuple[str, ...] = ()
 _OF_IMAGES = ("results/nuclei/evaluation/detection.csv",)
 

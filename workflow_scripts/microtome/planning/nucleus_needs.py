@@ -34,6 +34,10 @@ _PX_OF_A_FILE = 6
 # Windows overlap by half.
 _WINDOWS_OF_A_PX = 4
 _CROPS = 25
+# Trunk and detection branch alone: MB and s of a Mpx, in windows of at most so many Mpx; and what
+# does not follow the maps: s of a Mpx for reading and peaks, MB of each process that reads ahead.
+_DETECTION_MB, _DETECTION_S, _WINDOW_MPX = 1100, 30, 2.9
+_LISTING_S, _READER_MB = 0.4, 60
 
 
 def nucleus_training_need(entry: Mapping, *, image_mb: float, on_gpu: bool) -> Need:
@@ -65,6 +69,21 @@ def image_prediction_need(entry: Mapping, *, image_mb: float, on_gpu: bool) -> N
     working = _CUDA_MB if on_gpu else mb
     computing = mpx * s * (_GPU_TIMES if on_gpu else 1)
     return Need(_PYTORCH_MB + 2 * weights_mb + working, _PYTORCH_S + computing)
+
+
+def detection_need(
+    entry: Mapping, measured: Mapping[str, float], *, mpx: float, threads: int, on_gpu: bool
+) -> Need:
+    """What it takes to find nuclei in `mpx` of a slide, at the spacing of the network.
+
+    `measured` is what `microtome.planning.needs.measure_work` gives for the slide.
+    """
+    width = entry["width"]
+    weights_mb, _, _ = _of_network(entry)
+    window = max(width, 0.1) * _DETECTION_MB * min(mpx, _WINDOW_MPX)
+    held = _PYTORCH_MB + 2 * weights_mb + _READER_MB * threads + 14 * measured["image"]
+    computing = width**2 * _DETECTION_S * (_GPU_TIMES if on_gpu else 1) + _LISTING_S
+    return Need(held + (_CUDA_MB if on_gpu else window), _PYTORCH_S + mpx * computing)
 
 
 def _of_network(entry: Mapping) -> tuple[float, float, float]:

@@ -20,7 +20,11 @@ from microtome.planning.needs import (
     step_need,
 )
 from microtome.planning.network_needs import scoring_need, training_need
-from microtome.planning.nucleus_needs import image_prediction_need, nucleus_training_need
+from microtome.planning.nucleus_needs import (
+    detection_need,
+    image_prediction_need,
+    nucleus_training_need,
+)
 from microtome.planning.staging import Staging
 from microtome.slides.header_probe import probe_slide
 
@@ -121,6 +125,8 @@ class Requests:
     def _need_of_slide(self, rule: str, wildcards: Mapping, threads: int) -> Need:
         if rule == "score_slide":
             return self._need_of_scoring(wildcards["model"], wildcards["slide"], threads)
+        if rule == "find_nuclei":
+            return self._need_of_detection(wildcards["model"], wildcards["slide"], threads)
         if rule in _COMPRESSION:
             return self._need_of_compression(wildcards["model"], wildcards["slide"], threads)
         section = "tissue" if rule in _ON_TISSUE else "heatmap"
@@ -133,6 +139,16 @@ class Requests:
             readers=threads,
         )
         return step_need(rule, measured)
+
+    def _need_of_detection(self, model: str, slide: str, threads: int) -> Need:
+        """Windows over the tissue of a slide, which cover half as much again."""
+        entry, map_um = self._models.entry(model), self._config["heatmap"]["spacing_um"]
+        status = _read_known(_json, f"results/tissue/{slide}.json") or {}
+        mpx = self._extent(slide).mpx_at(entry["spacing_um"])
+        if "tissue_mm2" in status:
+            mpx = min(mpx, 1.5 * status["tissue_mm2"] / entry["spacing_um"] ** 2)
+        measured = self._measured(slide, grid=None, further_um=(), map_um=map_um)
+        return detection_need(entry, measured, mpx=mpx, threads=threads, on_gpu=self._uses_gpu())
 
     def _need_of_training(self, rule: str, model: str, stores: Sequence[str]) -> Need:
         entry = self._models.entry(model)
