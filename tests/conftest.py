@@ -62,9 +62,11 @@ SMALL_CONFIG = {
     "slides": "slides.tsv",
     "models": {
         "histocae1": {
+            "patch_px": 128,
             "pretraining": {"epochs": 2, "batch": 8},
             "training": {"epochs": 2, "batch": 8},
-        }
+        },
+        "colour": {"patch_px": 128},
     },
     "demo": {"width_px": 3200, "height_px": 2800, "artefacts": {}},
 }

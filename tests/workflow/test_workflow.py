@@ -65,7 +65,7 @@ def test_every_tissue_patch_has_a_score(finished):
     """As many patches are scored as the grid holds, and they cover every tissue pixel."""
     results = finished.folder / "results"
     scores = zarr.open_group(results / "scores" / "histocae1" / "demo-10.zarr", mode="r")
-    with np.load(results / "grids" / "1um_256px_every128px" / "demo-10.npz") as grid:
+    with np.load(results / "grids" / "1um_128px_every64px" / "demo-10.npz") as grid:
         assert len(grid["row"]) == scores["probability"].shape[0]
     heatmap = tifffile.imread(results / "heatmaps" / "histocae1" / "demo-10.tif")
     tissue = tifffile.imread(results / "tissue" / "demo-10.tif")
@@ -86,14 +86,14 @@ def test_patches_are_the_slides_pixels(finished):
     """A stored patch is OpenSlide's pixels of that place, two by two, to 40 dB."""
     folder = finished.folder
     store = zarr.open_group(
-        folder / "results" / "patches" / "1um_256px_every256px" / "demo-01.zarr", mode="r"
+        folder / "results" / "patches" / "1um_128px_every256px" / "demo-01.zarr", mode="r"
     )
     slide = openslide.OpenSlide(folder / "demo" / "cohort" / "demo-01.svs")
     assert store["pixels"].shape[0] > 3
     for i in (0, store["pixels"].shape[0] - 1):
         corner = int(store["x_px"][i]), int(store["y_px"][i])
-        full = np.asarray(slide.read_region(corner, 0, (512, 512)).convert("RGB"), float)
-        expected = full.reshape(256, 2, 256, 2, 3).mean(axis=(1, 3))
+        full = np.asarray(slide.read_region(corner, 0, (256, 256)).convert("RGB"), float)
+        expected = full.reshape(128, 2, 128, 2, 3).mean(axis=(1, 3))
         assert np.mean((store["pixels"][i] - expected) ** 2) <= 255**2 / 1e4
 
 
@@ -262,7 +262,7 @@ def apply_config(finished: Workflow) -> dict:
     return {
         "slides": "slides.tsv",
         "models": {
-            name: {"weights": str(models / name / "weights.safetensors")}
+            name: {"patch_px": 128, "weights": str(models / name / "weights.safetensors")}
             for name in ("histocae1", "colour")
         },
     }
@@ -356,7 +356,7 @@ def test_compression(finished):
     (row,) = read_table(results / "compression" / "histocae1.tsv")
     assert row["slide"] == "demo-10"
     assert 0 < float(row["ssim"]) < 1
-    assert float(row["ratio"]) > 6  # 256 x 256 x 3 bytes against 16 x 16 x 64 of two
+    assert float(row["ratio"]) > 6  # 128 x 128 x 3 bytes against 8 x 8 x 64 of two
     with tifffile.TiffFile(results / "reconstructions" / "histocae1" / "demo-10.tif") as tiff:
         assert tiff.pages[0].shape == (1400, 1600, 3)
     assert finished.planned("compression") == set()

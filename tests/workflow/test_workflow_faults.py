@@ -235,8 +235,8 @@ def test_full_disk_leaves_nothing_that_looks_complete(finished, make_workflow):
     workflow = make_workflow()
     shutil.copytree(finished.folder / "demo", workflow.folder / "demo")
     workflow.configure({**SMALL_CONFIG, "run": ["colour"]}, SMALL_COHORT)
-    target = "results/patches/1um_256px_every256px/demo-01.zarr"
-    limit = 1_000_000  # bytes a file: enough for masks and grids, not for a shard of patches
+    target = "results/patches/1um_128px_every256px/demo-01.zarr"
+    limit = 700_000  # bytes a file: enough for masks and grids, not for a shard of patches
     own = replace(workflow, python=sys.executable)  # its jobs inherit the limit
     done = subprocess.run(
         ["prlimit", f"--fsize={limit}", *own.command(target)],
