@@ -124,7 +124,7 @@ def test_half_precision_comes_in_alone(part):
 
 
 def test_full_precision_inside_of_mixed():
-    """What is computed inside keeps its type, and a device without mixed precision is no error."""
+    """What is computed inside keeps its type; that there are no values is no error."""
     images, weights = torch.rand(1, 2, 4, 4), torch.rand(3, 2, 1, 1)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.conv2d(images, weights).dtype == torch.bfloat16
