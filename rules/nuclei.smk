@@ -68,3 +68,138 @@ rule find_nuclei:
         code=code("nuclei/find_nuclei.py", "model"),
     script:
         "../workflow_scripts/jobs/nuclei/find_nuclei.py"
+
+
+rule nucleus_geojson:
+    """Write a slide's nuclei for QuPath: a detection each."""
+    input:
+        nuclei="results/nuclei/{model}/{slide}.parquet",
+        inspected="results/slides/{slide}.json",
+    output:
+        geojson="results/nuclei/geojson/{model}/{slide}.geojson",
+    log:
+        "logs/nucleus_geojson/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/nucleus_geojson/{model}/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=asked(REQUESTS.mb, "nucleus_geojson"),
+        runtime=asked(REQUESTS.minutes, "nucleus_geojson"),
+    params:
+        code=code("nuclei/nucleus_geojson.py"),
+    script:
+        "../workflow_scripts/jobs/nuclei/nucleus_geojson.py"
+
+
+rule nucleus_density:
+    """Map the nuclei per mm² of a slide's tissue."""
+    input:
+        nuclei="results/nuclei/{model}/{slide}.parquet",
+        tissue="results/tissue/{slide}.tif",
+        inspected="results/slides/{slide}.json",
+    output:
+        density="results/nuclei/density/{model}/{slide}.tif",
+    log:
+        "logs/nucleus_density/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/nucleus_density/{model}/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=asked(REQUESTS.mb, "nucleus_density"),
+        runtime=asked(REQUESTS.minutes, "nucleus_density"),
+    params:
+        spacing_um=config["nuclei"]["density_um"],
+        slide=config["slide"],
+        code=code("nuclei/nucleus_density.py"),
+    script:
+        "../workflow_scripts/jobs/nuclei/nucleus_density.py"
+
+
+rule nucleus_counts:
+    """Count a slide's nuclei in tumour and in the rest of the tissue."""
+    input:
+        nuclei="results/nuclei/{model}/{slide}.parquet",
+        tissue="results/tissue/{slide}.tif",
+        tumour=planned(NUCLEI.tumour_map, "slide"),
+    output:
+        counts="results/nuclei/counts/{model}/{slide}.json",
+    log:
+        "logs/nucleus_counts/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/nucleus_counts/{model}/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=asked(REQUESTS.mb, "nucleus_counts"),
+        runtime=asked(REQUESTS.minutes, "nucleus_counts"),
+    params:
+        tumour_model=planned(NUCLEI.tumour_model, "slide"),
+        code=code("nuclei/nucleus_counts.py"),
+    script:
+        "../workflow_scripts/jobs/nuclei/nucleus_counts.py"
+
+
+rule nucleus_count_table:
+    """The counts of all slides in one table."""
+    input:
+        counts=planned(
+            NUCLEI.of_model,
+            "model",
+            pattern="results/nuclei/counts/{model}/{slide}.json",
+        ),
+    output:
+        table=report(
+            "results/nuclei/counts/{model}.tsv",
+            caption="captions/nucleus_counts.rst",
+            category="6 Nuclei",
+            labels={"model": "{model}", "slide": "all", "result": "counts of nuclei"},
+        ),
+    log:
+        "logs/nucleus_count_table/{model}.log",
+    benchmark:
+        "benchmarks/nucleus_count_table/{model}.tsv"
+    localrule: True
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        code=code("nuclei/nucleus_count_table.py"),
+    script:
+        "../workflow_scripts/jobs/nuclei/nucleus_count_table.py"
+
+
+rule nucleus_figure:
+    """Slide, density of its nuclei, and two places with the nuclei found."""
+    input:
+        slide=planned(COHORT.path, "slide"),
+        inspected="results/slides/{slide}.json",
+        overview="results/overviews/{slide}.jpg",
+        tissue="results/tissue/{slide}.tif",
+        nuclei="results/nuclei/{model}/{slide}.parquet",
+        density="results/nuclei/density/{model}/{slide}.tif",
+        counts="results/nuclei/counts/{model}/{slide}.json",
+    output:
+        figure=report(
+            "results/nuclei/figures/{model}/{slide}.png",
+            caption="captions/nucleus_figure.rst",
+            category="6 Nuclei",
+            labels={"model": "{model}", "slide": "{slide}", "result": "figure"},
+        ),
+    log:
+        "logs/nucleus_figure/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/nucleus_figure/{model}/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=asked(REQUESTS.mb, "nucleus_figure"),
+        runtime=asked(REQUESTS.minutes, "nucleus_figure"),
+    params:
+        slide=config["slide"],
+        code=code("nuclei/nucleus_figure.py"),
+    script:
+        "../workflow_scripts/jobs/nuclei/nucleus_figure.py"

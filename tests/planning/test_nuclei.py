@@ -139,6 +139,15 @@ def test_nuclei_on_slides():
     assert nuclei_of(run=["csp", "detector", "lymphocytes"], folds=2).on_slides() == ["csp"]
 
 
+def test_the_tumour_map_beside_nuclei():
+    """That of the first model of run that scores the slide; none where no model does."""
+    nuclei = nuclei_of()
+    assert nuclei.tumour_model("tested") == "colour"
+    assert nuclei.tumour_map("tested") == "results/tumour/colour/tested.tif"
+    assert nuclei.tumour_model("learnt") is None
+    assert nuclei.tumour_map("learnt") == []
+
+
 def test_parts_by_the_column_split(sheet):
     """What it says, the same for every model."""
     nuclei = nuclei_of(sheet("split", "train", "validation", "test", "test"))

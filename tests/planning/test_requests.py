@@ -189,4 +189,4 @@ def test_jobs_of_few_slides_or_many():
     assert found.mb("patient_figure", {"patient": "p"}, {}, 1, 1) == expected
     for rule in ("make_demo_cohort", "make_demo_node"):
         mb = [found.mb(rule, {"slide": "s"}, {}, 1, attempt) for attempt in (1, 2)]
-        assert mb == [request_mb(Need(480, 0), attempt) for attempt in (1, 2)]
+        assert mb == [request_mb(Need(520, 0), attempt) for attempt in (1, 2)]

@@ -22,7 +22,7 @@ RERUN = {
     | ON_SLIDES
     | {"inspect_slide", "tissue_mask", "extract_patches", "score_submission"}
     | NUCLEUS_SCORES
-    | {"predict_nucleus_images"},
+    | {"nucleus_figure", "predict_nucleus_images"},
     "cohort/splits.py": set(),
     "cohort/exclusion.py": {
         "cohort",
@@ -45,6 +45,7 @@ RERUN = {
     "tumour/burden.py": {"tumour_burden"},
     "tumour/segmentation.py": {"tumour_burden"},
     "tumour/figure.py": {"slide_figure"},
+    "nuclei/density.py": {"nucleus_density", "nucleus_figure"},
     "uncertainty/figure.py": {"uncertainty_figure"},
     "calibration/tuning.py": {"tune"},
     "evaluation/comparison.py": {"compare_models"},
@@ -53,7 +54,7 @@ RERUN = {
     "challenges/froc.py": {"score_submission"},
     "submission/provenance.py": {"write_submission"},
     "compression/encoding.py": {"compress_slide"},
-    "figures/panels.py": {"patient_figure", "slide_figure", "uncertainty_figure"},
+    "figures/panels.py": {"nucleus_figure", "patient_figure", "slide_figure", "uncertainty_figure"},
     "planning/needs.py": set(),
     "parallel/worker_team.py": COMPRESSION | ON_SLIDES | {"extract_patches"},
     "rasters/components.py": {"tissue_mask", "tumour_burden"},

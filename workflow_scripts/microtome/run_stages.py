@@ -15,6 +15,7 @@ STAGES = {
     ),
     "score": ("score_slide",),
     "find nuclei": ("find_nuclei",),
+    "nuclei": ("nucleus_geojson", "nucleus_density", "nucleus_counts", "nucleus_figure"),
     "vote": ("vote_slide",),
     "maps": (
         "stitch_heatmap",
@@ -50,6 +51,7 @@ STAGES = {
         "compare_nuclei",
         "compression_table",
         "feature_table",
+        "nucleus_count_table",
         "uncertainty_table",
         "vote_table",
     ),

@@ -87,6 +87,26 @@ def count_nuclei(
     return rows
 
 
+def list_counts(counts: Iterable[Mapping]) -> tuple[list[dict], list[str]]:
+    """List what `count_nuclei` found on slides in one table; give its columns, too.
+
+    Each has ``slide``, ``tumour_map_of`` (a model, or None) and ``regions``.
+
+    Examples
+    --------
+    >>> rows, columns = list_counts([{"slide": "a", "tumour_map_of": None, "regions": []}])
+    >>> rows, columns[:3]
+    ([], ['slide', 'region', 'class'])
+    """
+    columns = ["slide", "region", "class", "nuclei", "area_mm2", "nuclei_per_mm2", "tumour_map_of"]
+    rows = [
+        {"slide": one["slide"], "tumour_map_of": one["tumour_map_of"], **region}
+        for one in counts
+        for region in one["regions"]
+    ]
+    return rows, columns
+
+
 def _mark_tumour(tissue: ReadRows, labels: ReadRows) -> ReadRows:
     """Give the rows of codes: `_GLASS`, or 1 + label of the tumour map."""
 

@@ -13,8 +13,9 @@ from microtome.io.atomic import atomic
 
 # A nucleus without a class, and its colour: nothing in a stained slide is so green.
 _NAME, _COLOUR = "nucleus", (0, 230, 118)
-# Columns that become measurements, where they are.
+# Columns of a table of nuclei that are made use of, where they are; some become measurements.
 _MEASURED = ("confidence", "haematoxylin", "area_um2")
+COLUMNS = ("x_px", "y_px", *_MEASURED, "class", "outline")
 _DIGITS = 4
 
 

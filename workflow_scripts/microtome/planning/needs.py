@@ -127,6 +127,11 @@ _COSTS = {
     "slide_features": _Cost(128, 2.2, {"map": 58}, {"map": 0.6}),
     "find_lesions": _Cost(130, 2.2, {"map": 10}, {"map": 0.2}),
     "submission_mask": _Cost(100, 1.6, {}, {"level_0": 0.0045}),
+    # A slide full of tissue has 6,000 nuclei a mm², 64 mm² for each Mpx of a map of 8 µm.
+    "nucleus_geojson": _Cost(100, 1, {}, {"map": 3.5}),
+    "nucleus_density": _Cost(110, 1.2, {"map": 0.8}, {"map": 0.5}),
+    "nucleus_counts": _Cost(110, 1.2, {"map": 0.8}, {"map": 0.5}),
+    "nucleus_figure": _Cost(175, 2.7, {"shown": 240}, {"shown": 1.6, "map": 0.2}),
     # A PNG in one piece.
     "submission_image": _Cost(95, 1, {"level_0": 1.01}, {"level_0": 0.017}),
 }

@@ -8,8 +8,12 @@ from microtome.planning.cohort import Cohort
 from microtome.planning.nucleus_images import FIND_NUCLEI, NucleusImages
 
 # What the target nuclei makes of each slide, of each model of slides, and of labelled images.
-_OF_SLIDES: tuple[str, ...] = ("results/nuclei/{model}/{slide}.parquet",)
-_OF_MODELS: tuple[str, ...] = ()
+_OF_SLIDES = (
+    "results/nuclei/{model}/{slide}.parquet",
+    "results/nuclei/geojson/{model}/{slide}.geojson",
+    "results/nuclei/figures/{model}/{slide}.png",
+)
+_OF_MODELS = ("results/nuclei/counts/{model}.tsv",)
 _OF_IMAGES = ("results/nuclei/evaluation/detection.csv",)
 
 
@@ -94,6 +98,16 @@ class Nuclei(NucleusImages):
     def tables(self, model: str) -> list[str]:
         """Name the tables of the nuclei that a model finds on slides."""
         return self.of_model(model, "results/nuclei/{model}/{slide}.parquet")
+
+    def tumour_model(self, slide: str) -> str | None:
+        """Name the model whose tumour map says where nuclei lie: the first that has one."""
+        models = self._models.mapped
+        return next((m for m in models if self._cohort.is_scored(slide, m)), None)
+
+    def tumour_map(self, slide: str) -> str | list:
+        """Name the tumour map of a slide that has one."""
+        model = self.tumour_model(slide)
+        return f"results/tumour/{model}/{slide}.tif" if model else []
 
     # All together
 
