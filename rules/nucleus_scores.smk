@@ -120,3 +120,44 @@ rule compare_nuclei:
         code=code("nucleus_scores/compare_nuclei.py"),
     script:
         "../workflow_scripts/jobs/nucleus_scores/compare_nuclei.py"
+
+
+rule score_demo_nuclei:
+    """Nuclei that a model finds on the demo's slides against those that were drawn there."""
+    input:
+        nuclei=planned(
+            NUCLEI.of_drawn, "model", pattern="results/nuclei/{model}/{slide}.parquet"
+        ),
+        truth=planned(
+            NUCLEI.of_drawn, "model", pattern="demo/cohort/{slide}_nuclei.csv"
+        ),
+        tissue=planned(NUCLEI.of_drawn, "model", pattern="results/tissue/{slide}.tif"),
+        inspected=planned(
+            NUCLEI.of_drawn, "model", pattern="results/slides/{slide}.json"
+        ),
+    output:
+        scores=report(
+            "results/nuclei/scores/{model}_demo.tsv",
+            caption="captions/demo_nuclei.rst",
+            category="6 Nuclei",
+            labels={
+                "model": "{model}",
+                "slide": "all",
+                "result": "found against drawn nuclei",
+            },
+        ),
+    log:
+        "logs/score_demo_nuclei/{model}.log",
+    benchmark:
+        "benchmarks/score_demo_nuclei/{model}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=more_each_retry(1000),
+        runtime=more_each_retry(15),
+    params:
+        slides=planned(NUCLEI.of_drawn, "model", pattern="{slide}"),
+        match_um=config["nuclei"]["match_um"],
+        code=code("nucleus_scores/score_demo_nuclei.py"),
+    script:
+        "../workflow_scripts/jobs/nucleus_scores/score_demo_nuclei.py"

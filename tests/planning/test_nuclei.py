@@ -148,6 +148,19 @@ def test_the_tumour_map_beside_nuclei():
     assert nuclei.tumour_map("learnt") == []
 
 
+def test_nuclei_of_drawn_slides_are_known():
+    """A slide of the demo is told by its path; the others have no true nuclei."""
+    sheet = {"demo-10": {"path": "demo/cohort/demo-10.svs"}, "other": {"path": "demo/other.svs"}}
+    config = config_of()
+    cohort = plan(sheet)
+    cohort.models = Models(config)
+    nuclei = Nuclei(cohort, config)
+    pattern = "results/nuclei/{model}/{slide}.parquet"
+    assert nuclei.of_drawn("csp", pattern) == ["results/nuclei/csp/demo-10.parquet"]
+    assert "results/nuclei/scores/csp_demo.tsv" in nuclei.results()
+    assert not any("_demo" in path for path in nuclei_of().results())
+
+
 def test_parts_by_the_column_split(sheet):
     """What it says, the same for every model."""
     nuclei = nuclei_of(sheet("split", "train", "validation", "test", "test"))

@@ -32,6 +32,7 @@ STAGES = {
         "tune",
         "evaluate",
         "choose_nucleus_threshold",
+        "score_demo_nuclei",
         "score_nucleus_images",
     ),
     "compress": ("compress_slide", "reconstruct_slide", "compression_quality"),

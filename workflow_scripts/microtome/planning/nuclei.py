@@ -14,6 +14,9 @@ _OF_SLIDES = (
     "results/nuclei/figures/{model}/{slide}.png",
 )
 _OF_MODELS = ("results/nuclei/counts/{model}.tsv",)
+# Slides that are drawn with their nuclei, and what is made of them.
+_DRAWN = "demo/cohort/{slide}.svs"
+_OF_DRAWN = "results/nuclei/scores/{model}_demo.tsv"
 _OF_IMAGES = ("results/nuclei/evaluation/detection.csv",)
 
 
@@ -109,11 +112,20 @@ class Nuclei(NucleusImages):
         model = self.tumour_model(slide)
         return f"results/tumour/{model}/{slide}.tif" if model else []
 
+    def of_drawn(self, model: str, pattern: str) -> list[str]:
+        """Name a file for each slide of one model whose nuclei are known: the demo's."""
+        return [
+            pattern.format(model=model, slide=slide)
+            for slide in self.slides(model)
+            if self._cohort.path(slide) == _DRAWN.format(slide=slide)
+        ]
+
     # All together
 
     def results(self) -> list[str]:
         """Name all that the target nuclei makes, beside the curves of training."""
         of_models = [p.format(model=m) for p in _OF_MODELS for m in self.on_slides()]
+        of_models += [_OF_DRAWN.format(model=m) for m in self.on_slides() if self.of_drawn(m, "")]
         of_images = list(_OF_IMAGES) if self.compared() else []
         of_slides = [path for pattern in _OF_SLIDES for path in self.of_slides(pattern)]
         return [*of_slides, *of_models, *of_images]
