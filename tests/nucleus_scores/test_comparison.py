@@ -113,16 +113,17 @@ def test_the_table_of_segmentation():
         ("plain", None, False, 100, "SUP-CNN"),
         ("vgg16", None, False, 100, "VGG16"),
         ("unet", None, False, 100, "U-net"),
+        ("unet", None, None, None, "U-net"),
         ("dense", None, False, 5, ""),
         ("sparse", "s", True, 100, ""),
     ],
 )
 def test_methods_have_the_names_of_the_paper(network, start, frozen, labels, expected):
-    """Section 5.5; what the paper does not have gets no name."""
+    """Section 5.5; what it does not have gets no name, what is not set is as usual."""
     model = {"kind": "nucleus_detector", "network": network, "start": start, "frozen": frozen}
     model["labels_percent"] = labels
     assert method_name(model) == expected
-    assert labels_used(model) == labels
+    assert labels_used(model) == (labels or 100)
 
 
 def test_text_has_four_decimals_a_spread_and_the_figures_of_the_table():

@@ -13,7 +13,7 @@ from microtome.nucleus_images.label_images import write_label_image
 from microtome.nucleus_images.point_tables import write_point_table
 
 FITTING = {"epochs": 2, "batch": 4, "optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9}
-SIZED = {"reduction": 4, "width": 0.02, "sparsity_percent": 8.0, "spacing_um": 0.5, "patch_px": 20}
+SIZED = {"reduction": 4, "width": 0.02, "sparsity_percent": 20.0, "spacing_um": 0.5, "patch_px": 20}
 SUPERVISED = {"network": "crosswise", "start": "csp", "training": FITTING, "seed": 1}
 CSP = {"kind": "crosswise", "variant": "crosswise", **SIZED, "seed": 1}
 MODELS = {
@@ -96,3 +96,27 @@ def test_each_network_is_trained(nuclei, model):
     assert all(float(row["train_loss"]) > 0 for row in history)
     assert all(float(row["validation_loss"]) > 0 for row in history)
     assert (folder / "training_curves.png").exists()
+
+
+def test_each_model_is_judged_in_the_table_of_its_kind(nuclei):
+    """By the test image alone: its nuclei, what it took, and an attribute of one class left out."""
+    folder = nuclei.folder / "results" / "nuclei" / "evaluation"
+    tables = ("detection", "sparsity", "attributes", "features", "segmentation", "costs")
+    rows = {name: read_table(folder / f"{name}.csv") for name in tables}
+    models = {name: [row["model"] for row in found] for name, found in rows.items()}
+    assert models == {
+        "detection": ["csp", "detector"],
+        "sparsity": ["csp"],
+        "attributes": ["classifier"],
+        "features": ["classifier"],
+        "segmentation": ["segmenter"],
+        "costs": list(MODELS),
+    }
+    for row in rows["detection"] + rows["segmentation"]:
+        assert (row["parts"], row["images"], row["nuclei"]) == ("1", "1", "2")
+    assert [row["method"] for row in rows["detection"]] == ["CSP-CAE", "CSP-CNN"]
+    assert (rows["attributes"][0]["auroc"], rows["attributes"][0]["left_out"]) == ("", "large")
+    assert all(float(row["seconds_per_image"]) > 0 for row in rows["costs"])
+    for name in tables[:-1]:
+        assert (folder / f"{name}.md").read_text()
+    assert (folder / "detection.png").exists()

@@ -172,7 +172,7 @@ def _describe(model: ScoredModel) -> dict:
         "start": about["start"],
         "labels_percent": labels_used(about),
         "sparsity_percent": about["sparsity_percent"],
-        "frozen": about["frozen"],
+        "frozen": bool(about["frozen"]),
         "parts": len(parts),
         "images": sum(part["images"] for part in parts),
         "nuclei": sum(part["nuclei"] for part in parts),

@@ -20,7 +20,8 @@ def method_name(model: Mapping) -> str:
     """Name a method as section 5.5 of the paper does; empty for what the paper does not have.
 
     `model` has the ``kind``, ``network``, ``start``, ``frozen`` and ``labels_percent`` of its
-    entry; what an entry does not have is None.
+    entry; what an entry does not have is None: without ``frozen`` all layers have learnt, and
+    without ``labels_percent`` from all labels.
 
     Examples
     --------
@@ -36,10 +37,11 @@ def method_name(model: Mapping) -> str:
     name = _SUPERVISED.get((model["network"], is_started), "")
     if model["frozen"]:
         name = "CSP-CAE-MLP" if (model["network"], is_started) == (_CROSSWISE, True) else ""
-    share = model["labels_percent"]
+    share = labels_used(model)
     return name if not name or share == _ALL_PERCENT else f"{name} ({share:g}% data)"
 
 
 def labels_used(model: Mapping) -> float:
     """Say how much of the labelled images a model has learnt from, in percent; 0 without labels."""
-    return 0 if model["kind"] == _CROSSWISE else model["labels_percent"]
+    share = model["labels_percent"]
+    return 0 if model["kind"] == _CROSSWISE else _ALL_PERCENT if share is None else share
