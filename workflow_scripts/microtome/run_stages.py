@@ -31,6 +31,7 @@ STAGES = {
         "count_pixels",
         "tune",
         "evaluate",
+        "predict_nucleus_images",
         "choose_nucleus_threshold",
         "score_demo_nuclei",
         "score_nucleus_images",
