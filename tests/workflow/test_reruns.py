@@ -61,6 +61,7 @@ RERUN = {
     "io/sharded_zarr.py": TRAINED | {"compress_slide", "extract_patches"},
     "demo/paint.py": {"make_demo_cohort", "make_demo_node"},
     "nucleus_images/monuseg.py": set(),
+    "weak_labels/level_sets.py": set(),
     "nucleus_scores/dice.py": {"score_nucleus_images"},
     "nucleus_scores/curve.py": NUCLEUS_SCORES,
     "nucleus_scores/comparison.py": {"compare_nuclei"},

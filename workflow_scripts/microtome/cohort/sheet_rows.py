@@ -18,7 +18,7 @@ _UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 _SEPARATORS = {",": "commas", ";": "semicolons", "|": "vertical bars", None: "blanks"}
 _AS_TEXT = "save it as tab-separated text (in Excel: Text (Tab delimited))"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_OF_NUMBERS = {"fold", "burden", "spacing_um"}
+_OF_NUMBERS = {"fold", "burden", "spacing_um", "dapi_spacing_um"}
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,12 @@ class SheetKind:
     """What the rows of a sheet are, for checks and messages.
 
     Each row is an `item`, whose id is in the column of that name. The columns `ids` hold ids, and
-    `files` paths, of which `shared` may be one file in a row. The config names the sheet by `key`.
+    `files` paths, of which `shared` may be one file in a row. The config names the sheet by `key`;
+    a sheet that a command takes has none.
     """
 
     item: str
-    key: str
+    key: str | None
     ids: tuple[str, ...]
     files: tuple[str, ...]
     shared: frozenset[str] = frozenset()
@@ -39,6 +40,11 @@ class SheetKind:
     def title(self) -> str:
         """What messages call the sheet."""
         return f"{self.item} sheet"
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a file that is no such sheet."""
+        return f"set `{self.key}` in the config" if self.key else "give the path of one"
 
 
 SLIDES = SheetKind(
@@ -108,14 +114,12 @@ def _read_text(path: Path, kind: SheetKind) -> str:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise InputError(
-                f"{where}: is larger than {_MOST_BYTES >> 20} MB, too much for a sheet; set"
-                f" `{kind.key}` in the config to a table of {kind.item}s"
+                f"{where}: is larger than {_MOST_BYTES >> 20} MB, too much for a sheet"
+                f" of {kind.item}s; {kind.remedy}"
             )
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(
-            f"{where}: cannot be read ({error.strerror}); set `{kind.key}` in the config"
-        ) from error
+        raise InputError(f"{where}: cannot be read ({error.strerror}); {kind.remedy}") from error
     if data.startswith((_ZIP, _OLD_EXCEL)):
         raise InputError(f"{where}: is a workbook of a spreadsheet; {_AS_TEXT}")
     try:
