@@ -6,6 +6,7 @@ import torch
 
 from helpers.pictures import noise
 from microtome.errors import InputError
+from microtome.networks.crosswise import CrosswiseCAE
 from microtome.nuclei.detector import Detector
 from microtome.nuclei.finder import Nuclei, NucleusFinder
 from microtome.nuclei.image_detection import find_nuclei_of_image
@@ -110,4 +111,16 @@ def test_a_map_that_is_no_number_is_refused():
     with torch.no_grad():
         cae.part5.threshold.fill_(float("nan"))
     with pytest.raises(InputError, match="not numbers"):
+        find_nuclei_of_image(NucleusFinder(cae, SETTINGS, spacing_um=0.5), noise(40, 40))
+
+
+def test_a_full_gpu_is_one_line(monkeypatch):
+    """It says how large the window was, and what to do."""
+    cae = autoencoder()
+
+    def run_out(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(CrosswiseCAE, "detect", run_out)
+    with pytest.raises(InputError, match="a window of 104 x 104 px does not fit into the memory"):
         find_nuclei_of_image(NucleusFinder(cae, SETTINGS, spacing_um=0.5), noise(40, 40))

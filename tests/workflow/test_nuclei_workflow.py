@@ -9,8 +9,10 @@ from PIL import Image
 
 from conftest import SMALL_COHORT, SMALL_CONFIG
 from microtome.io.tables import read_table
+from microtome.nuclei.table import read_about, read_nuclei
 from microtome.nucleus_images.label_images import write_label_image
 from microtome.nucleus_images.point_tables import write_point_table
+from microtome.rasters.label_tiff import read_raster
 
 FITTING = {"epochs": 2, "batch": 4, "optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9}
 SIZED = {"reduction": 4, "width": 0.02, "sparsity_percent": 20.0, "spacing_um": 0.5, "patch_px": 20}
@@ -120,3 +122,16 @@ def test_each_model_is_judged_in_the_table_of_its_kind(nuclei):
     for name in tables[:-1]:
         assert (folder / f"{name}.md").read_text()
     assert (folder / "detection.png").exists()
+
+
+@pytest.mark.parametrize("model", ["csp", "detector"])
+def test_nuclei_of_slides_are_listed(nuclei, model):
+    """A table of each scored slide, whose nuclei lie in its tissue, by the model named in it."""
+    path = nuclei.folder / "results" / "nuclei" / model / "demo-10.parquet"
+    about = read_about(path)
+    assert (about["slide"], about["model"]) == ("demo-10", model)
+    tissue, mask_um = read_raster(nuclei.folder / "results" / "tissue" / "demo-10.tif")
+    for part in read_nuclei(path, ["x_um", "y_um", "confidence"]):
+        row, column = (part[name].astype(float) / mask_um for name in ("y_um", "x_um"))
+        assert tissue[row.astype(int), column.astype(int)].all()
+        assert (part["confidence"] >= about["threshold"]).all()

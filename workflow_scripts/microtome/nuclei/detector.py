@@ -55,8 +55,25 @@ class Detector:
     def detect(self, pixels: np.ndarray) -> Detected:
         """Detect nuclei in an image, ndarray of shape (height, width, 3), uint8.
 
-        InputError if the network gives something that is not a number.
+        InputError if the network gives something that is not a number, or the memory of the GPU
+        does not hold what it computes.
         """
+        try:
+            detected = self._run(pixels)
+        except torch.OutOfMemoryError as error:
+            height, width = pixels.shape[:2]
+            raise InputError(
+                f"a window of {width} x {height} px does not fit into the memory of the GPU; use a"
+                " GPU with more, the CPU (allow_cpu: true), or a network of less width"
+            ) from error
+        if not np.isfinite(detected.detection).all():
+            raise InputError(
+                "the detection map of the network has values that are not numbers: its training"
+                " went wrong; look at its training curves, and train it again"
+            )
+        return detected
+
+    def _run(self, pixels: np.ndarray) -> Detected:
         images = as_input(torch.from_numpy(pixels).movedim(-1, -3)[None], self._device)
         with torch.inference_mode(), autocast(self._device):
             latents = None
@@ -67,9 +84,4 @@ class Detector:
             else:
                 detection = self._network.detect(images)
             detection = detection[0, 0].float().cpu().numpy()
-        if not np.isfinite(detection).all():
-            raise InputError(
-                "the detection map of the network has values that are not numbers: its training"
-                " went wrong; look at its training curves, and train it again"
-            )
         return Detected(detection, latents)

@@ -58,8 +58,9 @@ def find_nuclei_step(
     ):
         scale = slide.scale_for(entry["spacing_um"])
         spacing_um = slide.spacing_um * scale
+        latents = settings["latents"] and entry["kind"] == "crosswise"  # others have none
         finder = NucleusFinder(
-            network, PeakSettings(**peaks), spacing_um=spacing_um, latents=settings["latents"]
+            network, PeakSettings(**peaks), spacing_um=spacing_um, latents=latents
         )
         found = find_nuclei(finder, slide, open_raster(tissue), scale=scale, threads=threads)
         about = {
