@@ -1,13 +1,12 @@
 """Memory and time that jobs ask for, by what is known of a slide when its job is ready."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
-from typing import Any
 
+from microtome.io.atomic import read_json
 from microtome.patches.grid_spec import GridSpec, split_patch_set
 from microtome.planning.cohort import Cohort
+from microtome.planning.known_files import bytes_of, read_known
 from microtome.planning.needs import (
     UNKNOWN,
     Extent,
@@ -88,7 +87,7 @@ class Requests:
 
     def scoring_threads(self, slide: str) -> int:
         """Threads of a job that scores a slide."""
-        return 1 if _bytes_of(self._cohort.path(slide)) // 10**6 < _SMALL_SLIDE_MB else 2
+        return 1 if bytes_of(self._cohort.path(slide)) // 10**6 < _SMALL_SLIDE_MB else 2
 
     def scoring_gpus(self, model: str) -> int:
         """GPUs of a job that scores a slide; colours are counted without one."""
@@ -116,7 +115,7 @@ class Requests:
 
     def _need_of_nuclei(self, rule: str, model: str, files: Mapping) -> Need:
         images = files.get("images") or [*files.get("train", []), *files.get("validation", [])]
-        of_job = {"image_mb": sum(map(_bytes_of, images)) / 1e6, "on_gpu": self._uses_gpu()}
+        of_job = {"image_mb": sum(map(bytes_of, images)) / 1e6, "on_gpu": self._uses_gpu()}
         entry = self._models.entry(model)
         if rule == "predict_nucleus_images":
             return image_prediction_need(entry, **of_job)
@@ -143,7 +142,7 @@ class Requests:
     def _need_of_detection(self, model: str, slide: str, threads: int) -> Need:
         """Windows over the tissue of a slide, which cover half as much again."""
         entry, map_um = self._models.entry(model), self._config["heatmap"]["spacing_um"]
-        status = _read_known(_json, f"results/tissue/{slide}.json") or {}
+        status = read_known(read_json, f"results/tissue/{slide}.json") or {}
         mpx = self._extent(slide).mpx_at(entry["spacing_um"])
         if "tissue_mm2" in status:
             mpx = min(mpx, 1.5 * status["tissue_mm2"] / entry["spacing_um"] ** 2)
@@ -219,7 +218,7 @@ class Requests:
         return scoring_need(
             list(kinds.values()),
             self._measured(slide, grid=grid, further_um=further_um, map_um=map_um),
-            weights_mb=[_bytes_of(weights) / 1e6 for weights in kinds],
+            weights_mb=[bytes_of(weights) / 1e6 for weights in kinds],
             patch_px=patch_px,
             batch=batch,
             mpx=patches * patch_px**2 * (1 + len(further_um)) / 1e6,
@@ -262,7 +261,7 @@ class Requests:
             patch_px=spec.patch_px if spec else 0,
             spacings_um=[spec.spacing_um, *further_um] if spec else (),
             readers=readers,
-            annotation_bytes=_bytes_of(self._cohort.sheet[slide].get("annotation")),
+            annotation_bytes=bytes_of(self._cohort.sheet[slide].get("annotation")),
         )
 
     def _patches_on(self, grid: str, slide: str) -> float:
@@ -275,10 +274,10 @@ class Requests:
 
     def _extent(self, slide: str) -> Extent:
         """Find how large a slide is: as inspected, else by its file's header, else a guess."""
-        info = _read_known(_json, f"results/slides/{slide}.json")
+        info = read_known(read_json, f"results/slides/{slide}.json")
         if info:
             return inspected_extent(info)
-        probed = _read_known(probe_slide, self._cohort.path(slide))
+        probed = read_known(probe_slide, self._cohort.path(slide))
         if probed:
             given_um = self._cohort.sheet[slide].get("spacing_um")
             return probed_extent(probed, spacing_um=given_um)
@@ -287,29 +286,4 @@ class Requests:
 
 def _grid_status(grid: str, slide: str) -> dict:
     """What the step that made a grid said of it; empty before."""
-    return _read_known(_json, f"results/grids/{grid}/{slide}.json") or {}
-
-
-def _read_known(read: Callable[[str], Any], path: str) -> Any:
-    """Read a file, once while it stays the same; None where there is none yet, or not all of it."""
-    try:
-        return _read_once(read, path, Path(path).stat().st_mtime_ns)
-    except (OSError, ValueError):
-        return None
-
-
-@cache
-def _read_once(read: Callable[[str], Any], path: str, _changed_ns: int) -> Any:
-    return read(path)
-
-
-def _json(path: str) -> Any:
-    return json.loads(Path(path).read_text())
-
-
-def _bytes_of(path: str | None) -> int:
-    """Size of a file; 0 where there is none, or it is still to be made."""
-    try:
-        return Path(path).stat().st_size if path else 0
-    except OSError:
-        return 0
+    return read_known(read_json, f"results/grids/{grid}/{slide}.json") or {}
