@@ -9,10 +9,11 @@ from PIL import Image
 
 from conftest import SMALL_COHORT, SMALL_CONFIG
 from microtome.io.tables import read_table
+from microtome.nuclei.density import measure_tissue
 from microtome.nuclei.table import read_about, read_nuclei
 from microtome.nucleus_images.label_images import write_label_image
 from microtome.nucleus_images.point_tables import write_point_table
-from microtome.rasters.label_tiff import read_raster
+from microtome.rasters.label_tiff import open_raster, read_raster
 
 FITTING = {"epochs": 2, "batch": 4, "optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9}
 SIZED = {"reduction": 4, "width": 0.02, "sparsity_percent": 20.0, "spacing_um": 0.5, "patch_px": 20}
@@ -135,3 +136,32 @@ def test_nuclei_of_slides_are_listed(nuclei, model):
         row, column = (part[name].astype(float) / mask_um for name in ("y_um", "x_um"))
         assert tissue[row.astype(int), column.astype(int)].all()
         assert (part["confidence"] >= about["threshold"]).all()
+
+
+@pytest.mark.parametrize("model", ["csp", "detector"])
+def test_what_is_made_of_the_nuclei_of_a_slide(nuclei, model):
+    """GeoJSON of all in the table, a density that adds up to the counts, and a figure."""
+    folder = nuclei.folder / "results" / "nuclei"
+    places = [part["x_px"] for part in read_nuclei(folder / model / "demo-10.parquet")]
+    features = json.loads((folder / "geojson" / model / "demo-10.geojson").read_text())["features"]
+    assert len(features) == sum(map(len, places))
+    rows = {row["region"]: row for row in read_table(folder / "counts" / f"{model}.tsv")}
+    assert set(rows) == {"tissue", "viable_tumour", "whole_tumour", "other_tissue"}
+    n = {region: int(row["nuclei"]) for region, row in rows.items()}
+    assert n["tissue"] == n["whole_tumour"] + n["other_tissue"] <= len(features)
+    density, spacing_um = read_raster(folder / "density" / model / "demo-10.tif")
+    tissue = open_raster(nuclei.folder / "results" / "tissue" / "demo-10.tif")
+    mm2 = measure_tissue(tissue, shape=density.shape, spacing_um=spacing_um)
+    assert np.nansum(density * mm2) == pytest.approx(n["tissue"], abs=0.01)
+    assert float(rows["tissue"]["area_mm2"]) == pytest.approx(mm2.sum(), rel=1e-5)
+    assert (folder / "figures" / model / "demo-10.png").stat().st_size > 10_000
+
+
+def test_drawn_nuclei_judge_what_is_found(nuclei):
+    """Each drawn slide and all of them, in the tissue alone."""
+    scores = nuclei.folder / "results" / "nuclei" / "scores" / "csp_demo.tsv"
+    one, both = read_table(scores)
+    assert (one["slide"], both["slide"]) == ("demo-10", "all")
+    drawn = read_table(nuclei.folder / "demo" / "cohort" / "demo-10_nuclei.csv")
+    assert 0.8 * len(drawn) < int(one["nuclei"]) <= len(drawn)
+    assert int(one["right"]) <= int(one["found"])
