@@ -52,6 +52,7 @@ bench: $(INSTALLED)
 	python bench/memory.py
 	python bench/training_reads.py
 	python bench/training.py
+	python bench/nuclei.py
 
 # Models of the registry on real images, five folds; an hour on two cores.
 trial-oral: $(INSTALLED)

@@ -13,7 +13,6 @@ The paper's own width is measured on the smaller slide of `--full-side`; peak me
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -166,8 +165,10 @@ def weigh(side_px: int, threads: int) -> None:
         tissue = _all_tissue(slide, Path(folder))
         finder = NucleusFinder(_settled(WIDTHS[0], slide), SETTINGS, spacing_um=SPACING_UM)
         n = _find_all(finder, slide, tissue, Path(folder), threads)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"side px": side_px, "nuclei": n, "peak MB": round(peak_mb)}))
+    # Of this process alone: `getrusage` would count what its parent held.
+    lines = Path("/proc/self/status").read_text().splitlines()
+    peak_kb = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    print(json.dumps({"side px": side_px, "nuclei": n, "peak MB": round(peak_kb / 1024)}))
 
 
 def _make(side_px: int) -> Path:

@@ -1,5 +1,8 @@
 """Tiny networks that detect nuclei, with random weights, whose maps are not flat."""
 
+import copy
+from functools import cache
+
 import torch
 
 from helpers.pictures import noise
@@ -10,7 +13,12 @@ WIDTH = 0.02
 
 
 def autoencoder(reduction: int = 4) -> CrosswiseCAE:
-    """Make one with random weights and batch norms, which detects at few locations."""
+    """Give one with random weights and batch norms, which detects at few locations."""
+    return copy.deepcopy(_make_autoencoder(reduction))
+
+
+@cache
+def _make_autoencoder(reduction: int) -> CrosswiseCAE:
     torch.manual_seed(1)
     cae = CrosswiseCAE(variant="crosswise", reduction=reduction, width=WIDTH, sparsity_percent=1.6)
     images = torch.from_numpy(noise(100, 100, seed=9)).movedim(-1, 0)[None] / 255

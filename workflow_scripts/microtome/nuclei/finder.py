@@ -14,7 +14,7 @@ HAEMATOXYLIN_UM = 3.0  # radius of the disc in which it is measured
 # Windows overlap, and px in two of them are computed twice: at most so many times the px there are.
 _MOST_WORK = 1.1
 # But no window is larger: the first layers of the full network hold 1 kB for each of its px.
-_MOST_INNER_PX = 2048
+_MOST_INNER_PX = 1536
 _LEVELS = 256
 
 

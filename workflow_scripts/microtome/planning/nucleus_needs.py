@@ -34,9 +34,10 @@ _PX_OF_A_FILE = 6
 # Windows overlap by half.
 _WINDOWS_OF_A_PX = 4
 _CROPS = 25
-# Trunk and detection branch alone: MB and s of a Mpx, in windows of at most so many Mpx; and what
-# does not follow the maps: s of a Mpx for reading and peaks, MB of each process that reads ahead.
-_DETECTION_MB, _DETECTION_S, _WINDOW_MPX = 1100, 30, 2.9
+# Trunk and detection branch alone: s of a Mpx, and MB by reduction, in windows of at most so many
+# Mpx, U-Net's of more; and what does not follow the maps: s of a Mpx for reading and peaks, MB of
+# each process that reads ahead.
+_DETECTION_S, _DETECTION_MB, _WINDOW_MPX, _UNET_MPX = 30, {4: 1100, 1: 1800}, 2.9, 4.8
 _LISTING_S, _READER_MB = 0.4, 60
 
 
@@ -80,7 +81,8 @@ def detection_need(
     """
     width = entry["width"]
     weights_mb, _, _ = _of_network(entry)
-    window = max(width, 0.1) * _DETECTION_MB * min(mpx, _WINDOW_MPX)
+    most_mpx = _UNET_MPX if entry.get("network") == "unet" else _WINDOW_MPX
+    window = max(width, 0.1) * _DETECTION_MB[entry.get("reduction", 4)] * min(mpx, most_mpx)
     held = _PYTORCH_MB + 2 * weights_mb + _READER_MB * threads + 14 * measured["image"]
     computing = width**2 * _DETECTION_S * (_GPU_TIMES if on_gpu else 1) + _LISTING_S
     return Need(held + (_CUDA_MB if on_gpu else window), _PYTORCH_S + mpx * computing)
