@@ -24,6 +24,15 @@ REQUIREMENTS = {
         " zarr==2.18.7 numcodecs==0.15.1"
     ),
     "histolab": "histolab==0.7.0 openslide-bin==4.0.1.2",
+    # What detection of nuclei imports, named one by one: other dependencies need GDAL's headers.
+    "histomicstk": (
+        "--no-deps histomicstk==1.4.0 girder-slicer-cli-web==5.0.21 ctk-cli==1.5"
+        " large-image==1.30.6 cachetools==8.0.2 palettable==3.3.3 cloudpickle==3.1.3"
+        " imageio==2.38.1 joblib==1.6.0 lazy-loader==0.6 networkx==3.6.1 numpy==1.26.4"
+        " packaging==26.4 pandas==2.2.3 pillow==13.0.0 python-dateutil==4.0.0 pytz==2026.6"
+        " scikit-image==0.24.0 scikit-learn==1.5.2 scipy==1.14.1 shapely==2.2.0"
+        " threadpoolctl==3.8.0 tifffile==2026.3.3 typing-extensions==4.16.0 tzdata==2026.6"
+    ),
     "lazyslide": "lazyslide==0.13.0 torch==2.13.0 openslide-bin==4.0.1.2",
 }
 
