@@ -17,7 +17,7 @@ from microtome.errors import InputError
 from microtome.weak_labels.shift_scores import LEAST_OVERLAP, ShiftScores
 
 MOST_ROTATION_DEG = 20
-LEAST_SCORE, LEAST_LEAD = 9.0, 1.5
+LEAST_SCORE, LEAST_LEAD = 12.0, 2.0
 _STEP_DEG, _FINEST_UM, _COARSE_PX = 2, 1.0, 320
 # In px of a spacing: what is smoothed away, what is taken off, how far apart two peaks are.
 _SMOOTH_PX, _BACKGROUND_PX, _PEAK_PX = 1, 8, 6
