@@ -22,7 +22,7 @@ from nuclei_windows import SPACING_UM, WINDOW_PX, TrialImage, draw_windows
 # A tenth of the paper's numbers of maps, and as many windows as two cores see within the hour.
 WIDTH = 0.1
 SEED = 2026
-N_UNLABELLED, PRETRAINING_EPOCHS = 1800, 4
+N_UNLABELLED, PRETRAINING_EPOCHS = 1600, 3
 # The defaults of config.yaml; the threshold is for what learns without labels.
 PEAKS = {"min_distance_um": 3.0, "smoothing_um": 1.0}
 THRESHOLD = 0.5
@@ -49,7 +49,7 @@ CROSSWISE = {
 }
 TRAINING = {
     "new_layers_epochs": 4,
-    "epochs": 16,
+    "epochs": 12,
     "batch": 8,
     "optimizer": "sgd",
     "learning_rate": 0.03,
