@@ -71,7 +71,12 @@ class Registration:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the two show the same place."""
+        """Whether the two show the same place.
+
+        By ``trials/dapi_pairs.py``, of fields of 250 µm none of 22 right pairs is refused, and none
+        of 110 wrong ones accepted; of 125 to 160 µm, some with 5 nuclei, 38 of 150 and 1 of 750.
+        No accepted right pair is further than 2 px off.
+        """
         return self.score >= LEAST_SCORE and self.lead >= LEAST_LEAD
 
 
