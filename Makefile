@@ -72,9 +72,9 @@ trial-nodes: $(INSTALLED)
 	python trials/camelyon16_tables.py $(TABLES) results/trials/nodes
 	@cat results/trials/nodes/summary.md
 
-# Nuclei found without labels, with few and with all, beside peaks of the haematoxylin channel; within an hour on two cores.
+# Nuclei found without labels, with few and with all, beside peaks of the haematoxylin channel; some hours on two cores, resumed where it was stopped.
 trial-nuclei: $(INSTALLED)
-	python trials/nuclei.py $(IMAGES) $(UNLABELLED) results/trials/nuclei
+	python trials/nucleus_trial.py $(IMAGES) $(UNLABELLED) results/trials/nuclei
 	@cat results/trials/nuclei/summary.md
 
 # The lock file anew from envs/requirements.in; needs uv.

@@ -16,11 +16,9 @@ from skimage.feature import peak_local_max
 from microtome.nucleus_scores.curve import detection_curve
 from nuclei_windows import SPACING_UM, TrialImage
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "bench"))
-
-from environments import NotInstallableError, python_of  # noqa: E402
-
+BENCH = Path(__file__).resolve().parents[1] / "bench"
+# Asked for in a process of its own: modules of bench have names that are others' here.
+_FIND_PYTHON = "from environments import python_of; print(python_of('histomicstk'))"
 _SIGMAS_PX = (2.0, 3.0, 4.0, 5.0, 6.0)
 _DISTANCES_PX = (4, 6, 8, 10)
 
@@ -90,14 +88,14 @@ def find_by_kofahi(
     Gives x and y in µm, (n, 2), of each image that is tested, and the settings; None and a line
     that says why, if it cannot be installed here.
     """
-    try:
-        python = python_of("histomicstk")
-    except NotInstallableError as error:
-        return None, str(error)
+    done = ask_bench(_FIND_PYTHON)
+    if done.returncode:
+        return None, done.stderr.splitlines()[-1]
+    python = done.stdout.strip()
     with tempfile.TemporaryDirectory() as folder:
         given, written = Path(folder) / "images.npz", Path(folder) / "found.json"
         np.savez(given, *[image.pixels for image in (*taught, *tested)])
-        program = ROOT / "bench" / "peers" / "histomicstk_nuclei.py"
+        program = BENCH / "peers" / "histomicstk_nuclei.py"
         subprocess.run([python, program, given, written], check=True)  # noqa: S603
         tried = json.loads(written.read_text())
     best = None
@@ -112,6 +110,12 @@ def find_by_kofahi(
         if best is None or f > best[0]:
             best = f, found[len(taught) :], settings
     return best[1], best[2]
+
+
+def ask_bench(program: str) -> subprocess.CompletedProcess:
+    """Run a line of Python among the modules of bench, and catch what it says."""
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, cwd=BENCH, capture_output=True, text=True, check=False)  # noqa: S603
 
 
 def describe(finder: PeakFinder) -> dict[str, float]:

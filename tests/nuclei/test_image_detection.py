@@ -33,13 +33,15 @@ def columns(found: Nuclei) -> np.ndarray:
     ],
 )
 def test_windows_find_what_one_piece_finds(network, inner_px):
-    """Whatever the windows: places to the px, confidences up to rounding."""
+    """Whatever the windows: places to the px, but where rounding decides, and confidences."""
     pixels = noise(150, 203)
     finder = NucleusFinder(network, SETTINGS, spacing_um=0.5)
     whole = find_nuclei_of_image(finder, pixels, inner_px=256)
     parts = find_nuclei_of_image(finder, pixels, inner_px=inner_px)
     assert len(whole.x_px) > 20
-    np.testing.assert_allclose(columns(parts), columns(whole), atol=1e-4)
+    distance = np.abs(columns(parts)[:, None] - columns(whole)).max(axis=2)
+    for nearest in (distance.min(axis=0), distance.min(axis=1)):
+        assert (nearest < 1e-4).mean() > 0.95
 
 
 @pytest.mark.parametrize("variant", ["crosswise", "plain", "unet"])

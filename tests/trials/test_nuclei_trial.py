@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from skimage.draw import disk
 
-import nuclei as trial
 import nuclei_networks
 import nuclei_peaks
 import nuclei_windows
+import nucleus_trial as trial
 from microtome.errors import InputError
 from microtome.networks.registry import build_model
 from nuclei_peaks import tune_peaks
@@ -138,12 +138,11 @@ def test_the_peak_finder_is_tuned_on_what_it_is_given():
 
 def test_kofahi_that_cannot_be_installed_is_told(monkeypatch):
     """The report has the reason in place of figures."""
-
-    def refuse(name):
-        raise nuclei_peaks.NotInstallableError(f"no {name} here")
-
-    monkeypatch.setattr(nuclei_peaks, "python_of", refuse)
-    assert nuclei_peaks.find_by_kofahi([], [], within_um=3) == (None, "no histomicstk here")
+    refusal = "from environments import NotInstallableError; raise NotInstallableError('none here')"
+    monkeypatch.setattr(nuclei_peaks, "_FIND_PYTHON", refusal)
+    found, reason = nuclei_peaks.find_by_kofahi([], [], within_um=3)
+    assert found is None
+    assert reason.endswith("none here")
 
 
 def test_few_labels_get_as_many_steps():

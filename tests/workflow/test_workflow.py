@@ -237,7 +237,11 @@ def test_changed_setting_reruns_what_it_is_about(finished):
     assert not planned & {"stitch_heatmap", "score_slide", "train_classifier", "tissue_mask"}
 
 
-@pytest.mark.parametrize("recipe", sorted(path.name for path in (REPOSITORY / "recipes").iterdir()))
+# The recipe of nuclei has a target and files of its own: see test_recipes.py.
+RECIPES = {path.name for path in (REPOSITORY / "recipes").iterdir()} - {"crosswise.yaml"}
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES))
 def test_recipes_are_valid_configs(finished, recipe):
     """Every recipe passes the schema and gives a plan."""
     text = (REPOSITORY / "recipes" / recipe).read_text()
