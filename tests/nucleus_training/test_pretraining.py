@@ -14,7 +14,7 @@ from microtome.networks.crosswise import Encoded
 from microtome.networks.registry import build_model
 from microtome.nucleus_training import pretraining
 from microtome.nucleus_training.objectives import log_likelihood, reconstruction
-from microtome.nucleus_training.pretraining import pretrain, require_active
+from microtome.nucleus_training.pretraining import pretrain, require_nuclei
 from microtome.training.batches import PatchData
 
 ENTRY = {
@@ -33,7 +33,7 @@ ENTRY = {
         "learning_rate": 0.03,
         "momentum": 0.9,
     },
-    "seed": 3,
+    "seed": 6,
 }
 
 
@@ -77,6 +77,20 @@ def test_the_loss_is_the_mean_of_the_images_roots():
     found = reconstruction(Given(rebuilt, detection=detection), images, torch.zeros(2))
     assert found["loss"].item() == pytest.approx(0.2, rel=1e-5)
     assert found["active"].item() == 1 / 8
+    assert found["darker"].item() == 0
+
+
+def test_what_fires_is_compared_with_all_by_its_red():
+    """A place of red 0.2 fires in an image of red 0.6 otherwise; green and blue do not count."""
+    images = torch.full((1, 3, 4, 4), 0.6)
+    images[0, 0, :2, 2:] = 0.2
+    images[0, 1:, 2:, :] = 0.0
+    detection = torch.zeros(1, 1, 2, 2)
+    detection[0, 0, 0, 1] = 1
+    found = reconstruction(Given(images, detection=detection), images, torch.zeros(1))
+    assert found["darker"].item() == pytest.approx(0.5 - 0.2, rel=1e-5)
+    found = reconstruction(Given(images, detection=0 * detection), images, torch.zeros(1))
+    assert found["darker"].item() == 0
 
 
 def test_without_a_detection_map_values_of_the_foreground_are_active():
@@ -147,10 +161,23 @@ def test_nothing_active():
         for loss, share in ((0.1, 0.0), (0.2, 0.1))
     )
     with pytest.raises(InputError, match=r"^models\.m: .* raise sparsity_percent"):
-        require_active("m", model, [best, last])
-    require_active("m", model, [{**best, "validation_loss": 0.3}, last])
+        require_nuclei("m", model, [best, last])
+    require_nuclei("m", model, [{**best, "validation_loss": 0.3}, last])
     with pytest.raises(InputError, match="raise sparsity_percent"):
-        require_active("m", model, [{"train_active": 0.1}, {"train_active": 0.0}])
+        require_nuclei("m", model, [{"train_active": 0.1}, {"train_active": 0.0}])
+
+
+def test_gaps_are_no_nuclei():
+    """Where places that are active are paler than the rest, the line says so."""
+    model = build_model(ENTRY)
+    kept = {"train_active": 0.1, "validation_loss": 0.1, "validation_active": 0.1}
+    require_nuclei("m", model, [{**kept, "train_darker": -0.1, "validation_darker": 0.1}])
+    for pale in (
+        {**kept, "train_darker": 0.1, "validation_darker": -0.1},
+        {"train_active": 0.1, "train_darker": -0.1},
+    ):
+        with pytest.raises(InputError, match=r"^models\.m: .*-0\.100.* gaps between nuclei"):
+            require_nuclei("m", model, [pale])
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -159,4 +186,4 @@ def test_a_threshold_that_is_no_number(value):
     model = build_model(ENTRY)
     model.part5.threshold.fill_(value)
     with pytest.raises(InputError, match=r"threshold (nan|inf); lower learning_rate"):
-        require_active("m", model, [{"train_active": 0.1}])
+        require_nuclei("m", model, [{"train_active": 0.1}])

@@ -11,9 +11,9 @@ from microtome.networks.registry import build_model
 from microtome.nucleus_training.objectives import log_likelihood
 from microtome.training.batches import Patches
 from microtome.training.checkpoints import History
-from microtome.training.kinds import digest
 from microtome.training.loop import fit
 from microtome.training.random_colour import ColourChanges
+from microtome.training.run_identity import describe_run
 
 # The new layers have converged once so many epochs have had no new minimum of the loss.
 _CONVERGED_AFTER = 3
@@ -60,22 +60,11 @@ def fine_tune(
         stages = {"encoder": learnt, "frozen_epochs": fitting["epochs"]}
     elif len(learnt) and first:
         stages = {"encoder": learnt, "frozen_epochs": first, "frozen_patience": _CONVERGED_AFTER}
-    identity = {
-        "model": name,
-        "entry": entry,
-        "code": code,
-        "training windows": train.identity(),
-        "validation windows": validation.identity(),
-        "weights at the start": digest(model),
-    }
     history = fit(
         model,
         log_likelihood,
-        train=train,
-        validation=validation,
-        seed=entry["seed"],
         checkpoint=checkpoint,
-        identity=identity,
+        **describe_run(name, entry, train, validation, code=code, start=model),
         colours=ColourChanges.of(entry.get("augmentation", {})),
         **stages,
         **fitting,

@@ -12,6 +12,7 @@ from microtome.nucleus_training.objectives import reconstruction
 from microtome.training.batches import Patches
 from microtome.training.checkpoints import History
 from microtome.training.loop import fit
+from microtome.training.run_identity import describe_run
 
 
 def pretrain(
@@ -32,7 +33,8 @@ def pretrain(
     Raises
     ------
     InputError
-        If there are fewer than two windows, or in the end nothing is active.
+        If there are fewer than two windows, or in the end nothing is active, or the gaps between
+        nuclei are.
     """
     if len(train) < 2:
         raise InputError(
@@ -41,32 +43,23 @@ def pretrain(
         )
     model = build_model(entry, seed=entry["seed"])
     fitting = {key: value for key, value in entry["pretraining"].items() if key != "patches"}
-    identity = {
-        "model": name,
-        "entry": entry,
-        "code": code,
-        "training windows": train.identity(),
-        "validation windows": validation.identity(),
-    }
     history = fit(
         model,
         reconstruction,
-        train=train,
-        validation=validation,
-        seed=entry["seed"],
         checkpoint=checkpoint,
-        identity=identity,
+        **describe_run(name, entry, train, validation, code=code),
         **fitting,
     )
-    require_active(name, model, history)
+    require_nuclei(name, model, history)
     return model, history
 
 
-def require_active(name: str, model: nn.Module, history: History) -> None:
-    """Raise InputError if nothing passes a trained autoencoder's threshold, or it is no number.
+def require_nuclei(name: str, model: nn.Module, history: History) -> None:
+    """Raise InputError if what passes a trained autoencoder's threshold cannot be nuclei.
 
-    `history` has the share of active places of each epoch; that of the epoch whose weights are kept
-    counts.
+    That is so if nothing does, if the threshold is no number, or if what does is no darker than all
+    the rest. Nothing in the loss says that it shall be dark: what is rare and sharp may be the
+    glass between cells. Of `history` the epoch whose weights are kept counts.
     """
     for module in model.modules():
         if isinstance(module, RunningThreshold) and not math.isfinite(module.threshold):
@@ -82,4 +75,11 @@ def require_active(name: str, model: nn.Module, history: History) -> None:
         raise InputError(
             f"models.{name}: after pretraining no place of any window is active, so nothing would"
             " be found; raise sparsity_percent, or lower learning_rate"
+        )
+    darker = kept.get("validation_darker", kept.get("train_darker"))
+    if darker is not None and not darker > 0:
+        raise InputError(
+            f"models.{name}: after pretraining the places that are active are no darker in red than"
+            f" all others ({darker:+.3f} of 1), so they are gaps between nuclei, not nuclei; train"
+            " with another seed, more patches or epochs, or another sparsity_percent"
         )

@@ -1,6 +1,5 @@
 """Training each kind of model: where its weights start, and what they are to minimize."""
 
-import hashlib
 from operator import attrgetter
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from microtome.training.checkpoints import History
 from microtome.training.loop import fit
 from microtome.training.objectives import classification, multi_task, reconstruction, segmentation
 from microtome.training.random_colour import ColourChanges
+from microtome.training.run_identity import describe_run
 
 
 def pretrain(
@@ -44,7 +44,7 @@ def pretrain(
         cae,
         reconstruction(ReconstructionLoss(**entry["reconstruction_loss"])),
         checkpoint=checkpoint,
-        **_run_of(name, entry, train, validation, code=code),
+        **describe_run(name, entry, train, validation, code=code),
         **entry["pretraining"],
     )
     return cae, history
@@ -85,7 +85,7 @@ def train_model(
         model,
         objective,
         checkpoint=checkpoint,
-        **_run_of(name, entry, train, validation, code=code, start=digest(model)),
+        **describe_run(name, entry, train, validation, code=code, start=model),
         encoder=_ENCODERS.get(entry["kind"], lambda _: None)(model),
         colours=ColourChanges.of(entry.get("augmentation", {})),
         **entry["training"],
@@ -95,26 +95,3 @@ def train_model(
 
 # What stands still in the first epochs, where training.frozen_epochs asks for it.
 _ENCODERS = {"histocae": attrgetter("encoder"), "segmenter": attrgetter("network.encoder")}
-
-
-def _run_of(
-    name: str, entry: dict, train: Patches, validation: Patches, *, code: str, start: str = ""
-) -> dict:
-    identity = {
-        "model": name,
-        "entry": entry,
-        "code": code,
-        "training patches": train.identity(),
-        "validation patches": validation.identity(),
-        "weights at the start": start,
-    }
-    seed = entry["seed"]
-    return {"train": train, "validation": validation, "seed": seed, "identity": identity}
-
-
-def digest(model: nn.Module) -> str:
-    """Hash a network's weights."""
-    content = hashlib.sha256()
-    for tensor in model.state_dict().values():
-        content.update(tensor.contiguous().numpy().tobytes())
-    return content.hexdigest()[:16]
