@@ -271,6 +271,20 @@ def test_labels_that_are_none(tmp_path, array, said):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"photometric": "miniswhite"}, "says that 0 is white, so some readers invert its numbers"),
+        ({"extratags": [(274, 3, 1, 6, True)]}, "turned or mirrored \\(Orientation 6\\)"),
+    ],
+)
+def test_labels_that_readers_disagree_on(tmp_path, settings, said):
+    """Of inverted or turned labels none is guessed."""
+    tifffile.imwrite(tmp_path / "a.tif", np.eye(9, dtype=np.uint8), **settings)
+    with pytest.raises(InputError, match=said):
+        read_label_image(tmp_path / "a.tif", about=ABOUT)
+
+
 @pytest.mark.parametrize("mode", ["RGB", "P", "LA", "1"])
 def test_png_labels_that_are_none(tmp_path, mode):
     """A PNG in colour, of a palette, with alpha or of one bit is refused by its mode."""

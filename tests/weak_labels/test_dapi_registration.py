@@ -247,6 +247,20 @@ def test_what_is_no_dapi_image_is_refused(name, pixels, fault, tmp_path):
     assert "; save its DAPI channel alone" in str(caught.value) or "delete" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"photometric": "miniswhite"}, "says that 0 is white, so nuclei may be dark"),
+        ({"extratags": [(274, 3, 1, 6, True)]}, r"turned or mirrored \(Orientation 6\)"),
+    ],
+)
+def test_a_dapi_image_that_readers_disagree_on(settings, said, tmp_path):
+    """Inverted or turned px are not guessed."""
+    tifffile.imwrite(tmp_path / "a.tif", GREY, **settings)
+    with pytest.raises(InputError, match=said):
+        read_dapi(tmp_path / "a.tif", about="image a")
+
+
 def test_a_broken_or_missing_dapi_image_is_one_line(tmp_path):
     """Whatever the reader raises."""
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")

@@ -11,9 +11,11 @@ from scipy import ndimage
 
 from microtome.errors import InputError, one_line
 from microtome.io.atomic import atomic
+from microtome.rasters.tiff_pages import find_doubt
 
 _HIGHEST = 2**31 - 1
 _WANTED = "instance labels are whole numbers in one channel, in a PNG or TIFF of 8, 16 or 32 bits"
+_WHITE_IS_ZERO, _BLACK_IS_ZERO = 0, 1  # photometric interpretations of TIFF
 _GREY_MODES = ("L", "I;16", "I;16B", "I;16L", "I")
 
 
@@ -45,13 +47,20 @@ def read_label_image(path: Path, *, about: str) -> np.ndarray:
 def _read(path: Path, about: str) -> np.ndarray:
     with suppress(tifffile.TiffFileError), tifffile.TiffFile(path) as tiff:
         page = tiff.pages.first
+        if page.photometric == _WHITE_IS_ZERO:
+            raise InputError(
+                f"{about} says that 0 is white, so some readers invert its numbers; write it with 0"
+                " as black (tifffile.imwrite(..., photometric='minisblack'))"
+            )
         is_one = page.samplesperpixel == 1 and len(tiff.series[0].shape) == 2
-        is_grey = page.photometric in (0, 1)
+        is_grey = page.photometric == _BLACK_IS_ZERO
         if not is_one or not is_grey or page.dtype is None or page.dtype.kind not in "ui":
             shape = " x ".join(map(str, tiff.series[0].shape))
             raise InputError(f"{about} has px of {page.dtype} in the shape {shape}; {_WANTED}")
         if page.bitspersample < 8:
             raise InputError(f"{about} has {page.bitspersample} bits a px; {_WANTED}")
+        if doubt := find_doubt(tiff, page):
+            raise InputError(f"{about} {doubt}")
         return tiff.asarray()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

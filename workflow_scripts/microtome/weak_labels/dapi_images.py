@@ -10,8 +10,10 @@ from PIL import Image
 from skimage.color import rgb2hed
 
 from microtome.errors import InputError, one_line
+from microtome.rasters.tiff_pages import find_doubt
 
 _WANTED = "save its DAPI channel alone, grey, as TIFF or PNG of 8 or 16 bits"
+_WHITE_IS_ZERO = 0  # photometric interpretation of TIFF
 _GREY_MODES = ("L", "I;16", "I;16B", "I;16L", "I", "F")
 # Of the range of values: what JPEG or a camera may leave in channels that are empty or alike.
 _UNLIKE, _IN_OTHERS = 0.02, 0.1
@@ -85,6 +87,11 @@ def _read(path: Path, about: str) -> np.ndarray:
                 f"{about} has {len(tiff.pages)} pages, px in {' x '.join(map(str, shape))};"
                 f" {_WANTED}"
             )
+        doubt = find_doubt(tiff, tiff.pages.first)
+        if doubt:
+            raise InputError(f"{about} {doubt}")
+        if tiff.pages.first.photometric == _WHITE_IS_ZERO:
+            raise InputError(f"{about} says that 0 is white, so nuclei may be dark; {_WANTED}")
         return tiff.asarray()[..., :3].astype(np.float32) if is_rgb else _to_float(tiff.asarray())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's doubts that are no errors
