@@ -39,6 +39,12 @@ def test_level_0_px_become_um(score):
     }
 
 
+@pytest.mark.parametrize(("distance_um", "n_right"), [(3.0, 1), (3.01, 0)])
+def test_the_distance_is_that_of_the_config(score, distance_um, n_right):
+    """At 3 µm, inclusive, a detection is right."""
+    assert score([(20 + distance_um, 30, 1)], [(40, 60)])["right"] == n_right
+
+
 def test_what_is_on_glass_counts_nowhere(score):
     """Neither nuclei nor detections, also where they would be right."""
     counts = score([(100, 50, 1), (10, 10, 1)], [(200, 100), (20, 20), (400, 20)])

@@ -23,7 +23,7 @@ from microtome.nucleus_training.image_windows import (
     window_starts,
 )
 from microtome.nucleus_training.objectives import log_likelihood
-from microtome.training.random_placement import Moves
+from microtome.training.random_placement import Move, Moves
 
 SIZED = {"reduction": 4, "width": 0.02, "sparsity_percent": 8.0, "spacing_um": 0.5, "patch_px": 20}
 CAE = {"kind": "crosswise", "variant": "crosswise", **SIZED}
@@ -244,3 +244,16 @@ def test_too_few_windows(image, tmp_path):
     one = windows_of(image, CLASSIFIER)
     with pytest.raises(InputError, match=r"^models\.m: training has 1 windows of labelled images"):
         fine_tune("m", CLASSIFIER, one, one, start=None, checkpoint=tmp_path / "c", code="x")
+
+
+def test_a_move_goes_right_by_x_and_down_by_y(image):
+    """Px and truth of the window at the corner, as far as the image goes."""
+    pixels, labels = image.read_pixels(), image.read_labels()
+    windows = open_image_windows([image], SEGMENTER, workers=1)
+    (source,), (truth,) = windows._all, windows._truths
+    found, true = np.empty((1, 20, 20, 3), np.uint8), np.empty((20, 20), np.uint8)
+    for move, top, left in ((Move(x_px=3, y_px=7), 7, 3), (Move(x_px=90, y_px=-5), 0, 30)):
+        source.read(0, found, move)
+        truth.read(0, true, move)
+        np.testing.assert_array_equal(found[0], pixels[top : top + 20, left : left + 20])
+        np.testing.assert_array_equal(true, labels[top : top + 20, left : left + 20] > 0)
