@@ -34,7 +34,7 @@ def on_cluster(workflow: Workflow, cluster, *arguments: str) -> Run:
 def changed(**models: object) -> dict:
     """The small config with other settings of HistoCAE1."""
     entry = {**SMALL_CONFIG["models"]["histocae1"], **models}
-    return {**CONFIG, "models": {"histocae1": entry}}
+    return {**CONFIG, "models": {**SMALL_CONFIG["models"], "histocae1": entry}}
 
 
 def again(done: Run, folder: Path, config: dict, cluster) -> Run:
