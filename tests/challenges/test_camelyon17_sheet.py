@@ -7,28 +7,23 @@ from pathlib import Path
 import pytest
 
 from helpers import downloaded
-from helpers.downloaded import SHEET_SCHEMA
+from helpers.downloaded import SHEET_SCHEMA, touch  # nothing here opens a slide
 from helpers.job_scripts import run_command
-from microtome.challenges.camelyon17_sheet import (
-    COLUMNS,
-    make_camelyon17_sheet,
-    split_off_validation,
+from microtome.challenges.camelyon17_sheet import COLUMNS, make_camelyon17_sheet
+from microtome.challenges.camelyon17_uses import (
+    WITH_CAMELYON16,
+    add_camelyon16,
+    part_patients,
 )
 from microtome.cohort.config_checks import read_sheet
 from microtome.cohort.sheet_cells import write_cells
+from microtome.cohort.sheet_command import split_off_validation
 from microtome.errors import InputError
 
 CLASSES = ("negative", "itc", "micro", "macro", "negative")
 
 only_note = partial(downloaded.only_note, make_camelyon17_sheet)
 mistake_in = partial(downloaded.mistake_in, make_camelyon17_sheet)
-
-
-def touch(path: Path) -> Path:
-    """Make an empty file, and its folder: nothing here opens a slide."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    return path
 
 
 def add_patient(folder: Path, number: int) -> None:
@@ -320,6 +315,44 @@ def test_shares_of_validation(share):
         split_off_validation(rows, share=share, seed=0)
 
 
+def test_patients_with_outlines_can_be_for_the_networks_alone(folder):
+    """Their outlined slides are no nodes; no network learns from the others with labels."""
+    add_patient(folder / "images", 1)
+    (folder / "stages.csv").write_text(table(0, 1))
+    touch(folder / "annotations" / "patient_001_node_3.xml")
+    rows, notes = part_patients(make_camelyon17_sheet(folder)[0])
+    assert notes == [
+        "1 patients teach the networks and are not staged: their 4 slides without outlines are"
+        " left out"
+    ]
+    found = Counter((row["patient"], row["split"], bool(row["node"])) for row in rows)
+    assert found == {
+        ("patient_000", "", True): 5,
+        ("patient_001", "train", False): 1,
+        ("patient_100", "test", True): 5,
+    }
+    assert part_patients(rows[:5]) == (rows[:5], [])
+
+
+def test_camelyon16_is_added_for_the_networks(folder):
+    """Slides whose px are known, those to be tested too; they are of no patient and no node."""
+    own, _ = make_camelyon17_sheet(folder)
+    empty = {"annotation": "", "viable_mask": "", "label": ""}
+    others = [
+        {"slide": "tumor_001", "path": "a.tif", "split": "train", **empty, "annotation": "a.xml"},
+        {"slide": "test_001", "path": "b.tif", "split": "test", **empty, "label": "negative"},
+        {"slide": "test_114", "path": "c.tif", "split": "test", **empty},
+    ]
+    rows = add_camelyon16(own, others)
+    assert [{key: row[key] for key in COLUMNS} for row in rows[:10]] == own
+    assert [(row["slide"], row["split"]) for row in rows[10:]] == [
+        ("tumor_001", "train"),
+        ("test_001", "train"),
+    ]
+    assert {row["patient"] + row["node"] for row in rows[10:]} == {""}
+    assert all(row.keys() == {*WITH_CAMELYON16} for row in rows)
+
+
 def test_the_command_writes_the_sheet_and_nothing_else(folder, tmp_path):
     """Notes go to standard error, the next step to standard output; a mistake is one line."""
     add_patient(folder / "images", 1)
@@ -342,5 +375,22 @@ def test_the_command_writes_the_sheet_and_nothing_else(folder, tmp_path):
     few = run("other.tsv")
     assert few.returncode == 1
     assert few.stderr.startswith("10 slides of 2 patients are too few")
-    assert few.stderr.endswith("; with --validation 0 all labelled slides train\n")
+    assert few.stderr.endswith("; with --validation 0 all of them train\n")
     assert few.stderr.count("\n") == 1
+
+
+def test_one_sheet_for_networks_and_forests(folder, tmp_path):
+    """Of both cohorts; with patients parted, forests learn from those without outlines alone."""
+    touch(folder / "annotations" / "patient_000_node_3.xml")
+    for name in ("normal/normal_001.tif", "tumor/tumor_001.tif", "annotations/tumor_001.xml"):
+        touch(tmp_path / "camelyon16" / name)
+    options = ("--camelyon16", "camelyon16", "--apart", "--validation", "0")
+    done = run_command("camelyon17_sheet.py", tmp_path, "camelyon", "slides.tsv", *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("slides.tsv: 8 slides (3 train, 0 validation, 5 test), 2 notes")
+    sheet = read_sheet(tmp_path / "slides.tsv", schema=SHEET_SCHEMA)
+    assert [slide for slide, row in sheet.items() if row["split"] == "train"] == [
+        "patient_000_node_3",
+        "normal_001",
+        "tumor_001",
+    ]

@@ -387,6 +387,7 @@ HISTOCAES = [f"histocae{n}" for n in range(1, 8)]
         ("histocae", HISTOCAES, {**HISTOCAE, "head": "paper"}),
         ("mr_histocae", ["mr_histocae", "histocae1"], HISTOCAE),
         ("generalized_paip", FCNS, {**FCN, "spacing_um": 0.5}),
+        ("camelyon16", FCNS, {**FCN, "spacing_um": 0.25}),
         ("camelyon17", FCNS, {**FCN, "spacing_um": 0.25}),
         ("digestpath", FCNS, {**FCN, "spacing_um": 0.5}),
         ("joint_liver", ["unet_plus_plus"], UNET_PP),
@@ -405,14 +406,14 @@ def test_recipe_of_the_parts_of_a_loss():
     assert found == ["mse ssim mae", "mse", "ssim", "mae", "mse ssim", "mse mae", "ssim mae"]
 
 
-@pytest.mark.parametrize("name", ["generalized_paip", "camelyon17", "digestpath"])
+@pytest.mark.parametrize("name", ["generalized_paip", "camelyon16", "camelyon17", "digestpath"])
 def test_recipes_of_the_generalized_framework(name):
     """Khened et al.: three FCNs, each validated on a fold of its own, half overlapping patches."""
     config = recipe(name)
     assert config["models"]["generalized"]["members"] == list(FCNS)
     assert states(config["inference"], {"overlap": 0.5, "blending": "mean"})
     assert config["patches"]["label_rule"] == "any"
-    assert config["tissue"]["variant"] == ("camelyon" if name == "camelyon17" else "otsu")
+    assert config["tissue"]["variant"] == ("camelyon" if name[:8] == "camelyon" else "otsu")
     members = [config["models"][member] for member in FCNS]
     assert len({m["validation_fold"] for m in members}) == 3
     for member, (architecture, encoder, frozen) in zip(members, FCNS.values(), strict=True):

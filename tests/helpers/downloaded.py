@@ -11,6 +11,13 @@ from microtome.errors import InputError
 SHEET_SCHEMA = REPOSITORY / "rules" / "schemas" / "slides.schema.yaml"
 
 
+def touch(path: Path) -> Path:
+    """Make an empty file, and its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
 def only_note(make: Callable, folder: Path) -> str:
     """Make the sheet and give the one line that is odd."""
     _, notes = make(folder)

@@ -17,7 +17,6 @@ from microtome.challenges.camelyon17_labels import (
     read_labels,
 )
 from microtome.cohort.sheet_cells import format_path
-from microtome.cohort.splits import assign_splits
 from microtome.errors import InputError
 from microtome.io.downloaded_folders import enter_file, list_files, name_packed
 
@@ -57,7 +56,7 @@ def make_camelyon17_sheet(folder: str | Path) -> tuple[list[dict[str, str]], lis
     """
     folder = Path(folder)
     files = list_files(folder)
-    slides = _sort_by_slide((f for f in files if _is_slide(f, folder)), "slide")
+    slides = _sort_by_slide((f for f in files if is_slide(f, folder)), "slide")
     if not slides:
         raise InputError(
             f"{folder}: there is no slide of CAMELYON17 (as patient_000_node_0.tif) in it; unpack"
@@ -91,42 +90,8 @@ def make_camelyon17_sheet(folder: str | Path) -> tuple[list[dict[str, str]], lis
     return rows, notes + list_wrong_stages(labels)
 
 
-def split_off_validation(
-    rows: Sequence[Mapping[str, str]], *, share: float, seed: int
-) -> list[dict[str, str]]:
-    """Take some of the patients that train to validate, the classes spread evenly.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        From `make_camelyon17_sheet`; slides that test stay so. Copies are returned.
-    share : float
-        Of the slides that train, 0 to below 1; 0 changes nothing.
-    seed : int
-        Another one takes other patients.
-
-    Raises
-    ------
-    InputError
-        The share is out of range, or the patients are too few for it.
-    """
-    if not 0 <= share < 1:
-        raise InputError(f"the share {share:g} of slides that validate is not from 0 to below 1")
-    training = [
-        {column: cell for column, cell in row.items() if cell}
-        for row in rows
-        if row["split"] == "train"
-    ]
-    if not training:
-        return [dict(row) for row in rows]
-    try:
-        dealt = assign_splits(training, fractions=(1 - share, share, 0), seed=seed)
-    except InputError as error:
-        raise InputError(f"{error}; with --validation 0 all labelled slides train") from error
-    return [dict(row) | {"split": dealt.get(row["slide"], row["split"])} for row in rows]
-
-
-def _is_slide(path: Path, folder: Path) -> bool:
+def is_slide(path: Path, folder: Path) -> bool:
+    """Say whether a file is a TIFF that lies in no folder of masks below `folder`."""
     parents = [part.lower() for part in path.parent.relative_to(folder).parts]
     return path.suffix.lower() in (".tif", ".tiff") and not any(
         word in part for part in parents for word in _NO_SLIDES

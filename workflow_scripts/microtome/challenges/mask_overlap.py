@@ -66,7 +66,7 @@ def _open_mask(path: Path) -> Iterator[tuple[tuple[int, int], ReadRows]]:
     with path.open("rb") as file:
         is_tiff = file.read(4) in _TIFF_STARTS
     if not is_tiff:
-        pixels = _read_image(path)
+        pixels = read_mask_image(path)
         yield pixels.shape[::-1], rows_of(pixels)
         return
     with closing(MaskTiff(path)) as mask:
@@ -74,8 +74,11 @@ def _open_mask(path: Path) -> Iterator[tuple[tuple[int, int], ReadRows]]:
         yield mask.size_px, lambda first, n: mask.rows(first_row=first, shape=(n, width), scale=1)
 
 
-def _read_image(path: Path) -> np.ndarray:
-    """Read a PNG of 0 and 1 or of 0 and 255, or a JPEG of about 0 and 255, to bool."""
+def read_mask_image(path: Path) -> np.ndarray:
+    """Read a PNG of 0 and 1 or of 0 and 255, or a JPEG of about 0 and 255, to bool (h, w).
+
+    InputError is raised if it is neither, is in colours or has too many px to be read whole.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
