@@ -138,6 +138,7 @@ rule patient_stage:
         runtime=15,
     params:
         rows=planned(STAGING.rows),
+        known_to_networks=planned(STAGING.known_to_networks),
         nodes_per_patient=config["staging"]["nodes_per_patient"],
         seed=config["staging"]["seed"],
         code=code("staging/patient_stage.py"),

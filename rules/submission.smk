@@ -61,6 +61,8 @@ rule write_submission:
         "logs/write_submission/{challenge}/{model}.log",
     benchmark:
         "benchmarks/write_submission/{challenge}/{model}.tsv"
+    wildcard_constraints:
+        model=SUBMISSIONS.models(),
     conda:
         "../envs/slides.yaml"
     resources:

@@ -36,7 +36,12 @@ CONFIG = {
     "segmentation": {"threshold": 0.7, "opening_um": 32},
     "calibration": {"temperature": False},
     "compression": {"model": "cae", "batch": 16},
-    "staging": {"model": None, "forests": None},
+    "staging": {
+        "model": None,
+        "forests": None,
+        "networks_learn_from": "all",
+        "allow_overlap": False,
+    },
     "submissions": [],
     "scoring": {},
     "demo": {"width_px": 8000, "height_px": 5000},

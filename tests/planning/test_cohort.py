@@ -54,6 +54,20 @@ def test_splits_with_cross_validation(model, expected):
     assert list(splits(cohort, model).values()) == expected
 
 
+def test_nodes_that_networks_are_to_learn_from():
+    """Those with outlines alone, if so set: the others are for the forests, and tune nothing."""
+    kept = {"networks_learn_from": "outlined"}
+    outlined = {**NODES["p1"], "annotation": "p1.xml"}
+    cohort = plan(SHEET | NODES | {"p1": outlined}, staging=kept)
+    assert (cohort.split("p0", "a"), cohort.split("p1", "a")) == ("held back", "train")
+    assert cohort.learnt("a", "train") == ["learnt", "p1"]
+    assert cohort.learnt("colour", "train") == ["learnt", "bare", "p1"]
+    assert cohort.split("q1", "a") == "test"
+    tuning = plan(SHEET | {"p0": {**NODES["p0"], "split": "validation"}})
+    assert tuning.for_tuning("both") == ["checked", "p0"]
+    assert plan(tuning.sheet, staging=kept).for_tuning("both") == ["checked"]
+
+
 def test_what_is_known_of_a_slide():
     """Outlines, masks or the word that there is no tumour; another label is no truth."""
     cohort = plan(SHEET | NODES)

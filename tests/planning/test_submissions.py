@@ -22,6 +22,13 @@ def test_archives():
     assert asked.archives() == [f"results/submissions/{name}.zip" for name in names]
 
 
+def test_models_that_submit():
+    """With cross-validation the model that stages is no run, and submits all the same."""
+    assert submissions().models() == "both|colour|vote|a|b"
+    folded = submissions({}, run=["colour"], cross_validation={"folds": 3})
+    assert folded.models() == "colour-fold1|colour-fold2|colour-fold3|colour"
+
+
 def test_cases():
     """Excluded slides too; patients that no forest was trained on."""
     assert submissions().cases("paip2019", "both") == ["tested", "asked", "lost"]

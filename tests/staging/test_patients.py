@@ -94,6 +94,16 @@ def test_what_forests_have_seen_is_not_counted():
     assert found["nodes"]["forests"]["n"] == found["patients"]["forests"]["n"] == 1
 
 
+def test_patients_that_networks_know_are_named():
+    """In the JSON and in the text, where a label of theirs is compared."""
+    rows = sheet_rows({"a-1": "macro", "b-1": "itc", "c-1": ""})
+    nodes = [node(slide, "itc", truth=row["label"]) for slide, row in rows.items()]
+    patients, found = judge(nodes, rows, known_to_networks=["c", "b"])
+    assert found["known_to_networks"] == ["b"]
+    said = "- too good to be true: the networks have learned from 1 of these patients (b)\n"
+    assert summarize(patients, found).endswith(said)
+
+
 def test_without_labels_there_is_nothing_to_agree_with():
     """Stages are given all the same."""
     patients, found = judge([node("a-1", "micro")], sheet_rows({"a-1": ""}))

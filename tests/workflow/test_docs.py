@@ -99,7 +99,12 @@ def checkout(make_workflow):
         slide: {**row, "split": row["split"].replace("validation", "train"), "fold": fold}
         for fold, (slide, row) in enumerate(SMALL_COHORT.items(), start=1)
     }
-    write_sheet(root / "camelyon17.tsv", folded | NODE)
+    write_sheet(
+        root / "camelyon17.tsv", folded | {s: {**row, "fold": 5} for s, row in NODE.items()}
+    )
+    held_back = {"demo-04": {"split": "validation", "annotation": "demo/cohort/demo-04_paip.xml"}}
+    for name in ("camelyon16", "digestpath"):
+        write_sheet(root / f"{name}.tsv", folded | held_back)
     (root / "data" / "CAMELYON17").mkdir(parents=True)
     (root / "mine.zip").touch()
     return root

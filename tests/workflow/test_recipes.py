@@ -95,18 +95,54 @@ def dense_and_small(recipe: str) -> dict:
     return config
 
 
-@pytest.mark.parametrize("recipe", ["camelyon17", "digestpath"])
-def test_the_same_framework_elsewhere(make_workflow, recipe):
+@pytest.mark.parametrize(
+    ("recipe", "more"), [("camelyon16", {"write_submission"}), ("digestpath", set())]
+)
+def test_the_same_framework_elsewhere(make_workflow, recipe, more):
     """The other cohorts' recipes are complete and ask for the same steps; only settings differ."""
     workflow = make_workflow()
     planned = []
     for name in (recipe, "generalized_paip"):
         workflow.configure(dense_and_small(name), FOLDED_COHORT | NODE)
         planned.append(workflow.planned())
-    stages = {"write_submission", "feature_table", "classify_nodes", "patient_stage"}
-    assert planned[0] - planned[1] == (stages if recipe == "camelyon17" else set())
+    assert planned[0] - planned[1] == more
     assert planned[1] <= planned[0]
     assert {"train_segmenter", "cohort", "tissue_mask"} <= planned[0]
+
+
+def test_forests_of_camelyon17_learn_out_of_fold(make_workflow):
+    """Each network is trained once a fold; if it were trained once alone, the run is refused."""
+    workflow = make_workflow()
+    folds = (1, 2, 3, 4)
+    taught = {
+        slide: {**row, "split": "train", "fold": fold}
+        for fold, (slide, row) in zip(folds, SMALL_COHORT.items(), strict=True)
+    }
+    (row,) = NODE.values()
+    nodes = {
+        f"patient_{fold}_node_{node}": {
+            **row,
+            "path": f"demo/cohort/nodes/patient_{fold}_node_{node}.svs",
+            "patient": f"patient_{fold}",
+            "node": node,
+            "split": "train" if fold < 5 else "test",
+            "fold": fold,
+            "label": label,
+        }
+        for fold in (*folds, 5)
+        for node, label in enumerate(("negative", "macro"))
+    }
+    workflow.configure(dense_and_small("camelyon17"), taught | nodes)
+    done = workflow.run("--dry-run")
+    assert done.returncode == 0, done.stdout
+    counts = dict(line.split() for line in done.stdout.splitlines() if len(line.split()) == 2)
+    assert (counts["train_segmenter"], counts["write_submission"]) == ("15", "1")
+    once = {**dense_and_small("camelyon17"), "cross_validation": {"folds": 0}}
+    once["staging"] = {"model": "generalized"}
+    workflow.configure(once, taught | nodes)
+    done = workflow.run("--dry-run")
+    assert done.returncode == 1
+    assert "networks learn from 4 patients of whose labelled nodes they then give" in done.stdout
 
 
 def test_an_ensemble_runs(drawn):

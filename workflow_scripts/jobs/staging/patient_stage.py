@@ -14,6 +14,7 @@ found = measure_agreement(
     nodes,
     patients,
     seed=snakemake.params.seed,
+    known_to_networks=snakemake.params.known_to_networks,
     validation=snakemake.input.get("validation"),
 )
 write_table(snakemake.output.patients, patients, columns=COLUMNS)

@@ -9,6 +9,9 @@ from microtome.patches.grid_spec import split_patch_set
 from microtome.planning.models import Models
 from microtome.planning.trained_models import validation_fold
 
+# What a network learns from, and what tells when its training ends.
+_LEARNT = ("train", "validation")
+
 
 class _Slides(dict):
     """Rows by slide; a slide that is not there is one that a person has asked for."""
@@ -76,9 +79,11 @@ class Cohort:
 
     def is_annotated(self, slide: str) -> bool:
         """Say whether the truth is known: outlines, masks, or the word that there is no tumour."""
+        return self._is_outlined(slide) or self.sheet[slide].get("label") == "negative"
+
+    def _is_outlined(self, slide: str) -> bool:
         row = self.sheet[slide]
-        given = any(key in row for key in ("annotation", "viable_mask", "whole_mask"))
-        return given or row.get("label") == "negative"
+        return any(key in row for key in ("annotation", "viable_mask", "whole_mask"))
 
     def is_node(self, slide: str) -> bool:
         """Say whether a slide is a patient's lymph node."""
@@ -92,8 +97,14 @@ class Cohort:
         """Say what a slide is to a model: train, validation or test; None: only scored.
 
         Of a model with a `validation_fold` the training slides of that fold validate its training;
-        slides of split validation are then ``held back`` for thresholds and temperature.
+        slides of split validation are then ``held back`` for thresholds and temperature. So is
+        a lymph node that networks are not to learn from (`staging.networks_learn_from`).
         """
+        split = self._split_of_row(slide, model)
+        is_kept = split in _LEARNT and self._is_kept_from_networks(slide)
+        return "held back" if is_kept else split
+
+    def _split_of_row(self, slide: str, model: str) -> str | None:
         run, row = self.models.runs[model], self.sheet[slide]
         if run.fold is not None:
             validated = validation_fold(run.entry, run.fold, self.models.n_folds)
@@ -104,6 +115,20 @@ class Cohort:
         if split == "validation":
             return "held back"
         return "validation" if row["fold"] == fold else "train"
+
+    def _is_kept_from_networks(self, slide: str) -> bool:
+        """Say whether a node has no outlines where networks are to learn from outlined ones."""
+        if not self.is_node(slide) or self._is_outlined(slide):
+            return False
+        return self._config["staging"]["networks_learn_from"] == "outlined"
+
+    def is_learnt(self, slide: str, model: str) -> bool:
+        """Say whether a slide trains a network, or validates its training.
+
+        Autoencoders learn from slides without truth, too.
+        """
+        has_use = self.is_annotated(slide) or bool(self.models.autoencoders(model))
+        return has_use and self.split(slide, model) in _LEARNT
 
     def is_scored(self, slide: str, model: str) -> bool:
         """Say whether all maps of a slide are made by a model; lymph nodes are only staged."""
@@ -120,6 +145,8 @@ class Cohort:
     def is_for_tuning(self, slide: str, model: str) -> bool:
         """Say whether temperature and threshold of a model come from a slide, among others."""
         if not (self.models.is_tuned(model) and self.is_annotated(slide)):
+            return False
+        if self._is_kept_from_networks(slide):
             return False
         folds = self.models.n_folds
         split = self.split(slide, model) if folds else self.sheet[slide].get("split")
@@ -144,7 +171,7 @@ class Cohort:
             if is_staged or self.is_scored(slide, model) or self.is_for_tuning(slide, model):
                 grids.add(self.models.scoring_grid(model))
             is_trained = entry["kind"] != "ensemble" and "weights" not in entry
-            if is_trained and self.split(slide, model) in ("train", "validation"):
+            if is_trained and self.split(slide, model) in _LEARNT:
                 grids.add(self.models.training_grid(model))
         reports = [f"results/grids/{grid}/{slide}.json" for grid in sorted(grids)]
         return self.early_statuses(slide) + reports

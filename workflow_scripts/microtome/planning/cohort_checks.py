@@ -14,6 +14,7 @@ from microtome.cohort.mistakes import refuse
 from microtome.cohort.node_checks import check_staging
 from microtome.cohort.sheet_mistakes import without_spelling
 from microtome.planning.cohort import Cohort
+from microtome.planning.overlap import check_overlap, note_overlap
 from microtome.planning.params import settle
 from microtome.planning.training_checks import name_some, trained_models
 
@@ -36,8 +37,9 @@ def check_settings(
 def check_cohort(cohort: Cohort, config: Mapping) -> list[str]:
     """Raise InputError, a line for each mistake, if the sheet is not what the config needs.
 
-    That is slides for each fold, and lymph nodes that can be staged. Gives notes of what may be
-    meant and should be known: slides without truth, ids that are nearly one.
+    That is slides for each fold, lymph nodes that can be staged, and patients that networks and
+    forests do not share. Gives notes of what may be meant and should be known: slides without
+    truth, ids that are nearly one.
     """
     sheet = cohort.sheet
     mistakes = [
@@ -45,8 +47,11 @@ def check_cohort(cohort: Cohort, config: Mapping) -> list[str]:
         *check_ensemble_folds(config, sheet),
         *check_staging(config, sheet),
     ]
-    refuse(mistakes, of=f"config and slide sheet {config['slides']}")
+    where = f"config and slide sheet {config['slides']}"
+    refuse(mistakes, of=where)
+    refuse(check_overlap(cohort, config), of=where)  # asks for folds and a model that stages
     return [
+        *note_overlap(cohort, config),
         *_note_training(cohort),
         *_note_untested(cohort),
         *_note_alike("slide", cohort.sheet, "on a disk that ignores case their results are one"),

@@ -6,6 +6,7 @@ from functools import cached_property
 from microtome.cohort.mistakes import suggest
 from microtome.errors import InputError
 from microtome.planning.cohort import Cohort
+from microtome.planning.overlap import find_overlap
 
 
 class Staging:
@@ -59,6 +60,10 @@ class Staging:
         """List the nodes whose tumour is outlined, or that have none."""
         cohort = self._cohort
         return [s for s in self._sheet if cohort.is_node(s) and cohort.is_annotated(s)]
+
+    def known_to_networks(self) -> list[str]:
+        """List the patients with labels that networks of their own heatmaps have learned from."""
+        return find_overlap(self._cohort)
 
     def is_learnt(self, slide: str) -> bool:
         """Say whether forests are trained on a node."""

@@ -45,6 +45,13 @@ class Submissions:
             found.append(f"results/submissions/{_STAGES}/{choose_staging_model(self._config)}.zip")
         return found
 
+    def models(self) -> str:
+        """Write a pattern of the models that submit: each run, and the model that stages.
+
+        With cross-validation that one is no run: each of its folds stages some nodes.
+        """
+        return "|".join(dict.fromkeys([*self._models.runs, choose_staging_model(self._config)]))
+
     def cases(self, challenge: str, model: str) -> list[str] | dict[str, list[str]]:
         """List what a submission must hold, excluded slides too: slides, or patients and theirs.
 

@@ -72,6 +72,7 @@ def measure_agreement(
     patients: Sequence[Mapping],
     *,
     seed: int,
+    known_to_networks: Sequence[str] = (),
     validation: str | Path | None = None,
 ) -> dict:
     """Measure how well classes and stages agree with the labels.
@@ -80,7 +81,8 @@ def measure_agreement(
     ``patients``, each with what is judged (``forests``, ``size rule``, of nodes also each forest)
     -> ``n``, ``kappa`` (quadratic weights), ``accuracy``; of patients also ``kappa_low`` and
     ``kappa_high``, 95 % bootstrap interval; and as ``cross_validation`` what the JSON `validation`
-    says, if there is one.
+    says, if there is one. Under ``known_to_networks`` are those of the patients that networks have
+    learned from, where there are any: they make all this too good.
     """
     known, staged = select_judged(nodes, patients)
     of_nodes = {
@@ -95,6 +97,8 @@ def measure_agreement(
         interval = {"kappa_low": low, "kappa_high": high}
         of_patients[name] = _measure(truth, stages, _ALL_STAGES) | interval
     found = {"nodes": of_nodes, "patients": of_patients}
+    if seen := sorted({row["patient"] for row in known} & {*known_to_networks}):
+        found["known_to_networks"] = seen
     if validation:
         found["cross_validation"] = read_json(validation)
     return found
@@ -113,7 +117,13 @@ def summarize(patients: Sequence[Mapping], found: Mapping) -> str:
             rows.append(row)
         if rows:
             text += "\n" + markdown_table(rows)
-    notes = found.get("cross_validation", {}).get("notes", [])
+    notes = [*found.get("cross_validation", {}).get("notes", [])]
+    if seen := found.get("known_to_networks"):
+        notes.insert(
+            0,
+            f"too good to be true: the networks have learned from {len(seen)} of these patients"
+            f" ({', '.join(seen)})",
+        )
     return text + "".join(f"\n- {note}" for note in notes) + "\n" * bool(notes)
 
 
