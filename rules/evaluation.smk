@@ -23,6 +23,7 @@ rule evaluate_slide:
         member=planned(MODELS.part_of_scores, "model"),
         label_rule=config["patches"]["label_rule"],
         min_tumour_fraction=config["patches"]["min_tumour_fraction"],
+        kept=MODELS.keep_rule(),
         evaluation=config["evaluation"],
         code=code("evaluation/evaluate_slide.py"),
     script:

@@ -25,6 +25,7 @@ rule score_slide:
         batch=MODELS.patches_at_a_time(),
         compiled=config["inference"]["compiled"],
         heatmap_um=config["heatmap"]["spacing_um"],
+        white_from=config["patches"]["white_from"],
         given=planned(GIVEN.of_model, "model"),
         code=code("inference/score_slide.py", "model"),
     script:

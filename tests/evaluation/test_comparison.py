@@ -49,7 +49,7 @@ def run(entries: list[tuple[str, str, int | None, dict, list[dict]]], **card: in
     keys = ("name", "model", "fold", "networks")
     return describe_models(
         [dict(zip(keys, (*entry[:3], 1), strict=True)) for entry in entries],
-        cohorts=[{"patches": 10, **cohort} for *_, cohort, _ in entries],
+        cohorts=[{"patches": 10, "scored_patches": 12, **cohort} for *_, cohort, _ in entries],
         slides=[as_text(rows) for *_, rows in entries],
         cards=[card for _ in entries],
     )
@@ -91,7 +91,8 @@ def two_folds() -> list[dict]:
 def test_a_model_is_the_mean_over_its_folds():
     """Means, sample standard deviations, slides counted once, patches of all folds."""
     cae, colour = model_rows(two_folds())
-    assert (cae["model"], cae["folds"], cae["slides"], cae["patches"]) == ("cae", 2, 3, 20)
+    counts = ("folds", "slides", "patches", "scored_patches")
+    assert [cae[key] for key in ("model", *counts)] == ["cae", 2, 3, 20, 24]
     assert cae["dice"] == pytest.approx(0.75)
     assert cae["dice_sd"] == pytest.approx(0.1 / 2**0.5)
     assert cae["parameters"] == 8
@@ -181,6 +182,9 @@ def test_summary_begins_with_table_1():
     assert header == ["model", *TABLE1.values()]
     assert (cae[0], cae[1], cae[3]) == ("cae", "0.750 ± 0.071", "0.700")
     assert (colour[0], colour[1]) == ("colour", "0.500")
+    header, cae, _ = markdown_rows(text, 1)
+    assert header[:5] == ["model", "folds", "slides", "patches", "scored patches"]
+    assert cae[:5] == ["cae", "2", "3", "20", "24"]
     assert "± is the standard deviation over folds" in text
     assert "±" not in summary_of(many_slides())
 

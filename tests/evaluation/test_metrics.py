@@ -1,5 +1,7 @@
 """Figures of quality, against scikit-learn and by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,7 +24,8 @@ from microtome.rasters.label_tiff import open_raster, write_array
 from microtome.rasters.labels import VIABLE
 from microtome.rasters.resampling import resample
 
-RULE = {"label_rule": "fraction", "min_tumour_fraction": 0.3, "boundary_tolerance_um": 2}
+EVERY = {"min_tissue_fraction": 0, "max_white_fraction": 1}  # every patch counts
+RULE = {"label_rule": "fraction", "min_tumour_fraction": 0.3, "boundary_tolerance_um": 2, **EVERY}
 PAIRS = st.integers(1, 40).flatmap(lambda n: st.tuples(arrays(bool, n), arrays(bool, n)))
 
 
@@ -148,6 +151,26 @@ def test_a_patch_with_a_map_is_called_by_the_rule_that_labels(tmp_path):
     assert patch_counts(tmp_path, maps, [1, 0, 1, 1], label_rule="any") == [[0, 1], [0, 2]]
 
 
+def test_patches_that_are_not_learnt_from_do_not_count(tmp_path):
+    """More than 25 % tissue and less than 70 % white, neither in part; all are told."""
+    write_array(tmp_path / "a.tif", np.zeros((2, 2), np.uint8), spacing_um=1)
+    grid = grid_of([(0, i) for i in range(5)], patch_px=4, labels=[0, 0, 1, 1, 0])
+    tissue = np.array([1, 0.25, 0.2501, 1, 1], np.float32)
+    white = np.array([0, 0, 0.69, 0.7, np.nan], np.float32)[:, None, None]
+    probability = np.array([0.9, 0.1, 0.8, 0.1, np.nan], np.float32)[:, None, None]
+    raster = open_raster(tmp_path / "a.tif")
+    scores = Scores(replace(grid, tissue_fraction=tissue), probability, {}, white=white)
+    settings = {"scores": scores, "labels": raster, "truth": raster}
+    settings |= {"burden": 0.0, "true_burden": 0.0, **RULE}
+    kept = {"min_tissue_fraction": 0.25, "max_white_fraction": 0.7}
+    found = evaluate_slide("a", **(settings | kept))
+    assert found["patch_counts"] == [[0, 1], [0, 1]]
+    assert (found["metrics"]["patches"], found["metrics"]["scored_patches"]) == (2, 4)
+    kept = {"min_tissue_fraction": 0.25, "max_white_fraction": 1}
+    assert evaluate_slide("a", **(settings | kept))["patch_counts"] == [[0, 1], [1, 1]]
+    assert evaluate_slide("a", **settings)["metrics"]["patches"] == 4
+
+
 @pytest.mark.parametrize("rule", ["fraction", "any"])
 def test_a_patch_of_one_value_is_tumour_from_one_half_on(tmp_path, rule):
     """Whatever the rule and the fraction, even that of the whole patch."""
@@ -177,7 +200,7 @@ def test_tumour_shares_are_shares_of_the_map(maps, lost):
 def slide(counts: list, **figures: float | None) -> dict:
     """Make what `evaluate_slide` gives, as the cohort's figures need it."""
     undefined = ("share_correct", "dice", "jaccard", "boundary_f", "hausdorff95_um", "true_burden")
-    empty = dict.fromkeys(undefined) | {"burden": 0.0}
+    empty = dict.fromkeys(undefined) | {"burden": 0.0, "scored_patches": 1 + np.sum(counts)}
     return {"patch_counts": counts, "metrics": {**empty, "burden_error": None, **figures}}
 
 
@@ -191,7 +214,7 @@ def test_the_cohort_pools_patches_and_averages_slides():
     counts = ([[1, 0], [0, 0]], [[0, 0], [4, 5]], [[0, 0], [0, 0]])
     slides = [slide(c, **f) for c, f in zip(counts, (first, second, third), strict=True)]
     found = cohort_metrics(slides)
-    assert (found["slides"], found["patches"]) == (3, 10)
+    assert (found["slides"], found["patches"], found["scored_patches"]) == (3, 10, 13)
     assert (found["accuracy"], found["recall_tumour"]) == (near(6 / 10), near(5 / 9))
     means = ((1 + 5 / 9) / 2, 0.5, 0.5, 0.2, 25, 0.4, 0.3)
     assert [found[key] for key in keys] == [near(mean) for mean in means]

@@ -28,7 +28,12 @@ CONFIG = {
     "score_splits": ["test"],
     "cross_validation": {"folds": 0},
     "slide": {"upsample": False},
-    "patches": {"codec": "auto", "stride_px": 128, "min_tissue_fraction": 0.25},
+    "patches": {
+        "codec": "auto",
+        "stride_px": 128,
+        "min_tissue_fraction": 0.25,
+        "max_white_fraction": 0.7,
+    },
     "inference": {"overlap": 0.5, "batch": "auto"},
     "tissue": {"spacing_um": 8.0},
     "annotation": {"spacing_um": 1.0},

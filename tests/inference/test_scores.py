@@ -90,6 +90,7 @@ def test_no_scores_at_all(tmp_path):
         scores = open_scores(tmp_path / f"{n}.zarr")
         assert (len(scores.grid), scores.probability.shape) == (n, (n, 1, 1))
         assert np.isnan(scores.tumour_shares()).all()
+        assert not scores.are_kept(min_tissue_fraction=0, max_white_fraction=0.7).any()
         assert scores.attributes["unreadable_patches"] == n
 
 
@@ -114,7 +115,7 @@ def test_no_store(tmp_path):
 def test_members_of_an_ensemble_have_their_own(tmp_path):
     """All maps of a part are kept by name; a member's are opened by its name."""
     rng = np.random.default_rng(0)
-    names = ("probability", "epistemic", "aleatoric", "a.probability", "a.aleatoric")
+    names = ("probability", "epistemic", "aleatoric", "white", "a.probability", "a.aleatoric")
     maps = {name: rng.random((5, 2, 2)).astype(np.float32) for name in names}
     parts = [(np.array(i), {k: v[i] for k, v in maps.items()}) for i in ([3, 0], [4], [1, 2])]
     write_scores(tmp_path / "e.zarr", iter(parts), row_of(5), origin={})
@@ -125,5 +126,16 @@ def test_members_of_an_ensemble_have_their_own(tmp_path):
     np.testing.assert_array_equal(found.probability[:], maps["a.probability"])
     np.testing.assert_array_equal(found.aleatoric[:], maps["a.aleatoric"])
     assert found.epistemic is None
+    np.testing.assert_array_equal(found.white[:], maps["white"])
     with pytest.raises(InputError, match="holds no scores of b"):
         open_scores(tmp_path / "e.zarr", member="b")
+
+
+def test_scores_that_do_not_know_what_is_white(tmp_path):
+    """Those of an earlier version: a line that names the slide."""
+    maps = of(np.zeros((1, 1, 1), np.float32))
+    write_scores(tmp_path / "a.zarr", [(np.arange(1), maps)], row_of(1), origin={"slide": "a"})
+    scores = open_scores(tmp_path / "a.zarr")
+    assert scores.are_kept(min_tissue_fraction=0.9, max_white_fraction=1).all()
+    with pytest.raises(InputError, match=r"^scores of slide a do not say .*; delete them and run"):
+        scores.are_kept(min_tissue_fraction=0.9, max_white_fraction=0.7)

@@ -40,6 +40,15 @@ class Brightness(nn.Module):
         return logits if self.side else logits.flatten(1)
 
 
+class Outer(Brightness):
+    """The same of a patch's own spacing, beside one further."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (B, 2) of images (B, 2, 3, 32, 32)."""
+        assert images.shape[1:] == (2, 3, 32, 32)
+        return super().forward(images[:, 0])
+
+
 def expected(side: int) -> np.ndarray:
     """Compute the probabilities of all patches from the slide's pixels."""
     maps = []
@@ -78,6 +87,23 @@ def test_every_patch_once(path, batch, side):
     assert sum(model.batches) == len(PLACES)
     full, rest = divmod(len(PLACES), batch)
     assert model.batches == [batch] * full + ([rest] if rest else [])
+
+
+@pytest.mark.parametrize("spacings_um", [(), (1.0,)])
+def test_the_white_of_every_patch_is_noted(path, spacings_um):
+    """The share of px with R, G and B from 128 on, in the own spacing's patch alone."""
+    grid = grid_of(PLACES, patch_px=32)
+    model = Outer() if spacings_um else Brightness()
+    with Slide(path, name="a") as slide:
+        settings = {"batch": 4, "map_um": 0.5, "spacings_um": spacings_um, "white_from": 128}
+        parts = list(score({"m": model}, slide, grid, **settings))
+    expected_ = [
+        (PIXELS[r * 32 : r * 32 + 32, c * 32 : c * 32 + 32] >= 128).all(-1).mean()
+        for r, c in np.array(PLACES)[np.concatenate([index for index, _ in parts])]
+    ]
+    found = np.concatenate([maps["white"] for _, maps in parts])
+    np.testing.assert_array_equal(found[:, 0, 0], np.float32(expected_))
+    assert found.std() > 0
 
 
 def test_scores_do_not_depend_on_the_batch(path):
@@ -153,12 +179,6 @@ def test_maps_are_kept_at_the_heatmaps_spacing(path):
 
 def test_co_centred_patches_reach_the_model(path):
     """A model of further spacings gets all of a patch's images, its own spacing first."""
-
-    class Outer(Brightness):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            assert images.shape[1:] == (2, 3, 32, 32)
-            return super().forward(images[:, 0])
-
     index, probability = score_all(path, Outer(), spacings_um=(1.0,))
     np.testing.assert_allclose(probability, expected(1)[index], atol=1e-5)
     assert len(index) == len(PLACES)

@@ -233,6 +233,21 @@ def test_few_windows_are_read_alone(path, model, reads):
     np.testing.assert_array_equal(reads[1].column, [9, 9, 9])
 
 
+def test_the_white_of_every_window_is_noted(path, model):
+    """In regions and alone: the share of px of the window itself."""
+    grid = grid_of([*np.ndindex(8, 8), (8, 9)], patch_px=96, stride_px=16)
+    with Slide(path, name="a") as slide:
+        parts = list(score({"m": model}, slide, grid, map_um=8.0, white_from=100))
+    index = np.concatenate([i for i, _ in parts])
+    np.testing.assert_array_equal(np.sort(index), np.arange(65))
+    places = zip(grid.row[index] * 16, grid.column[index] * 16, strict=True)
+    white = (PIXELS >= 100).all(-1)
+    expected = np.float32([white[y : y + 96, x : x + 96].mean() for y, x in places])
+    found = np.concatenate([maps["white"] for _, maps in parts])
+    np.testing.assert_array_equal(found[:, 0, 0], expected)
+    assert len(set(expected)) > 50
+
+
 def test_a_slide_smaller_than_a_window(tmp_path, model):
     """What hangs over is white."""
     pixels = noise(50, 70)

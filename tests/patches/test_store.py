@@ -15,7 +15,7 @@ from helpers.pictures import files_of, grid_of, stained, write_store
 from microtome.errors import InputError
 from microtome.patches.regrouping import regroup
 from microtome.patches.store import open_patches, write_patches
-from microtome.patches.white_filter import is_kept
+from microtome.patches.white_filter import is_kept, white_shares
 
 SIDE = 16
 KEEP_SOME = {
@@ -102,8 +102,11 @@ def test_keep_rule_is_the_share_of_white_pixels(side, white_from, most, seed):
     light = rng.integers(0, 256, (6, 1, 1, 1)) + rng.integers(-40, 40, (6, side, side, 3))
     patches = light.clip(0, 255).astype(np.uint8)
     kept = is_kept(patches, white_from=white_from, max_white_fraction=most)
-    expected = (patches >= white_from).all(axis=3).mean(axis=(1, 2)) < most
-    np.testing.assert_array_equal(kept, expected)
+    share = (patches >= white_from).all(axis=3).mean(axis=(1, 2))
+    np.testing.assert_array_equal(kept, share < most)
+    np.testing.assert_array_equal(
+        white_shares(patches, white_from=white_from), share.astype(np.float32)
+    )
 
 
 @settings(max_examples=40)

@@ -85,6 +85,13 @@ def test_training_reads_slides_that_are_not_stored_or_whose_patches_move():
     assert stored.training_settings("a") == ALL.training_settings("b") == settings
 
 
+def test_patches_count_that_would_be_learnt_from():
+    """With tissue enough and not too white, which only what is stored is looked at for."""
+    assert ALL.keep_rule() == {"min_tissue_fraction": 0.25, "max_white_fraction": 0.7}
+    rule = Models(changed(patches={"codec": "none"})).keep_rule()
+    assert rule == {"min_tissue_fraction": 0.25, "max_white_fraction": 1}
+
+
 def test_uncertainty():
     """Views of a patch give one map, members another; a member has the ensemble's views."""
     assert ALL.uncertainties("both") == ["aleatoric", "epistemic"]

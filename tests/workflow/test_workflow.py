@@ -73,6 +73,16 @@ def test_every_tissue_patch_has_a_score(finished):
     assert (heatmap[tissue > 0] > 0).all()
 
 
+def test_patches_that_count_are_those_worth_learning_from(finished):
+    """Those with tissue enough and not too white; how many were scored stands beside it."""
+    results = finished.folder / "results"
+    scores = zarr.open_group(results / "scores" / "histocae1" / "demo-10.zarr", mode="r")
+    kept = (scores["tissue_fraction"][:] > 0.25) & (scores["white"][:, 0, 0] < 0.7)
+    (row,) = read_table(results / "evaluation" / "histocae1.csv")
+    assert (int(row["patches"]), int(row["scored_patches"])) == (kept.sum(), len(kept))
+    assert 0 < kept.sum() < len(kept)
+
+
 def test_geometry_of_the_maps_follows_from_the_slide(finished):
     """Heatmap, tissue and tumour map are the slide's size at their spacing, and say so."""
     for kind in ("heatmaps/histocae1", "tumour/histocae1", "tissue"):

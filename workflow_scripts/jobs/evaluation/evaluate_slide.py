@@ -18,6 +18,7 @@ write_json(
         true_burden=read_json(snakemake.input.truth_status)["burden"],
         label_rule=snakemake.params.label_rule,
         min_tumour_fraction=snakemake.params.min_tumour_fraction,
+        **snakemake.params.kept,
         **snakemake.params.evaluation,
     ),
 )

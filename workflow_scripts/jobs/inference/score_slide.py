@@ -20,6 +20,7 @@ run_step(
     slide_settings=snakemake.params.slide,
     batch=snakemake.params.batch,
     map_um=snakemake.params.heatmap_um,
+    white_from=snakemake.params.white_from,
     compiled=snakemake.params.compiled,
     threads=snakemake.threads,
     gpus=snakemake.resources.gpu,

@@ -31,6 +31,8 @@ _BEYOND_TABLE1 = {
     "true_burden": "true burden",
     "burden_error": "burden error",
 }
+# Patches that count, and all that were scored.
+_COUNTED = ("patches", "scored_patches")
 # On one slide the accuracy is the proportion of correct patches.
 _PER_SLIDE = ("dice", "share_correct", "f1_tumour", "f1_other", "boundary_f", "hausdorff95_um")
 _PER_SLIDE_BURDEN = ("burden", "true_burden", "burden_error")
@@ -73,8 +75,9 @@ def model_rows(trained: list[dict]) -> list[dict]:
     """Give a row a model: means over its folds of the figures over the cohort, and their spread.
 
     From what `describe_models` gives to ``model``, ``folds`` (1 where it was trained once),
-    ``slides`` (each counted once), ``patches`` (of all folds), every figure and its ``_sd``
-    (sample standard deviation over folds, None where there are not two), ``parameters``.
+    ``slides`` (each counted once), ``patches`` and ``scored_patches`` (of all folds: those that
+    count, and all), every figure and its ``_sd`` (sample standard deviation over folds, None where
+    there are not two), ``parameters``.
     """
     rows = []
     for model, folds in _group_by_model(trained).items():
@@ -82,7 +85,7 @@ def model_rows(trained: list[dict]) -> list[dict]:
             "model": model,
             "folds": len(folds),
             "slides": len({slide["slide"] for fold in folds for slide in fold["slides"]}),
-            "patches": sum(fold["cohort"]["patches"] for fold in folds),
+            **{key: sum(fold["cohort"][key] for fold in folds) for key in _COUNTED},
         }
         for key in _TITLES:
             known = [f["cohort"][key] for f in folds if f["cohort"][key] is not None]
@@ -145,9 +148,9 @@ def summarize(trained: list[dict], tests: list[dict]) -> str:
     """Write Table 1, further figures, tests if models are several, and every slide, as Markdown."""
     rows = model_rows(trained)
     table1 = [_show({"model": row["model"]}, row, _TABLE1) for row in rows]
-    counts = ("model", "folds", "slides", "patches")
+    counts = ("model", "folds", "slides", *_COUNTED)
     more = [
-        _show({key: row[key] for key in counts}, row, _BEYOND_TABLE1)
+        _show({key.replace("_", " "): row[key] for key in counts}, row, _BEYOND_TABLE1)
         | {"parameters": _format(row["parameters"], "")}
         for row in rows
     ]
@@ -158,8 +161,9 @@ def summarize(trained: list[dict], tests: list[dict]) -> str:
     ]
     spread = " ± is the standard deviation over folds." if any(r["folds"] > 1 for r in rows) else ""
     return (
-        "Table 1 of the HistoCAE paper, on the evaluated slides. Patches are pooled; proportion of"
-        f" correct patches and Dice are means over slides.{spread}\n\n"
+        "Table 1 of the HistoCAE paper, on the evaluated slides. Patches are pooled, those that"
+        " would be learnt from (patches of the scored patches below); proportion of correct patches"
+        f" and Dice are means over slides.{spread}\n\n"
         f"{markdown_table(table1)}\n"
         "Further figures, means over slides but for balanced accuracy; burden error: mean absolute"
         " error. Seconds per slide: `costs.csv`\n\n"

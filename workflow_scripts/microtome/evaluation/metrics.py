@@ -91,6 +91,8 @@ def evaluate_slide(
     true_burden: float | None,
     label_rule: str,
     min_tumour_fraction: float,
+    min_tissue_fraction: float,
+    max_white_fraction: float,
     boundary_tolerance_um: float,
 ) -> dict:
     """Compute all figures of one slide.
@@ -102,31 +104,39 @@ def evaluate_slide(
     scores : Scores
         Its patches, labelled. What the network calls tumour in a patch is judged by the rule that
         labelled it: a patch of one value is tumour from a probability of 0.5 on. Those that could
-        not be read do not count.
+        not be read do not count, nor those that `Scores.are_kept` leaves out.
     labels, truth : Raster
         Its tumour map and its truth map.
     burden, true_burden : float
         Measured and true; the latter None where the whole tumour is not annotated.
     label_rule, min_tumour_fraction : str, float
         The rule of `microtome.patches.grid.label_patches`.
+    min_tissue_fraction, max_white_fraction : float
+        The rule of `Scores.are_kept`: what is nearly all glass is easily called right, and is no
+        patch of the papers.
     boundary_tolerance_um : float
         Up to this distance a pixel of a boundary counts as found.
 
     Returns
     -------
     dict
-        ``metrics``: the slide's row of the table, None where not defined. ``patch_counts``: the
-        confusion matrix of its patches, to be pooled.
+        ``metrics``: the slide's row of the table, None where not defined; ``patches`` are those
+        that count, ``scored_patches`` all that have a score and a truth. ``patch_counts``: the
+        confusion matrix of the patches that count, to be pooled.
     """
     called = label_patches(
         scores.tumour_shares(), rule=label_rule, min_tumour_fraction=min_tumour_fraction
     )
     is_scored = called != UNKNOWN
-    patch_counts = confusion(scores.grid.label[is_scored] == 1, called[is_scored] == 1)
+    counts = is_scored & scores.are_kept(
+        min_tissue_fraction=min_tissue_fraction, max_white_fraction=max_white_fraction
+    )
+    patch_counts = confusion(scores.grid.label[counts] == 1, called[counts] == 1)
     of_patches = classification_metrics(patch_counts)
     metrics = {
         "slide": name,
         "patches": int(patch_counts.sum()),
+        "scored_patches": int(np.count_nonzero(is_scored)),
         **of_patches,
         "share_correct": of_patches["accuracy"],
         **overlap_metrics(pixel_confusion(truth, labels)),
@@ -155,6 +165,7 @@ def cohort_metrics(slides: list[dict]) -> dict:
     return {
         "slides": len(slides),
         "patches": int(pooled.sum()),
+        "scored_patches": sum(slide["metrics"]["scored_patches"] for slide in slides),
         **classification_metrics(pooled),
         **{key: mean(key) for key in _AVERAGED},
     }

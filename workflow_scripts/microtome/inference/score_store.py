@@ -31,9 +31,9 @@ def write_scores(
     """Write the maps of a slide's patches, as they come, while the next ones are computed.
 
     Each of the `parts` is (index, maps): which patches of the grid, in any order, and by name
-    (``probability``, others) their maps (n, h, w), float32: one value for a patch (h = w = 1) or
-    many. All parts have the same names and shapes; patches of which there is no part have NaN.
-    `origin`, where the scores came from, becomes the store's attributes.
+    (``probability``, ``white``, others) their maps (n, h, w), float32: one value for a patch (h = w
+    = 1) or many. All parts have the same names and shapes; patches of which there is no part have
+    NaN. `origin`, where the scores came from, becomes the store's attributes.
     """
     is_scored = np.zeros(len(grid), bool)
     with atomic(path) as temporary:
@@ -53,7 +53,9 @@ def write_scores(
 
         for _ in map_ahead(put, parts, workers=1):
             pass
-        for array in arrays.values() or [_Chunks(group, PROBABILITY, (len(grid), 1, 1))]:
+        for name in () if arrays else (PROBABILITY, WHITE):
+            arrays[name] = _Chunks(group, name, (len(grid), 1, 1))
+        for array in arrays.values():
             array.write_down()
         group.attrs["unreadable_patches"] = int(np.count_nonzero(~is_scored))
 
@@ -99,7 +101,8 @@ class Scores:
     """The scores of the patches of a grid, (n_patches, h, w), float32, and where they came from.
 
     `probability` is NaN throughout a patch that could not be read; `aleatoric` and `epistemic` are
-    variances over test-time augmentations and over the members of an ensemble, if there were any.
+    variances over test-time augmentations and over the members of an ensemble, if there were any;
+    `white` (n_patches, 1, 1) is the share of white px, where that was noted.
     """
 
     grid: Grid
@@ -107,6 +110,24 @@ class Scores:
     attributes: dict
     aleatoric: zarr.Array | None = None
     epistemic: zarr.Array | None = None
+    white: zarr.Array | np.ndarray | None = None
+
+    def are_kept(self, *, min_tissue_fraction: float, max_white_fraction: float) -> np.ndarray:
+        """Find the patches that would be stored to be learnt from: bool, shape (n_patches,).
+
+        They have more tissue than the one share and less white than the other, which from 1 on
+        leaves none out, as in `microtome.patches.store.write_patches`. InputError if the scores do
+        not say how white the patches are.
+        """
+        kept = self.grid.tissue_fraction > min_tissue_fraction
+        if max_white_fraction < 1:
+            if self.white is None:
+                raise InputError(
+                    f"scores of slide {self.attributes.get('slide')} do not say how white their"
+                    " patches are; delete them and run again"
+                )
+            kept &= self.white[:, 0, 0] < max_white_fraction
+        return kept
 
     def tumour_shares(self) -> np.ndarray:
         """Share of each patch's map, float64, with a probability of 0.5 or more, or NaN."""
@@ -126,12 +147,13 @@ def open_scores(path: str | Path, *, member: str | None = None) -> Scores:
         part: group.get(of_member(member, part) if member else part)
         for part in (PROBABILITY, ALEATORIC, EPISTEMIC)
     }
+    found[WHITE] = group.get(WHITE)
     if found[PROBABILITY] is None:
         raise InputError(f"{path} holds no scores of {member}; delete it and run again")
     return Scores(read_grid(group), attributes=dict(group.attrs), **found)
 
 
-PROBABILITY, ALEATORIC, EPISTEMIC = "probability", "aleatoric", "epistemic"
+PROBABILITY, ALEATORIC, EPISTEMIC, WHITE = "probability", "aleatoric", "epistemic", "white"
 
 
 def of_member(name: str, part: str) -> str:

@@ -8,6 +8,7 @@ from torch import nn
 
 from microtome.inference.batch_size import fitting_batch
 from microtome.inference.posteriors import posteriors, require_numbers
+from microtome.inference.score_store import WHITE
 from microtome.inference.shared_encoding import score_shared, shares_latents
 from microtome.logs import log
 from microtome.networks.compiling import compile_for
@@ -17,6 +18,7 @@ from microtome.patches.grid import Grid
 from microtome.patches.progress import log_progress
 from microtome.patches.reading import read_patches
 from microtome.patches.regrouping import regroup
+from microtome.patches.white_filter import white_shares
 from microtome.slides.slide import Slide
 
 
@@ -31,6 +33,7 @@ def score(
     spacings_um: Sequence[float] = (),
     threads: int = 1,
     compiled: bool = False,
+    white_from: int | None = None,
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
     """Score every patch of a grid, the last, partial batch too.
 
@@ -53,11 +56,14 @@ def score(
         Test-time augmentations of `posteriors`, and further spacings of `read_patches`.
     threads, compiled
         How many read ahead while the models work, and whether torch.compile makes these faster.
+    white_from : int, optional
+        Note the share of px with R, G and B from here on, at the patches' own spacing.
 
     Yields
     ------
     index, maps : ndarray of shape (B,), int64, and dict
-        Which patches of the grid, and what `posteriors` gives, as arrays.
+        Which patches of the grid, and what `posteriors` gives, as arrays; with `white_from` also
+        ``white``, (B, 1, 1), float32.
 
     Raises
     ------
@@ -69,7 +75,15 @@ def score(
     alone = next(iter(members.values())) if len(members) == 1 and not augmentations else None
     if alone is not None and shares_latents(alone, grid):
         log.info("overlapping windows share their encoding")
-        parts = score_shared(alone, slide, grid, batch=batch, threads=threads, compiled=compiled)
+        parts = score_shared(
+            alone,
+            slide,
+            grid,
+            batch=batch,
+            threads=threads,
+            compiled=compiled,
+            white_from=white_from,
+        )
     else:
         work = _Work(members, grid, map_um=map_um, augmentations=augmentations)
         shape = (3, grid.patch_px, grid.patch_px)
@@ -79,24 +93,28 @@ def score(
         if compiled:
             work.compile((min(batch, len(grid)), *shape))
         patches = read_patches(slide, grid, threads=threads, spacings_um=spacings_um)
-        parts = _score_batches(work, regroup(patches, batch))
+        parts = _score_batches(work, regroup(patches, batch), white_from)
     for index, maps in log_progress(parts, len(grid), "scored"):
         require_numbers(slide, grid, index, maps)
         yield index, maps
 
 
 def _score_batches(
-    work: "_Work", batches: Iterable[tuple[np.ndarray, np.ndarray]]
+    work: "_Work", batches: Iterable[tuple[np.ndarray, np.ndarray]], white_from: int | None
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
     """Launch each batch before the maps of the one before it are waited for."""
-    waiting: tuple[np.ndarray, list[_Travelling]] | None = None
+    waiting: tuple[np.ndarray, list[_Travelling], dict[str, np.ndarray]] | None = None
     for index, pixels in batches:
-        launched = index, work.launch(torch.from_numpy(pixels).movedim(-1, -3))
+        travelling = work.launch(torch.from_numpy(pixels).movedim(-1, -3))
+        noted = {}
+        if white_from is not None:
+            own = pixels if pixels.ndim == 4 else pixels[:, 0]
+            noted = {WHITE: white_shares(own, white_from=white_from)[:, None, None]}
         if waiting:
-            yield waiting[0], _wait_for(waiting[1])
-        waiting = launched
+            yield waiting[0], _wait_for(waiting[1]) | waiting[2]
+        waiting = index, travelling, noted
     if waiting:
-        yield waiting[0], _wait_for(waiting[1])
+        yield waiting[0], _wait_for(waiting[1]) | waiting[2]
 
 
 class _Work:

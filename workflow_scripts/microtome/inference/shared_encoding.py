@@ -4,7 +4,7 @@ Equal to window by window, up to rounding, where the head drops the latent px th
 padding reaches: see `microtome.networks.histocae.PADDED_LATENTS`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from microtome.inference.posteriors import tumour_probability
-from microtome.inference.score_store import PROBABILITY
+from microtome.inference.score_store import PROBABILITY, WHITE
 from microtome.networks.batch_norm_folding import fold_batch_norms
 from microtome.networks.compiling import compile_for
 from microtome.networks.devices import as_input, autocast, default_device
@@ -22,6 +22,7 @@ from microtome.networks.histocae import LATENT_PX, PADDED_LATENTS, HistoCAEClass
 from microtome.patches.grid import UNKNOWN, Grid
 from microtome.patches.reading import read_patches
 from microtome.patches.regrouping import regroup
+from microtome.patches.white_filter import white_shares
 from microtome.slides.slide import Slide
 
 # Windows that the head classifies at a time: their latents are copies.
@@ -53,6 +54,7 @@ def score_shared(
     batch: int | None = None,
     threads: int = 1,
     compiled: bool = False,
+    white_from: int | None = None,
 ) -> Iterator[_Scored]:
     """Score every patch of a grid whose patches overlap, each place of the slide encoded once.
 
@@ -61,7 +63,8 @@ def score_shared(
     region are not quite those of its windows then.
 
     `shares_latents` says of which models and grids; the patches are in the order of their rows.
-    Yields what `microtome.inference.scoring.score` does: ``probability`` of shape (n, 1, 1).
+    Yields what `microtome.inference.scoring.score` does: ``probability`` of shape (n, 1, 1), with
+    `white_from` also ``white``.
 
     Parameters
     ----------
@@ -74,7 +77,7 @@ def score_shared(
         at a time. Fewer, with a warning, where the GPU's memory asks for it; InputError if it holds
         no region.
     """
-    work = _Work(model, grid, compiled=compiled)
+    work = _Work(model, grid, compiled=compiled, white_from=white_from)
     regions = regions_of(grid, region_px if in_whole_px(slide, grid) else grid.patch_px)
     most_px = region_px**2
     if work.device.type == "cuda":
@@ -175,9 +178,12 @@ class _Memory:
 class _Work:
     """A classifier on its device, ready for regions and for single windows."""
 
-    def __init__(self, model: HistoCAEClassifier, grid: Grid, *, compiled: bool) -> None:
+    def __init__(
+        self, model: HistoCAEClassifier, grid: Grid, *, compiled: bool, white_from: int | None
+    ) -> None:
         self.device = default_device()
         self._grid = grid
+        self._white_from = white_from
         self._model = model.to(self.device, memory_format=torch.channels_last).eval()
         # Padding makes no difference to the latents that count. In float32 rounding makes none
         # either; half the bits of mixed precision would not do for px that are not normalised.
@@ -204,13 +210,24 @@ class _Work:
                 self._model.classify(views[tuple(some)].movedim(-1, 1))
                 for some in places.split(_HEAD_WINDOWS, dim=1)
             ]
-            return index, _maps_of(torch.cat(logits))
+        stride_px, side_px = self._grid.stride_px, self._grid.patch_px
+        corners = zip(region, row * stride_px, column * stride_px, strict=True)
+        cut = (pixels[part][r, y : y + side_px, x : x + side_px] for r, y, x in corners)
+        return index, self._maps_of(torch.cat(logits), cut)
 
     def windows(self, pixels: np.ndarray, index: np.ndarray, part: slice, _: int) -> _Scored:
         """Classify windows, each by itself."""
         with torch.inference_mode(), autocast(self.device):
             logits = self._model.classify(self._encoder(self._input(pixels[part])))
-            return index[part], _maps_of(logits)
+        return index[part], self._maps_of(logits, pixels[part])
+
+    def _maps_of(
+        self, logits: torch.Tensor, windows: Iterable[np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        maps = {PROBABILITY: tumour_probability(logits).cpu().numpy()}
+        if self._white_from is not None:
+            maps[WHITE] = white_shares(windows, white_from=self._white_from)[:, None, None]
+        return maps
 
     def _input(self, pixels: np.ndarray) -> torch.Tensor:
         return as_input(torch.from_numpy(pixels).movedim(-1, -3), self.device)
@@ -224,7 +241,3 @@ class _Work:
             example = example.to(memory_format=torch.channels_last)
             self._compiled[shape] = compile_for(self._encoder, example)
         return self._compiled[shape](images)
-
-
-def _maps_of(logits: torch.Tensor) -> dict[str, np.ndarray]:
-    return {PROBABILITY: tumour_probability(logits).cpu().numpy()}

@@ -26,6 +26,7 @@ def score_step(
     slide_settings: dict,
     batch: int | None,
     map_um: float,
+    white_from: int,
     compiled: bool,
     threads: int,
     gpus: int,
@@ -65,6 +66,7 @@ def score_step(
             spacings_um=entry.get("further_spacings_um", ()),
             threads=threads,
             compiled=compiled,
+            white_from=white_from,
         )
         origin = {"slide": name, "path": info["path"], "model": model}
         write_scores(scores, parts, patches, origin=origin)

@@ -1,4 +1,6 @@
-"""The white filter: patches that are mostly white are not stored."""
+"""The white filter: patches that are mostly white are neither learnt from nor counted."""
+
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -29,8 +31,25 @@ def is_kept(pixels: np.ndarray, *, white_from: int, max_white_fraction: float) -
         return np.full(len(pixels), max_white_fraction > 0)
     rule = white_from, max_white_fraction, np.empty(_BLOCK, bool)
     flat = (patch.reshape(-1) for patch in pixels)
-    kept = [_is_mostly_dark(p, *rule) or _is_kept(p, *rule) for p in flat]
+    kept = [_is_mostly_dark(p, *rule) or _white_share(p, *rule) < max_white_fraction for p in flat]
     return np.array(kept, bool)
+
+
+def white_shares(patches: Iterable[np.ndarray], *, white_from: int) -> np.ndarray:
+    """Measure the share of white pixels in each patch, as `is_kept` counts them.
+
+    Patches are RGB, (height, width, 3), uint8; the result is an ndarray of shape (n,), float32.
+
+    Examples
+    --------
+    >>> patch = np.full((2, 2, 3), 255, np.uint8)
+    >>> patch[0, 0, 1] = 209
+    >>> white_shares([patch], white_from=210)
+    array([0.75], dtype=float32)
+    """
+    scratch = np.empty(_BLOCK, bool)
+    flat = (patch.reshape(-1) for patch in patches)
+    return np.array([_white_share(p, white_from, np.inf, scratch) for p in flat], np.float32)
 
 
 def _is_mostly_dark(flat: np.ndarray, white_from: int, most: float, scratch: np.ndarray) -> bool:
@@ -46,8 +65,8 @@ def _is_mostly_dark(flat: np.ndarray, white_from: int, most: float, scratch: np.
     return False
 
 
-def _is_kept(flat: np.ndarray, white_from: int, most: float, scratch: np.ndarray) -> bool:
-    """Count the white pixels."""
+def _white_share(flat: np.ndarray, white_from: int, most: float, scratch: np.ndarray) -> float:
+    """Count the white pixels, until they are the share that is too much."""
     area = len(flat) // 3
     n_white = 0
     for first in range(0, len(flat), _BLOCK):
@@ -55,8 +74,8 @@ def _is_kept(flat: np.ndarray, white_from: int, most: float, scratch: np.ndarray
         np.greater_equal(part, white_from, out=scratch[: len(part)])
         n_white += _n_triples(scratch, len(part))
         if n_white / area >= most:
-            return False
-    return True
+            break
+    return n_white / area
 
 
 def _n_triples(light: np.ndarray, n: int) -> int:

@@ -167,6 +167,17 @@ class Models:
         fraction = self._config["patches"]["min_tissue_fraction"]
         return {"min_tissue_fraction": fraction, "slide_settings": self._config["slide"]}
 
+    def keep_rule(self) -> dict[str, float]:
+        """Return which patches count as patches: those that would be stored to be learnt from.
+
+        Where nothing is stored the rule about white does not apply.
+        """
+        keys = ("min_tissue_fraction", "max_white_fraction")
+        rule = {key: self._config["patches"][key] for key in keys}
+        if self._config["patches"]["codec"] == "none":
+            rule["max_white_fraction"] = 1
+        return rule
+
     # Scores
 
     @cached_property
