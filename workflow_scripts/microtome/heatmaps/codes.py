@@ -1,10 +1,14 @@
-"""Heatmap px as one byte: 0 where nothing was scored, else 1 + 254 * probability, rounded."""
+"""Heatmap px as one byte: 0 where nothing was scored, else 1 + 254 * probability, rounded.
+
+What is below one half stays below it, so that the more likely class of a px is that of its code.
+"""
 
 import numpy as np
 from scipy.special import expit, logit
 
 NO_DATA = 0
 _STEPS = 254
+_HALF = 127  # steps
 
 
 def encode(probability: np.ndarray) -> np.ndarray:
@@ -12,17 +16,20 @@ def encode(probability: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> encode(np.array([np.nan, 0, 0.5, 1]))
-    array([  0,   1, 128, 255], dtype=uint8)
+    >>> encode(np.array([np.nan, 0, 0.499, 0.5, 1]))
+    array([  0,   1, 127, 128, 255], dtype=uint8)
     """
     known = ~np.isnan(probability)
-    return np.where(known, np.rint(np.where(known, probability, 0) * _STEPS) + 1, NO_DATA).astype(
-        np.uint8
-    )
+    likely = np.where(known, probability, 0)
+    steps = np.rint(likely * _STEPS)
+    steps -= (steps == _HALF) & (likely < 0.5)
+    return np.where(known, steps + 1, NO_DATA).astype(np.uint8)
 
 
 def decode(pixels: np.ndarray) -> np.ndarray:
     """Turn codes, uint8, into probabilities, float32, to 1/508; NaN where nothing was scored.
+
+    Just below one half they are right to 1/254.
 
     Examples
     --------
