@@ -385,7 +385,7 @@ HISTOCAES = [f"histocae{n}" for n in range(1, 8)]
     ("name", "models", "stated"),
     [
         ("histocae", HISTOCAES, {**HISTOCAE, "head": "paper"}),
-        ("mr_histocae", ["mr_histocae", "histocae1"], HISTOCAE),
+        ("mr_histocae", ["mr_histocae", "mr_histocae_mse", "histocae1"], HISTOCAE),
         ("generalized_paip", FCNS, {**FCN, "spacing_um": 0.5}),
         ("camelyon16", FCNS, {**FCN, "spacing_um": 0.25}),
         ("camelyon17", FCNS, {**FCN, "spacing_um": 0.25}),
@@ -404,6 +404,21 @@ def test_recipe_of_the_parts_of_a_loss():
     losses = [recipe("histocae")["models"][name]["reconstruction_loss"] for name in HISTOCAES]
     found = [" ".join(part for part in ("mse", "ssim", "mae") if loss[part]) for loss in losses]
     assert found == ["mse ssim mae", "mse", "ssim", "mae", "mse ssim", "mse mae", "ssim mae"]
+
+
+def test_recipe_of_mr_histocae_has_the_loss_of_its_figures():
+    """All three parts, and MSE alone, of which the paper reports; both are run."""
+    config = recipe("mr_histocae")
+    losses = [config["models"][name]["reconstruction_loss"] for name in config["run"][:2]]
+    assert losses == [{"mse": 0.5, "ssim": 0.5, "mae": 0.5}, {"mse": 0.5, "ssim": 0, "mae": 0}]
+
+
+def test_comparators_of_histocae_start_alike():
+    """Each from ImageNet's weights, SegNet too."""
+    models = recipe("histocae")["models"]
+    names = ("resnet101", "vgg19", "densenet121", "inception_v3", "unet", "segnet", "deeplabv3")
+    started = {name: models[name]["pretrained"] for name in (*names, "pspnet", "refinenet")}
+    assert {*started.values(), models["mobile_unet"]["pretrained"]} == {"hub"}
 
 
 @pytest.mark.parametrize("name", ["generalized_paip", "camelyon16", "camelyon17", "digestpath"])

@@ -58,6 +58,7 @@ def trained(folder, files, *, gpus: int, augmentation: dict | None = None, **cha
         {
             "augmentation": {"blur_px": 1.0, "brightness": 0.3, "hue": 0.2, "stain": 0.1},
             "frozen_epochs": 1,
+            "rotation_degrees": 45,
             "weight_decay": 0.01,
             "epochs": 2,
         },

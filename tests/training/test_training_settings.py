@@ -181,6 +181,7 @@ ACCEPTED = [
     ("histocae1", {"training": {**ADAM, "optimizer": "adam", "weight_decay": 1e-4}}),
     ("histocae1", {"training": {**ADAM, "frozen_epochs": 2}}),
     ("histocae1", {"training": {**SGD, "weight_decay": 1e-4}}),
+    ("histocae1", {"training": {**SGD, "rotation_degrees": 45}}),
     ("unet", {"augmentation": PAPER}),
     ("resnet101", {"augmentation": PAPER}),
     ("unet", {"augmentation": {}}),
@@ -195,6 +196,7 @@ OF_TRAINING = [
     ({**ADAM, "optimizer": "lion"}, ".optimizer: 'lion' is not one of ['adam', 'sgd']"),
     ({**ADAM, "frozen_epochs": 0}, ".frozen_epochs: 0 is less than the minimum"),
     ({**ADAM, "weight_decay": -1}, ".weight_decay: -1 is less than the minimum"),
+    ({**ADAM, "rotation_degrees": 181}, ".rotation_degrees: 181 is greater than the maximum"),
 ]
 OF_AUGMENTATION = [
     ("unet", {"shift_px": 1.5}, "unet.augmentation.shift_px: 1.5 is not of type 'integer'"),

@@ -16,6 +16,7 @@ from microtome.training.distributed import is_first, share, share_gradients, sum
 from microtome.training.objectives import Objective
 from microtome.training.optimizer_step import Step, make_optimizer
 from microtome.training.random_colour import ColourChanges, change_colours
+from microtome.training.random_rotation import draw_angles, rotate
 from microtome.training.schedules import find_stage, learning_rate_of, should_stop_early
 
 _CONSTANT = {"kind": "constant"}
@@ -41,6 +42,7 @@ def fit(
     frozen_epochs: int = 0,
     frozen_patience: int | None = None,
     encoder: nn.Module | None = None,
+    rotation_degrees: float = 0,
     colours: ColourChanges | None = None,
     **of_optimizer: float,
 ) -> History:
@@ -76,6 +78,8 @@ def fit(
     frozen_epochs, frozen_patience, encoder
         The part of the model whose weights and batch-norm statistics stand still in first epochs,
         of `microtome.training.schedules.find_stage`.
+    rotation_degrees : float
+        Training patches, and truths of their px, are turned by up to this, either way.
     colours : ColourChanges, optional
         How far the colours of training patches are changed; of validation patches never.
 
@@ -142,6 +146,7 @@ def fit(
             seed=seed,
             epoch=epoch,
             balanced=balanced,
+            rotation_degrees=rotation_degrees,
             colours=colours,
             frozen=frozen,
         )
@@ -168,6 +173,7 @@ def _epoch(
     seed: int,
     epoch: int,
     balanced: bool,
+    rotation_degrees: float,
     colours: ColourChanges | None,
     frozen: nn.Module | None,
 ) -> "_Means":
@@ -176,16 +182,21 @@ def _epoch(
     number, of = share()
     batches = data.shuffled(batch, seed=seed, epoch=epoch, balanced=balanced, share=(number, of))
     means = _Means()
-    for i, (pixels, labels) in enumerate(batches):
+    for i, (pixels, known) in enumerate(batches):
         n = min(batch, len(data) - i * batch)  # of all processes together
-        images = as_input(pixels, device)
+        images, labels = as_input(pixels, device), known.to(device)
+        place = {"seed": seed, "epoch": epoch, "batch": i, "share": (number, of)}
+        if rotation_degrees:
+            angles = draw_angles(n, degrees=rotation_degrees, **place)
+            images = rotate(images, angles)
+            # Truths of px, not the labels of patches.
+            labels = rotate(labels, angles) if labels.ndim > 2 else labels
         if colours:
-            changes = colours.draw(n, seed=seed, epoch=epoch, batch=i, share=(number, of))
-            images = change_colours(images, changes)
+            images = change_colours(images, colours.draw(n, **place))
         # The mean of the processes' gradients is to be that of the whole batch.
         scalars = step(
             images,
-            labels.to(device),
+            labels,
             weight=len(images) * of / n,
             frozen=frozen.parameters() if frozen else (),
         )
