@@ -1,5 +1,5 @@
 rule vote_slide:
-    """Let the patches of all members of a vote decide the class of a slide."""
+    """Let the members of a vote, or all of their patches, decide the class of a slide."""
     input:
         scores=planned(MODELS.scores_of_voters, "model", "slide"),
         truth=planned(COHORT.truth, "slide"),
@@ -18,6 +18,7 @@ rule vote_slide:
         runtime=asked(REQUESTS.minutes, "vote_slide"),
     params:
         members=planned(MODELS.voters, "model"),
+        majority=planned(MODELS.majority, "model"),
         row=planned(COHORT.cells, "slide", columns=["label"]),
         code=code("tumour/vote_slide.py"),
     script:

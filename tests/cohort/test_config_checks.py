@@ -205,6 +205,35 @@ def test_a_wrong_value_below_or_beside(key, value, lines):
     assert said == [f"models.histocae1.{line}" for line in lines]
 
 
+OTHER = {"architecture": "tu-vit_small_patch16_224", "frozen": True, "input_px": 112}
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        (OTHER, []),
+        ({"frozen": True}, []),
+        ({"architecture": OTHER["architecture"]}, [": 'frozen' is missing"]),
+        (OTHER | {"frozen": False}, [".frozen: False should be True"]),
+        (OTHER | {"pretrained": "hub"}, [".pretrained: 'hub' is for the networks of the papers; "]),
+        (OTHER | {"pretrained": "a.pth"}, [".pretrained: the file a.pth does not exist"]),
+        ({"input_px": 112}, [".input_px: 112 should be left out, for architecture has no tu-"]),
+        ({"architecture": "vit"}, [".architecture: 'vit' is not one of ['resnet101'"]),
+    ],
+)
+def test_any_network_of_timm_is_a_frozen_classifier(changes, lines):
+    """Its own size and weights from a file; what is only for it is refused elsewhere."""
+    config = copy.deepcopy(CONFIG)
+    config["models"] = {**MODELS, "resnet101": {**MODELS["resnet101"], **changes}}
+    if not lines:
+        check_config(config, schema=CONFIG_SCHEMA)
+        return
+    said = mistakes_in(config)
+    assert len(said) == len(lines)
+    for line, beginning in zip(said, lines, strict=True):
+        assert line.startswith(f"models.resnet101{beginning}")
+
+
 def test_models_that_share_a_section_share_its_mistake():
     """It is told once, with the names of all."""
     config = copy.deepcopy(CONFIG)

@@ -36,6 +36,17 @@ def test_variances_are_of_px_and_pooled_afterwards():
     torch.testing.assert_close(both["epistemic"], torch.full((3, 1, 1), 0.25))
 
 
+def test_epistemic_uncertainty_of_the_patch_as_it_is():
+    """Eq. 5 as written: members that differ there, and not on the mean over views."""
+    members = {"a": halves, "b": lambda images: -halves(images)}
+    settings = {"augmentations": ("flip_horizontal",), "side": 1}
+    found = posteriors(members, IMAGES, **settings)
+    torch.testing.assert_close(found["epistemic"], torch.zeros(3, 1, 1))
+    plain = posteriors(members, IMAGES, epistemic="plain", **settings)
+    torch.testing.assert_close(plain["epistemic"], torch.full((3, 1, 1), 0.25))
+    assert all(torch.equal(plain[part], found[part]) for part in {*found} - {"epistemic"})
+
+
 def test_a_value_of_a_patch_stands_for_all_its_px():
     """A classifier and a segmenter in one ensemble: the mean is a map."""
     found = posteriors({"patch": says(0.2), "px": says(0.6, side=8)}, IMAGES, side=4)

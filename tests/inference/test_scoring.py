@@ -225,9 +225,10 @@ def test_members_and_views_in_one_pass(path, monkeypatch, batch):
     with Slide(path, name="a") as slide:
         settings = {"map_um": 0.5, "augmentations": ("rotate_90", "flip_vertical")}
         parts = list(score(members, slide, grid, batch=batch, **settings))
-    assert read == [1]  # the slide is gone through once
+        assert read == [1]  # the slide is gone through once
+        plain = list(score(members, slide, grid, batch=batch, epistemic="plain", **settings))
     patches = np.array([PIXELS[32 * r : 32 * r + 32, 32 * c : 32 * c + 32] for r, c in PLACES])
-    of_members, variances = [], []
+    of_members, variances, as_they_are = [], [], []
     for strength in (1.0, 3.0):
         ramp = np.linspace(1, 0, 32)
         place = strength * (ramp[:, None] + ramp)
@@ -235,6 +236,7 @@ def test_members_and_views_in_one_pass(path, monkeypatch, batch):
         # The patch as it is; turned against the clock, its map turned back; upside down likewise.
         views = [place, np.rot90(place, -1), place[::-1]]
         views = np.array([1 / (1 + np.exp(-(2 * grey + view))) for view in views])
+        as_they_are.append(views[0])
         of_members.append(views.mean(0))
         variances.append(views.var(0))
     wanted = {"probability": np.mean(of_members, 0), "aleatoric": np.mean(variances, 0)}
@@ -246,3 +248,6 @@ def test_members_and_views_in_one_pass(path, monkeypatch, batch):
         found = np.concatenate([maps[name] for _, maps in parts])
         np.testing.assert_allclose(found, expected_[index], atol=1e-5, err_msg=name)
     assert set(parts[0][1]) == set(wanted)
+    found = np.concatenate([maps["epistemic"] for _, maps in plain])
+    index = np.concatenate([i for i, _ in plain])
+    np.testing.assert_allclose(found, np.var(as_they_are, 0)[index], atol=1e-5)

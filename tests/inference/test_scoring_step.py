@@ -58,6 +58,7 @@ def score(cohort: Path, slide: str, model: str, /, **changes: object) -> Path:
         "slide_settings": {"spacing_tolerance": 0.02, "upsample": False},
         "batch": None,
         "map_um": 8.0,
+        "white_from": 210,
         "compiled": False,
         "threads": 1,
         "gpus": 1,
@@ -152,6 +153,9 @@ def test_views_and_further_spacings_are_those_of_the_entry(cohort, monkeypatch):
     entry = {"test_time_augmentation": ["rotate_90"], "further_spacings_um": [1.0]}
     score(cohort, "a", "colour", entry=entry)
     assert (given["augmentations"], given["spacings_um"]) == (["rotate_90"], [1.0])
+    assert given["epistemic"] == "views"
+    score(cohort, "a", "colour", entry={"epistemic": "plain"})
+    assert given["epistemic"] == "plain"
 
 
 def test_no_gpu_is_an_error(cohort, monkeypatch):

@@ -4,11 +4,18 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
-from torch.nn.functional import linear
+from torch.nn.functional import interpolate, linear
 
-from helpers.networks import build, build_without_memory, n_weights, patches, stand_in_for_hub
+from helpers.networks import (
+    build,
+    build_without_memory,
+    cut_off_hub,
+    n_weights,
+    patches,
+    stand_in_for_hub,
+)
 from microtome.errors import InputError
-from microtome.networks.classifiers import least_side_px
+from microtome.networks.classifiers import PatchClassifier, least_side_px
 
 # Published numbers of weights with ImageNet's thousand classes, inputs of the last layer, least
 # sides in px.
@@ -61,7 +68,8 @@ def test_any_side_from_32_px(architecture):
 
 def test_unknown_architecture():
     """A network that is not in the table is refused with those that are."""
-    with pytest.raises(InputError, match=r"no classifier resnet100; .* resnet101, vgg16, vgg19"):
+    text = r"no classifier resnet100; .* resnet101, vgg16, vgg19.* or to tu- and a name of timm"
+    with pytest.raises(InputError, match=text):
         build("resnet100")
     with pytest.raises(InputError, match="no classifier resnet100"):
         least_side_px("resnet100")
@@ -113,3 +121,81 @@ def test_weights_of_the_hub(tmp_path, monkeypatch, architecture, name, first):
     assert asked == {f"timm/{name}"}
     assert torch.equal(model.network.state_dict()[first], state[first])
     assert model.network.get_classifier().weight.shape == (2, PUBLISHED[architecture][1])
+
+
+def weights_of(folder, name: str, **settings: object) -> tuple[str, torch.nn.Module]:
+    """Write random weights of a network of timm without its classes; give file and network."""
+    torch.manual_seed(5)
+    network = timm.create_model(name, num_classes=0, **settings).eval()
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):  # no weights say how these stand
+            torch.nn.init.uniform_(layer.running_mean, -0.1, 0.1)
+    save_file(network.state_dict(), folder / "trunk.safetensors")
+    return str(folder / "trunk.safetensors"), network
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "of_timm", "side_px"),
+    [
+        ("test_vit.r160_in1k", {}, {}, 160),
+        ("test_vit", {"input_px": 96}, {"img_size": 96}, 96),
+        ("test_vit", {"layer_scale": 0.1}, {"init_values": 0.1}, 160),
+        ("test_resnet", {}, {}, 160),
+        ("test_resnet", {"input_px": 64}, {}, 64),
+    ],
+)
+def test_any_network_of_timm_under_a_linear_layer(tmp_path, name, options, of_timm, side_px):
+    """Its features, from a file, of patches of its own size and normalization."""
+    path, trunk = weights_of(tmp_path, name, **of_timm)
+    settings = {"architecture": f"tu-{name}", "pretrained": path, "frozen": True, **options}
+    model = PatchClassifier(**settings).eval()
+    mean, std = (torch.tensor(trunk.pretrained_cfg[key])[:, None, None] for key in ("mean", "std"))
+    images = patches(2, 128)
+    small = interpolate(images, (side_px, side_px), mode="bilinear", antialias=True)
+    last = model.network.get_classifier()
+    with torch.no_grad():
+        expected = linear(trunk((small - mean) / std), last.weight, last.bias)
+        torch.testing.assert_close(model(images), expected)
+        torch.testing.assert_close(model(small), expected)
+    assert {name for name, p in model.named_parameters() if p.requires_grad} == {
+        f"network.{model.network.pretrained_cfg['classifier']}.{part}"
+        for part in ("weight", "bias")
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"architecture": "tu-no_such_vit"}, "timm makes no tu-no_such_vit"),
+        ({"architecture": "tu-test_vit.no_tag"}, "timm makes no tu-test_vit.no_tag"),
+        ({"architecture": "tu-hf-hub:timm/test_vit.r160_in1k"}, "timm makes no tu-hf-hub"),
+        ({"architecture": "tu-test_resnet", "layer_scale": 0.1}, "timm makes no tu-test_resnet"),
+        (
+            {"architecture": "tu-test_vit", "pretrained": "hub"},
+            "weights of tu-test_vit are not fet",
+        ),
+        ({"architecture": "tu-test_vit", "pretrained": "a.pth"}, "pickled weights"),
+        ({"architecture": "tu-test_vit", "pretrained": "a.bin"}, "pickled weights"),
+    ],
+)
+def test_what_is_no_network_of_timm(monkeypatch, tmp_path, settings, text):
+    """Names that it does not have, hubs, and weights that would be unpickled: one line."""
+    cut_off_hub(monkeypatch, tmp_path)
+    with pytest.raises(InputError, match=text) as caught:
+        PatchClassifier(**{"pretrained": "none", "frozen": True, **settings})
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("architecture", ["efficientnet_b0", "tu-test_resnet"])
+def test_what_is_frozen_stands_still_in_training(architecture):
+    """A step changes the layer of classes; neither weights nor batch statistics before it."""
+    torch.manual_seed(0)
+    model = PatchClassifier(architecture=architecture, pretrained="none", frozen=True).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model(patches(3)).square().sum().backward()
+    torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.1).step()
+    after = model.state_dict()
+    changed = {name for name in before if not torch.equal(after[name], before[name])}
+    last = f"network.{model.network.pretrained_cfg['classifier']}"
+    assert changed == {f"{last}.weight", f"{last}.bias"}
+    assert model.training

@@ -23,6 +23,8 @@ HISTOCAE = {**CAE, "kind": "histocae", "head": "light"}
 MR = {**CAE, "kind": "mr_histocae", "further_spacings_um": [2.0]}
 SEGMENTER = {**COLOUR, "kind": "segmenter", "architecture": "unet_plus_plus", "pretrained": "none"}
 CLASSIFIER = {**SEGMENTER, "kind": "classifier", "architecture": "resnet50"}
+TIMM = {**CLASSIFIER, "architecture": "tu-test_vit", "frozen": True}
+TIMM |= {"input_px": 64, "layer_scale": 0.1}
 CROPPED = {**HISTOCAE, "patch_px": 96, "border_latents": 2}
 
 
@@ -50,6 +52,7 @@ ENTRIES = {
     "colour": COLOUR,
     "mr": MR,
     "classifier": CLASSIFIER,
+    "any of timm": TIMM,
     "segmenter": SEGMENTER,
 }
 
@@ -103,6 +106,8 @@ def test_random_weights_follow_from_the_seed(entry):
         (HISTOCAE, "downsampling", "max-pool"),
         (CROPPED, "border_latents", 1),
         (MR, "further_spacings_um", [4.0]),
+        (TIMM, "input_px", 96),
+        (TIMM, "layer_scale", 0.2),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -28,6 +28,13 @@ def test_who_scores():
     assert Models(changed(run=["vote"])).scorer("a") == "a"
 
 
+def test_what_votes():
+    """Patches, unless the vote says that classifiers do."""
+    assert ALL.majority("vote") == "patches"
+    vote = MODELS["vote"] | {"majority": "classifiers"}
+    assert Models(changed(models={"vote": vote})).majority("vote") == "classifiers"
+
+
 def test_of_two_ensembles_the_first_scores():
     """A member is scored once, however many ensembles it is in."""
     again = {"kind": "ensemble", "members": ["b", "c"]}

@@ -125,6 +125,22 @@ def test_histocae_freezes_its_encoder(tmp_path, data):
             assert torch.equal(value, start[name]) == name.startswith("encoder."), name
 
 
+@pytest.mark.parametrize("architecture", ["tu-test_resnet", "tu-test_vit"])
+def test_a_frozen_classifier_learns_its_layer_of_classes(tmp_path, data, architecture):
+    """In all epochs, resumed too, what lies before stays as it began, and the loss falls."""
+    entry = {"kind": "classifier", "architecture": architecture, "frozen": True, "input_px": 64}
+    entry |= {"pretrained": "none", "seed": 3, "training": {**FITTING, "epochs": 1}}
+    settings = {"autoencoders": [], "checkpoint": tmp_path / "a", "code": "c"}
+    train_model("m", entry, *data, **settings)
+    entry["training"] = {**FITTING, "epochs": 5}
+    model, history = train_model("m", entry, *data, **settings)
+    start = build_model(entry, seed=3).state_dict()
+    last = f"network.{model.network.pretrained_cfg['classifier']}."
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, start[name]) != name.startswith(last), name
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+
+
 def test_a_kind_without_an_encoder_freezes_nothing(tmp_path, data):
     """MR-HistoCAE trains its autoencoders together with the rest: that is said, not ignored."""
     entry = {**MR_ENTRY, "training": FREEZING}

@@ -17,7 +17,8 @@ def scores(*probabilities: float) -> Scores:
 
 def test_all_patches_vote_together():
     """Patches count alike, whatever their spacing: 3 of 4 and none of 2 are half of all."""
-    found = vote({"fine": scores(0.9, 0.5, 0.6, 0.4), "coarse": scores(0.1, 0.2)})
+    members = {"fine": scores(0.9, 0.5, 0.6, 0.4), "coarse": scores(0.1, 0.2)}
+    found = vote(members, majority="patches")
     assert found == {
         "class": "tumour",
         "patches": 6,
@@ -32,14 +33,29 @@ def test_all_patches_vote_together():
 def test_a_patch_of_which_half_is_tumour_votes_for_it():
     """Of a map of four px two are tumour."""
     maps = np.array([[[0.9, 0.9], [0.1, 0.1]]], np.float32)
-    assert vote({"a": Scores(grid_of([(0, 0)], patch_px=8), maps, {})})["tumour_share"] == 1
+    members = {"a": Scores(grid_of([(0, 0)], patch_px=8), maps, {})}
+    assert vote(members, majority="patches")["tumour_share"] == 1
+
+
+def test_each_classifier_has_one_voice():
+    """Two coarse ones outvote the many patches of a fine one; a tie is tumour, silence nothing."""
+    fine, tumour, silent = scores(*[0.1] * 9), scores(0.9), scores(np.nan)
+    members = {"fine": fine, "coarse": tumour, "coarser": scores(0.6, 0.4)}
+    assert vote(members, majority="patches")["class"] == "other"
+    found = vote(members, majority="classifiers")
+    assert (found["class"], found["coarser_tumour_share"]) == ("tumour", 0.5)
+    assert found["tumour_share"] == pytest.approx(2 / 12)
+    assert vote({"a": fine, "b": tumour}, majority="classifiers")["class"] == "tumour"
+    assert vote({"a": fine, "b": silent}, majority="classifiers")["class"] == "other"
+    assert vote({"a": silent}, majority="classifiers")["class"] == ""
 
 
 def test_what_could_not_be_read_does_not_vote():
     """Unreadable patches are left out; a slide of such alone has no class."""
-    found = vote({"a": scores(np.nan, np.nan, 0.1), "b": scores(np.nan)})
+    members = {"a": scores(np.nan, np.nan, 0.1), "b": scores(np.nan)}
+    found = vote(members, majority="patches")
     assert (found["class"], found["patches"], found["b_tumour_share"]) == ("other", 1, None)
-    assert vote({"a": scores(np.nan)})["class"] == ""
+    assert vote({"a": scores(np.nan)}, majority="patches")["class"] == ""
 
 
 def test_right_votes_by_hand():
@@ -70,5 +86,6 @@ def test_the_truth_of_a_slide(tmp_path, label, truth, expected):
     if truth:
         path = tmp_path / "a.tif"
         write_array(path, np.array(truth), spacing_um=1.0)
-    row = vote_on_slide(slide="a", scores={"m": store}, truth=path, label=label)
+    settings = {"majority": "patches", "truth": path, "label": label}
+    row = vote_on_slide(slide="a", scores={"m": store}, **settings)
     assert (row["slide"], row["truth"], row["class"]) == ("a", expected, "tumour")

@@ -197,8 +197,9 @@ def test_the_joint_recipe_runs(drawn):
     """UNet++ and a vote: a class for the slide, by the patches of three spacings."""
     workflow = drawn()
     config = scaled_down("joint_liver")
-    assert config["run"][:2] == ["unet_plus_plus", "vote_efficientnet_b0"]
-    config["run"] = config["run"][:2]  # the other vote is the same with another network
+    votes = ["vote_efficientnet_b0", "vote_efficientnet_b0_patches"]
+    assert config["run"][:3] == ["unet_plus_plus", *votes]
+    config["run"] = config["run"][:3]  # the other votes are the same with another network
     for name, model in config["models"].items():
         if "spacing_um" in model:
             coarse = {"4x": 2.0, "16x": 3.0, "64x": 4.0}.get(name.rpartition("_")[2], 4.0)
@@ -207,12 +208,17 @@ def test_the_joint_recipe_runs(drawn):
     done = workflow.run()
     assert done.returncode == 0, done.stdout
     results = workflow.folder / "results"
-    (row,) = read_table(results / "votes" / "vote_efficientnet_b0.tsv")
-    assert (row["slide"], row["truth"]) == ("demo-10", "tumour")
-    assert row["class"] in ("tumour", "other")
-    each = [int(row[f"efficientnet_b0_{scale}_patches"]) for scale in ("4x", "16x", "64x")]
-    assert sum(each) == int(row["patches"])
-    assert each[0] > each[1] > each[2] > 0
+    for vote in votes:
+        (row,) = read_table(results / "votes" / f"{vote}.tsv")
+        assert (row["slide"], row["truth"]) == ("demo-10", "tumour")
+        of_scales = [f"efficientnet_b0_{scale}" for scale in ("4x", "16x", "64x")]
+        each = [int(row[f"{name}_patches"]) for name in of_scales]
+        assert sum(each) == int(row["patches"])
+        assert each[0] > each[1] > each[2] > 0
+        shares = [float(row[f"{name}_tumour_share"]) for name in of_scales]
+        by_scale = np.mean([share >= 0.5 for share in shares]) >= 0.5
+        is_tumour = float(row["tumour_share"]) >= 0.5 if vote.endswith("patches") else by_scale
+        assert row["class"] == ("tumour" if is_tumour else "other")
     assert [r["model"] for r in read_table(results / "evaluation" / "table1.csv")] == [
         "unet_plus_plus"
     ]

@@ -25,21 +25,23 @@ def posteriors(
     *,
     augmentations: Sequence[str] = (),
     side: int | None = None,
+    epistemic: str = "views",
 ) -> dict[str, torch.Tensor]:
     """Tumour probability of a batch by one network or several, and its uncertainty.
 
     The `members` are one or several networks, on the device of the images (B, 3, H, W) or (B,
     spacings, 3, H, W), float32, and in evaluation mode. A member's posterior is its mean over the
     image as it is and the `augmentations`, names of `microtome.inference.test_time_augmentation`.
-    Maps larger than `side` become means over so many px a side. InputError if a network gives
-    another number of classes than two.
+    Maps larger than `side` become means over so many px a side. The epistemic uncertainty is that
+    of the members' posteriors ('views'), or of what they say of the image as it is ('plain', as Eq.
+    5 is written). InputError if a network gives another number of classes than two.
 
     Returns
     -------
     dict of str to Tensor of shape (B, h, w), float32
         ``probability``: mean over members. With augmentations ``aleatoric``: mean over members of
-        each one's variance. With several members ``epistemic``: variance of the members'
-        posteriors; and each member's own ``NAME.probability`` and ``NAME.aleatoric``. Variances
+        each one's variance. With several members ``epistemic``: variance over the members; and
+        each member's own ``NAME.probability`` and ``NAME.aleatoric``. Variances
         are those of px, pooled afterwards; they lie in [0, 1/4].
 
     Examples
@@ -51,7 +53,7 @@ def posteriors(
     """
     found: dict[str, torch.Tensor] = {}
     views = [_over_views(name, model, images, augmentations) for name, model in members.items()]
-    means, variances = zip(*views, strict=True)
+    plains, means, variances = zip(*views, strict=True)
     if len(members) > 1:
         for name, mean, variance in zip(members, means, variances, strict=True):
             found[of_member(name, PROBABILITY)] = mean
@@ -63,6 +65,8 @@ def posteriors(
     if augmentations:
         found[ALEATORIC] = torch.stack(torch.broadcast_tensors(*variances)).mean(dim=0)
     if len(members) > 1:
+        if epistemic == "plain":
+            maps = torch.stack(torch.broadcast_tensors(*plains))
         found[EPISTEMIC] = maps.var(dim=0, correction=0)
     return {part: _pool(values, side) for part, values in found.items()}
 
@@ -75,9 +79,9 @@ def tumour_probability(logits: torch.Tensor) -> torch.Tensor:
 
 def _over_views(
     name: str, model: nn.Module, images: torch.Tensor, augmentations: Sequence[str]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and variance (Welford's) of a member over the image as it is and all augmentations."""
-    mean = _probability(name, model, images)
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What a member says of the image as it is; mean and variance (Welford's) over all views."""
+    plain = mean = _probability(name, model, images)
     squares = torch.zeros_like(mean)
     for n, augmentation in enumerate(augmentations, start=2):
         # Each alone, never one on top of another, and undone before anything is compared.
@@ -85,7 +89,7 @@ def _over_views(
         difference = turn_back(view, augmentation) - mean
         mean = mean + difference / n
         squares = squares + difference.square() * ((n - 1) / n)
-    return mean, squares / (1 + len(augmentations))
+    return plain, mean, squares / (1 + len(augmentations))
 
 
 def _probability(name: str, model: nn.Module, images: torch.Tensor) -> torch.Tensor:

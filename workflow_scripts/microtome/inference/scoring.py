@@ -31,6 +31,7 @@ def score(
     batch: int | None = None,
     augmentations: Sequence[str] = (),
     spacings_um: Sequence[float] = (),
+    epistemic: str = "views",
     threads: int = 1,
     compiled: bool = False,
     white_from: int | None = None,
@@ -52,8 +53,8 @@ def score(
     batch : int, optional
         Patches a step; if unset as many as the device is good for. Fewer, with a warning, where
         the GPU's memory asks for it.
-    augmentations, spacings_um
-        Test-time augmentations of `posteriors`, and further spacings of `read_patches`.
+    augmentations, epistemic, spacings_um
+        Test-time augmentations and uncertainty of `posteriors`; further spacings of `read_patches`.
     threads, compiled
         How many read ahead while the models work, and whether torch.compile makes these faster.
     white_from : int, optional
@@ -85,7 +86,8 @@ def score(
             white_from=white_from,
         )
     else:
-        work = _Work(members, grid, map_um=map_um, augmentations=augmentations)
+        views = {"augmentations": augmentations, "epistemic": epistemic}
+        work = _Work(members, grid, map_um=map_um, **views)
         shape = (3, grid.patch_px, grid.patch_px)
         if spacings_um:
             shape = (1 + len(spacings_um), *shape)
@@ -126,7 +128,7 @@ class _Work:
         grid: Grid,
         *,
         map_um: float,
-        augmentations: Sequence[str],
+        **views: object,
     ) -> None:
         self._device = default_device()
         self._members = {
@@ -135,7 +137,7 @@ class _Work:
         }
         self._plain = self._members
         self._side = max(1, round(grid.patch_px * grid.spacing_um / map_um))
-        self._augmentations = augmentations
+        self._views = views
         self._most: int | None = None
 
     def fitting(self, patch_shape: tuple[int, ...]) -> int:
@@ -169,9 +171,7 @@ class _Work:
 
     def _maps(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         with torch.inference_mode():
-            return posteriors(
-                self._members, images, augmentations=self._augmentations, side=self._side
-            )
+            return posteriors(self._members, images, side=self._side, **self._views)
 
 
 class _Travelling:

@@ -64,6 +64,7 @@ def score_step(
             map_um=map_um,
             augmentations=entry.get("test_time_augmentation", ()),
             spacings_um=entry.get("further_spacings_um", ()),
+            epistemic=entry.get("epistemic", "views"),
             threads=threads,
             compiled=compiled,
             white_from=white_from,

@@ -42,6 +42,8 @@ _SAME = (
     "network",
     "attributes",
     "segmentation_layer",
+    "input_px",
+    "layer_scale",
 )
 # The sparsity of a network that has no threshold.
 _NONE = 0.0
@@ -81,7 +83,13 @@ def _mr_histocae(entry: dict, _: str) -> nn.Module:
 def _classifier(entry: dict, pretrained: str) -> nn.Module:
     from microtome.networks.classifiers import PatchClassifier  # noqa: PLC0415, timm: a second
 
-    return PatchClassifier(architecture=entry["architecture"], pretrained=pretrained)
+    return PatchClassifier(
+        architecture=entry["architecture"],
+        pretrained=pretrained,
+        frozen=entry.get("frozen", False),
+        input_px=entry.get("input_px"),
+        layer_scale=entry.get("layer_scale"),
+    )
 
 
 def _segmenter(entry: dict, pretrained: str) -> nn.Module:

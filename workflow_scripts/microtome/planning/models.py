@@ -206,6 +206,10 @@ class Models:
         """Name the members of a vote."""
         return list(self.runs[model].members)
 
+    def majority(self, model: str) -> str:
+        """Say what has a voice in a vote: ``patches``, or ``classifiers``."""
+        return self.entry(model).get("majority", "patches")
+
     def scores_of_voters(self, model: str, slide: str) -> list[str]:
         """Name the scores of a slide by each member of a vote."""
         return [self.scores(member, slide) for member in self.voters(model)]

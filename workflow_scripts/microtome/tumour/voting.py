@@ -1,6 +1,8 @@
-"""The class of a slide by the majority of its patches, at several spacings.
+"""The class of a slide by the majority of classifiers at several spacings, or of their patches.
 
-Joint classification and segmentation of liver slides (2022), section 3.5, Eqs. 3 to 5.
+Joint classification and segmentation of liver slides (2022), section 3.5, Eqs. 3 to 5. "The final
+label is one that majority of the individual classifiers agrees" has two readings, which differ:
+of all patches those of the finest spacing are nearly all.
 """
 
 from collections.abc import Mapping
@@ -17,27 +19,35 @@ CLASSES = ("other", "tumour")
 _MAJORITY = 0.5
 
 
-def vote(scores: Mapping[str, Scores]) -> dict:
-    """Let the patches of a slide vote, those of all spacings together, each with one voice.
+def vote(scores: Mapping[str, Scores], *, majority: str) -> dict:
+    """Let the patches of a slide vote.
 
     `scores` are what each member says of the slide. A patch votes for tumour where half of it or
-    more is; one that could not be read does not vote. Gives ``class``, the class of most patches (a
-    tie counts as tumour: a missed tumour is the worse mistake), ``patches``, ``tumour_share`` of
-    them, and the same two of each member. Without any vote the class is empty and shares are None.
+    more is; one that could not be read does not vote. With the `majority` of 'patches' those of all
+    members have one voice each; of 'classifiers' each member has one, the class of most of its
+    patches. A tie counts as tumour: a missed tumour is the worse mistake.
+
+    Gives ``class``, ``patches``, ``tumour_share`` of them, and the same two of each member. Without
+    any vote the class is empty and shares are None.
     """
     shares = {name: found.tumour_shares() for name, found in scores.items()}
     n_patches = {name: int(np.count_nonzero(~np.isnan(found))) for name, found in shares.items()}
     n_tumour = {name: int(np.count_nonzero(found >= _MAJORITY)) for name, found in shares.items()}
     total = sum(n_patches.values())
     share = _divide(sum(n_tumour.values()), total)
+    of_members = {name: _divide(n_tumour[name], n) for name, n in n_patches.items()}
+    voices = share
+    if majority == "classifiers":
+        calls = [found >= _MAJORITY for found in of_members.values() if found is not None]
+        voices = _divide(sum(calls), len(calls))
     found = {
-        "class": "" if share is None else CLASSES[share >= _MAJORITY],
+        "class": "" if voices is None else CLASSES[voices >= _MAJORITY],
         "patches": total,
         "tumour_share": share,
     }
     for name, n in n_patches.items():
         found[f"{name}_patches"] = n
-        found[f"{name}_tumour_share"] = _divide(n_tumour[name], n)
+        found[f"{name}_tumour_share"] = of_members[name]
     return found
 
 
@@ -63,13 +73,18 @@ def count_right_votes(rows: list[dict]) -> dict[str, float | None]:
 
 
 def vote_on_slide(
-    *, slide: str, scores: Mapping[str, str | Path], truth: str | Path | None, label: str | None
+    *,
+    slide: str,
+    scores: Mapping[str, str | Path],
+    majority: str,
+    truth: str | Path | None,
+    label: str | None,
 ) -> dict:
     """Vote on a slide, and say what is true of it where that is known.
 
-    The truth is that of the sheet's `label`, with which there is tumour unless it is 'negative';
-    if that is unset, that of the truth map. Gives ``slide``, ``truth`` ('tumour', 'other', or
-    empty), and what `vote` gives.
+    The `majority` is that of `vote`. The truth is that of the sheet's `label`, with which there is
+    tumour unless it is 'negative'; if that is unset, that of the truth map. Gives ``slide``,
+    ``truth`` ('tumour', 'other', or empty), and what `vote` gives.
     """
     true_class = ""
     if label:
@@ -78,7 +93,7 @@ def vote_on_slide(
         raster = open_raster(truth)
         n_px = count_true(lambda first, n: raster.rows(first, n) == VIABLE, raster.shape)
         true_class = CLASSES[n_px > 0]
-    found = vote({name: open_scores(path) for name, path in scores.items()})
+    found = vote({name: open_scores(path) for name, path in scores.items()}, majority=majority)
     return {"slide": slide, "truth": true_class, **found}
 
 
