@@ -17,6 +17,7 @@ from microtome.evaluation.comparison import (
     table1_rows,
 )
 from microtome.evaluation.comparison_figure import draw_comparison
+from microtome.evaluation.intervals import bound_over_slides
 from microtome.io.tables import read_table, write_table
 
 TABLE1 = {
@@ -100,6 +101,17 @@ def test_a_model_is_the_mean_over_its_folds():
     assert (colour["dice"], colour["dice_sd"]) == (0.5, None)
 
 
+def test_means_over_slides_have_their_interval():
+    """That of the slides of all folds, each once; the burden's error is absolute."""
+    cae, colour = model_rows(two_folds())
+    for key in ("dice", "jaccard", "boundary_f", "burden"):
+        assert (cae[f"{key}_low"], cae[f"{key}_high"]) == bound_over_slides([0.8, 0.5, 0.9])
+        assert (colour[f"{key}_low"], colour[f"{key}_high"]) == bound_over_slides([0.8, 0.6])
+    errors = bound_over_slides([0.8, (0.6 + 0.2) / 2, 0.9])
+    assert (cae["burden_error_low"], cae["burden_error_high"]) == errors
+    assert "accuracy_low" not in cae
+
+
 def test_a_figure_that_a_fold_lacks_is_the_others():
     """Not defined in one fold: the mean of the rest, and no spread of one."""
     cae, _ = model_rows(two_folds())
@@ -112,7 +124,8 @@ def test_table1_has_the_papers_columns_in_its_order():
     """Accuracy; precision, recall and F1 of both classes; correct patches; Dice; with spreads."""
     cohort = {key: float(i) for i, key in enumerate(FIGURES)}
     (row,) = table1_rows(model_rows(run([("m", "m", None, cohort, [])])))
-    means = {key: value for key, value in row.items() if not key.endswith(" sd")}
+    further = (" sd", " low", " high")
+    means = {key: value for key, value in row.items() if not key.endswith(further)}
     expected = {title: cohort[key] for key, title in TABLE1.items()}
     assert means == {"model": "m", **expected}
     assert list(row)[:3] == ["model", "test accuracy", "test accuracy sd"]
@@ -120,6 +133,12 @@ def test_table1_has_the_papers_columns_in_its_order():
     cae, colour = table1_rows(model_rows(two_folds()))
     assert cae["Dice sd"] == pytest.approx(0.1 / 2**0.5)
     assert colour["Dice sd"] is None
+    assert [key for key in row if key.startswith("Dice")] == [
+        "Dice",
+        *(f"Dice{k}" for k in further),
+    ]
+    assert (row["Dice low"], row["Dice high"]) == (None, None)  # of no slide
+    assert cae["Dice low"] == 0.5 < cae["Dice high"] == 0.9
 
 
 def test_slides_of_all_folds_are_pooled():
@@ -181,11 +200,13 @@ def test_summary_begins_with_table_1():
     header, cae, colour = markdown_rows(text, 0)
     assert header == ["model", *TABLE1.values()]
     assert (cae[0], cae[1], cae[3]) == ("cae", "0.750 ± 0.071", "0.700")
+    assert cae[-1] == "0.750 ± 0.071 [0.500, 0.900]"
     assert (colour[0], colour[1]) == ("colour", "0.500")
     header, cae, _ = markdown_rows(text, 1)
     assert header[:5] == ["model", "folds", "slides", "patches", "scored patches"]
     assert cae[:5] == ["cae", "2", "3", "20", "24"]
     assert "± is the standard deviation over folds" in text
+    assert "[ ] holds the mean of 95% of 2000 samples of the slides" in text
     assert "±" not in summary_of(many_slides())
 
 
@@ -207,6 +228,21 @@ def test_summary_of_few_slides_says_why_there_is_no_test():
     text = summary_of(trained[:1])
     assert "differ" not in text
     assert markdown_rows(text, 2)[0][:2] == ["model", "slide"]
+
+
+def test_summary_says_where_no_pair_can_differ():
+    """Six slides and three pairs: one model far better, and the least p is 3 of 32."""
+    rng = np.random.default_rng(0)
+    slides = {
+        name: [{"slide": f"s{i}", **figures(v)} for i, v in enumerate(base + 0.05 * rng.random(6))]
+        for name, base in (("cae", 0.9), ("colour", 0.3), ("unet", 0.5))
+    }
+    trained = run([(m, m, None, figures(0.5), rows) for m, rows in slides.items()])
+    text = summary_of(trained)
+    assert {row[3] for row in markdown_rows(text, 2)[1:]} == {"0 of 3 (least p 0.0938)"}
+    assert "no pair could differ" in text
+    assert "Of 3 pairs one can from 7 slides on" in text
+    assert "no pair could differ" not in summary_of(many_slides())
 
 
 def test_summary_does_not_name_many_pairs():
@@ -235,7 +271,7 @@ def test_tables_can_be_written_and_read(tmp_path):
     cae, _ = read_table(tmp_path / "models.tsv")
     assert (cae["folds"], cae["dice"], cae["precision_tumour_sd"]) == ("2", "0.75", "")
     lines = list(csv.reader(io.StringIO((tmp_path / "tests.csv").read_text())))
-    assert {len(line) for line in lines} == {10}
+    assert {len(line) for line in lines} == {11}
 
 
 def values_of(n_models: int, n_slides: int) -> dict:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from microtome.evaluation.significance import holm, model_tests
+from microtome.evaluation.significance import holm, model_tests, slides_needed
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 A = [0.91, 0.84, 0.88, 0.95, 0.79, 0.90, 0.93, 0.86]
@@ -41,6 +41,41 @@ def test_holm_lies_between_the_p_value_and_bonferroni(p):
     assert (found >= np.array(p) - 1e-15).all()
     assert (found <= np.minimum(np.array(p) * len(p), 1) + 1e-15).all()
     assert (np.diff(found[np.argsort(p)]) >= 0).all()
+
+
+@given(
+    n_slides=st.lists(st.integers(6, 9), min_size=2, max_size=4),
+    seed=st.integers(0, 999),
+    apart=st.sampled_from([0.0, 0.3, 5.0]),
+)
+def test_no_p_is_smaller_than_the_least(n_slides, seed, apart):
+    """Whatever the models give; pairs of more slides than others can have a smaller one."""
+    rng = np.random.default_rng(seed)
+    models = {f"m{i}": list(i * apart + rng.random(n)) for i, n in enumerate(n_slides)}
+    rows = [row for row in model_tests(per_slide(**models)) if row["test"] == "Wilcoxon"]
+    for row in rows:
+        assert row["p_holm"] >= row["p_holm_least"] - 1e-12
+        assert row["p_holm_least"] <= min(1, len(rows) * 2.0 ** (1 - row["n"]))
+
+
+def test_the_least_p_by_hand():
+    """Six slides: 2 of 64 patterns of signs, and times three pairs; it is reached, and is said."""
+    apart = {m: [i + 0.01 * j for j in range(6)] for i, m in enumerate("abc")}
+    rows = rows_by_test(per_slide(**apart))
+    pairs = [row for key, row in rows.items() if key[0] == "Wilcoxon"]
+    assert [row["p_holm_least"] for row in pairs] == [3 / 32] * 3
+    assert [row["p_holm"] for row in pairs] == pytest.approx([3 / 32] * 3)
+    assert {row["note"] for row in pairs} == {"no p_holm below 0.0938 can come out"}
+    row = rows_by_test(per_slide(a=A, b=B))["Wilcoxon", "a", "b"]
+    assert (row["p_holm_least"], row["note"]) == (2 / 256, "")
+    assert rows["ANOVA", "", ""]["p_holm_least"] is None
+
+
+@given(st.integers(1, 200))
+def test_slides_needed_are_the_fewest(n_pairs):
+    """With one less none of the pairs can differ."""
+    n = slides_needed(n_pairs)
+    assert n_pairs * 2 / 2**n < 0.05 <= n_pairs * 2 / 2 ** (n - 1)
 
 
 def test_all_models_together_are_scipys_tests():

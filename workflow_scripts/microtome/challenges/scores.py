@@ -1,17 +1,21 @@
 """Scores of four challenges, as their organizers publish them, from what was read of the files.
 
 Every function gives a summary and one row a case; a score of all cases is None while one of them
-is missing, and beside it stands the score of those that are there.
+is missing, and beside it stands the score of those that are there. Keys with ``_low`` and ``_high``
+are 95 % intervals over the cases (`microtome.evaluation.intervals`; CAMELYON17's over patients).
 """
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 
+import numpy as np
+from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 from microtome.challenges.froc import RATES, SlideHits, compute_froc
 from microtome.challenges.mask_overlap import Overlap
 from microtome.errors import InputError
+from microtome.evaluation.intervals import Interval, bound_over_slides
 from microtome.staging.kappa import bootstrap_interval, quadratic_kappa
 from microtome.staging.pn_stages import STAGES
 
@@ -59,11 +63,13 @@ def score_paip2019(
         "cases": len(rows),
         "missing": [row["case"] for row in rows if row["task1"] is None],
         "task1": _average(first),
+        **_bounds("task1", first),
         "task1_present": _average_present(first),
         "task1_median_65": _average(first, median),
         "task1_mean_35": _average([_cut(row["jaccard"], _PAIP_TIE_CUT) for row in rows]),
         "without_task2": [row["case"] for row in rows if row["task2"] is None],
         "task2": _average(second),
+        **_bounds("task2", second),
         "task2_present": _average_present(second),
     }
     return summary, rows
@@ -110,21 +116,27 @@ def score_camelyon16(
     InputError is raised if a slide has no probability.
     """
     slides = sorted(is_tumour)
-    auc = None
+    auc, of_auc, of_froc = None, (None, None), (None, None)
     if probabilities is not None:
         for slide in slides:
             if slide not in probabilities:
                 raise InputError(f"slide {slide}: has no probability; every slide must have one")
         truth = [is_tumour[slide] for slide in slides]
         if len(set(truth)) == 2:
-            auc = float(roc_auc_score(truth, [probabilities[slide] for slide in slides]))
+            said = [probabilities[slide] for slide in slides]
+            auc = float(roc_auc_score(truth, said))
+            of_auc = _bound_auc(np.array(truth), np.array(said))
     curve = compute_froc([hits[slide] for slide in slides]) if hits is not None else None
+    if curve and curve.score is not None:
+        of_froc = _bound_froc([hits[slide] for slide in slides])
     at_rates = (curve and curve.at_rates) or [None] * len(RATES)
     summary = {
         "challenge": "camelyon16",
         "slides": len(slides),
         "auc": auc,
+        **_name_bounds("auc", of_auc),
         "froc": curve.score if curve else None,
+        **_name_bounds("froc", of_froc),
         **{f"sensitivity_at_{rate:g}": value for rate, value in zip(RATES, at_rates, strict=True)},
     }
     rows = [
@@ -169,6 +181,7 @@ def score_digestpath(overlaps: Mapping[str, Overlap | None]) -> Scored:
         "images": len(rows),
         "missing": [row["image"] for row in rows if row["dice"] is None],
         "dice": _average(dice),
+        **_bounds("dice", dice),
         "dice_present": _average_present(dice),
         "dice_lesion": _average(by_kind[0]),
         "dice_lesion_free": _average(by_kind[1]),
@@ -187,6 +200,40 @@ def _average(values: Sequence[float | None], mean=fmean) -> float | None:
 
 def _average_present(values: Sequence[float | None]) -> float | None:
     return _average([value for value in values if value is not None])
+
+
+def _bounds(key: str, values: Sequence[float | None]) -> dict[str, float | None]:
+    """Bound the mean over the cases, unless one is missing."""
+    return _name_bounds(key, (None, None) if None in values else bound_over_slides(values))
+
+
+def _name_bounds(key: str, bounds: Interval) -> dict[str, float | None]:
+    return dict(zip((f"{key}_low", f"{key}_high"), bounds, strict=True))
+
+
+def _bound_auc(is_tumour: np.ndarray, probability: np.ndarray) -> Interval:
+    """Bound the AUC by samples of the slides; those of one class have none."""
+
+    def auc(drawn: np.ndarray, axis: int) -> np.ndarray:
+        positive = is_tumour[drawn]
+        n_positive = positive.sum(axis)
+        n_pairs = n_positive * (drawn.shape[axis] - n_positive)
+        ranks = (rankdata(probability[drawn], axis=axis) * positive).sum(axis)
+        above = ranks - n_positive * (n_positive + 1) / 2
+        return np.where(n_pairs, above / np.maximum(n_pairs, 1), np.nan)
+
+    return bound_over_slides(np.arange(len(is_tumour)), auc)
+
+
+def _bound_froc(hits: Sequence[SlideHits]) -> Interval:
+    """Bound the score of the FROC by samples of the slides; those without a lesion have none."""
+
+    def froc(drawn: np.ndarray, axis: int) -> np.ndarray:
+        samples = np.moveaxis(drawn, axis, -1).reshape(-1, len(hits))
+        scores = [compute_froc([hits[i] for i in sample]).score for sample in samples.tolist()]
+        return np.array(scores, float).reshape(np.delete(drawn.shape, axis))
+
+    return bound_over_slides(np.arange(len(hits)), froc)
 
 
 def _hit_counts(found: SlideHits) -> dict[str, int]:

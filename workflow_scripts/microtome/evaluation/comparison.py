@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from microtome.evaluation.significance import Values, model_tests
+from microtome.evaluation.intervals import CONFIDENCE, N_RESAMPLES, bound_over_slides
+from microtome.evaluation.significance import SIGNIFICANT, Values, model_tests, slides_needed
 from microtome.io.tables import read_table
 from microtome.io.text_tables import markdown_table
 
@@ -31,6 +32,8 @@ _BEYOND_TABLE1 = {
     "true_burden": "true burden",
     "burden_error": "burden error",
 }
+# Means over slides that have an interval over the slides.
+_BOUNDED = ("dice", "jaccard", "boundary_f", "burden", "burden_error")
 # Patches that count, and all that were scored.
 _COUNTED = ("patches", "scored_patches")
 # On one slide the accuracy is the proportion of correct patches.
@@ -39,7 +42,6 @@ _PER_SLIDE_BURDEN = ("burden", "true_burden", "burden_error")
 _TESTED = (*(key for key in _TABLE1 if key != "accuracy"), "boundary_f", "burden_error")
 _TITLES = _TABLE1 | _BEYOND_TABLE1
 _DIFFERENCES = ("metric", "ANOVA p", "Kruskal-Wallis p", "pairs that differ")
-_SIGNIFICANT = 0.05
 _PAIRS_NAMED = 3
 
 
@@ -77,7 +79,8 @@ def model_rows(trained: list[dict]) -> list[dict]:
     From what `describe_models` gives to ``model``, ``folds`` (1 where it was trained once),
     ``slides`` (each counted once), ``patches`` and ``scored_patches`` (of all folds: those that
     count, and all), every figure and its ``_sd`` (sample standard deviation over folds, None where
-    there are not two), ``parameters``.
+    there are not two), of some also ``_low`` and ``_high`` (`bound_over_slides`, those of all folds
+    together; None of one slide), ``parameters``.
     """
     rows = []
     for model, folds in _group_by_model(trained).items():
@@ -91,18 +94,25 @@ def model_rows(trained: list[dict]) -> list[dict]:
             known = [f["cohort"][key] for f in folds if f["cohort"][key] is not None]
             row[key] = float(np.mean(known)) if known else None
             row[f"{key}_sd"] = float(np.std(known, ddof=1)) if len(known) > 1 else None
+            if key in _BOUNDED:
+                bounds = bound_over_slides([*_average(folds, key).values()])
+                row[f"{key}_low"], row[f"{key}_high"] = bounds
         rows.append(row | {"parameters": folds[0]["parameters"]})
     return rows
 
 
 def table1_rows(rows: list[dict]) -> list[dict]:
-    """Make HistoCAE's Table 1 of `model_rows`: its columns in its order, each with its spread."""
+    """Make HistoCAE's Table 1 of `model_rows`: its columns in its order.
+
+    Each has its spread over folds, Dice also its interval over the slides.
+    """
     return [
         {"model": row["model"]}
         | {
             f"{title}{part}": row[f"{key}{suffix}"]
             for key, title in _TABLE1.items()
-            for part, suffix in (("", ""), (" sd", "_sd"))
+            for part, suffix in (("", ""), (" sd", "_sd"), (" low", "_low"), (" high", "_high"))
+            if f"{key}{suffix}" in row
         }
         for row in rows
     ]
@@ -159,7 +169,11 @@ def summarize(trained: list[dict], tests: list[dict]) -> str:
         for t in trained
         for s in t["slides"]
     ]
-    spread = " ± is the standard deviation over folds." if any(r["folds"] > 1 for r in rows) else ""
+    has_folds = any(row["folds"] > 1 for row in rows)
+    spread = " ± is the standard deviation over folds." * has_folds + (
+        f" [ ] holds the mean of {CONFIDENCE:.0%} of {N_RESAMPLES} samples of the slides, drawn"
+        " with replacement (bootstrap); of few slides it is too narrow."
+    )
     return (
         "Table 1 of the HistoCAE paper, on the evaluated slides. Patches are pooled, those that"
         " would be learnt from (patches of the scored patches below); proportion of correct patches"
@@ -182,7 +196,21 @@ def _tell_differences(tests: list[dict]) -> str:
         rows.append(dict(zip(_DIFFERENCES, cells, strict=True)))
     return (
         "Do the models differ? Pairs: Wilcoxon signed-rank tests on the slides, Holm-corrected"
-        f" within a metric, at {_SIGNIFICANT}. All tests: `tests.csv`\n\n{markdown_table(rows)}\n"
+        f" within a metric, at {SIGNIFICANT}. All tests: `tests.csv`\n\n{markdown_table(rows)}\n"
+        f"{_tell_what_cannot_be(tests)}"
+    )
+
+
+def _tell_what_cannot_be(tests: list[dict]) -> str:
+    """Say where too few slides let no pair differ, and how many would."""
+    least = [row["p_holm_least"] for row in tests if row["p_holm_least"] is not None]
+    if max(least, default=0) < SIGNIFICANT:
+        return ""
+    n_pairs = sum(row["test"] == "Wilcoxon" for row in tests) // len({r["metric"] for r in tests})
+    return (
+        f"Where the least p is {SIGNIFICANT} or more, no pair could differ, however far the models"
+        f" are apart: there are too few slides. Of {n_pairs} pairs one can from"
+        f" {slides_needed(n_pairs)} slides on (cross-validation evaluates all).\n\n"
     )
 
 
@@ -191,7 +219,10 @@ def _name_pairs(pairs: list[dict]) -> str:
     tested = [row for row in pairs if row["p_holm"] is not None]
     if not tested:
         return ", ".join(dict.fromkeys(row["note"] for row in pairs))
-    differ = [row for row in tested if row["p_holm"] < _SIGNIFICANT]
+    least = min(row["p_holm_least"] for row in tested)
+    if least >= SIGNIFICANT:
+        return f"0 of {len(tested)} (least p {least:.3g})"
+    differ = [row for row in tested if row["p_holm"] < SIGNIFICANT]
     named = [
         f"{row['model']} {'>' if row['difference'] > 0 else '<'} {row['other']}" for row in differ
     ]
@@ -200,10 +231,13 @@ def _name_pairs(pairs: list[dict]) -> str:
 
 
 def _show(first: dict, row: dict, columns: Iterable[str]) -> dict:
-    """Add figures to the first cells of a row, with their spread where there is one."""
-    spread = {key: _format(row.get(f"{key}_sd"), ".3f") for key in columns}
-    spread = {key: f" ± {sd}" if sd else "" for key, sd in spread.items()}
-    return first | {_TITLES[key]: _format(row[key], ".3f") + spread[key] for key in columns}
+    """Add figures to the first cells of a row, with their spread and interval if they have any."""
+    cells = {}
+    for key in columns:
+        sd, low, high = (_format(row.get(f"{key}_{part}"), ".3f") for part in ("sd", "low", "high"))
+        spread = f"{f' ± {sd}' if sd else ''}{f' [{low}, {high}]' if low else ''}"
+        cells[_TITLES[key]] = _format(row[key], ".3f") + spread
+    return first | cells
 
 
 def _format(value: float | None, form: str) -> str:

@@ -1,13 +1,14 @@
 """Whether models differ by more than chance, on the figures of their slides."""
 
 from collections.abc import Iterable
-from itertools import combinations
+from itertools import combinations, count
 
 import numpy as np
 from scipy import stats
 
 Values = dict[str, dict[str, float]]  # model -> slide -> figure, slides without one left out
 
+SIGNIFICANT = 0.05
 # With fewer pairs the two-sided signed-rank test cannot reach p < 0.05 (5 pairs: 2 / 2**5).
 _LEAST_PAIRS = 6
 _LEAST_VALUES = 2
@@ -24,7 +25,8 @@ def model_tests(values: Values) -> list[dict]:
 
     Rows have ``test``; ``model`` and ``other`` (the pair); ``n`` (values, or slides that both
     have); ``difference`` (mean over them of model minus other); ``statistic``; ``p``; ``p_holm``;
-    and ``note``, which says why there is no p.
+    ``p_holm_least``, the smallest that so few slides and so many pairs let come out, however far
+    the models are apart; and ``note``, which says why there is no p, or that none can be small.
 
     Examples
     --------
@@ -37,9 +39,24 @@ def model_tests(values: Values) -> list[dict]:
         for first, second in combinations(values, 2)
     ]
     tested = [row for row in pairs if row["p"] is not None]
-    for row, p in zip(tested, holm([row["p"] for row in tested]), strict=True):
-        row["p_holm"] = float(p)
+    corrected = holm([row["p"] for row in tested])
+    least = holm([_least_p(row["n"]) for row in tested])
+    for row, p, smallest in zip(tested, corrected, least, strict=True):
+        row |= {"p_holm": float(p), "p_holm_least": float(smallest)}
+        if smallest >= SIGNIFICANT:
+            row["note"] = f"no p_holm below {smallest:.3g} can come out"
     return [*_test_together(values), *pairs]
+
+
+def slides_needed(n_pairs: int) -> int:
+    """Count the slides from which one of so many pairs can differ at `SIGNIFICANT`.
+
+    Examples
+    --------
+    >>> [slides_needed(n_pairs) for n_pairs in (1, 3, 136)]
+    [6, 7, 13]
+    """
+    return next(n for n in count(1) if n_pairs * _least_p(n) < SIGNIFICANT)
 
 
 def holm(p: Iterable[float]) -> np.ndarray:
@@ -50,6 +67,11 @@ def holm(p: Iterable[float]) -> np.ndarray:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(stepped, 1)
     return adjusted
+
+
+def _least_p(n_slides: int) -> float:
+    """Give the two-sided p of one model better on all slides: 2 of the 2**n patterns of signs."""
+    return 2.0 ** (1 - n_slides)
 
 
 def _test_together(values: Values) -> list[dict]:
@@ -89,7 +111,7 @@ def _test_pair(model: str, other: str, first: dict, second: dict) -> dict:
 
 
 def _row(test: str, *, model: str = "", other: str = "", n: int, note: str = "") -> dict:
-    nothing = dict.fromkeys(("difference", "statistic", "p", "p_holm"))
+    nothing = dict.fromkeys(("difference", "statistic", "p", "p_holm", "p_holm_least"))
     return {"test": test, "model": model, "other": other, "n": n, **nothing, "note": note}
 
 
