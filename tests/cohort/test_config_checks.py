@@ -8,6 +8,7 @@ import yaml
 
 from conftest import REPOSITORY
 from microtome.cohort.config_checks import check_config, check_config_files, check_folds
+from microtome.cohort.encoder_checks import find_encoder_mistake
 from microtome.errors import InputError
 
 CONFIG_SCHEMA = REPOSITORY / "rules" / "schemas" / "config.schema.yaml"
@@ -125,6 +126,7 @@ MISTAKES = (
     ),
     (f"{MR}.further_spacings_um", [1.0, 0.25], "0.25 is not coarser than spacing_um 0.5"),
     ("models.unet.pretrained", "gone.safetensors", "the file gone.safetensors does not exist"),
+    ("models.pspnet.encoder", "vgg16", find_encoder_mistake("pspnet", "vgg16")),
     (
         "models.colour.weights",
         __file__,

@@ -17,6 +17,7 @@ from helpers.networks import (
     stand_in_for_hub,
     step,
 )
+from microtome.cohort.encoder_checks import ENCODERS, find_encoder_mistake
 from microtome.errors import InputError
 from microtome.networks.segmenters import PatchSegmenter, mean_and_std
 
@@ -184,6 +185,32 @@ def test_weights_of_a_file(tmp_path, architecture, encoder, surplus):
     fresh = build(architecture, asked).network.state_dict()
     for key, tensor in found.state_dict().items():
         assert key.startswith("encoder.") or torch.equal(tensor, fresh[key]), key
+
+
+def test_encoders_that_are_known_before_anything_runs():
+    """They are those of segmentation-models-pytorch."""
+    assert set(smp.encoders.encoders) == ENCODERS
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        *("resnet18", "resnext50_32x4d", "se_resnet50", "se_resnext50_32x4d", "senet154", "dpn68"),
+        *("efficientnet-b0", "timm-efficientnet-b0", "timm-tf_efficientnet_lite0", "mobilenet_v2"),
+        *("timm-skresnet18", "mobileone_s0", "mit_b0", "vgg11", "densenet121", "inceptionv4"),
+        *("inceptionresnetv2", "xception", "tu-vgg11", "tu-densenet121", "tu-inception_v3"),
+        *("tu-resnet18", "tu-xception41"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.timm-. encoders are deprecated:DeprecationWarning")
+def test_what_is_known_not_to_fit_does_not(encoder):
+    """Of each family one: what the check of a config lets pass can be dilated, what not cannot."""
+    if find_encoder_mistake("deeplabv3_plus", encoder):
+        with pytest.raises(InputError, match="does not go with deeplabv3_plus"):
+            build_without_memory("deeplabv3_plus", encoder)
+    else:
+        images = torch.empty(2, 3, 64, 64, device="meta")
+        assert build_without_memory("deeplabv3_plus", encoder)(images).shape == (2, 2, 64, 64)
 
 
 def test_weights_of_another_encoder(tmp_path):

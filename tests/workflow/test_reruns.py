@@ -24,6 +24,7 @@ RERUN = {
     | NUCLEUS_SCORES
     | {"nucleus_figure", "predict_nucleus_images"},
     "cohort/splits.py": set(),
+    "cohort/encoder_checks.py": set(),
     "cohort/exclusion.py": {
         "cohort",
         "inspect_slide",
@@ -36,7 +37,9 @@ RERUN = {
     "patches/grid_step.py": {"patch_grid"},
     "patches/store.py": TRAINED | {"extract_patches"},
     "networks/refinenet.py": TRAINED | COMPRESSION | ON_SLIDES | {"predict_nucleus_images"},
+    "patches/white_filter.py": TRAINED | {"extract_patches", "score_slide"},
     "training/loop.py": TRAINING,
+    "training/random_rotation.py": TRAINING,
     "nucleus_training/slide_windows.py": {"pretrain_crosswise"},
     "nuclei/image_prediction.py": {"predict_nucleus_images"},
     "inference/scoring.py": {"score_slide"},
@@ -49,6 +52,7 @@ RERUN = {
     "uncertainty/figure.py": {"uncertainty_figure"},
     "calibration/tuning.py": {"tune"},
     "evaluation/comparison.py": {"compare_models"},
+    "evaluation/intervals.py": {"compare_models", "score_submission"},
     "staging/features.py": {"slide_features"},
     "staging/forest_trees.py": {"classify_nodes", "train_forests"},
     "challenges/froc.py": {"score_submission"},

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
+from microtome.cohort.encoder_checks import find_encoder_mistake
 from microtome.cohort.ensemble_checks import check_members
 from microtome.cohort.mistakes import refuse
 from microtome.cohort.nucleus_checks import NUCLEUS_KINDS, check_nuclei, check_nucleus_model
@@ -114,6 +115,9 @@ def _check_model(key: str, model: dict) -> Iterator[str]:
         for file in dict.fromkeys((path, str(card))) if path not in ("none", "hub") else ():
             if not Path(file).exists():
                 yield f"{key}.{part}: the file {file} does not exist"
+    if "encoder" in model:
+        mistake = find_encoder_mistake(model["architecture"], model["encoder"])
+        yield from [f"{key}.encoder: {mistake}"] if mistake else []
     loss = model.get("reconstruction_loss")
     if loss and not any(loss.values()):
         yield (
