@@ -32,7 +32,15 @@ TABLE1 = {
     "dice": "Dice",
 }
 BURDENS = ("burden", "true_burden", "burden_error")
-FIGURES = (*TABLE1, "balanced_accuracy", "jaccard", "boundary_f", "hausdorff95_um", *BURDENS)
+FIGURES = (
+    *TABLE1,
+    "balanced_accuracy",
+    "pooled_dice",
+    "jaccard",
+    "boundary_f",
+    "hausdorff95_um",
+    *BURDENS,
+)
 
 
 def figures(value: float, **others: float | None) -> dict:

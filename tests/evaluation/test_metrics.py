@@ -118,6 +118,7 @@ def test_a_slide_by_hand(tmp_path):
     assert row["share_correct"] == 0.5
     assert row["dice"] == near(80 / 90)
     assert row["jaccard"] == near(40 / 50)
+    assert found["pixel_counts"] == [[50, 0], [10, 40]]
     # Outlines of 10 x 5 and 10 x 4 px: 26 and 24 px, no one further than 1 px from the other.
     assert (row["boundary_f"], row["hausdorff95_um"]) == (1, 1)
     assert row["burden_error"] == near(-0.1)
@@ -201,7 +202,8 @@ def slide(counts: list, **figures: float | None) -> dict:
     """Make what `evaluate_slide` gives, as the cohort's figures need it."""
     undefined = ("share_correct", "dice", "jaccard", "boundary_f", "hausdorff95_um", "true_burden")
     empty = dict.fromkeys(undefined) | {"burden": 0.0, "scored_patches": 1 + np.sum(counts)}
-    return {"patch_counts": counts, "metrics": {**empty, "burden_error": None, **figures}}
+    metrics = {**empty, "burden_error": None, **figures}
+    return {"patch_counts": counts, "pixel_counts": counts, "metrics": metrics}
 
 
 def test_the_cohort_pools_patches_and_averages_slides():
@@ -216,6 +218,7 @@ def test_the_cohort_pools_patches_and_averages_slides():
     found = cohort_metrics(slides)
     assert (found["slides"], found["patches"], found["scored_patches"]) == (3, 10, 13)
     assert (found["accuracy"], found["recall_tumour"]) == (near(6 / 10), near(5 / 9))
+    assert found["pooled_dice"] == near(2 * 5 / (5 + 9))
     means = ((1 + 5 / 9) / 2, 0.5, 0.5, 0.2, 25, 0.4, 0.3)
     assert [found[key] for key in keys] == [near(mean) for mean in means]
     assert found["burden"] == near(0.3)

@@ -25,6 +25,7 @@ _TABLE1 = {
 }
 _BEYOND_TABLE1 = {
     "balanced_accuracy": "balanced accuracy",
+    "pooled_dice": "Dice of all px",
     "jaccard": "Jaccard",
     "boundary_f": "boundary F",
     "hausdorff95_um": "Hausdorff 95 % (µm)",
@@ -179,7 +180,7 @@ def summarize(trained: list[dict], tests: list[dict]) -> str:
         " would be learnt from (patches of the scored patches below); proportion of correct patches"
         f" and Dice are means over slides.{spread}\n\n"
         f"{markdown_table(table1)}\n"
-        "Further figures, means over slides but for balanced accuracy; burden error: mean absolute"
+        "Further figures, means over slides but for the first two; burden error: mean absolute"
         " error. Seconds per slide: `costs.csv`\n\n"
         f"{markdown_table(more)}\n"
         f"{_tell_differences(tests) if len(rows) > 1 else ''}"

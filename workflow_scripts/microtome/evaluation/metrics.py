@@ -121,8 +121,8 @@ def evaluate_slide(
     -------
     dict
         ``metrics``: the slide's row of the table, None where not defined; ``patches`` are those
-        that count, ``scored_patches`` all that have a score and a truth. ``patch_counts``: the
-        confusion matrix of the patches that count, to be pooled.
+        that count, ``scored_patches`` all that have a score and a truth. ``patch_counts`` and
+        ``pixel_counts``: confusion matrices of the patches that count, and of all px, to be pooled.
     """
     called = label_patches(
         scores.tumour_shares(), rule=label_rule, min_tumour_fraction=min_tumour_fraction
@@ -131,6 +131,7 @@ def evaluate_slide(
     counts = is_scored & scores.are_kept(
         min_tissue_fraction=min_tissue_fraction, max_white_fraction=max_white_fraction
     )
+    pixel_counts = pixel_confusion(truth, labels)
     patch_counts = confusion(scores.grid.label[counts] == 1, called[counts] == 1)
     of_patches = classification_metrics(patch_counts)
     metrics = {
@@ -139,23 +140,27 @@ def evaluate_slide(
         "scored_patches": int(np.count_nonzero(is_scored)),
         **of_patches,
         "share_correct": of_patches["accuracy"],
-        **overlap_metrics(pixel_confusion(truth, labels)),
+        **overlap_metrics(pixel_counts),
         **boundary_metrics(truth, labels, tolerance_um=boundary_tolerance_um),
         "burden": burden,
         "true_burden": true_burden,
         "burden_error": None if true_burden is None else burden - true_burden,
     }
-    return {"metrics": metrics, "patch_counts": patch_counts.tolist()}
+    counts = {"patch_counts": patch_counts.tolist(), "pixel_counts": pixel_counts.tolist()}
+    return {"metrics": metrics, **counts}
 
 
 def cohort_metrics(slides: list[dict]) -> dict:
     """Compute the figures of `evaluate_slide` over the slides: of patches pooled, others as means.
 
     ``share_correct`` is the paper's proportion of correct patches, a mean over slides, while
-    ``accuracy`` is of all patches in one heap; ``burden_error`` is the mean absolute error. Slides
-    where a figure is not defined are left out of its mean.
+    ``accuracy`` is of all patches in one heap; likewise ``dice`` is a mean, and ``pooled_dice`` of
+    all px in one heap (the paper's "overall dice similarity" may be either). ``burden_error`` is
+    the mean absolute error. Slides where a figure is not defined are left out of its mean.
     """
-    pooled = np.sum([slide["patch_counts"] for slide in slides], axis=0)
+    pooled, pixels = (
+        np.sum([slide[key] for slide in slides], axis=0) for key in ("patch_counts", "pixel_counts")
+    )
 
     def mean(key: str) -> float | None:
         values = [slide["metrics"][key] for slide in slides]
@@ -167,6 +172,7 @@ def cohort_metrics(slides: list[dict]) -> dict:
         "patches": int(pooled.sum()),
         "scored_patches": sum(slide["metrics"]["scored_patches"] for slide in slides),
         **classification_metrics(pooled),
+        "pooled_dice": overlap_metrics(pixels)["dice"],
         **{key: mean(key) for key in _AVERAGED},
     }
 
