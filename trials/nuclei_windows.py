@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import binary_fill_holes, gaussian_filter
+from skimage.filters import threshold_otsu
 
 from microtome.errors import InputError
 from microtome.nucleus_images.conversion import convert
@@ -19,6 +21,8 @@ N_FOLDS = 5
 WINDOW_PX = 100
 # The paper: nuclei are about 20 px wide at 0.5 µm per px (section 5.2).
 _NUCLEUS_UM = 10.0
+# What is dark is looked for in the absorbance of red, which haematoxylin takes away.
+_SMOOTHING_PX = 1.0
 # The lightest quarter of an image shows its ground: white, or the violet of the stain.
 _LIGHT_QUANTILE, _WHITE_SATURATION = 0.75, 0.1
 WHITE, TINTED = "white ground", "tinted ground"
@@ -50,6 +54,8 @@ class TrialImage:
 def load_sheet_images(folder: Path, results: Path, *, seed: int) -> list[LabelledImage]:
     """Convert a folder of the Data Science Bowl's form; its images have folds, and no true spacing.
 
+    `estimate_spacing` gives each one.
+
     Raises InputError as `microtome.nucleus_images.conversion.convert` does.
     """
     files = results / f"files-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
@@ -60,9 +66,18 @@ def load_sheet_images(folder: Path, results: Path, *, seed: int) -> list[Labelle
         LabelledImage(s.name, s.path, SPACING_UM, labels=files / f"{s.name}_labels.png")
         for s in sources
     ]
-    looks = {image.name: find_look(image.read_pixels()) for image in images}
+    pixels = {image.name: image.read_pixels() for image in images}
+    looks = {name: find_look(each) for name, each in pixels.items()}
     folds = deal_folds_of_looks(looks, n_folds=N_FOLDS, seed=seed)
-    return [replace(image, fold=folds[image.name], patient=looks[image.name]) for image in images]
+    return [
+        replace(
+            image,
+            spacing_um=estimate_spacing(pixels[image.name]),
+            fold=folds[image.name],
+            patient=looks[image.name],
+        )
+        for image in images
+    ]
 
 
 def deal_folds_of_looks(looks: dict[str, str], *, n_folds: int, seed: int) -> dict[str, int]:
@@ -88,20 +103,40 @@ def find_look(pixels: np.ndarray) -> str:
     return WHITE if 1 - ground.min() / ground.max() < _WHITE_SATURATION else TINTED
 
 
-def estimate_spacing(images: Sequence[LabelledImage]) -> float:
-    """Estimate µm per px of images of which nothing states it: their median nucleus is 10 µm wide.
+def estimate_spacing(pixels: np.ndarray) -> float:
+    """Estimate µm per px of an image that nothing is known of: what is dark is 10 µm wide.
 
-    The width is that of a disc of the median area of all of their labels.
+    Dark is what Otsu's threshold takes of the absorbance of red. Its width is the mean length of
+    its chords, along rows and columns, each weighted by its length.
+
+    Examples
+    --------
+    >>> pixels = np.full((60, 60, 3), 250, np.uint8)
+    >>> pixels[20:40, 20:40] = (90, 40, 130)
+    >>> round(estimate_spacing(pixels), 2)
+    0.47
     """
-    areas = [np.bincount(image.read_labels().ravel())[1:] for image in images]
-    diameter_px = 2 * np.sqrt(np.median(np.concatenate(areas)) / np.pi)
-    return float(_NUCLEUS_UM / diameter_px)
+    absorbance = -np.log((pixels[..., 0] + 1.0) / 256)
+    smooth = gaussian_filter(absorbance, _SMOOTHING_PX)
+    dark = binary_fill_holes(smooth > threshold_otsu(smooth))
+    chords = np.concatenate([_measure_chords(dark), _measure_chords(dark.T)])
+    return float(_NUCLEUS_UM * chords.sum() / np.square(chords).sum())
 
 
-def load_images(images: Sequence[LabelledImage], *, spacing_um: float) -> list[TrialImage]:
-    """Read images as if their files had a spacing."""
-    given = [replace(image, spacing_um=spacing_um) for image in images]
-    return [TrialImage(i.name, i.read_pixels(SPACING_UM), i.read_points()) for i in given]
+def _measure_chords(mask: np.ndarray) -> np.ndarray:
+    """Lengths of the runs of a mask along its rows."""
+    steps = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    return np.nonzero(steps == -1)[1] - np.nonzero(steps == 1)[1]
+
+
+def load_images(images: Sequence[LabelledImage]) -> list[TrialImage]:
+    """Read images at 0.5 µm per px."""
+    return [TrialImage(i.name, i.read_pixels(SPACING_UM), i.read_points()) for i in images]
+
+
+def hold_windows(image: TrialImage) -> bool:
+    """Whether an image is large enough to learn from."""
+    return min(image.pixels.shape[:2]) >= WINDOW_PX
 
 
 def load_unlabelled(folder: Path) -> list[TrialImage]:
@@ -129,7 +164,7 @@ class DrawnWindows:
     shape = (1, WINDOW_PX, WINDOW_PX, 3)
 
     def __init__(self, image: TrialImage, corners: Sequence[tuple[int, int]]) -> None:
-        self._pixels, self._corners = image.pixels, list(corners)
+        self._pixels, self._points_um, self._corners = image.pixels, image.points, list(corners)
         self.slide = image.name
         self.label = np.full(len(self._corners), -1, np.int8)
 
@@ -137,6 +172,12 @@ class DrawnWindows:
         """Read a window into `out`, (1, side, side, 3), uint8."""
         x, y = self._corners[row]
         out[0] = self._pixels[y : y + WINDOW_PX, x : x + WINDOW_PX]
+
+    def count(self) -> list[int]:
+        """How many nuclei have their points in each window."""
+        points_px = self._points_um / SPACING_UM
+        places = (points_px - corner for corner in self._corners)
+        return [int(((p >= 0) & (p < WINDOW_PX)).all(axis=1).sum()) for p in places]
 
     def identity(self) -> str:
         """Which windows these are."""

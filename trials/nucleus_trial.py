@@ -12,7 +12,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +30,7 @@ from nuclei_report import write_report  # noqa: E402
 from nuclei_windows import (  # noqa: E402
     WHITE,
     TrialImage,
-    estimate_spacing,
+    hold_windows,
     load_images,
     load_sheet_images,
     load_unlabelled,
@@ -101,12 +100,9 @@ class Trial:
 
     def run_part(self, part: str, tested: set[str]) -> dict[str, dict]:
         """Test some images by each method, taught by all others; gives method -> figures."""
-        teaching = [image for image in self._images if image.name not in tested]
-        spacing_um = estimate_spacing(teaching)
-        given = [replace(image, spacing_um=spacing_um) for image in self._images]
-        taught = [image for image in given if image.name not in tested]
-        shown = load_images(taught, spacing_um=spacing_um)
-        tests = load_images([i for i in given if i.name in tested], spacing_um=spacing_um)
+        taught = [image for image in self._images if image.name not in tested]
+        shown = load_images(taught)
+        tests = load_images([image for image in self._images if image.name in tested])
         pixels = {"shown": shown, "tests": tests, "unlabelled": self._unlabelled}
         run = _Part(part, taught, self._results, **pixels)
         return {method: run.measure(method) for method in METHODS}
@@ -125,8 +121,13 @@ class _Part:
         tests: Sequence[TrialImage],
         unlabelled: Sequence[TrialImage],
     ) -> None:
-        self._name, self._labelled, self._shown, self._tests = name, labelled, shown, tests
+        self._name, self._shown, self._tests = name, shown, tests
         self._unlabelled, self._results = unlabelled, results
+        # What is smaller than a window is tested, but does not teach networks.
+        self._large = [image for image in shown if hold_windows(image)]
+        names = {image.name for image in self._large}
+        self._labelled = [image for image in labelled if image.name in names]
+        self._sparsity_percent = networks.choose_sparsity(self._large)
         data = hashlib.sha256(f"{len(shown)} {len(tests)}".encode())
         for image in (*shown, *tests, *unlabelled):
             data.update(image.pixels.tobytes() + image.points.tobytes())
@@ -152,13 +153,20 @@ class _Part:
         """What a method's figures depend on beside the images."""
         if method in (PEAKS, KOFAHI):
             return [method]
-        return [method, networks.CROSSWISE, networks.N_UNLABELLED, *self._entry(method)]
+        settings = [networks.CROSSWISE, networks.N_UNLABELLED, self._sparsity_percent]
+        return [method, *settings, *self._entry(method)]
 
     def _entry(self, method: str) -> list[dict]:
         if method not in SUPERVISED:
             return []
         network, started, percent = SUPERVISED[method]
-        return [networks.detector_entry(network=network, started=started, labels_percent=percent)]
+        entry = networks.detector_entry(
+            network=network,
+            started=started,
+            labels_percent=percent,
+            sparsity_percent=self._sparsity_percent,
+        )
+        return [entry]
 
     def _find(self, method: str) -> tuple[list[np.ndarray] | None, dict | str]:
         """What a method finds in each image that is tested, the surest first, and its settings."""
@@ -182,7 +190,9 @@ class _Part:
         """The autoencoder of the images that teach, and of those without labels."""
         if self._autoencoder is None:
             self._autoencoder = networks.pretrain_on(
-                [*self._shown, *self._unlabelled], checkpoint=self._checkpoint("autoencoder")
+                [*self._large, *self._unlabelled],
+                sparsity_percent=self._sparsity_percent,
+                checkpoint=self._checkpoint("autoencoder"),
             )
         return self._autoencoder
 

@@ -1,5 +1,6 @@
 """Supervised training: truths of windows, what stands still, and stages that go on alike."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -80,21 +81,35 @@ def test_windows_cover_a_side(side_px, stride_px):
     assert (np.diff(starts) > 0).all()
 
 
-def test_truth_of_a_detector(image):
-    """A 1 for each point, at the location of 4 x 4 px that holds it, whatever window it is in."""
-    windows = windows_of(image, DETECTOR, stride_px=13)
+@pytest.mark.parametrize("radius_um", [0.0, 3.0])
+def test_truth_of_a_detector(image, radius_um):
+    """A 1 at each location that holds a point, or is as near to one, whatever window it is in."""
+    entry = {**DETECTOR, "truth_radius_um": radius_um}
+    windows = windows_of(image, entry, stride_px=13)
     images, truths = next(windows.in_order(99))
     assert truths.shape == (len(windows), 5, 5)
     starts = [(r, c) for r in (0, 13, 26) for c in (0, 13, 26, 30)]
     points = image.read_points() / 0.5
     for (top, left), truth in zip(starts, truths, strict=True):
         expected = np.zeros((5, 5))
-        for x, y in points:
-            if left <= x < left + 20 and top <= y < top + 20:
-                expected[int(y - top) // 4, int(x - left) // 4] = 1
+        for row, column in np.ndindex(5, 5):
+            y, x = top + 4 * row, left + 4 * column
+            for px, py in points:
+                holds = x <= px < x + 4 and y <= py < y + 4
+                near = math.hypot(px - x - 2, py - y - 2) * 0.5 <= radius_um
+                expected[row, column] = expected[row, column] or holds or near
         np.testing.assert_array_equal(truth, expected)
     pixels = image.read_pixels()
     np.testing.assert_array_equal(images[5].permute(1, 2, 0), pixels[13:33, 13:33])
+
+
+def test_nuclei_reach_three_micrometres_if_nothing_is_set(image):
+    """That is 6 px at 0.5 µm per px, within which a detection is right."""
+    usual, three = (
+        next(windows_of(image, {**DETECTOR, **radius}).in_order(99))[1]
+        for radius in ({}, {"truth_radius_um": 3.0})
+    )
+    assert torch.equal(usual, three)
 
 
 def test_pixels_and_truth_are_moved_and_turned_alike(image):

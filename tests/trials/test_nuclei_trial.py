@@ -19,6 +19,7 @@ from nuclei_peaks import tune_peaks
 from nuclei_report import list_kept_back, summarize, write_report
 from nuclei_windows import TINTED, WHITE, DrawnWindows, TrialImage, draw_windows, estimate_spacing
 
+START = {"started": True, "sparsity_percent": 1.6}
 WHITE_GROUND, VIOLET_GROUND, STAIN = (225, 222, 228), (182, 164, 210), (80, 40, 130)
 
 
@@ -72,14 +73,32 @@ def test_looks_are_mixed_alike_in_all_folds(images):
     ]
 
 
-def test_the_spacing_is_that_of_the_median_nucleus(images):
-    """A nucleus of median area is 10 µm wide; 69 px are a disc 9.37 px wide."""
-    areas = np.bincount(images[0].read_labels().ravel())[1:]
-    assert areas.tolist() == [69] * 4
-    assert estimate_spacing(images) == pytest.approx(10 / (2 * np.sqrt(69 / np.pi)))
+def test_the_spacing_is_that_at_which_what_is_dark_is_10_um_wide():
+    """Squares of 15 and 25 px: chords count by their length; smoothing widens them by a px."""
+    pixels = np.full((120, 160, 3), WHITE_GROUND, np.uint8)
+    pixels[20:45, 20:45] = pixels[20:35, 60:75] = STAIN
+    pixels[70:85, 20:35] = STAIN
+    lengths = np.array([25] * 25 + [15] * 30)
+    width_px = np.square(lengths).sum() / lengths.sum()
+    assert estimate_spacing(pixels) == pytest.approx(10 / width_px, rel=0.06)
+    assert estimate_spacing(pixels[::-1].transpose(1, 0, 2)) == estimate_spacing(pixels)
 
 
-def test_no_tested_image_sets_the_spacing_or_is_learnt_from(images, tmp_path, monkeypatch):
+def test_nuclei_are_counted_where_windows_lie():
+    """A nucleus is in a window from its upper left corner on, up to its lower right one."""
+    points = np.array([(3.5, 10.0), (53.49, 10.0), (53.5, 59.99)])
+    image = TrialImage("a", np.zeros((130, 110, 3), np.uint8), points)
+    assert DrawnWindows(image, [(7, 20), (10, 30), (8, 19)]).count() == [2, 1, 1]
+
+
+def test_the_sparsity_comes_from_counts_on_windows():
+    """With two nuclei on every window it is two of 25 x 25 places."""
+    corners = np.stack(np.meshgrid([1.0, 49.0], [1.0, 49.0]), axis=-1).reshape(-1, 2)
+    image = TrialImage("a", np.zeros((100, 100, 3), np.uint8), corners[:2])
+    assert nuclei_networks.choose_sparsity([image]) == pytest.approx(100 * 2 / 625)
+
+
+def test_no_tested_image_is_learnt_from(images, tmp_path, monkeypatch):
     """What teaches a part is all that it does not test."""
     seen = {}
 
@@ -87,7 +106,6 @@ def test_no_tested_image_sets_the_spacing_or_is_learnt_from(images, tmp_path, mo
         def __init__(self, name, labelled, results, *, shown, tests, unlabelled):
             taught = {i.name for i in labelled}
             assert taught == {i.name for i in shown}
-            assert len({i.spacing_um for i in labelled}) == 1
             seen[name] = taught, {i.name for i in tests}
 
         def measure(self, method):
@@ -147,8 +165,8 @@ def test_kofahi_that_cannot_be_installed_is_told(monkeypatch):
 
 def test_few_labels_get_as_many_steps():
     """Twenty times the epochs for a twentieth of the windows."""
-    few = nuclei_networks.detector_entry(started=True, labels_percent=5)["training"]
-    full = nuclei_networks.detector_entry(started=True, labels_percent=100)["training"]
+    few = nuclei_networks.detector_entry(**START, labels_percent=5)["training"]
+    full = nuclei_networks.detector_entry(**START, labels_percent=100)["training"]
     assert few["epochs"] == 20 * full["epochs"]
     assert {k: v for k, v in few.items() if "epochs" not in k} == {
         k: v for k, v in full.items() if "epochs" not in k
@@ -164,13 +182,13 @@ def test_a_detector_is_trained_and_finds_nuclei(images, tmp_path, monkeypatch):
         "TRAINING",
         {**nuclei_networks.TRAINING, "epochs": 1, "new_layers_epochs": 0},
     )
-    entry = nuclei_networks.detector_entry(started=True, labels_percent=100)
-    start = build_model(nuclei_networks.CROSSWISE, seed=0).state_dict()
+    entry = nuclei_networks.detector_entry(**START, labels_percent=100)
+    start = build_model({**nuclei_networks.CROSSWISE, "sparsity_percent": 1.6}, seed=0).state_dict()
     given = [replace(image, spacing_um=0.5) for image in images[:2]]
     model, threshold = nuclei_networks.train_detector(
         entry, given, start=start, checkpoint=tmp_path / "checkpoint"
     )
-    (image,) = nuclei_windows.load_images(given[:1], spacing_um=0.5)
+    (image,) = nuclei_windows.load_images(given[:1])
     points, confidence = nuclei_networks.find_nuclei(model, image, threshold=0.0)
     assert points.shape == (len(confidence), 2)
     assert ((points >= 0) & (points <= (80, 60))).all()

@@ -11,6 +11,9 @@ from microtome.nucleus_images.labelled_image import LabelledImage
 from microtome.training.batches import Patches
 from microtome.training.random_placement import STILL, Move, Moves
 
+# Usually the distance within which a detection is right: 6 px at 0.5 µm per px.
+TRUTH_RADIUS_UM = 3.0
+
 
 class ImageWindows(Patches):
     """Windows of several labelled images; see `Patches`."""
@@ -36,9 +39,10 @@ def open_image_windows(
     images : sequence of LabelledImage
     entry : dict
         Of a detector, whose truth is a map of 0 and 1 with a location for `reduction` px: whether
-        the point of a nucleus is in it; of a segmenter: whether a px is of a nucleus; or of a
-        classifier: which of its `attributes` the image has. It has one window an image, in the
-        middle; an image that is smaller goes on as its mirror image.
+        the point of a nucleus is in it, or within ``truth_radius_um`` of its middle; of a
+        segmenter: whether a px is of a nucleus; or of a classifier: which of its `attributes` the
+        image has. It has one window an image, in the middle; an image that is smaller goes on as
+        its mirror image.
     workers : int
         Threads that make batches.
     labels_percent : float
@@ -161,20 +165,29 @@ def _enlarge(pixels: np.ndarray, side: int) -> np.ndarray:
 
 
 class _DetectionTruth:
-    """Where the points of nuclei are: 1 at each location that holds one."""
+    """Where a nucleus is near: 1 at each location that holds a point or whose middle is near one.
+
+    The paper says that it is binary, not how far a nucleus reaches.
+    """
 
     def __init__(self, image: LabelledImage, entry: dict, windows: _ImageWindows) -> None:
         self._windows, self._reduction = windows, entry["reduction"]
         side = entry["patch_px"] // self._reduction
         self.shape = (side, side)
-        # Row and column of the px that each is in.
-        self.values = np.floor(image.read_points()[:, ::-1] / entry["spacing_um"]).astype(np.int64)
+        # Row and column of each point, in px.
+        self.values = image.read_points()[:, ::-1] / entry["spacing_um"]
+        radius_um = entry.get("truth_radius_um", TRUTH_RADIUS_UM)
+        self._radius = radius_um / entry["spacing_um"] / self._reduction
 
     def read(self, row: int, out: np.ndarray, move: Move = STILL) -> None:
-        places = (self.values - self._windows.corner(row, move)) // self._reduction
+        places = (self.values - self._windows.corner(row, move)) / self._reduction
+        down, right = (
+            np.square(np.arange(side)[:, None] + 0.5 - axis)
+            for side, axis in zip(out.shape, places.T, strict=True)
+        )
+        out[...] = (down[:, None] + right <= self._radius**2).any(axis=2)
         inside = ((places >= 0) & (places < out.shape)).all(axis=1)
-        out[...] = 0
-        out[tuple(places[inside].T)] = 1
+        out[tuple(np.floor(places[inside]).astype(np.int64).T)] = 1
 
 
 class _MaskTruth:
