@@ -8,6 +8,14 @@ Weights are random, thresholds such that 1.6 % of locations fire.
 
 The paper's own width is measured on the smaller slide of `--full-side`; peak memory on those of
 `--sides`, each in a process of its own. Writes nuclei.json and nuclei.md beside this file.
+
+    python bench/nuclei.py --listed 10000000
+
+writes so many drawn nuclei as a table and as GeoJSON, alone: seconds, MB of files, peak memory.
+
+    python bench/nuclei.py --outlined 8192
+
+outlines 6000 places per mm² of such a slide by a segmenter of random weights and 1/20 of the maps.
 """
 
 import argparse
@@ -18,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,9 +39,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from microtome.io.text_tables import markdown_table
 from microtome.networks.crosswise import CrosswiseCAE
 from microtome.networks.devices import as_input, use_threads
+from microtome.networks.registry import build_model
 from microtome.nuclei.finder import Nuclei, NucleusFinder, Window
+from microtome.nuclei.geojson import COLUMNS, write_nucleus_geojson
+from microtome.nuclei.outlines import NucleusOutliner, outline_nuclei
 from microtome.nuclei.peaks import PeakSettings
-from microtome.nuclei.table import write_nuclei
+from microtome.nuclei.table import Form, read_nuclei, write_nuclei
 from microtome.nuclei.windows import choose_inner_px, find_nuclei, lay_windows
 from microtome.patches.reading import read_patches
 from microtome.rasters.label_tiff import Raster, open_raster, write_array
@@ -55,9 +66,17 @@ def main() -> None:
     parser.add_argument("--sides", type=int, nargs="+", default=[8192, 16384])
     parser.add_argument("--full-side", type=int, default=2688)
     parser.add_argument("--widths", type=float, nargs="*", default=WIDTHS)
+    parser.add_argument("--listed", type=int)
+    parser.add_argument("--outlined", type=int)
     parser.add_argument("--weigh", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     use_threads(arguments.threads)
+    if arguments.listed:
+        print(json.dumps(list_drawn(arguments.listed)))
+        return
+    if arguments.outlined:
+        print(json.dumps(outline(arguments.outlined, arguments.threads)))
+        return
     if arguments.weigh:
         weigh(arguments.weigh, arguments.threads)
         return
@@ -165,10 +184,69 @@ def weigh(side_px: int, threads: int) -> None:
         tissue = _all_tissue(slide, Path(folder))
         finder = NucleusFinder(_settled(WIDTHS[0], slide), SETTINGS, spacing_um=SPACING_UM)
         n = _find_all(finder, slide, tissue, Path(folder), threads)
+    print(json.dumps({"side px": side_px, "nuclei": n, "peak MB": _peak_mb()}))
+
+
+def outline(side_px: int, threads: int) -> dict:
+    """Outline places drawn all over a slide."""
+    entry = {"kind": "nucleus_segmenter", "network": "plain", "start": None, "reduction": 1}
+    network = build_model({**entry, "width": WIDTHS[0], "patch_px": 40}, seed=1).eval()
+    n_nuclei = round(6000 * (side_px * SPACING_UM / 1000) ** 2)
+    with tempfile.TemporaryDirectory() as folder, Slide(_make(side_px), name="a") as slide:
+        table, result = Path(folder, "a.parquet"), Path(folder, "b.parquet")
+        write_nuclei(table, _draw(n_nuclei, side_px=side_px), about={})
+        started = time.perf_counter()
+        outliner = NucleusOutliner(network, spacing_um=SPACING_UM)
+        outlined = outline_nuclei(outliner, slide, table, scale=1.0, threads=threads)
+        write_nuclei(result, outlined, about={}, form=Form(outlined=True))
+        seconds = time.perf_counter() - started
+        areas = np.concatenate([part["area_um2"] for part in read_nuclei(result, ["area_um2"])])
+    found = {"side px": side_px, "nuclei": n_nuclei, "outlined": int(np.isfinite(areas).sum())}
+    return found | {"s": round(seconds), "peak MB": _peak_mb()}
+
+
+def list_drawn(n_nuclei: int) -> dict:
+    """Write drawn nuclei as a table, and it as GeoJSON; half of them with an outline."""
+    found: dict[str, float] = {"nuclei": n_nuclei, "MB before": _peak_mb()}
+    with tempfile.TemporaryDirectory() as folder:
+        table, geojson = Path(folder, "a.parquet"), Path(folder, "a.geojson")
+        started = time.perf_counter()
+        write_nuclei(table, _draw(n_nuclei), about={}, form=Form(outlined=True))
+        found |= {"table s": time.perf_counter() - started, "table MB": table.stat().st_size / 1e6}
+        started = time.perf_counter()
+        write_nucleus_geojson(geojson, read_nuclei(table, COLUMNS))
+        found |= {"GeoJSON s": time.perf_counter() - started}
+        found |= {"GeoJSON MB": geojson.stat().st_size / 1e6}
+    found["peak MB"] = _peak_mb()
+    return {key: round(value) for key, value in found.items()}
+
+
+def _draw(n_nuclei: int, *, side_px: int = 100_000) -> Iterator[dict[str, np.ndarray]]:
+    rng = np.random.default_rng(1)
+    turn = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    circle = 8 * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    for first in range(0, n_nuclei, 5000):
+        n = min(5000, n_nuclei - first)
+        px = rng.uniform(0, side_px, (n, 2))
+        outlines = np.empty(n, object)
+        for i in range(n):
+            outlines[i] = (px[i] + circle).ravel() if i % 2 else np.empty(0)
+        yield {
+            "x_px": px[:, 0],
+            "y_px": px[:, 1],
+            "x_um": px[:, 0] * SPACING_UM,
+            "y_um": px[:, 1] * SPACING_UM,
+            "confidence": rng.random(n),
+            "haematoxylin": rng.random(n),
+            "area_um2": np.where(np.arange(n) % 2, 49.0, np.nan),
+            "outline": outlines,
+        }
+
+
+def _peak_mb() -> int:
     # Of this process alone: `getrusage` would count what its parent held.
     lines = Path("/proc/self/status").read_text().splitlines()
-    peak_kb = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-    print(json.dumps({"side px": side_px, "nuclei": n, "peak MB": round(peak_kb / 1024)}))
+    return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024)
 
 
 def _make(side_px: int) -> Path:

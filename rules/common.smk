@@ -98,16 +98,16 @@ def asked(answer, rule):
     return value
 
 
-def code(script, *names):
+def code(script, *names, kinds=None):
     """Hash of a script and the library behind it: a rule reruns when what it does changes.
 
-    With "model", networks of other kinds than those of the job's model do not count.
+    Networks of other kinds than `kinds`, or with "model" the job's model's, do not count.
     """
 
     @cache
     def hashed(model=None):
-        kinds = MODELS.kinds_of_members(model) if model else None
-        return code_hash(SCRIPTS / "jobs" / script, root=SCRIPTS, kinds=kinds)
+        of_job = MODELS.kinds_of_members(model) if model else kinds
+        return code_hash(SCRIPTS / "jobs" / script, root=SCRIPTS, kinds=of_job)
 
     # In a job a function that gives it: only the hashes of the job's own rules are needed there.
     return hashed() if IS_DRIVER and not names else planned(hashed, *names)

@@ -70,10 +70,70 @@ rule find_nuclei:
         "../workflow_scripts/jobs/nuclei/find_nuclei.py"
 
 
+rule outline_nuclei:
+    """Outline the nuclei of a slide by a segmenter's map, and measure their areas."""
+    input:
+        nuclei="results/nuclei/{model}/{slide}.parquet",
+        slide=planned(COHORT.path, "slide"),
+        inspected="results/slides/{slide}.json",
+        weights=planned(MODELS.weights, model=NUCLEI.model_of_outlines()),
+    output:
+        table="results/nuclei/outlines/{model}/{slide}.parquet",
+    log:
+        "logs/outline_nuclei/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/outline_nuclei/{model}/{slide}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 4
+    resources:
+        mem_mb=asked(REQUESTS.mb, "outline_nuclei"),
+        runtime=asked(REQUESTS.minutes, "outline_nuclei"),
+        gpu=1,
+    params:
+        slide=config["slide"],
+        model=NUCLEI.model_of_outlines(),
+        entry=planned(MODELS.entry, model=NUCLEI.model_of_outlines()),
+        given=planned(GIVEN.of_model, model=NUCLEI.model_of_outlines()),
+        code=code("nuclei/outline_nuclei.py", kinds=["nucleus_segmenter"]),
+    script:
+        "../workflow_scripts/jobs/nuclei/outline_nuclei.py"
+
+
+rule classify_nuclei:
+    """Find the attributes and the class of each nucleus of a slide by a classifier."""
+    input:
+        nuclei=planned(NUCLEI.table_to_classify, "model", "slide"),
+        slide=planned(COHORT.path, "slide"),
+        inspected="results/slides/{slide}.json",
+        weights=planned(MODELS.weights, model=NUCLEI.model_of_classes()),
+    output:
+        table="results/nuclei/classes/{model}/{slide}.parquet",
+    log:
+        "logs/classify_nuclei/{model}/{slide}.log",
+    benchmark:
+        "benchmarks/classify_nuclei/{model}/{slide}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 4
+    resources:
+        mem_mb=asked(REQUESTS.mb, "classify_nuclei"),
+        runtime=asked(REQUESTS.minutes, "classify_nuclei"),
+        gpu=1,
+    params:
+        slide=config["slide"],
+        model=NUCLEI.model_of_classes(),
+        entry=planned(MODELS.entry, model=NUCLEI.model_of_classes()),
+        given=planned(GIVEN.of_model, model=NUCLEI.model_of_classes()),
+        code=code("nuclei/classify_nuclei.py", kinds=["nucleus_classifier"]),
+    script:
+        "../workflow_scripts/jobs/nuclei/classify_nuclei.py"
+
+
 rule nucleus_geojson:
     """Write a slide's nuclei for QuPath: a detection each."""
     input:
-        nuclei="results/nuclei/{model}/{slide}.parquet",
+        nuclei=planned(NUCLEI.full_table, "model", "slide"),
         inspected="results/slides/{slide}.json",
     output:
         geojson="results/nuclei/geojson/{model}/{slide}.geojson",
@@ -120,7 +180,7 @@ rule nucleus_density:
 rule nucleus_counts:
     """Count a slide's nuclei in tumour and in the rest of the tissue."""
     input:
-        nuclei="results/nuclei/{model}/{slide}.parquet",
+        nuclei=planned(NUCLEI.full_table, "model", "slide"),
         tissue="results/tissue/{slide}.tif",
         tumour=planned(NUCLEI.tumour_map, "slide"),
     output:

@@ -19,6 +19,13 @@ MODELS = {
         "start": "full",
         "weights": "w.safetensors",
     },
+    "dense": {
+        "kind": "nucleus_segmenter",
+        "network": "crosswise",
+        "start": "full",
+        "segmentation_layer": "dense",
+        "weights": "w.safetensors",
+    },
     "colour": {"kind": "colour"},
 }
 SECTION = {"run": ["csp"], "outlines": None, "classes": None, "images": None, "folds": 0}
@@ -102,6 +109,7 @@ def test_a_sparsity_that_leaves_nothing(entry, percent, words):
         ({"run": ["sparse"]}, "nuclei.run: sparse is of variant sparse, which has no detection"),
         ({"run": ["detector"]}, "nuclei.images: null, but models.detector learns from labelled"),
         ({"outlines": "csp"}, "nuclei.outlines: 'csp' is no model of kind nucleus_segmenter"),
+        ({"outlines": "dense"}, "nuclei.outlines: dense has segmentation_layer dense, which"),
         ({"classes": "given"}, "nuclei.classes: 'given' is no model of kind nucleus_classifier"),
         (
             {"classes": "classifier", "images": "i.tsv", "folds": 2},

@@ -82,6 +82,12 @@ def test_classes_are_counted_beside_all(files):
     assert [by_region(rows, name)["viable_tumour"][0] for name in names] == [1, 0, 0, 1]
 
 
+def test_nuclei_of_no_class_count_among_all(files):
+    """There is no row of them."""
+    rows = count_nuclei(at((1, 1), (1, 2), classes=["", "tumour"]), **files([[1]], None))
+    assert [(row["class"], row["nuclei"]) for row in rows] == [("all", 2), ("tumour", 1)]
+
+
 def test_a_class_called_all_is_refused(files):
     """It could not be told from their sum."""
     with pytest.raises(InputError, match="a class of nuclei is called 'all'"):

@@ -8,6 +8,7 @@ import pytest
 import shapely
 from shapely.geometry import shape as as_geometry
 
+from helpers.memory import peak_bytes
 from microtome.nuclei.geojson import write_nucleus_geojson
 from nuclei.random_nuclei import random_nuclei
 
@@ -80,6 +81,25 @@ def test_classes_are_escaped_and_keep_their_colours(tmp_path):
     assert alone["properties"]["classification"] == found[3]
 
 
+def test_classes_of_qupath_have_its_colours(tmp_path):
+    """However they are written; what has no class is a nucleus, as all are without classes."""
+    names = ["Tumor", "stroma", "Immune cells", "", "nucleus"]
+    nuclei = {"x_px": np.arange(5.0), "y_px": np.arange(5.0), "class": np.array(names)}
+    found = [f["properties"]["classification"] for f in written(tmp_path, nuclei)]
+    none = {"name": "nucleus", "color": [0, 230, 118]}
+    assert found[3:] == [none, none]
+    assert [one["color"] for one in found[:3]] == [[200, 0, 0], [150, 200, 150], [160, 90, 160]]
+    assert [one["name"] for one in found[:3]] == names[:3]
+
+
+def test_probabilities_are_measured(tmp_path):
+    """Of each attribute by its name, whatever that is."""
+    nuclei = ONE | {'probability_a "b"': np.array([0.25]), "probability_c": np.array([np.nan])}
+    (feature,) = written(tmp_path, nuclei)
+    assert feature["properties"]["measurements"]['probability_a "b"'] == 0.25
+    assert "probability_c" not in feature["properties"]["measurements"]
+
+
 def test_what_is_not_finite_is_no_measurement(tmp_path):
     """JSON has neither NaN nor infinity, and QuPath would stop at them."""
     nuclei = {"x_px": np.zeros(3), "y_px": np.zeros(3)}
@@ -104,6 +124,18 @@ def test_an_outline_is_a_valid_polygon(tmp_path, turn):
     assert polygon.exterior.is_ccw
     assert polygon.equals(shapely.box(8, 9, 12, 12))
     assert point.equals(shapely.Point(38, 39))
+
+
+def test_memory_does_not_grow_with_the_number_of_nuclei(tmp_path):
+    """Of six times as many, with outlines, hardly more is held than of a few batches."""
+
+    def write(n: int) -> None:
+        batches = random_nuclei(n, size_um=(900, 700), batch=500)
+        corners = np.arange(40.0)
+        outlined = (b | {"outline": [corners] * len(b["x_px"])} for b in batches)
+        write_nucleus_geojson(tmp_path / "a.geojson", outlined)
+
+    assert peak_bytes(lambda: write(9000)) < 2 * peak_bytes(lambda: write(1500))
 
 
 def test_nothing_half_written_is_left(tmp_path):

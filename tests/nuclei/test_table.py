@@ -9,9 +9,18 @@ from hypothesis import strategies as st
 from helpers.memory import peak_bytes
 from microtome.errors import InputError
 from microtome.nuclei import table
-from microtome.nuclei.table import count_nuclei, read_about, read_nuclei, write_nuclei
+from microtome.nuclei.table import (
+    Form,
+    NucleiByPlace,
+    count_nuclei,
+    read_about,
+    read_form,
+    read_nuclei,
+    write_nuclei,
+)
 
 NAMES = ("x_um", "y_um", "x_px", "y_px", "confidence", "haematoxylin")
+FORM = Form(latent_depth=5)
 ABOUT = {"slide": "a", "spacing_um": 0.25, "model": "crosswise"}
 
 
@@ -35,7 +44,7 @@ def test_what_is_written_is_read(tmp_path_factory, lengths):
     batches = [draw(n, seed=i) for i, n in enumerate(lengths)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(table, "_GROUP_ROWS", 16)
-        assert write_nuclei(path, batches, about=ABOUT, latent_depth=5) == sum(lengths)
+        assert write_nuclei(path, batches, about=ABOUT, form=FORM) == sum(lengths)
         parts = list(read_nuclei(path))
     assert all(len(part["x_um"]) <= 16 for part in parts)
     for name in (*NAMES, "latent"):
@@ -50,20 +59,86 @@ def test_what_is_written_is_read(tmp_path_factory, lengths):
 def test_pandas_reads_it(tmp_path):
     """Another reader gives the same columns."""
     values = draw(100)
-    write_nuclei(tmp_path / "a.parquet", [values], about=ABOUT, latent_depth=5)
+    write_nuclei(tmp_path / "a.parquet", [values], about=ABOUT, form=FORM)
     frame = pd.read_parquet(tmp_path / "a.parquet")
     assert list(frame.columns) == [*NAMES, "latent"]
     np.testing.assert_array_equal(frame["confidence"], values["confidence"])
     np.testing.assert_array_equal(np.stack(frame["latent"]), values["latent"])
 
 
+FULL = Form(latent_depth=5, outlined=True, attributes=("large", "a.b"))
+
+
+def draw_full(n: int, *, seed: int = 0) -> dict[str, np.ndarray]:
+    """Draw columns of n nuclei, with all that may be known of them; of a third some is not."""
+    rng = np.random.default_rng(seed)
+    outlines = np.empty(n, object)
+    for i in range(n):
+        corners = rng.random(0 if i % 3 == 0 else 2 * rng.integers(3, 9))
+        outlines[i] = corners.astype(np.float32)
+    known = {"area_um2": np.where(np.arange(n) % 3, rng.random(n), np.nan), "outline": outlines}
+    known |= {f"probability_{name}": rng.random(n) for name in FULL.attributes}
+    return draw(n, seed=seed) | known | {"class": rng.choice(["", "large", "a.b"], n)}
+
+
+def test_what_may_be_known_of_nuclei_is_read_as_written(tmp_path):
+    """Ten thousand with areas, outlines, probabilities, classes and vectors; null where not."""
+    path, n = tmp_path / "a.parquet", 10_000
+    values = draw_full(n)
+    batches = [{k: v[i : i + 700] for k, v in values.items()} for i in range(0, n, 700)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table, "_GROUP_ROWS", 4096)
+        assert write_nuclei(path, batches, about=ABOUT, form=FULL) == n
+    found = joined(path)
+    assert read_form(path) == FULL
+    assert set(found) == set(values)
+    assert [one.tolist() for one in found["outline"]] == [o.tolist() for o in values["outline"]]
+    assert found["class"].tolist() == values["class"].tolist()
+    for name in set(values) - {"outline", "class"}:
+        np.testing.assert_array_equal(found[name], values[name].astype(found[name].dtype))
+    frame = pd.read_parquet(path)
+    assert frame["outline"].isna().sum() == frame["area_um2"].isna().sum() == -(-n // 3)
+    assert frame["class"].isna().sum() == np.count_nonzero(values["class"] == "")
+    np.testing.assert_array_equal(frame["outline"][1], values["outline"][1])
+
+
+def test_columns_are_chosen_by_how_they_begin(tmp_path):
+    """Probabilities of whatever attributes there are."""
+    write_nuclei(tmp_path / "a.parquet", [draw_full(3)], about=ABOUT, form=FULL)
+    found = joined(tmp_path / "a.parquet", ["x_px", "probability_*", "none_*"])
+    assert set(found) == {"x_px", "probability_large", "probability_a.b"}
+
+
+@pytest.fixture(scope="module")
+def in_groups(tmp_path_factory):
+    """Write a hundred nuclei in groups of 16."""
+    path = tmp_path_factory.mktemp("t") / "a.parquet"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table, "_GROUP_ROWS", 16)
+        write_nuclei(path, [draw(100)], about=ABOUT, form=FORM)
+    return path
+
+
+@given(st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4))
+def test_nuclei_are_found_by_place(in_groups, sides):
+    """All in the box and no other, in their order, whichever groups they are in."""
+    values = draw(100)
+    (left, right), (top, bottom) = sorted(sides[:2]), sorted(sides[2:])
+    with NucleiByPlace(in_groups) as nuclei:
+        found = nuclei.within(left, top, right, bottom)
+    x, y = values["x_px"], values["y_px"]
+    inside = (x >= left) & (x < right) & (y >= top) & (y < bottom)
+    for name, column in values.items():
+        np.testing.assert_array_equal(found[name], column[inside])
+
+
 def test_the_same_nuclei_are_the_same_bytes(tmp_path):
     """However they come."""
     values = draw(1000)
     whole, parts = tmp_path / "a.parquet", tmp_path / "b.parquet"
-    write_nuclei(whole, [values], about=ABOUT, latent_depth=5)
+    write_nuclei(whole, [values], about=ABOUT, form=FORM)
     cut = ({k: v[i : i + 37] for k, v in values.items()} for i in range(0, 1000, 37))
-    write_nuclei(parts, cut, about=ABOUT, latent_depth=5)
+    write_nuclei(parts, cut, about=ABOUT, form=FORM)
     assert whole.read_bytes() == parts.read_bytes()
 
 

@@ -139,6 +139,16 @@ def test_nuclei_on_slides():
     assert nuclei_of(run=["csp", "detector", "lymphocytes"], folds=2).on_slides() == ["csp"]
 
 
+def test_the_table_with_all_that_is_known_of_nuclei():
+    """That of places itself, or of outlines; with classes the one that is made of these."""
+    table = "results/nuclei/{}csp/tested.parquet"
+    for outlines, part in ((None, ""), ("outlines", "outlines/")):
+        assert nuclei_of(outlines=outlines).full_table("csp", "tested") == table.format(part)
+        nuclei = nuclei_of(outlines=outlines, classes="lymphocytes")
+        assert nuclei.full_table("csp", "tested") == table.format("classes/")
+        assert nuclei.table_to_classify("csp", "tested") == table.format(part)
+
+
 def test_the_tumour_map_beside_nuclei():
     """That of the first model of run that scores the slide; none where no model does."""
     nuclei = nuclei_of()

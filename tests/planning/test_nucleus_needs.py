@@ -3,9 +3,11 @@
 import pytest
 
 from microtome.planning.nucleus_needs import (
+    classification_need,
     detection_need,
     image_prediction_need,
     nucleus_training_need,
+    outlining_need,
 )
 
 FITTING = {"epochs": 1, "batch": 16}
@@ -72,3 +74,26 @@ def test_finding_nuclei_as_measured():
     assert large.s > 300 * small.s / 2
     on_gpu = detection_need(entry, measured, mpx=2500, threads=2, on_gpu=True)
     assert on_gpu.s < large.s / 10
+
+
+@pytest.mark.parametrize(
+    ("need", "kind"),
+    [(outlining_need, "nucleus_segmenter"), (classification_need, "nucleus_classifier")],
+)
+def test_what_looks_at_nuclei_again(need, kind):
+    """Twice the slide, twice the time; the same memory; and a GPU needs a twentieth."""
+    entry = {**DETECTOR, "kind": kind, "spacing_um": 0.5}
+    work = {"measured": {"image": 0}, "threads": 4}
+    one, two = (need(entry, **work, mpx=mpx, on_gpu=False) for mpx in (1000, 2000))
+    assert two.s - 15 == pytest.approx(2 * (one.s - 15))
+    assert two.mb == one.mb
+    assert need(entry, **work, mpx=1000, on_gpu=True).s < one.s / 4
+
+
+def test_the_crops_of_a_nucleus_take_their_time():
+    """25 of them where windows were moved in training, and each as long as the first."""
+    entry = {**DETECTOR, "kind": "nucleus_classifier", "spacing_um": 0.5}
+    work = {"measured": {"image": 0}, "mpx": 1000, "threads": 4, "on_gpu": False}
+    one = classification_need(entry, **work).s - 15
+    many = classification_need({**entry, "augmentation": {"shift_px": 8}}, **work).s - 15
+    assert 24 * one < many < 25 * one

@@ -33,6 +33,7 @@ MODELS = {
         "kind": "nucleus_segmenter",
         "start": None,
         "reduction": 1,
+        "spacing_um": 1.0,
     },
 }
 PARTS = ("train", "train", "validation", "test")
@@ -68,6 +69,7 @@ def nuclei(make_workflow, finished):
     shutil.copytree(finished.folder, workflow.folder, dirs_exist_ok=True, symlinks=True)
     draw_images(workflow.folder / "images")
     section = {"run": list(MODELS), "images": "images/images.tsv"}
+    section |= {"outlines": "segmenter", "classes": "classifier"}
     config = {
         **SMALL_CONFIG,
         "models": {**SMALL_CONFIG["models"], **MODELS},
@@ -139,13 +141,35 @@ def test_nuclei_of_slides_are_listed(nuclei, model):
 
 
 @pytest.mark.parametrize("model", ["csp", "detector"])
+def test_nuclei_of_slides_are_outlined_and_classified(nuclei, model):
+    """Each of them once, with all that was known before, and named in what the tables are about."""
+    folder = nuclei.folder / "results" / "nuclei"
+    paths = [folder / part / model / "demo-10.parquet" for part in (".", "outlines", "classes")]
+    tables = [list(read_nuclei(path)) for path in paths]
+    about = read_about(paths[2])
+    assert (about["outlines"], about["classes"]) == ("segmenter", "classifier")
+    found, outlined, full = ({k: np.concatenate([p[k] for p in t]) for k in t[0]} for t in tables)
+    assert full.keys() - outlined.keys() == {"probability_large", "class"}
+    assert outlined.keys() - found.keys() == {"area_um2", "outline"}
+    orders = [np.lexsort((one["x_px"], one["y_px"])) for one in (found, outlined, full)]
+    for name in found:
+        for one, order in zip((outlined, full), orders[1:], strict=True):
+            np.testing.assert_array_equal(one[name][order], found[name][orders[0]])
+    for one, area in zip(full["outline"], full["area_um2"], strict=True):
+        assert (len(one) > 0) == (area > 0)
+    is_large = full["probability_large"] >= 0.5
+    assert (full["class"] == np.where(is_large, "large", "")).all()
+
+
+@pytest.mark.parametrize("model", ["csp", "detector"])
 def test_what_is_made_of_the_nuclei_of_a_slide(nuclei, model):
     """GeoJSON of all in the table, a density that adds up to the counts, and a figure."""
     folder = nuclei.folder / "results" / "nuclei"
     places = [part["x_px"] for part in read_nuclei(folder / model / "demo-10.parquet")]
     features = json.loads((folder / "geojson" / model / "demo-10.geojson").read_text())["features"]
     assert len(features) == sum(map(len, places))
-    rows = {row["region"]: row for row in read_table(folder / "counts" / f"{model}.tsv")}
+    table = read_table(folder / "counts" / f"{model}.tsv")
+    rows = {row["region"]: row for row in table if row["class"] == "all"}
     assert set(rows) == {"tissue", "viable_tumour", "whole_tumour", "other_tissue"}
     n = {region: int(row["nuclei"]) for region, row in rows.items()}
     assert n["tissue"] == n["whole_tumour"] + n["other_tissue"] <= len(features)

@@ -14,7 +14,8 @@ TRAINING = {"pretrain_cae", "train_model", "pretrain_crosswise", "train_nucleus_
 TRAINED = TRAINING | {"fit_colour_baseline"}
 COMPRESSION = {"compress_slide", "reconstruct_slide", "compression_quality"}
 NUCLEUS_SCORES = {"choose_nucleus_threshold", "score_nucleus_images"}  # they read labelled images
-ON_SLIDES = {"score_slide", "find_nuclei"}
+OF_NUCLEI = {"outline_nuclei", "classify_nuclei"}  # they look at the slide again
+ON_SLIDES = {"score_slide", "find_nuclei"} | OF_NUCLEI
 # An edit in each package; several where one is not like another.
 RERUN = {
     "slides/tile_decoding.py": TRAINED
@@ -43,7 +44,10 @@ RERUN = {
     "nucleus_training/slide_windows.py": {"pretrain_crosswise"},
     "nuclei/image_prediction.py": {"predict_nucleus_images"},
     "inference/scoring.py": {"score_slide"},
-    "nuclei/peaks.py": {"find_nuclei", "predict_nucleus_images"},
+    "nuclei/peaks.py": {"find_nuclei", "predict_nucleus_images"} | OF_NUCLEI,
+    "nuclei/outlines.py": {"outline_nuclei"},
+    "nuclei/classes.py": {"classify_nuclei"},
+    "rasters/seeded_regions.py": {"outline_nuclei"},
     "heatmaps/stitching.py": {"stitch_heatmap", "stitch_uncertainty", "tune"},
     "tumour/burden.py": {"tumour_burden"},
     "tumour/segmentation.py": {"tumour_burden"},

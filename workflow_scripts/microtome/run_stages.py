@@ -15,6 +15,8 @@ STAGES = {
     ),
     "score": ("score_slide",),
     "find nuclei": ("find_nuclei",),
+    "outline nuclei": ("outline_nuclei",),
+    "classify nuclei": ("classify_nuclei",),
     "nuclei": ("nucleus_geojson", "nucleus_density", "nucleus_counts", "nucleus_figure"),
     "vote": ("vote_slide",),
     "maps": (

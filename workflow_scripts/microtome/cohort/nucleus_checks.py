@@ -114,6 +114,11 @@ def _check_part(part: str, kind: str, config: Mapping) -> Iterator[str]:
     entry = config["models"].get(name, {})
     if entry.get("kind") != kind:
         yield f"nuclei.{part}: {name!r} is no model of kind {kind}"
+    elif entry.get("segmentation_layer") == "dense":
+        yield (
+            f"nuclei.{part}: {name} has segmentation_layer dense, which knows windows of its own"
+            " size alone and cannot go over slides; name one with convolution"
+        )
     elif n_folds and "weights" not in entry:
         yield (
             f"nuclei.{part}: {name} would be trained {n_folds} times; set nuclei.folds to 0, or"

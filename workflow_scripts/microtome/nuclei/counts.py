@@ -38,7 +38,8 @@ def count_nuclei(
     Parameters
     ----------
     batches : iterable of mapping of str to ndarray of shape (n,)
-        Nuclei: ``x_um`` and ``y_um``, from the slide's corner, and ``class`` if there are any.
+        Nuclei: ``x_um`` and ``y_um``, from the slide's corner, and where there are classes
+        ``class``: that of a nucleus, or '' if it has none and counts in 'all' alone.
     tissue : path
         Mask of the tissue.
     tumour : path or None
@@ -69,7 +70,8 @@ def count_nuclei(
         places = batch["y_um"] / mask.spacing_um, batch["x_um"] / mask.spacing_um
         found = look_up(codes, mask.shape, places)
         nuclei.update({(ALL_CLASSES, i): n for i, n in enumerate(np.bincount(found).tolist())})
-        for name in np.unique(batch["class"]).tolist() if "class" in batch else ():
+        named = set(np.unique(batch["class"]).tolist()) if "class" in batch else set()
+        for name in named - {""}:
             classes.add(name)
             of_class = np.bincount(found[batch["class"] == name])
             nuclei.update({(name, i): n for i, n in enumerate(of_class.tolist())})

@@ -10,12 +10,21 @@ from pathlib import Path
 import numpy as np
 
 from microtome.io.atomic import atomic
+from microtome.nuclei.table import PROBABILITY
 
 # A nucleus without a class, and its colour: nothing in a stained slide is so green.
 _NAME, _COLOUR = "nucleus", (0, 230, 118)
+# Classes that QuPath has by itself, in lower case, have its colours.
+_COLOURS = {
+    "tumor": (200, 0, 0),
+    "stroma": (150, 200, 150),
+    "immune cells": (160, 90, 160),
+    "necrosis": (50, 50, 50),
+    "other": (255, 200, 0),
+}
 # Columns of a table of nuclei that are made use of, where they are; some become measurements.
 _MEASURED = ("confidence", "haematoxylin", "area_um2")
-COLUMNS = ("x_px", "y_px", *_MEASURED, "class", "outline")
+COLUMNS = ("x_px", "y_px", *_MEASURED, f"{PROBABILITY}*", "class", "outline")
 _DIGITS = 4
 
 
@@ -36,8 +45,8 @@ def write_nucleus_geojson(
     ----------
     batches : iterable of mapping of str to ndarray of shape (n,)
         ``x_px`` and ``y_px`` of level 0; where they are known ``confidence``, ``haematoxylin``,
-        ``area_um2``, ``class`` (str) and ``outline`` (object: float arrays x, y, x, y ... of at
-        least three corners, or empty).
+        ``area_um2``, ``probability_NAME`` of attributes, ``class`` (str, '' for none) and
+        ``outline`` (object: float arrays x, y, x, y ... of at least three corners, or empty).
     bounds_px : sequence of int, optional
         x, y, width and height of the scan in level-0 px, where it is a part of the slide, as in
         `microtome.slides.openslide_source.read_bounds`.
@@ -71,7 +80,8 @@ def _describe(batch: Mapping[str, np.ndarray], corner_px: tuple[int, int]) -> It
     names = batch["class"].tolist() if "class" in batch else [_NAME] * n
     kinds = {name: _describe_class(name) for name in set(names)}
     outlines = batch.get("outline", [()] * n)
-    measured = [_write_column(key, batch[key]) for key in _MEASURED if key in batch]
+    keys = [key for key in batch if key in _MEASURED or key.startswith(PROBABILITY)]
+    measured = [_write_column(json.dumps(key), batch[key]) for key in keys]
     # Not json.dumps for each: ten million nuclei would take minutes.
     for (x, y), outline, name, *texts in zip(
         places.tolist(), outlines, names, *measured, strict=True
@@ -87,18 +97,17 @@ def _describe(batch: Mapping[str, np.ndarray], corner_px: tuple[int, int]) -> It
 
 
 def _describe_class(name: str) -> str:
-    colour = _COLOUR
-    if name != _NAME:
-        # By its name: the same on all slides, and no list of classes is needed.
-        hue = zlib.crc32(name.encode()) / 2**32
-        colour = tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.85, 0.95))
-    classification = {"name": name, "color": list(colour)}
+    # By its name: the same on all slides, and no list of classes is needed.
+    hue = zlib.crc32(name.encode()) / 2**32
+    drawn = tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.85, 0.95))
+    colour = _COLOURS.get(name.lower(), drawn) if name not in ("", _NAME) else _COLOUR
+    classification = {"name": name or _NAME, "color": list(colour)}
     return f'"objectType": "detection", "classification": {json.dumps(classification)}'
 
 
 def _write_column(key: str, values: np.ndarray) -> list[str]:
     return [
-        f'"{key}": {value:.{_DIGITS}g}' if math.isfinite(value) else "" for value in values.tolist()
+        f"{key}: {value:.{_DIGITS}g}" if math.isfinite(value) else "" for value in values.tolist()
     ]
 
 

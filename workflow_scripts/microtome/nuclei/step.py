@@ -39,7 +39,7 @@ def find_nuclei_step(
     from microtome.networks.registry import load_model  # noqa: PLC0415
     from microtome.nuclei.finder import NucleusFinder  # noqa: PLC0415
     from microtome.nuclei.peaks import PeakSettings  # noqa: PLC0415
-    from microtome.nuclei.table import write_nuclei  # noqa: PLC0415
+    from microtome.nuclei.table import Form, write_nuclei  # noqa: PLC0415
     from microtome.nuclei.windows import find_nuclei  # noqa: PLC0415
     from microtome.parallel.local_copies import copy_to_scratch  # noqa: PLC0415
     from microtome.rasters.label_tiff import open_raster  # noqa: PLC0415
@@ -75,7 +75,7 @@ def find_nuclei_step(
             table,
             (_columns(nuclei, slide.spacing_um) for nuclei in found),
             about=about,
-            latent_depth=finder.latent_depth,
+            form=Form(latent_depth=finder.latent_depth),
         )
     log.info("%s: %d nuclei", name, n)
 

@@ -1,8 +1,9 @@
-"""Windows over the tissue of a slide, and the nuclei in them."""
+"""Windows over a slide, and the nuclei in those that have tissue."""
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -20,6 +21,34 @@ _LARGER = 1.25
 _TELL_EVERY = 20
 # A window that cannot be read is searched in so many parts a side, but for those that cannot.
 _PARTS = 8
+
+
+class Sided(Protocol):
+    """What looks at windows: a good side without margins, the margin, and what divides both."""
+
+    inner_px: int
+    margin_px: int
+    lattice_px: int
+
+
+@dataclass(frozen=True)
+class ReadWindow:
+    """A window of a slide.
+
+    Attributes
+    ----------
+    pixels : ndarray of shape (inner_px + 2 margin, inner_px + 2 margin, 3), uint8, or None
+        RGB; None where it cannot be decoded.
+    x_px, y_px : int
+        Upper left corner, without the margin, in px of this size from the slide's corner.
+    inner_px : int
+        Side without the margins.
+    """
+
+    pixels: np.ndarray | None
+    x_px: int
+    y_px: int
+    inner_px: int
 
 
 def find_nuclei(
@@ -65,44 +94,23 @@ def find_nuclei(
         Where a tile cannot be decoded nothing is found, with a warning in the log.
     """
     size_px = tuple(int(np.ceil(side / scale)) for side in slide.size_px)
-    margin_px, lattice_px = finder.margin_px, finder.lattice_px
+    margin_px = finder.margin_px
     windows = lay_windows(
         slide,
         tissue,
         scale=scale,
         inner_px=inner_px or choose_inner_px(size_px, finder),
         margin_px=margin_px,
-        lattice_px=lattice_px,
+        lattice_px=finder.lattice_px,
     )
-    log.info("%d windows of %d px with tissue", len(windows), windows.patch_px)
-
-    def detect(grid: Grid, is_read: np.ndarray) -> Iterator[tuple[Window, Detected]]:
-        for index, pixels in read_patches(slide, grid, threads=threads):
-            for i, window_pixels in zip(index.tolist(), pixels, strict=True):
-                x_px, y_px = (
-                    int(n) * lattice_px + margin_px for n in (grid.column[i], grid.row[i])
-                )
-                # Copied, since buffers of what is read ahead are used again.
-                yield finder.detect(Window(window_pixels.copy(), x_px, y_px, size_px))
-                is_read[i] = True
-                if (n_read := np.count_nonzero(is_read)) % _TELL_EVERY == 0:
-                    log.info("%d of %d windows searched", n_read, len(grid))
 
     def detect_all() -> Iterator[tuple[Window, Detected]]:
-        is_read = np.zeros(len(windows), bool)
-        yield from detect(windows, is_read)
-        if is_read.all():
-            return
-        log.info("%d windows unreadable: trying parts of them", np.count_nonzero(~is_read))
-        parts = split_windows(windows.subset(~is_read), margin_px=margin_px)
-        is_read = np.zeros(len(parts), bool)
-        yield from detect(parts, is_read)
-        log.warning(
-            "%s cannot be read in %d places of %.0f µm: no nuclei are found there",
-            slide.about,
-            np.count_nonzero(~is_read),
-            (parts.patch_px - 2 * margin_px) * parts.spacing_um,
+        read = read_windows(
+            slide, windows, margin_px=margin_px, threads=threads, lost="no nuclei are found there"
         )
+        for window in read:
+            if window.pixels is not None:
+                yield finder.detect(Window(window.pixels, window.x_px, window.y_px, size_px))
 
     found = map_ahead(finder.list_nuclei, detect_all(), workers=threads if threads > 1 else 0)
     with closing(found):
@@ -110,7 +118,54 @@ def find_nuclei(
             yield _keep_tissue(nuclei, slide, tissue, scale)
 
 
-def choose_inner_px(size_px: tuple[int, int], finder: NucleusFinder) -> int:
+def read_windows(
+    slide: Slide, windows: Grid, *, margin_px: int, threads: int, lost: str
+) -> Iterator[ReadWindow]:
+    """Read windows, as `lay_windows` lays them; then parts of those that cannot be decoded.
+
+    Every place of the windows is in one that is given, without its margin: last come the parts that
+    cannot be decoded either, and the log says of them what is `lost`.
+    """
+    log.info("%d windows of %d px to be looked at", len(windows), windows.patch_px)
+    is_read = np.zeros(len(windows), bool)
+    yield from _read(slide, windows, is_read, margin_px=margin_px, threads=threads)
+    if is_read.all():
+        return
+    log.info("%d windows unreadable: trying parts of them", np.count_nonzero(~is_read))
+    parts = split_windows(windows.subset(~is_read), margin_px=margin_px)
+    is_read = np.zeros(len(parts), bool)
+    yield from _read(slide, parts, is_read, margin_px=margin_px, threads=threads)
+    unread = parts.subset(~is_read)
+    log.warning(
+        "%s cannot be read in %d places of %.0f µm: %s",
+        slide.about,
+        len(unread),
+        (parts.patch_px - 2 * margin_px) * parts.spacing_um,
+        lost,
+    )
+    for i in range(len(unread)):
+        yield _window(unread, i, None, margin_px)
+
+
+def _read(
+    slide: Slide, windows: Grid, is_read: np.ndarray, *, margin_px: int, threads: int
+) -> Iterator[ReadWindow]:
+    """Read what can be decoded, and mark it in `is_read`."""
+    for index, pixels in read_patches(slide, windows, threads=threads):
+        for i, window_pixels in zip(index.tolist(), pixels, strict=True):
+            # Copied, since buffers of what is read ahead are used again.
+            yield _window(windows, i, window_pixels.copy(), margin_px)
+            is_read[i] = True
+            if (n_read := np.count_nonzero(is_read)) % _TELL_EVERY == 0:
+                log.info("%d of %d windows looked at", n_read, len(windows))
+
+
+def _window(windows: Grid, i: int, pixels: np.ndarray | None, margin_px: int) -> ReadWindow:
+    x_px, y_px = (int(n[i]) * windows.stride_px + margin_px for n in (windows.column, windows.row))
+    return ReadWindow(pixels, x_px, y_px, windows.patch_px - 2 * margin_px)
+
+
+def choose_inner_px(size_px: tuple[int, int], finder: Sided) -> int:
     """Choose the side of windows, without margins, that cover a slide with least to compute."""
     multiple = finder.lattice_px * _PARTS
     least = round_up(finder.inner_px, multiple)
@@ -146,7 +201,27 @@ def lay_windows(
         measure_windows(mask, window_px=side, stride_px=side, row=row, n_columns=n_columns) > 0
         for row in range(n_rows)
     ]
-    row, column = (np.argwhere(found).reshape(-1, 2) * inner_px - margin_px).T // lattice_px
+    return make_windows(
+        np.argwhere(found).reshape(-1, 2),
+        slide,
+        scale=scale,
+        inner_px=inner_px,
+        margin_px=margin_px,
+        lattice_px=lattice_px,
+    )
+
+
+def make_windows(
+    places: np.ndarray,
+    slide: Slide,
+    *,
+    scale: float,
+    inner_px: int,
+    margin_px: int,
+    lattice_px: int,
+) -> Grid:
+    """Make windows as `lay_windows` lays them of rows and columns, (n, 2), in inner sides."""
+    row, column = (places * inner_px - margin_px).T // lattice_px
     unknown = np.full(len(row), np.nan, np.float32)
     return Grid(
         row=row,

@@ -102,6 +102,17 @@ class Nuclei(NucleusImages):
         """Name the tables of the nuclei that a model finds on slides."""
         return self.of_model(model, "results/nuclei/{model}/{slide}.parquet")
 
+    def full_table(self, model: str, slide: str) -> str:
+        """Name the table of a slide's nuclei that has all that is asked for of them."""
+        if self.model_of_classes():
+            return f"results/nuclei/classes/{model}/{slide}.parquet"
+        return self.table_to_classify(model, slide)
+
+    def table_to_classify(self, model: str, slide: str) -> str:
+        """Name the table of a slide's nuclei with all but their classes."""
+        part = "outlines/" if self.model_of_outlines() else ""
+        return f"results/nuclei/{part}{model}/{slide}.parquet"
+
     def tumour_model(self, slide: str) -> str | None:
         """Name the model whose tumour map says where nuclei lie: the first that has one."""
         models = self._models.mapped

@@ -39,6 +39,12 @@ _CROPS = 25
 # each process that reads ahead.
 _DETECTION_S, _DETECTION_MB, _WINDOW_MPX, _UNET_MPX = 30, {4: 1100, 1: 1800}, 2.9, 4.8
 _LISTING_S, _READER_MB = 0.4, 60
+# Outlines: Mpx of the parts of a window that a segmenter sees at a time, with their margins, and
+# how often it computes a px; MB of a window, and s a Mpx, of regions and outlines.
+_PART_MPX, _PARTS_OVERLAP = 0.5, 1.6
+_OUTLINING_MB, _OUTLINING_S = 150, 1.5
+# Classes: nuclei of tissue that is full of them; crops in a batch.
+_NUCLEI_PER_MM2, _CROPS_AT_A_TIME = 6000, 16
 
 
 def nucleus_training_need(entry: Mapping, *, image_mb: float, on_gpu: bool) -> Need:
@@ -86,6 +92,37 @@ def detection_need(
     held = _PYTORCH_MB + 2 * weights_mb + _READER_MB * threads + 14 * measured["image"]
     computing = width**2 * _DETECTION_S * (_GPU_TIMES if on_gpu else 1) + _LISTING_S
     return Need(held + (_CUDA_MB if on_gpu else window), _PYTORCH_S + mpx * computing)
+
+
+def outlining_need(
+    entry: Mapping, measured: Mapping[str, float], *, mpx: float, threads: int, on_gpu: bool
+) -> Need:
+    """What it takes to outline the nuclei in `mpx` of a slide, at the spacing of the segmenter.
+
+    `measured` is as in `detection_need`.
+    """
+    weights_mb, mb, s = _of_network(entry)
+    working = _CUDA_MB if on_gpu else mb * _PART_MPX
+    held = _PYTORCH_MB + 2 * weights_mb + _READER_MB * threads + 14 * measured["image"]
+    computing = _PARTS_OVERLAP * s * (_GPU_TIMES if on_gpu else 1) + _OUTLINING_S
+    return Need(held + working + _OUTLINING_MB * (1 + threads), _PYTORCH_S + mpx * computing)
+
+
+def classification_need(
+    entry: Mapping, measured: Mapping[str, float], *, mpx: float, threads: int, on_gpu: bool
+) -> Need:
+    """What it takes to classify the nuclei in `mpx` of a slide, at the spacing of the classifier.
+
+    `measured` is as in `detection_need`.
+    """
+    weights_mb, mb, s = _of_network(entry)
+    patch_mpx = entry["patch_px"] ** 2 / 1e6
+    crops = _CROPS if entry.get("augmentation", {}).get("shift_px") else 1
+    seen_mpx = mpx * entry["spacing_um"] ** 2 * _NUCLEI_PER_MM2 * crops * patch_mpx
+    working = _CUDA_MB if on_gpu else mb * _CROPS_AT_A_TIME * patch_mpx
+    held = _PYTORCH_MB + 2 * weights_mb + _READER_MB * threads + 14 * measured["image"]
+    computing = seen_mpx * s * (_GPU_TIMES if on_gpu else 1) + mpx * _LISTING_S
+    return Need(held + working + _OUTLINING_MB, _PYTORCH_S + computing)
 
 
 def _of_network(entry: Mapping) -> tuple[float, float, float]:

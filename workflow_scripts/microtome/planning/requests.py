@@ -20,9 +20,11 @@ from microtome.planning.needs import (
 )
 from microtome.planning.network_needs import scoring_need, training_need
 from microtome.planning.nucleus_needs import (
+    classification_need,
     detection_need,
     image_prediction_need,
     nucleus_training_need,
+    outlining_need,
 )
 from microtome.planning.staging import Staging
 from microtome.slides.header_probe import probe_slide
@@ -39,6 +41,12 @@ _TRAINING = ("pretrain_cae", "train_classifier", "train_segmenter", "fit_colour_
 _DEMO = ("make_demo_cohort", "make_demo_node")
 _COMPRESSION = ("compress_slide", "reconstruct_slide", "compression_quality")
 _ON_TISSUE = ("tissue_mask", "patch_grid")
+# By rule: what it takes, and which model of the section ``nuclei`` does it, if not the job's own.
+_ON_NUCLEI = {
+    "find_nuclei": (detection_need, None),
+    "outline_nuclei": (outlining_need, "outlines"),
+    "classify_nuclei": (classification_need, "classes"),
+}
 
 
 def more_each_retry(first: int) -> Callable[[object, int], int]:
@@ -124,8 +132,10 @@ class Requests:
     def _need_of_slide(self, rule: str, wildcards: Mapping, threads: int) -> Need:
         if rule == "score_slide":
             return self._need_of_scoring(wildcards["model"], wildcards["slide"], threads)
-        if rule == "find_nuclei":
-            return self._need_of_detection(wildcards["model"], wildcards["slide"], threads)
+        if rule in _ON_NUCLEI:
+            need, section = _ON_NUCLEI[rule]
+            model = self._config["nuclei"][section] if section else wildcards["model"]
+            return self._need_on_tissue(need, model, wildcards["slide"], threads)
         if rule in _COMPRESSION:
             return self._need_of_compression(wildcards["model"], wildcards["slide"], threads)
         section = "tissue" if rule in _ON_TISSUE else "heatmap"
@@ -139,7 +149,9 @@ class Requests:
         )
         return step_need(rule, measured)
 
-    def _need_of_detection(self, model: str, slide: str, threads: int) -> Need:
+    def _need_on_tissue(
+        self, need: Callable[..., Need], model: str, slide: str, threads: int
+    ) -> Need:
         """Windows over the tissue of a slide, which cover half as much again."""
         entry, map_um = self._models.entry(model), self._config["heatmap"]["spacing_um"]
         status = read_known(read_json, f"results/tissue/{slide}.json") or {}
@@ -147,7 +159,7 @@ class Requests:
         if "tissue_mm2" in status:
             mpx = min(mpx, 1.5 * status["tissue_mm2"] / entry["spacing_um"] ** 2)
         measured = self._measured(slide, grid=None, further_um=(), map_um=map_um)
-        return detection_need(entry, measured, mpx=mpx, threads=threads, on_gpu=self._uses_gpu())
+        return need(entry, measured, mpx=mpx, threads=threads, on_gpu=self._uses_gpu())
 
     def _need_of_training(self, rule: str, model: str, stores: Sequence[str]) -> Need:
         entry = self._models.entry(model)
