@@ -29,7 +29,7 @@ test: $(INSTALLED)
 
 # On a small SLURM of its own in .slurm and a folder of /tmp; nothing is installed, all of it is ended.
 test-slurm: $(INSTALLED)
-	# They wait more than they compute: a cluster for each file.
+	# They wait more than they compute: four clusters, a file at a time on each.
 	pytest -n 4 tests/slurm
 
 # Where a run stands: this folder's, or `make status RUN=folder`.

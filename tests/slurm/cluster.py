@@ -291,7 +291,7 @@ class Cluster:
             if ended or time.monotonic() > end:
                 name = "" if daemon is None else f": {daemon}: {self._last_word(daemon)}"
                 raise ClusterError(f"waited for {what} in vain{name}")
-            time.sleep(0.1)
+            time.sleep(0.2)
 
     def _last_word(self, daemon: str) -> str:
         path = self.folder / "log" / f"{daemon}.out"

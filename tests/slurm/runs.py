@@ -111,19 +111,18 @@ class Run:
         jobs = [job for job in self.cluster.jobs() if job["id"] in mine]
         return [job for job in jobs if job["state"] in ("PENDING", "RUNNING", "COMPLETING")]
 
-    def survive_loss(self, node: str) -> float:
-        """Kill a node, let the run end well without it, and start it again.
+    def lose(self, node: str) -> float:
+        """Kill a node until the job of the run has begun again elsewhere.
 
         Returns
         -------
         float
-            Seconds until the job of the run had begun again.
+            Seconds that this took.
         """
         lost = time.time()
         self.cluster.kill_node(node)
         try:
             until(lambda: len(self.events("pack_started")) == 2, "a new begin")
-            assert self.finish() == 0, self.said()
         finally:
             self.cluster.start_node(node)
         return self.events("pack_started")[1]["t"] - lost

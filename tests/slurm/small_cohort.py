@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from conftest import SMALL_CONFIG, Workflow
+from conftest import SMALL_COHORT, SMALL_CONFIG, Workflow, copy_workflow
 
 from .runs import Run
 
@@ -25,22 +25,36 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def on_cluster(workflow: Workflow, cluster, *arguments: str) -> Run:
-    """A run of this workflow on the cluster."""
-    given = (*THREADS, "--configfile", str(workflow.folder / "config.yaml"), *arguments)
-    return Run(cluster, workflow.folder, workflow.source / "Snakefile", given)
-
-
 def changed(**models: object) -> dict:
     """The small config with other settings of HistoCAE1."""
     entry = {**SMALL_CONFIG["models"]["histocae1"], **models}
     return {**CONFIG, "models": {**SMALL_CONFIG["models"], "histocae1": entry}}
 
 
-def again(done: Run, folder: Path, config: dict, cluster) -> Run:
-    """A copy of a finished run, to do some of it again with another config."""
-    workflow = Workflow(done.snakefile.parent, folder / "run")
-    unneeded = shutil.ignore_patterns("logs", "driver.txt")
-    shutil.copytree(done.folder, workflow.folder, ignore=unneeded)
+def new_workflow(root: Path, python: Path) -> Workflow:
+    """The small cohort, of which nothing is there."""
+    workflow = copy_workflow(root, python)
+    workflow.configure(CONFIG, SMALL_COHORT)
+    return workflow
+
+
+def copied(done: Workflow, root: Path, config: dict, *, without: tuple[str, ...] = ()) -> Workflow:
+    """A copy of a finished run without some folders of its results, to make them anew."""
+    workflow = Workflow(done.source, root / "run", done.python)
+    shutil.copytree(done.folder, workflow.folder, ignore=shutil.ignore_patterns("logs"))
+    for name in without:
+        shutil.rmtree(workflow.folder / "results" / name)
     workflow.configure(config)
-    return on_cluster(workflow, cluster)
+    return workflow
+
+
+def run_here(workflow: Workflow, *targets: str) -> None:
+    """Run on this machine, with as many threads as on the cluster."""
+    finished = workflow.run(*THREADS, "--cores", "2", *targets)
+    assert finished.returncode == 0, finished.stdout
+
+
+def on_cluster(workflow: Workflow, cluster) -> Run:
+    """A run of this workflow on the cluster."""
+    given = (*THREADS, "--configfile", str(workflow.folder / "config.yaml"))
+    return Run(cluster, workflow.folder, workflow.source / "Snakefile", given)

@@ -84,9 +84,25 @@ def test_all_nodes_are_up(cluster):
     ]
 
 
-def test_jobs_of_a_partition_run_on_its_nodes(cluster):
+@pytest.fixture
+def together(cluster, tmp_path):
+    """Give a function that submits a script with each of some options, all to run at once."""
+    go = tmp_path / "go"
+
+    def submit(script, *options):
+        held = f"while [ ! -e {go} ]; do sleep 0.1; done; {script}"
+        jobs = [cluster.submit(held, *given) for given in options]
+        for job in jobs:
+            cluster.wait(job, "RUNNING")
+        go.touch()
+        return jobs
+
+    return submit
+
+
+def test_jobs_of_a_partition_run_on_its_nodes(cluster, together):
     """A job that fills a node has it alone; the environment is the submitting command's."""
-    full = [cluster.submit("sleep 1; echo $SLURMD_NODENAME", "--cpus-per-task=7") for _ in "abc"]
+    full = together("echo $SLURMD_NODENAME", *[["--cpus-per-task=7"]] * 3)
     gpu = cluster.submit("echo $SLURMD_NODENAME $SLURM_CONF", "--partition=gpu", "-C", "v100")
     nodes = [cluster.wait(job, "COMPLETED")["node"] for job in full]
     assert sorted(nodes) == ["cpu1", "cpu2", "cpu3"]
@@ -97,12 +113,12 @@ def test_jobs_of_a_partition_run_on_its_nodes(cluster):
     assert conf == str(cluster.folder / "etc" / "slurm.conf")
 
 
-def test_gpus_are_given(cluster):
+def test_gpus_are_given(cluster, together):
     """Jobs on one node see a card each, a job of two sees both, a job without asking sees none."""
-    wanted = ("--gres=gpu:v100:1", "--gres=gpu:v100:1", "--gres=gpu:v100:2", "--mem=50")
     own = ["--partition=gpu", "--nodelist=gpu1"]
-    script = "sleep 1; echo ${CUDA_VISIBLE_DEVICES-none}"
-    jobs = [cluster.submit(script, *own, option) for option in wanted]
+    script = "echo ${CUDA_VISIBLE_DEVICES-none}"
+    jobs = together(script, *[[*own, "--gres=gpu:v100:1"]] * 2)
+    jobs += [cluster.submit(script, *own, option) for option in ("--gres=gpu:v100:2", "--mem=50")]
     for job in jobs:
         cluster.wait(job, "COMPLETED")
     seen = [cluster.output(job).strip() for job in jobs]
@@ -126,13 +142,13 @@ def test_a_killed_node(cluster, long):
         cluster.wait(job, "RUNNING")
     assert eventually(lambda: len(sleepers(long)) == 4)
     cluster.kill_node("cpu3")
+    # A node that is silent is not known to be down yet.
+    assert cluster.states()[again] == "RUNNING"
     assert not sleepers(long)
     nodes = [
         user["cmdline"][3] for user in folder_users(cluster.folder) if user["name"] == "slurmd"
     ]
     assert sorted(nodes) == ["cpu1", "cpu2", "gpu1", "gpu2"]
-    # A node that is silent is not known to be down yet.
-    assert cluster.states()[again] == "RUNNING"
     cluster.wait(again, "PENDING")
     assert cluster.wait(lost, *ENDED)["state"] == "NODE_FAIL"
     assert cluster.node_states()["cpu3"] == "down*"
@@ -155,24 +171,6 @@ def test_waiting_in_vain(cluster):
     with pytest.raises(ClusterError, match=text):
         cluster.wait(job, "TIMEOUT", "FAILED", timeout_s=0.5)
     cluster.run("scancel", job)
-
-
-def test_accounting(accounting_cluster, cluster):
-    """With it sacct knows ended jobs, those of its own cluster; without it sacct fails."""
-    job = accounting_cluster.submit("exit 3", "--job-name=known")
-    assert accounting_cluster.wait(job, *ENDED)["state"] == "FAILED"
-    asked = (
-        "sacct",
-        "--noheader",
-        "--allocations",
-        "--parsable2",
-        "--format=JobName,State,ExitCode",
-    )
-    found = lambda: accounting_cluster.run(*asked, f"--jobs={job}").stdout  # noqa: E731
-    assert eventually(lambda: found() == "known|FAILED|3:0\n")
-    assert "known" not in {other["name"] for other in cluster.jobs()}
-    with pytest.raises(ClusterError, match="accounting storage is disabled"):
-        cluster.run(*asked)
 
 
 def test_stop_leaves_nothing(tmp_path_factory, long):

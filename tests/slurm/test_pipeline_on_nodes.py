@@ -1,79 +1,118 @@
 """Jobs on the nodes of a cluster: loaded models, cards, disks, and the loss of a node."""
 
 import json
-import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from conftest import SMALL_COHORT, copy_workflow
+from conftest import SMALL_COHORT, Workflow
 
 from .runs import Run, until
-from .small_cohort import CAE, CONFIG, THREADS, again, changed, contents, on_cluster
+from .small_cohort import CAE, CONFIG, changed, contents, copied, on_cluster, run_here
+
+SPLITS = {"score_splits": ["train", "validation", "test"]}
+SCORES = [f"results/scores/histocae1/{slide}.zarr" for slide in SMALL_COHORT]
+TEST_SCORES = "results/scores/histocae1/demo-10.zarr"
 
 
 @pytest.fixture(scope="module")
-def done(cluster, tmp_path_factory, preloaded_python) -> Run:
-    """The small cohort, run at home from nothing to its tables."""
-    workflow = copy_workflow(tmp_path_factory.mktemp("cohort"), preloaded_python)
-    workflow.configure(CONFIG, SMALL_COHORT)
-    finished = workflow.run(*THREADS, "--cores", "2")
-    assert finished.returncode == 0, finished.stdout
-    return on_cluster(workflow, cluster)
+def done(home, tmp_path_factory) -> Workflow:
+    """The run at home, with grids to score all slides by."""
+    workflow = copied(home, tmp_path_factory.mktemp("grids"), CONFIG | SPLITS)
+    run_here(workflow, "results/cohort.tsv")
+    return workflow
 
 
 @pytest.fixture
-def scoring(done, cluster, tmp_path) -> tuple[Run, list[str]]:
-    """A run of which all slides are still to be scored, and what it is to make."""
-    run = again(
-        done, tmp_path, {**CONFIG, "score_splits": ["train", "validation", "test"]}, cluster
-    )
-    assert run.run("results/cohort.tsv") == 0, run.said()
-    shutil.rmtree(run.folder / "results" / "scores" / "histocae1")
-    shutil.rmtree(run.folder / "logs")
-    return run, [f"results/scores/histocae1/{slide}.zarr" for slide in SMALL_COHORT]
+def copy_run(done, cluster, tmp_path) -> Callable[..., Run]:
+    """Give a function that makes a run on the cluster of which some results are gone."""
+
+    def make(config: dict = CONFIG, without: str = "scores") -> Run:
+        return on_cluster(copied(done, tmp_path, config | SPLITS, without=(without,)), cluster)
+
+    return make
 
 
-def scores_of_test_slide(run: Run) -> dict[str, bytes]:
-    """The scores of the slide that every run scores."""
-    return contents(run.folder / "results" / "scores" / "histocae1" / "demo-10.zarr")
+class Scored(NamedTuple):
+    """A run of three slides, then of one more; what was loaded at first, and disks used then."""
+
+    run: Run
+    processes: set[str]
+    scratch: Path
 
 
-def test_a_lost_node_while_scoring_costs_one_slide(done, scoring, fault):
+@pytest.fixture(scope="module")
+def scored(done, cluster, tmp_path_factory) -> Scored:
+    """Slides scored on the cluster, the last of them later, from the node's own disk."""
+    folder = tmp_path_factory.mktemp("scored")
+    workflow = copied(done, folder, CONFIG | SPLITS, without=("scores",))
+    seen = Scored(on_cluster(workflow, cluster), set(), folder / "scratch")
+    seen.scratch.mkdir()
+
+    def is_over() -> bool:
+        for note in folder.glob("microtome-worker-*/pid"):
+            with suppress(FileNotFoundError):  # it ends just now
+                seen.processes.add(note.read_text())
+        return seen.run.driver.poll() is not None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))  # jobs get it too, and note there what is loaded
+        seen.run.start(*SCORES[:3])
+        until(is_over, "the run's end", timeout_s=900)
+    assert seen.run.finish() == 0, seen.run.said()
+    workflow.configure(CONFIG | SPLITS | {"scratch_dir": f"{seen.scratch}/$SLURMD_NODENAME"})
+    assert seen.run.run(*SCORES) == 0, seen.run.said()
+    return seen
+
+
+def scores_of_test_slide(one: Run | Workflow) -> dict[str, bytes]:
+    """The scores of the slide that was scored at home."""
+    return contents(one.folder / TEST_SCORES)
+
+
+def test_a_lost_node_while_scoring_costs_one_slide(done, copy_run, fault):
     """Slides scored before are not scored again; the maps are the same as without the fault."""
-    run, scores = scoring
-    run.start(*scores)
+    run = copy_run()
+    run.start(*SCORES)
     until(lambda: run.events("member_finished"), "a slide that is scored")
     first = run.events("member_finished")[0]["job"]
-    node = run.events("pack_started")[-1]["node"]
-    noticed = run.survive_loss(node)
+    noticed = run.lose(run.events("pack_started")[0]["node"])
+    assert run.finish() == 0, run.said()
     started = [event["job"] for event in run.events("member_started")]
     assert started.count(first) == 1
-    assert all((run.folder / path).is_dir() for path in scores)
+    assert all((run.folder / path).is_dir() for path in SCORES)
     assert scores_of_test_slide(run) == scores_of_test_slide(done)
     fault("node lost while scoring", noticed, "the rest scored elsewhere", "the slide in work")
 
 
-def test_slides_share_a_job_and_a_loaded_model(scoring):
-    """One GPU job, one process that loads the network; a slide added later is scored alone."""
-    run, scores = scoring
-    assert run.run(*scores[:3]) == 0, run.said()
-    [pack] = run.events("pack_submitted")
-    assert len(pack["jobs"]) == 3
-    starts = [event["t"] for event in run.events("member_started")]
-    ends = [event["t"] for event in run.events("member_finished")]
-    took = [end - start for start, end in zip(starts, ends, strict=True)]
-    assert max(took[1:]) < took[0]  # importing torch and loading was done once
-    assert run.run(*scores) == 0, run.said()
-    [_, pack] = run.events("pack_submitted")
-    assert len(pack["jobs"]) == 1
+def test_slides_share_a_job_and_a_loaded_model(scored):
+    """One GPU job, one process that loads the network."""
+    first, _ = scored.run.events("pack_submitted")
+    assert len(first["jobs"]) == 3
+    assert len(scored.processes) == 1
 
 
-def test_a_job_that_finds_no_gpu_says_so(done, cluster, tmp_path, fault):
+def test_a_slide_added_later_is_scored_alone(scored):
+    """Those that are scored stay."""
+    _, second = scored.run.events("pack_submitted")
+    assert len(second["jobs"]) == 1
+
+
+def test_slides_are_read_from_the_nodes_own_disk(done, scored):
+    """Copied, read, removed; the scores are the same."""
+    [node] = scored.scratch.iterdir()
+    assert node.name in ("gpu1", "gpu2")
+    assert list(node.iterdir()) == []
+    assert scores_of_test_slide(scored.run) == scores_of_test_slide(done)
+
+
+def test_a_job_that_finds_no_gpu_says_so(copy_run, fault):
     """At once, in one line that names the causes, instead of running for days on a CPU."""
-    config = {key: value for key, value in CONFIG.items() if key != "allow_cpu"}
-    run = again(done, tmp_path, config, cluster)
-    shutil.rmtree(run.folder / "results" / "scores" / "histocae1")
-    assert run.run("--retries=0", "results/scores/histocae1/demo-10.zarr") == 1
+    run = copy_run({key: value for key, value in CONFIG.items() if key != "allow_cpu"})
+    assert run.run("--retries=0", TEST_SCORES) == 1
     log = (run.folder / "logs" / "score_slide" / "histocae1" / "demo-10.log").read_text()
     assert "no GPU on" in log
     assert "though one was asked for" in log
@@ -84,24 +123,9 @@ def test_a_job_that_finds_no_gpu_says_so(done, cluster, tmp_path, fault):
     fault("no GPU where one was asked for", took, "ended with a line that says so", "nothing")
 
 
-def test_slides_are_read_from_the_nodes_own_disk(done, cluster, tmp_path):
-    """Copied, read, removed; the scores are the same."""
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    config = {**CONFIG, "scratch_dir": f"{scratch}/$SLURMD_NODENAME"}
-    run = again(done, tmp_path, config, cluster)
-    shutil.rmtree(run.folder / "results" / "scores" / "histocae1")
-    assert run.run("results/scores/histocae1/demo-10.zarr") == 0, run.said()
-    [node] = scratch.iterdir()
-    assert node.name in ("gpu1", "gpu2")
-    assert list(node.iterdir()) == []
-    assert scores_of_test_slide(run) == scores_of_test_slide(done)
-
-
-def test_a_model_is_trained_on_two_cards_of_one_node(done, cluster, tmp_path):
+def test_a_model_is_trained_on_two_cards_of_one_node(copy_run):
     """`gpus: 2`: one job with both cards, two processes; here they share the CPU."""
-    run = again(done, tmp_path, changed(gpus=2), cluster)
-    shutil.rmtree(run.folder / "results" / "checkpoints")
+    run = copy_run(changed(gpus=2, pretraining={"epochs": 1, "batch": 8}), without="checkpoints")
     assert run.run(CAE) == 0, run.said()
     [pack] = run.events("pack_submitted")
     assert pack["gpus"] == 2
