@@ -11,6 +11,7 @@ from snakemake.utils import update_config
 from conftest import REPOSITORY
 from helpers.small_plan import MODELS, NODES, SHEET, changed, plan
 from microtome.challenges.camelyon17_sheet import make_camelyon17_sheet
+from microtome.challenges.camelyon17_uses import part_patients
 from microtome.cohort.splits import assign_folds
 from microtome.errors import InputError
 from microtome.io.atomic import write_json
@@ -122,7 +123,7 @@ def test_cross_validation_needs_no_other_patients(patients, outlined):
             assert row["patient"] not in {sheet[s]["patient"] for s in learnt}
 
 
-def camelyon17(folder: Path) -> dict[str, dict]:
+def camelyon17(folder: Path, *, apart: bool = False) -> dict[str, dict]:
     """Make the sheet of ten patients with labels, five of them outlined, and of two without."""
     table = ["patient,stage"]
     for patient in range(12):
@@ -134,27 +135,34 @@ def camelyon17(folder: Path) -> dict[str, dict]:
             if patient < 5 and label == "macro":
                 (folder / f"{name}.xml").touch()
     (folder / "stages.csv").write_text("\n".join(table) + "\n")
-    rows = [{key: cell for key, cell in row.items() if cell} for row in made(folder)]
+    rows, _ = make_camelyon17_sheet(folder)
+    if apart:
+        rows, _ = part_patients(rows)
+    rows = [{key: cell for key, cell in row.items() if cell} for row in rows]
     folds = assign_folds(rows, n_folds=5, seed=0)
     return {row["slide"]: {**row, "fold": folds[row["slide"]]} for row in rows}
 
 
-def made(folder: Path) -> list[dict[str, str]]:
-    """Give the rows alone."""
-    return make_camelyon17_sheet(folder)[0]
+ONCE = {"cross_validation": {"folds": 0}}
 
 
 @pytest.mark.parametrize(
-    ("changes", "known"), [({}, 0), ({"cross_validation": {"folds": 0}}, 10)], ids=["recipe", "old"]
+    ("apart", "changes", "known", "taught"),
+    [
+        (False, {}, 0, 3),  # three of five folds train, with an outlined patient each
+        (False, {**ONCE, "staging": {"networks_learn_from": "all"}}, 10, 12),  # as it once was
+        (False, ONCE, 5, 4),
+        (True, ONCE, 0, 5),  # no outlined slide is in the fold that validates
+    ],
 )
-def test_the_recipe_of_camelyon17(tmp_path, changes, known):
-    """Its forests see heatmaps out of fold; of networks trained once, those of known patients."""
+def test_the_recipe_of_camelyon17(tmp_path, apart, changes, known, taught):
+    """Out of fold no network knows the patient; trained once, only if patients are parted."""
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     recipe = yaml.safe_load((REPOSITORY / "recipes" / "camelyon17.yaml").read_text())
     for values in (recipe, changes):
         update_config(config, values)
-    if changes:
-        config["staging"]["networks_learn_from"] = "all"  # as it was
-    sheet = camelyon17(tmp_path)
+    sheet = camelyon17(tmp_path, apart=apart)
     cohort = Cohort(sheet, config, Models(config), lambda: sheet)
     assert len(find_overlap(cohort)) == known
+    network = cohort.models.members(cohort.staging_run("patient_009_node_0"))[0]
+    assert len(cohort.learnt(network, "train")) == taught
