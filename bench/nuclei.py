@@ -11,7 +11,8 @@ The paper's own width is measured on the smaller slide of `--full-side`; peak me
 
     python bench/nuclei.py --listed 10000000
 
-writes so many drawn nuclei as a table and as GeoJSON, alone: seconds, MB of files, peak memory.
+writes so many drawn nuclei as a table and as GeoJSON, alone: seconds, MB of files, peak memory;
+with --polygons all have an outline.
 
     python bench/nuclei.py --outlined 8192
 
@@ -67,12 +68,13 @@ def main() -> None:
     parser.add_argument("--full-side", type=int, default=2688)
     parser.add_argument("--widths", type=float, nargs="*", default=WIDTHS)
     parser.add_argument("--listed", type=int)
+    parser.add_argument("--polygons", action="store_true")
     parser.add_argument("--outlined", type=int)
     parser.add_argument("--weigh", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     use_threads(arguments.threads)
     if arguments.listed:
-        print(json.dumps(list_drawn(arguments.listed)))
+        print(json.dumps(list_drawn(arguments.listed, arguments.polygons)))
         return
     if arguments.outlined:
         print(json.dumps(outline(arguments.outlined, arguments.threads)))
@@ -205,13 +207,18 @@ def outline(side_px: int, threads: int) -> dict:
     return found | {"s": round(seconds), "peak MB": _peak_mb()}
 
 
-def list_drawn(n_nuclei: int) -> dict:
-    """Write drawn nuclei as a table, and it as GeoJSON; half of them with an outline."""
+def list_drawn(n_nuclei: int, are_outlined: bool) -> dict:
+    """Write drawn nuclei as a table, and it as GeoJSON."""
     found: dict[str, float] = {"nuclei": n_nuclei, "MB before": _peak_mb()}
     with tempfile.TemporaryDirectory() as folder:
         table, geojson = Path(folder, "a.parquet"), Path(folder, "a.geojson")
         started = time.perf_counter()
-        write_nuclei(table, _draw(n_nuclei), about={}, form=Form(outlined=True))
+        write_nuclei(
+            table,
+            _draw(n_nuclei, are_outlined=are_outlined),
+            about={},
+            form=Form(outlined=are_outlined),
+        )
         found |= {"table s": time.perf_counter() - started, "table MB": table.stat().st_size / 1e6}
         started = time.perf_counter()
         write_nucleus_geojson(geojson, read_nuclei(table, COLUMNS))
@@ -221,7 +228,9 @@ def list_drawn(n_nuclei: int) -> dict:
     return {key: round(value) for key, value in found.items()}
 
 
-def _draw(n_nuclei: int, *, side_px: int = 100_000) -> Iterator[dict[str, np.ndarray]]:
+def _draw(
+    n_nuclei: int, *, side_px: int = 100_000, are_outlined: bool = False
+) -> Iterator[dict[str, np.ndarray]]:
     rng = np.random.default_rng(1)
     turn = np.linspace(0, 2 * np.pi, 16, endpoint=False)
     circle = 8 * np.stack([np.cos(turn), np.sin(turn)], axis=1)
@@ -229,8 +238,8 @@ def _draw(n_nuclei: int, *, side_px: int = 100_000) -> Iterator[dict[str, np.nda
         n = min(5000, n_nuclei - first)
         px = rng.uniform(0, side_px, (n, 2))
         outlines = np.empty(n, object)
-        for i in range(n):
-            outlines[i] = (px[i] + circle).ravel() if i % 2 else np.empty(0)
+        for i in range(n if are_outlined else 0):
+            outlines[i] = (px[i] + circle).ravel()
         yield {
             "x_px": px[:, 0],
             "y_px": px[:, 1],
@@ -238,7 +247,7 @@ def _draw(n_nuclei: int, *, side_px: int = 100_000) -> Iterator[dict[str, np.nda
             "y_um": px[:, 1] * SPACING_UM,
             "confidence": rng.random(n),
             "haematoxylin": rng.random(n),
-            "area_um2": np.where(np.arange(n) % 2, 49.0, np.nan),
+            "area_um2": np.full(n, 49.0),
             "outline": outlines,
         }
 

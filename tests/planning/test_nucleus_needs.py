@@ -76,6 +76,14 @@ def test_finding_nuclei_as_measured():
     assert on_gpu.s < large.s / 10
 
 
+def test_outlining_as_measured():
+    """16.8 Mpx full of px of nuclei, at 1/20 of the maps, on two cores that others shared."""
+    entry = {"kind": "nucleus_segmenter", "reduction": 1, "width": 0.05}
+    need = outlining_need(entry, {"image": 0}, mpx=16.8, threads=2, on_gpu=False)
+    assert 1582 < need.mb < 2 * 1582
+    assert 3 * need.s > 287
+
+
 @pytest.mark.parametrize(
     ("need", "kind"),
     [(outlining_need, "nucleus_segmenter"), (classification_need, "nucleus_classifier")],

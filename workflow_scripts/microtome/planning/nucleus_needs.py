@@ -41,8 +41,8 @@ _DETECTION_S, _DETECTION_MB, _WINDOW_MPX, _UNET_MPX = 30, {4: 1100, 1: 1800}, 2.
 _LISTING_S, _READER_MB = 0.4, 60
 # Outlines: Mpx of the parts of a window that a segmenter sees at a time, with their margins, and
 # how often it computes a px; MB of a window, and s a Mpx, of regions and outlines.
-_PART_MPX, _PARTS_OVERLAP = 0.5, 1.6
-_OUTLINING_MB, _OUTLINING_S = 150, 1.5
+_PART_MPX, _PARTS_OVERLAP = 0.5, 1.9
+_OUTLINING_MB, _OUTLINING_S = 170, 3
 # Classes: nuclei of tissue that is full of them; crops in a batch.
 _NUCLEI_PER_MM2, _CROPS_AT_A_TIME = 6000, 16
 
