@@ -52,10 +52,10 @@ CROSSWISE = {
 }
 TRAINING = {
     "new_layers_epochs": 2,
-    "epochs": 12,
+    "epochs": 16,
     "batch": 8,
     "optimizer": "sgd",
-    "learning_rate": 0.03,
+    "learning_rate": 0.1,
     "momentum": 0.9,
     "schedule": {"kind": "cosine"},
 }
@@ -108,6 +108,7 @@ def detector_entry(
         "start": "crosswise" if started else None,
         "sparsity_percent": sparsity_percent,
         **SHARED,
+        **({"detection_slope": 1} if network == "crosswise" else {}),
         "labels_percent": labels_percent,
         "augmentation": AUGMENTATION,
         "training": epochs,

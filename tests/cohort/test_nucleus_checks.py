@@ -71,6 +71,11 @@ def test_what_starts_from_nothing(network):
             "start: csp is of variant crosswise, network",
         ),
         ("detector", {"network": "plain"}, "start: network plain has no autoencoder to start from"),
+        (
+            "detector",
+            {**SIZED, "network": "unet", "start": None, "detection_slope": 1},
+            "detection_slope: network unet has no detection map",
+        ),
         ("detector", {"width": 0.5}, "width: is that of its start csp; leave it out"),
         ("detector", {**SIZED, "start": None, "frozen": True}, "frozen: true, but there is no"),
         ("segmenter", {"start": "csp"}, "a nucleus_segmenter needs reduction 1"),

@@ -94,6 +94,18 @@ def test_new_layers_of_a_detector():
         assert new_weights(without_memory("nucleus_detector", other)) == expected
 
 
+def test_the_slope_of_a_detector_is_that_of_its_entry():
+    """20 if it says nothing; the map inside is that of the same weights with another slope."""
+    usual, gentle = build("nucleus_detector"), build("nucleus_detector", detection_slope=1)
+    assert (usual.part5.slope, gentle.part5.slope) == (20, 1)
+    gentle.load_state_dict(usual.state_dict())
+    images = images_of(40)
+    steep, flat = (
+        network.eval().part5(network._raw(network.part1(images))) for network in (usual, gentle)
+    )
+    torch.testing.assert_close(steep, torch.sigmoid(20 * torch.logit(flat)), rtol=0, atol=1e-4)
+
+
 def test_new_layers_of_a_segmenter():
     """Six 3 x 3, of which the third and the fifth see the trunk too; the paper's dense layer."""
     six = [(100, 160), (160, 160), (160 + 140, 140), (140, 140), (140 + 100, 100), (100, 80)]

@@ -88,6 +88,13 @@ def test_equation_6():
     assert found[3] > 0.993
 
 
+def test_another_slope():
+    """D = sigmoid(r (D' - t))."""
+    part = at(DetectionThreshold(percent=1.6, slope=1), 2)
+    found = part(torch.tensor([0.0, 2.0, 5.0]).reshape(1, 1, 1, 3)).flatten()
+    np.testing.assert_allclose(found, [1 / (1 + np.exp(-x)) for x in (-2, 0, 3)], rtol=1e-5)
+
+
 def test_the_conventional_sparsity():
     """ReLU(D' - t) with one t for the values of all maps, which few of them exceed."""
     part = SparseReLU(percent=1.6)

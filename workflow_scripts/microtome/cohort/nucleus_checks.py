@@ -30,6 +30,8 @@ def check_nucleus_model(key: str, entry: dict, models: Mapping[str, dict]) -> It
         yield from _check_sparsity(key, entry, entry["variant"])
         return
     network, start = entry["network"], entry["start"]
+    if "detection_slope" in entry and network != CROSSWISE:
+        yield f"{key}.detection_slope: network {network} has no detection map inside; leave it out"
     if start is None:
         missing = [part for part in _NEEDED[network] if part not in entry]
         if missing:

@@ -13,7 +13,13 @@ import torch
 from torch import nn
 
 from microtome.errors import InputError
-from microtome.networks.sparsity import Crosswise, DetectionThreshold, SparseReLU, full_precision
+from microtome.networks.sparsity import (
+    SLOPE,
+    Crosswise,
+    DetectionThreshold,
+    SparseReLU,
+    full_precision,
+)
 
 # A vector of the background stands for so many px a side: 4 by the trunk and 5 by part 4.
 BACKGROUND_PX = 20
@@ -159,6 +165,8 @@ class EncoderSettings:
     started : bool
         Whether the weights will be those of an autoencoder that is trained. The threshold is then
         a constant (section 4.3.2), in further training, too.
+    slope : float
+        r of the detection map (equation 6).
     """
 
     variant: str
@@ -166,6 +174,7 @@ class EncoderSettings:
     width: float
     sparsity_percent: float
     started: bool = False
+    slope: float = SLOPE
 
 
 class Encoder(nn.Module):
@@ -185,7 +194,7 @@ class Encoder(nn.Module):
         sixth = {"crosswise": Crosswise, "sparse": lambda: SparseReLU(**threshold)}
         for number in sorted(self.parts):
             if number == 5:
-                part = DetectionThreshold(**threshold)
+                part = DetectionThreshold(**threshold, slope=settings.slope)
             elif number == 6:
                 part = sixth.get(self.variant, nn.Identity)()
             else:

@@ -23,6 +23,7 @@ from microtome.networks.crosswise import CrosswiseCAE, EncoderSettings
 from microtome.networks.histocae import HistoCAE, HistoCAEClassifier
 from microtome.networks.mr_histocae import MRHistoCAE
 from microtome.networks.pretrained import read_safetensors
+from microtome.networks.sparsity import SLOPE
 
 # What weights and entry must have in common to mean the same.
 _SAME = (
@@ -39,6 +40,7 @@ _SAME = (
     "reduction",
     "width",
     "sparsity_percent",
+    "detection_slope",
     "network",
     "attributes",
     "segmentation_layer",
@@ -128,6 +130,7 @@ def _nucleus_network(entry: dict, pretrained: str) -> nn.Module:
         width=entry["width"],
         sparsity_percent=entry.get("sparsity_percent", _NONE),
         started=start is not None,
+        slope=entry.get("detection_slope", SLOPE),
     )
     if kind == "nucleus_detector":
         return NucleusDetector(settings)

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import nn
 
-_SLOPE = 20.0  # r: so steep that the sigmoid gives 0 or 1 in practice
+SLOPE = 20.0  # r: so steep that the sigmoid gives 0 or 1 in practice
 _MOMENTUM = 0.1  # alpha
 
 
@@ -68,11 +68,18 @@ class RunningThreshold(nn.Module):
 
 
 class DetectionThreshold(RunningThreshold):
-    """Part 5: D = sigmoid(20 (D' - t)), equation 6; (B, 1, h, w) -> the same in [0, 1]."""
+    """Part 5: D = sigmoid(r (D' - t)), equation 6; (B, 1, h, w) -> the same in [0, 1].
+
+    `slope` is r, the paper's 20 if not given. The other parameters are those of `RunningThreshold`.
+    """
+
+    def __init__(self, *, percent: float, fixed: bool = False, slope: float = SLOPE) -> None:
+        super().__init__(percent=percent, fixed=fixed)
+        self.slope = slope
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Detection map, float32, of its values before the threshold."""
-        return torch.sigmoid(_SLOPE * super().forward(values))
+        return torch.sigmoid(self.slope * super().forward(values))
 
 
 class SparseReLU(RunningThreshold):
