@@ -209,8 +209,13 @@ def test_what_is_known_not_to_fit_does_not(encoder):
         with pytest.raises(InputError, match="does not go with deeplabv3_plus"):
             build_without_memory("deeplabv3_plus", encoder)
     else:
-        images = torch.empty(2, 3, 64, 64, device="meta")
-        assert build_without_memory("deeplabv3_plus", encoder)(images).shape == (2, 2, 64, 64)
+        # MiT reads numbers of tensors while it is made, which need memory.
+        needs_memory = encoder == "mit_b0"
+        make = build if needs_memory else build_without_memory
+        images = patches(2).to("cpu" if needs_memory else "meta")
+        with torch.no_grad():
+            found = make("deeplabv3_plus", encoder).eval()(images)
+        assert found.shape == (2, 2, 64, 64)
 
 
 def test_weights_of_another_encoder(tmp_path):
