@@ -260,10 +260,12 @@ def test_recipes_are_valid_configs(finished, recipe):
         for fold, (slide, row) in enumerate(SMALL_COHORT.items(), start=1)
     }
     # Where the threshold is that of validation slides, there must be one.
-    rows["demo-08"] = {"split": "validation", "annotation": "demo/cohort/demo-08_paip.xml"}
+    last = {"fold": len(rows) + 1}
+    rows["demo-08"] = last | {"split": "validation", "annotation": "demo/cohort/demo-08_paip.xml"}
+    rows |= {node: row | last for node, row in NODE.items()}
     finished.configure(
         {**yaml.safe_load(text), "slides": "slides.tsv", "demo": SMALL_CONFIG["demo"]},
-        rows | NODE,
+        rows,
     )
     planned = finished.planned()
     finished.configure(SMALL_CONFIG, SMALL_COHORT)
