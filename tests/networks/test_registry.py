@@ -23,6 +23,18 @@ HISTOCAE = {**CAE, "kind": "histocae", "head": "light"}
 MR = {**CAE, "kind": "mr_histocae", "further_spacings_um": [2.0]}
 SEGMENTER = {**COLOUR, "kind": "segmenter", "architecture": "unet_plus_plus", "pretrained": "none"}
 CLASSIFIER = {**SEGMENTER, "kind": "classifier", "architecture": "resnet50"}
+DETECTOR = {
+    "kind": "nucleus_detector",
+    "network": "crosswise",
+    "start": None,
+    "reduction": 4,
+    "width": 0.05,
+    "sparsity_percent": 1.6,
+    "spacing_um": 0.5,
+    "patch_px": 40,
+    "detection_slope": 1,
+    "seed": 1,
+}
 TIMM = {**CLASSIFIER, "architecture": "tu-test_vit", "frozen": True}
 TIMM |= {"input_px": 64, "layer_scale": 0.1}
 CROPPED = {**HISTOCAE, "patch_px": 96, "border_latents": 2}
@@ -108,6 +120,7 @@ def test_random_weights_follow_from_the_seed(entry):
         (MR, "further_spacings_um", [4.0]),
         (TIMM, "input_px", 96),
         (TIMM, "layer_scale", 0.2),
+        (DETECTOR, "detection_slope", 20),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -74,11 +74,12 @@ def test_looks_are_mixed_alike_in_all_folds(images):
 
 
 def test_the_spacing_is_that_at_which_what_is_dark_is_10_um_wide():
-    """Squares of 15 and 25 px: chords count by their length; smoothing widens them by a px."""
+    """Squares of 40 and 10 px: chords count by their length; smoothing widens them by a px."""
     pixels = np.full((120, 160, 3), WHITE_GROUND, np.uint8)
-    pixels[20:45, 20:45] = pixels[20:35, 60:75] = STAIN
-    pixels[70:85, 20:35] = STAIN
-    lengths = np.array([25] * 25 + [15] * 30)
+    pixels[20:60, 20:60] = STAIN
+    for left in range(80, 150, 20):
+        pixels[20:30, left : left + 10] = pixels[90:100, left : left + 10] = STAIN
+    lengths = np.array([40] * 40 + [10] * 80)
     width_px = np.square(lengths).sum() / lengths.sum()
     assert estimate_spacing(pixels) == pytest.approx(10 / width_px, rel=0.06)
     assert estimate_spacing(pixels[::-1].transpose(1, 0, 2)) == estimate_spacing(pixels)
