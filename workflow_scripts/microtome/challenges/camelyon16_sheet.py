@@ -14,7 +14,7 @@ from microtome.challenges.camelyon16_truth import read_reference
 from microtome.challenges.camelyon17_sheet import is_slide
 from microtome.cohort.sheet_cells import format_path
 from microtome.errors import InputError
-from microtome.io.downloaded_folders import enter_file, list_files, name_packed
+from microtome.io.downloaded_folders import enter_file, list_files, name_packed, sort_by_name
 
 COLUMNS = ("slide", "path", "split", "annotation", "viable_mask", "label")
 
@@ -62,14 +62,16 @@ def make_camelyon16_sheet(folder: str | Path) -> tuple[list[dict[str, str]], lis
     """
     folder = Path(folder)
     files = list_files(folder)
-    slides = _sort_by_slide((f for f in files if is_slide(f, folder)), "slide")
+    slides = sort_by_name((f for f in files if is_slide(f, folder)), _SLIDE, what="slide")
     if not slides:
         raise InputError(
             f"{folder}: there is no slide of CAMELYON16 (as tumor_001.tif) in it; unpack what was"
             " downloaded there"
         )
-    outlines = _sort_by_slide((f for f in files if f.suffix.lower() == ".xml"), "outlines of")
-    masks = _sort_by_slide((f for f in files if _is_tiff(f)), "mask of", end="_mask")
+    outlines = sort_by_name(
+        (f for f in files if f.suffix.lower() == ".xml"), _SLIDE, what="outlines of"
+    )
+    masks = sort_by_name((f for f in files if _is_tiff(f)), _SLIDE, what="mask of", end="_mask")
     has_tumour, notes = _read_classes(files, folder, slides)
     rows = []
     for slide, path in slides.items():
@@ -99,17 +101,6 @@ def make_camelyon16_sheet(folder: str | Path) -> tuple[list[dict[str, str]], lis
         if slide not in slides
     ]
     return rows, notes + name_packed(files, lambda path: _is_unpacked(path, outlines))
-
-
-def _sort_by_slide(paths: Iterable[Path], what: str, *, end: str = "") -> dict[str, Path]:
-    """Sort files by the slide that is their name, but for its `end`; others are passed over."""
-    found: dict[str, Path] = {}
-    for path in paths:
-        name = path.stem.lower()
-        slide = name.removesuffix(end)
-        if name.endswith(end) and _SLIDE.fullmatch(slide):
-            enter_file(found, slide, path, what=f"{what} {slide}")
-    return dict(sorted(found.items()))
 
 
 def _is_tiff(path: Path) -> bool:

@@ -5,7 +5,7 @@ open data of today, with `images`, `annotations` and `stages.csv`, which also na
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from microtome.challenges.camelyon17_labels import (
@@ -18,7 +18,7 @@ from microtome.challenges.camelyon17_labels import (
 )
 from microtome.cohort.sheet_cells import format_path
 from microtome.errors import InputError
-from microtome.io.downloaded_folders import enter_file, list_files, name_packed
+from microtome.io.downloaded_folders import list_files, name_packed, sort_by_name
 
 COLUMNS = ("slide", "path", "patient", "node", "split", "annotation", "label")
 NODES_PER_PATIENT = 5
@@ -56,13 +56,15 @@ def make_camelyon17_sheet(folder: str | Path) -> tuple[list[dict[str, str]], lis
     """
     folder = Path(folder)
     files = list_files(folder)
-    slides = _sort_by_slide((f for f in files if is_slide(f, folder)), "slide")
+    slides = sort_by_name((f for f in files if is_slide(f, folder)), SLIDE, what="slide")
     if not slides:
         raise InputError(
             f"{folder}: there is no slide of CAMELYON17 (as patient_000_node_0.tif) in it; unpack"
             " what was downloaded there"
         )
-    outlines = _sort_by_slide((f for f in files if f.suffix.lower() == ".xml"), "outlines of")
+    outlines = sort_by_name(
+        (f for f in files if f.suffix.lower() == ".xml"), SLIDE, what="outlines of"
+    )
     tables = [path for path in files if path.name.lower() in TABLES]
     labels, notes = read_labels(tables)
     if not tables:
@@ -96,16 +98,6 @@ def is_slide(path: Path, folder: Path) -> bool:
     return path.suffix.lower() in (".tif", ".tiff") and not any(
         word in part for part in parents for word in _NO_SLIDES
     )
-
-
-def _sort_by_slide(paths: Iterable[Path], what: str) -> dict[str, Path]:
-    """Sort files by the slide that is their name; other names are passed over."""
-    found: dict[str, Path] = {}
-    for path in paths:
-        slide = path.stem.lower()
-        if SLIDE.fullmatch(slide):
-            enter_file(found, slide, path, what=f"{what} {slide}")
-    return dict(sorted(found.items()))
 
 
 def _list_oddities(

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -35,6 +36,23 @@ def enter_file(files: dict[str, Path], key: str, path: Path, *, what: str, about
     first = files.setdefault(key, path)
     if not first.samefile(path):
         raise InputError(f"{about}{first} and {path} are both {what}; move one out of the folder")
+
+
+def sort_by_name(
+    paths: Iterable[Path], names: re.Pattern[str], *, what: str, end: str = ""
+) -> dict[str, Path]:
+    """Sort files by their name in small letters without its `end`; others are passed over.
+
+    InputError if two files that are not the same have one name of `names`; `what` says of what
+    they are.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        stem = path.stem.lower()
+        name = stem.removesuffix(end)
+        if stem.endswith(end) and names.fullmatch(name):
+            enter_file(found, name, path, what=f"{what} {name}")
+    return dict(sorted(found.items()))
 
 
 def name_packed(files: Iterable[Path], is_unpacked: Callable[[Path], bool]) -> list[str]:
