@@ -74,6 +74,7 @@ rule all:
         planned(RESULTS.of_models, pattern="results/burden/{model}.tsv"),
         planned(RESULTS.of_slides, pattern="results/figures/{model}/{slide}.png"),
         planned(RESULTS.if_evaluated, path="results/evaluation/models.tsv"),
+        planned(RESULTS.if_at_spacings, path="results/evaluation/spacings.csv"),
         planned(RESULTS.uncertainty),
         planned(
             RESULTS.of_models, pattern="results/votes/{model}.tsv", models=MODELS.votes

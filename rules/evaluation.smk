@@ -117,3 +117,31 @@ rule compare_models:
         code=code("evaluation/compare_models.py"),
     script:
         "../workflow_scripts/jobs/evaluation/compare_models.py"
+
+
+rule compare_spacings:
+    """Accuracy of the networks that are there at several spacings, by spacing."""
+    input:
+        models="results/evaluation/models.tsv",
+    output:
+        table=report(
+            "results/evaluation/spacings.csv",
+            caption="captions/spacings.rst",
+            category="4 Evaluation",
+            labels={"model": "all", "table": "accuracy by spacing"},
+        ),
+    log:
+        "logs/compare_spacings.log",
+    benchmark:
+        "benchmarks/compare_spacings.tsv"
+    localrule: True
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        at_spacings=planned(RESULTS.at_spacings),
+        code=code("evaluation/compare_spacings.py"),
+    script:
+        "../workflow_scripts/jobs/evaluation/compare_spacings.py"

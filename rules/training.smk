@@ -171,3 +171,31 @@ rule training_curves:
         code=code("training/training_curves.py"),
     script:
         "../workflow_scripts/jobs/training/training_curves.py"
+
+
+rule training_losses:
+    """Draw the losses of all networks of this run side by side."""
+    input:
+        curves=planned(MODELS.curves_side_by_side),
+    output:
+        figure=report(
+            "results/models/training_losses.png",
+            caption="captions/training_losses.rst",
+            category="3 Training",
+            labels={"model": "all", "curves": "losses"},
+        ),
+    log:
+        "logs/training_losses.log",
+    benchmark:
+        "benchmarks/training_losses.tsv"
+    localrule: True
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        networks=planned(MODELS.losses),
+        code=code("training/training_losses.py"),
+    script:
+        "../workflow_scripts/jobs/training/training_losses.py"

@@ -67,7 +67,27 @@ def test_autoencoders_and_curves():
             *("a/training", "b/training", "cae/training", "cae/pretraining_1um"),
             *("mr/training", "mr/pretraining_1um", "mr/pretraining_2um", "mr/pretraining_4um"),
         )
+    ] + ["results/models/training_losses.png"]
+
+
+def test_losses_side_by_side():
+    """Of all that learns in epochs, each with the name of its loss; of one network alone not."""
+    of_px, of_patches = "dice of px", "cross-entropy of patches"
+    models = Models(changed(run=list(MODELS), models={"b": SEGMENTER | {"loss": "dice"}}))
+    assert models.losses() == [
+        {"model": "a", "loss": "cross-entropy of px"},
+        {"model": "b", "loss": of_px},
+        {"model": "cae", "loss": of_patches},
+        {"model": "mr", "loss": f"{of_patches} and reconstruction"},
     ]
+    assert models.curves_side_by_side() == [
+        f"results/models/{model}/training_curves.csv" for model in ("a", "b", "cae", "mr")
+    ]
+    alone = Models(changed(run=["a", "colour"]))
+    assert alone.curves() == ["results/models/a/training_curves.png"]
+    folded = Models(changed(run=["a"], cross_validation={"folds": 3}))
+    assert folded.losses() == [{"model": "a", "loss": "cross-entropy of px"}] * 3
+    assert folded.curves()[-1] == "results/models/training_losses.png"
 
 
 def test_grids():

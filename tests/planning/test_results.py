@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers.small_plan import plan
+from helpers.small_plan import SEGMENTER, plan
 from microtome.errors import InputError
 from microtome.planning.results import Results
 
@@ -52,6 +52,27 @@ def test_evaluation():
     ]
     assert RESULTS.with_intervals() == ["both"]
     assert RESULTS.intervals() == ["results/uncertainty/both.tsv"]
+
+
+def test_networks_at_several_spacings():
+    """Entries that differ in spacing and stride alone are one, called by their common words."""
+    assert RESULTS.at_spacings() == RESULTS.if_at_spacings("spacings.csv") == []
+    fine = SEGMENTER | {"architecture": "unet"}
+    models = {
+        "unet_4x": fine,
+        "unet_16x": fine | {"spacing_um": 2.0, "stride_px": 28},
+        "unet_like": fine | {"seed": 2},
+        "fine": fine | {"architecture": "segnet"},
+        "coarse": fine | {"architecture": "segnet", "spacing_um": 8.0, "weights": "w.safetensors"},
+    }
+    results = Results(plan(run=[*models, "colour"], models=models))
+    assert [tuple(one.values()) for one in results.at_spacings()] == [
+        ("unet", 0.5, "unet_4x"),
+        ("unet", 2.0, "unet_16x"),
+        ("fine", 0.5, "fine"),
+        ("fine", 8.0, "coarse"),
+    ]
+    assert results.if_at_spacings("spacings.csv") == ["spacings.csv"]
 
 
 def test_a_fold_without_slides_is_not_evaluated():

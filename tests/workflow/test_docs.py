@@ -93,7 +93,8 @@ def checkout(make_workflow):
     root = make_workflow().source
     for part in ("recipes", "demo"):
         shutil.copytree(REPOSITORY / part, root / part, ignore=shutil.ignore_patterns("cohort"))
-    for name in ("my_slides", "paip"):
+    (root / "shifted").mkdir()
+    for name in ("my_slides", "paip", "shifted/slides"):
         write_sheet(root / f"{name}.tsv", SMALL_COHORT)
     folded = {
         slide: {**row, "split": row["split"].replace("validation", "train"), "fold": fold}
@@ -105,6 +106,11 @@ def checkout(make_workflow):
     held_back = {"demo-04": {"split": "validation", "annotation": "demo/cohort/demo-04_paip.xml"}}
     for name in ("camelyon16", "digestpath"):
         write_sheet(root / f"{name}.tsv", folded | held_back)
+    write_sheet(root / "luad.tsv", SMALL_COHORT)
+    for fold in (1, 2):
+        (root / f"{fold}.png").touch()
+    images = "".join(f"i{fold}\t{fold}.png\t0.5\t{fold}\n" for fold in (1, 2))
+    (root / "crc.tsv").write_text(f"image\tpath\tspacing_um\tfold\n{images}")
     (root / "data" / "CAMELYON17").mkdir(parents=True)
     (root / "mine.zip").touch()
     return root

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 
@@ -253,8 +254,12 @@ RECIPES = {path.name for path in (REPOSITORY / "recipes").iterdir()} - {"crosswi
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES))
 def test_recipes_are_valid_configs(finished, recipe):
-    """Every recipe passes the schema and gives a plan."""
+    """Every recipe passes the schema and gives a plan, laid over those that its head names."""
     text = (REPOSITORY / "recipes" / recipe).read_text()
+    (files,) = re.findall(rf"--configfile ((?:recipes/\S+ )*recipes/{recipe})", text)
+    config = {}
+    for file in files.split():
+        update_config(config, yaml.safe_load((REPOSITORY / file).read_text()))
     rows = {
         slide: {**row, "split": row["split"].replace("validation", "train"), "fold": fold}
         for fold, (slide, row) in enumerate(SMALL_COHORT.items(), start=1)
@@ -264,7 +269,7 @@ def test_recipes_are_valid_configs(finished, recipe):
     rows["demo-08"] = last | {"split": "validation", "annotation": "demo/cohort/demo-08_paip.xml"}
     rows |= {node: row | last for node, row in NODE.items()}
     finished.configure(
-        {**yaml.safe_load(text), "slides": "slides.tsv", "demo": SMALL_CONFIG["demo"]},
+        {**config, "slides": "slides.tsv", "demo": SMALL_CONFIG["demo"]},
         rows,
     )
     planned = finished.planned()

@@ -105,14 +105,33 @@ class Models:
         return self.autoencoders(model)[0]
 
     def curves(self) -> list[str]:
-        """Name the figures of all that is trained here in epochs, but for nuclei."""
+        """Name the figures of all that is trained here in epochs, but for nuclei.
+
+        Of several networks one more has them side by side.
+        """
         figures = []
-        for model, run in self.runs.items():
-            if run.entry["kind"] in _WITHOUT_CURVES or "weights" in run.entry:
-                continue
+        for model in self._learning:
             steps = ["training", *(f"pretraining_{um:g}um" for um in self._pretrained_um(model))]
             figures += [f"results/models/{model}/{step}_curves.png" for step in steps]
-        return figures
+        return figures + ["results/models/training_losses.png"] * (len(self._learning) > 1)
+
+    def curves_side_by_side(self) -> list[str]:
+        """Name the curves of `losses`."""
+        return [f"results/models/{model}/training_curves.csv" for model in self._learning]
+
+    def losses(self) -> list[dict[str, str]]:
+        """Describe what each network trained here learns by: its ``model`` and its ``loss``."""
+        runs = [self.runs[model] for model in self._learning]
+        return [{"model": run.model, "loss": _name_loss(run.entry)} for run in runs]
+
+    @cached_property
+    def _learning(self) -> list[str]:
+        """What is trained here in epochs, but for nuclei."""
+        return [
+            model
+            for model, run in self.runs.items()
+            if run.entry["kind"] not in _WITHOUT_CURVES and "weights" not in run.entry
+        ]
 
     def _pretrained_um(self, model: str) -> list[float]:
         """Spacings of the autoencoders of a model, in µm/px."""
@@ -261,3 +280,11 @@ class Models:
         """Name the file of the temperature of a model's heatmaps, where they are to have one."""
         has_one = self._config["calibration"]["temperature"]
         return f"results/calibration/{model}.json" if has_one else []
+
+
+def _name_loss(entry: Mapping) -> str:
+    """Name what training minimizes; losses of other names cannot be compared."""
+    if entry["kind"] == "segmenter":
+        return f"{entry.get('loss', 'cross_entropy').replace('_', '-')} of px"
+    joint = " and reconstruction" * (entry["kind"] == "mr_histocae")
+    return f"cross-entropy of patches{joint}"

@@ -1,9 +1,14 @@
 """What a run of the workflow is to make: files of all models and slides together."""
 
+import json
 from collections.abc import Iterable
+from itertools import takewhile
 
 from microtome.errors import InputError
 from microtome.planning.cohort import Cohort
+
+# What one network has at each spacing for itself.
+_OF_SPACING = ("spacing_um", "stride_px", "weights")
 
 
 class Results:
@@ -82,6 +87,30 @@ class Results:
             for run in runs
         ]
 
+    def at_spacings(self) -> list[dict]:
+        """Describe the evaluated models that are one network at several spacings.
+
+        They differ in nothing else (but in stride and weights). Gives ``network``, the words that
+        their names begin with in common; ``spacing_um``; ``model``.
+        """
+        networks: dict[str, dict[str, float]] = {}
+        for run in map(self._models.runs.get, self.evaluated_models()):
+            if "spacing_um" in run.entry:
+                key = json.dumps(
+                    {k: v for k, v in run.entry.items() if k not in _OF_SPACING}, sort_keys=True
+                )
+                networks.setdefault(key, {})[run.model] = run.entry["spacing_um"]
+        return [
+            {"network": _common_words(found), "spacing_um": um, "model": model}
+            for found in networks.values()
+            if len(set(found.values())) == len(found) > 1
+            for model, um in found.items()
+        ]
+
+    def if_at_spacings(self, path: str) -> list[str]:
+        """Name a file that is made where a network is evaluated at several spacings."""
+        return [path] * bool(self.at_spacings())
+
     def counted(self) -> list[dict]:
         """Describe each count of pixels: model, slide, and the uncertainty maps it tells of."""
         return [
@@ -102,3 +131,10 @@ class Results:
     def intervals(self) -> list[str]:
         """Name the tables of uncertainty of the evaluated ensembles."""
         return [f"results/uncertainty/{model}.tsv" for model in self.with_intervals()]
+
+
+def _common_words(names: Iterable[str]) -> str:
+    """Give the words that names begin with in common; without any the first name."""
+    words = [name.split("_") for name in names]
+    common = takewhile(lambda at: len(set(at)) == 1, zip(*words, strict=False))
+    return "_".join([first for first, *_ in common] or words[0])
