@@ -122,7 +122,7 @@ rule compare_models:
 rule compare_spacings:
     """Accuracy of the networks that are there at several spacings, by spacing."""
     input:
-        models="results/evaluation/models.tsv",
+        models=planned(RESULTS.if_evaluated, path="results/evaluation/models.tsv"),
     output:
         table=report(
             "results/evaluation/spacings.csv",

@@ -1,5 +1,8 @@
 """The table of networks at several spacings."""
 
+import pytest
+
+from microtome.errors import InputError
 from microtome.evaluation.spacings import spacing_rows
 from microtome.io.tables import read_table, write_table
 
@@ -20,3 +23,9 @@ def test_a_row_a_spacing_and_a_column_a_network(tmp_path):
         "2,0.93,0.093,0.96,0.096",
         "32,0.86,0.086,,",
     ]
+
+
+def test_without_such_networks_there_is_no_table():
+    """A line says so where the table is asked for all the same."""
+    with pytest.raises(InputError, match="run: has no network at several spacings"):
+        spacing_rows([{"model": "a", "accuracy": 1, "accuracy_sd": None}], [])

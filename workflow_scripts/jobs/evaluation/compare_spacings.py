@@ -5,5 +5,5 @@ from microtome.io.tables import read_table, write_table
 from microtome.logs import start_log
 
 start_log(snakemake.log[0])
-rows = spacing_rows(read_table(snakemake.input.models), snakemake.params.at_spacings)
+rows = spacing_rows(read_table(*snakemake.input.models), snakemake.params.at_spacings)
 write_table(snakemake.output.table, rows)

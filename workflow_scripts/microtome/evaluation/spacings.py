@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+from microtome.errors import InputError
+
 
 def spacing_rows(models: Iterable[Mapping], at_spacings: Iterable[Mapping]) -> list[dict]:
     """Sort the accuracies of networks by spacing: a row a spacing, a column a network.
@@ -22,6 +24,11 @@ def spacing_rows(models: Iterable[Mapping], at_spacings: Iterable[Mapping]) -> l
         ``spacing_um``, and of each network its accuracy and, as ``NETWORK sd``, the standard
         deviation over folds; None where a network is not there at a spacing.
 
+    Raises
+    ------
+    InputError
+        If there is no such network.
+
     Examples
     --------
     >>> models = [{"model": m, "accuracy": a, "accuracy_sd": ""} for m, a in zip("ab", (0.9, 0.8))]
@@ -31,6 +38,8 @@ def spacing_rows(models: Iterable[Mapping], at_spacings: Iterable[Mapping]) -> l
     """
     found = {row["model"]: row for row in models}
     places = {(one["spacing_um"], one["network"]): found[one["model"]] for one in at_spacings}
+    if not places:
+        raise InputError("run: has no network at several spacings, so there is no table of them")
     networks = list(dict.fromkeys(network for _, network in places))
     return [
         {"spacing_um": spacing_um}
