@@ -12,9 +12,11 @@ from microtome.networks.nucleus_networks import EncoderSettings, NucleusDetector
 WIDTH = 0.02
 
 
-def autoencoder(reduction: int = 4) -> CrosswiseCAE:
+def autoencoder(reduction: int = 4, *, offset_px: tuple[float, float] = (0, 0)) -> CrosswiseCAE:
     """Give one with random weights and batch norms, which detects at few locations."""
-    return copy.deepcopy(_make_autoencoder(reduction))
+    cae = copy.deepcopy(_make_autoencoder(reduction))
+    cae.offset_px.copy_(torch.tensor(offset_px))
+    return cae
 
 
 @cache

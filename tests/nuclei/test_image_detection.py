@@ -26,7 +26,7 @@ def columns(found: Nuclei) -> np.ndarray:
     ("network", "inner_px"),
     [
         (autoencoder(), 60),
-        (autoencoder(), 84),
+        (autoencoder(offset_px=(2.5, -11.25)), 84),
         (autoencoder(reduction=1), 55),
         (detector("plain"), 100),
         (detector("unet"), 64),
@@ -42,6 +42,23 @@ def test_windows_find_what_one_piece_finds(network, inner_px):
     distance = np.abs(columns(parts)[:, None] - columns(whole)).max(axis=2)
     for nearest in (distance.min(axis=0), distance.min(axis=1)):
         assert (nearest < 1e-4).mean() > 0.95
+
+
+def test_nuclei_lie_beside_what_fires_by_the_offset():
+    """All else but the stain around them stays; what comes to lie beyond the image is left out."""
+    pixels = noise(120, 160)
+    at, beside = (
+        columns(
+            find_nuclei_of_image(
+                NucleusFinder(autoencoder(offset_px=offset), SETTINGS, spacing_um=0.5), pixels
+            )
+        )
+        for offset in ((0, 0), (30.5, -20.25))
+    )
+    moved = at[:, :3] + (-20.25, 30.5, 0)
+    inside = (moved[:, 0] >= 0) & (moved[:, 1] < 160)
+    assert 5 < inside.sum() < len(at) - 5
+    np.testing.assert_allclose(beside[:, :3], moved[inside], atol=1e-5)
 
 
 @pytest.mark.parametrize("variant", ["crosswise", "plain", "unet"])

@@ -261,6 +261,10 @@ class CrosswiseCAE(Encoder):
     enlarges. Parts 4 and 8 keep their scale: the background has a vector for 20 x 20 px, or it
     could hold nuclei, and part 8 enlarges 20 times.
 
+    A location may stand for a nucleus that lies a little beside it, always on the same side, since
+    the decoder can move what it draws. The buffer ``offset_px`` is how far the nucleus is to the
+    right and below; `microtome.nucleus_training.settling` sets it.
+
     Examples
     --------
     >>> cae = CrosswiseCAE(variant="crosswise", reduction=4, width=0.05, sparsity_percent=1.6)
@@ -283,6 +287,7 @@ class CrosswiseCAE(Encoder):
         self.part7 = _make_decoder(foreground, _FOREGROUND_DECODER[reduction], width)
         background = (self.background_maps, *maps.background_decoder)
         self.part8 = _make_decoder(background, _BACKGROUND_DECODER, width)
+        self.register_buffer("offset_px", torch.zeros(2))
         # Training begins with grey images of some contrast, not with noise of variance 2.
         for last, grey in ((self.part7[-1], 0.0), (self.part8[-1], 0.5)):
             nn.init.constant_(last.weight, 0.1)

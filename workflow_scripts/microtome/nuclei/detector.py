@@ -37,6 +37,11 @@ class Detector:
         beyond these it depends on; and ``lattice_px``, of which H and W are multiples.
     latents : bool
         Whether to give the foreground vectors too, which only an autoencoder has.
+
+    Attributes
+    ----------
+    offset_px : tuple of float
+        How far to the right of a location that fires, and below, its nucleus lies.
     """
 
     def __init__(self, network: nn.Module, *, latents: bool = False) -> None:
@@ -51,6 +56,9 @@ class Detector:
         self.latent_depth = network.foreground_maps if latents else None
         self.reduction, self.reach_px = network.reduction, network.reach_px
         self.lattice_px = network.lattice_px
+        # Only what learnt from places knows them.
+        has_offset = isinstance(network, CrosswiseCAE)
+        self.offset_px = tuple(network.offset_px.tolist()) if has_offset else (0.0, 0.0)
 
     def detect(self, pixels: np.ndarray) -> Detected:
         """Detect nuclei in an image, ndarray of shape (height, width, 3), uint8.

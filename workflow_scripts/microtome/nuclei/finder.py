@@ -112,6 +112,7 @@ class NucleusFinder:
         self.lattice_px = lattice = self._detector.lattice_px
         # The middle of a plateau may lie the least distance outside.
         disc_px = math.ceil((HAEMATOXYLIN_UM + settings.min_distance_um) / spacing_um) + 1
+        disc_px += math.ceil(max(map(abs, self._detector.offset_px)))
         depends_px = self._peaks.halo * self._reduction + self._detector.reach_px
         self.margin_px = round_up(max(disc_px, depends_px), lattice)
         least = 2 * self.margin_px / (math.sqrt(_MOST_WORK) - 1)
@@ -124,7 +125,8 @@ class NucleusFinder:
     def list_nuclei(self, found: tuple[Window, Detected]) -> Nuclei:
         """List the nuclei whose peaks lie in a window without its margin, from what `detect` gives.
 
-        Their order is that of rows.
+        Each is beside its peak by the network's offset, and left out if that is beyond the image.
+        Their order is that of the peaks' rows.
         """
         window, detected = found
         spare = self.margin_px // self._reduction - self._peaks.halo
@@ -135,15 +137,20 @@ class NucleusFinder:
             y_px=window.y_px,
             size_px=window.size_px,
         )
-        x_px = peaks.x_px - (window.x_px - self.margin_px)
-        y_px = peaks.y_px - (window.y_px - self.margin_px)
-        return Nuclei(
-            x_px=peaks.x_px,
-            y_px=peaks.y_px,
+        right, down = self._detector.offset_px
+        x_px, y_px = peaks.x_px + right, peaks.y_px + down
+        left, top = window.x_px - self.margin_px, window.y_px - self.margin_px
+        nuclei = Nuclei(
+            x_px=x_px,
+            y_px=y_px,
             confidence=peaks.confidence,
-            haematoxylin=measure_haematoxylin(window.pixels, x_px, y_px, radius_px=self._radius_px),
-            latents=self._latents_at(detected, x_px, y_px),
+            haematoxylin=measure_haematoxylin(
+                window.pixels, x_px - left, y_px - top, radius_px=self._radius_px
+            ),
+            latents=self._latents_at(detected, peaks.x_px - left, peaks.y_px - top),
         )
+        width_px, height_px = window.size_px
+        return nuclei.select((x_px >= 0) & (x_px < width_px) & (y_px >= 0) & (y_px < height_px))
 
     def _latents_at(
         self, detected: Detected, x_px: np.ndarray, y_px: np.ndarray

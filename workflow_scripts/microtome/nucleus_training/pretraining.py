@@ -1,6 +1,7 @@
 """Pretraining of a crosswise autoencoder, and what shows that it came to nothing."""
 
 import math
+from itertools import islice
 from pathlib import Path
 
 from torch import nn
@@ -9,10 +10,14 @@ from microtome.errors import InputError
 from microtome.networks.registry import build_model
 from microtome.networks.sparsity import RunningThreshold
 from microtome.nucleus_training.objectives import reconstruction
+from microtome.nucleus_training.settling import settle
 from microtome.training.batches import Patches
 from microtome.training.checkpoints import History
 from microtome.training.loop import fit
 from microtome.training.run_identity import describe_run
+
+# Windows on which threshold and offset are set in the end; they hold some thousand nuclei.
+_SETTLED_ON = 512
 
 
 def pretrain(
@@ -51,6 +56,9 @@ def pretrain(
         **fitting,
     )
     require_nuclei(name, model, history)
+    batches = train.shuffled(fitting["batch"], seed=entry["seed"], epoch=0)
+    n_batches = -(-_SETTLED_ON // fitting["batch"])
+    settle(model, (images for images, _ in islice(batches, n_batches)))
     return model, history
 
 
