@@ -45,7 +45,7 @@ def test_windows_find_what_one_piece_finds(network, inner_px):
 
 
 def test_nuclei_lie_beside_what_fires_by_the_offset():
-    """All else but the stain around them stays; what comes to lie beyond the image is left out."""
+    """What fires beyond the image has its nucleus in it, and what fires there may have none."""
     pixels = noise(120, 160)
     at, beside = (
         columns(
@@ -53,12 +53,16 @@ def test_nuclei_lie_beside_what_fires_by_the_offset():
                 NucleusFinder(autoencoder(offset_px=offset), SETTINGS, spacing_um=0.5), pixels
             )
         )
-        for offset in ((0, 0), (30.5, -20.25))
+        for offset in ((0, 0), (29.5, -21.25))
     )
-    moved = at[:, :3] + (-20.25, 30.5, 0)
-    inside = (moved[:, 0] >= 0) & (moved[:, 1] < 160)
-    assert 5 < inside.sum() < len(at) - 5
-    np.testing.assert_allclose(beside[:, :3], moved[inside], atol=1e-5)
+    moved = at[:, :3] + (-21.25, 29.5, 0)
+    # Whatever of these competes with others does so in both.
+    inside = moved[(moved[:, 0] > 10) & (at[:, 0] < 110) & (at[:, 1] > 10) & (moved[:, 1] < 150)]
+    assert 5 < len(inside) < len(at) - 5
+    far = np.abs(beside[:, None, :3] - inside).max(axis=2).min(axis=0)
+    assert (far < 1e-5).all()
+    assert (beside[:, 1] < 25).any()
+    assert beside[:, 0].min() >= 0
 
 
 @pytest.mark.parametrize("variant", ["crosswise", "plain", "unet"])

@@ -16,6 +16,7 @@ _MOST_WORK = 1.1
 # But no window is larger: the first layers of the full network hold 1 kB for each of its px.
 _MOST_INNER_PX = 1536
 _LEVELS = 256
+_LEAST_PX = 1 / 64  # places are rounded to it
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,13 @@ class NucleusFinder:
         self.lattice_px = lattice = self._detector.lattice_px
         # The middle of a plateau may lie the least distance outside.
         disc_px = math.ceil((HAEMATOXYLIN_UM + settings.min_distance_um) / spacing_um) + 1
-        disc_px += math.ceil(max(map(abs, self._detector.offset_px)))
-        depends_px = self._peaks.halo * self._reduction + self._detector.reach_px
+        # Nuclei lie beside what fires: by so many locations, and so many px.
+        offset_px = np.array(self._detector.offset_px)
+        self._beside = np.rint(offset_px / self._reduction).astype(np.int64)
+        self._rest_px = offset_px - self._beside * self._reduction
+        disc_px += self._reduction
+        halo = self._peaks.halo + int(np.abs(self._beside).max())
+        depends_px = halo * self._reduction + self._detector.reach_px
         self.margin_px = round_up(max(disc_px, depends_px), lattice)
         least = 2 * self.margin_px / (math.sqrt(_MOST_WORK) - 1)
         self.inner_px = min(round_up(least, lattice), round_up(_MOST_INNER_PX, lattice))
@@ -123,34 +129,41 @@ class NucleusFinder:
         return window, self._detector.detect(window.pixels)
 
     def list_nuclei(self, found: tuple[Window, Detected]) -> Nuclei:
-        """List the nuclei whose peaks lie in a window without its margin, from what `detect` gives.
+        """List the nuclei of a window without its margin, from what `detect` gives.
 
-        Each is beside its peak by the network's offset, and left out if that is beyond the image.
-        Their order is that of the peaks' rows.
+        They are the peaks of the map that is moved by the network's offset, in whole locations; the
+        rest of the offset then moves each, within the image. Their order is that of rows.
         """
         window, detected = found
         spare = self.margin_px // self._reduction - self._peaks.halo
         height, width = detected.detection.shape
+        right, down = self._beside
+        rows = slice(spare - down, height - spare - down)
+        columns = slice(spare - right, width - spare - right)
         peaks = self._peaks.find(
-            detected.detection[spare : height - spare, spare : width - spare],
+            detected.detection[rows, columns],
             x_px=window.x_px,
             y_px=window.y_px,
             size_px=window.size_px,
         )
-        right, down = self._detector.offset_px
-        x_px, y_px = peaks.x_px + right, peaks.y_px + down
+        x_px, y_px = (
+            np.clip(places + rest, 0, side - _LEAST_PX)
+            for places, rest, side in zip(
+                (peaks.x_px, peaks.y_px), self._rest_px, window.size_px, strict=True
+            )
+        )
         left, top = window.x_px - self.margin_px, window.y_px - self.margin_px
-        nuclei = Nuclei(
+        moved_px = self._beside * self._reduction
+        fires = peaks.x_px - left - moved_px[0], peaks.y_px - top - moved_px[1]
+        return Nuclei(
             x_px=x_px,
             y_px=y_px,
             confidence=peaks.confidence,
             haematoxylin=measure_haematoxylin(
                 window.pixels, x_px - left, y_px - top, radius_px=self._radius_px
             ),
-            latents=self._latents_at(detected, peaks.x_px - left, peaks.y_px - top),
+            latents=self._latents_at(detected, *fires),
         )
-        width_px, height_px = window.size_px
-        return nuclei.select((x_px >= 0) & (x_px < width_px) & (y_px >= 0) & (y_px < height_px))
 
     def _latents_at(
         self, detected: Detected, x_px: np.ndarray, y_px: np.ndarray
