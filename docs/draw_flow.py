@@ -1,8 +1,8 @@
 """Draw the flow of the workflow, a box for each room, from the rules themselves.
 
 Run as ``python docs/draw_flow.py``: writes docs/images/flow.png. Snakemake is asked for the graphs
-of the demo with an ensemble, and with all submissions, their scores, the compression and the
-nuclei, as if every slide were usable.
+of the demo with an ensemble, and with all submissions, their scores, the compression, the
+comparison and the nuclei, as if every slide were usable.
 """
 
 import argparse
@@ -63,7 +63,8 @@ def flow() -> dict[str, set[str]]:
     order = list(dict.fromkeys(room.values()))
     takes: dict[str, set[str]] = {name: set() for name in order}
     pairs = rule_graph("demo_ensemble.yaml", "all")
-    pairs |= rule_graph("demo_submissions.yaml", "all", "score", "compression", "nuclei")
+    on_request = ("score", "compression", "comparison", "nuclei")
+    pairs |= rule_graph("demo_submissions.yaml", "all", *on_request)
     for maker, taker in pairs:
         # A submission is scored by its challenge, the demo's truth laid out for that: looking back.
         if taker in room and order.index(room[maker]) < order.index(room[taker]):

@@ -118,3 +118,75 @@ rule compression_table:
         code=code("compression/compression_table.py"),
     script:
         "../workflow_scripts/jobs/compression/compression_table.py"
+
+
+rule reconstruct_patches:
+    """Reconstruct test patches by an autoencoder, and measure how near they come."""
+    input:
+        slide=planned(COHORT.path, "slide"),
+        inspected="results/slides/{slide}.json",
+        grid=planned(COHORT.compression_grid, "model", "slide", "spacing"),
+        cae="results/models/{model}/cae_{spacing}um.safetensors",
+    output:
+        patches="results/autoencoders/{model}/{spacing}um/{slide}.npz",
+    log:
+        "logs/reconstruct_patches/{model}_{spacing}um/{slide}.log",
+    benchmark:
+        "benchmarks/reconstruct_patches/{model}_{spacing}um/{slide}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 2
+    resources:
+        mem_mb=asked(REQUESTS.mb, "reconstruct_patches"),
+        runtime=asked(REQUESTS.minutes, "reconstruct_patches"),
+        gpu=1,
+    params:
+        slide=config["slide"],
+        entry=planned(MODELS.entry, "model"),
+        batch=config["compression"]["batch"],
+        compared_patches=config["compression"]["compared_patches"],
+        kept=MODELS.keep_rule(),
+        white_from=config["patches"]["white_from"],
+        code=code("compression/reconstruct_patches.py", "model"),
+    script:
+        "../workflow_scripts/jobs/compression/reconstruct_patches.py"
+
+
+rule compare_autoencoders:
+    """The autoencoders of this run side by side: SSIM, reconstructions, latents."""
+    input:
+        patches=planned(RESULTS.reconstructed_patches),
+    output:
+        table=report(
+            "results/autoencoders/reconstruction.csv",
+            caption="captions/reconstruction.rst",
+            category="4 Evaluation",
+            labels={"model": "all", "table": "reconstruction"},
+        ),
+        reconstructions=report(
+            "results/autoencoders/reconstructions.png",
+            caption="captions/reconstructions.rst",
+            category="4 Evaluation",
+            labels={"model": "all", "table": "reconstructed patches"},
+        ),
+        latents=report(
+            "results/autoencoders/latents.png",
+            caption="captions/latents.rst",
+            category="4 Evaluation",
+            labels={"model": "all", "table": "latents of a patch"},
+        ),
+    log:
+        "logs/compare_autoencoders.log",
+    benchmark:
+        "benchmarks/compare_autoencoders.tsv"
+    localrule: True
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=15,
+    params:
+        autoencoders=planned(RESULTS.autoencoders),
+        code=code("compression/compare_autoencoders.py"),
+    script:
+        "../workflow_scripts/jobs/compression/compare_autoencoders.py"

@@ -1,3 +1,13 @@
+rule comparison:
+    """Set the models side by side: tables, tests, maps, borders, and their autoencoders."""
+    input:
+        planned(RESULTS.if_evaluated, path="results/evaluation/models.tsv"),
+        planned(RESULTS.compared_maps),
+        planned(
+            RESULTS.if_reconstructed, path="results/autoencoders/reconstruction.csv"
+        ),
+
+
 rule evaluate_slide:
     """Compare a slide's patches, map and burden with its truth."""
     input:

@@ -167,3 +167,49 @@ rule slide_figure:
         code=code("tumour/slide_figure.py"),
     script:
         "../workflow_scripts/jobs/tumour/slide_figure.py"
+
+
+rule compare_maps:
+    """Draw the tumour maps of all models of a slide side by side, and their borders close up."""
+    input:
+        slide=planned(COHORT.path, "slide"),
+        inspected="results/slides/{slide}.json",
+        overview="results/overviews/{slide}.jpg",
+        tissue="results/tissue/{slide}.tif",
+        truth="results/truth/{slide}.tif",
+        tumours=planned(
+            RESULTS.of_judged, "slide", pattern="results/tumour/{model}/{slide}.tif"
+        ),
+        metrics=planned(
+            RESULTS.of_judged,
+            "slide",
+            pattern="results/evaluation/{model}/{slide}.json",
+        ),
+    output:
+        maps=report(
+            "results/comparison/maps/{slide}.png",
+            caption="captions/model_maps.rst",
+            category="4 Evaluation",
+            labels={"model": "all", "table": "maps of {slide}"},
+        ),
+        borders=report(
+            "results/comparison/borders/{slide}.png",
+            caption="captions/borders.rst",
+            category="4 Evaluation",
+            labels={"model": "all", "table": "borders of {slide}"},
+        ),
+    log:
+        "logs/compare_maps/{slide}.log",
+    benchmark:
+        "benchmarks/compare_maps/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=asked(REQUESTS.mb, "compare_maps"),
+        runtime=asked(REQUESTS.minutes, "compare_maps"),
+    params:
+        slide=config["slide"],
+        models=planned(RESULTS.judged_by, "slide"),
+        code=code("tumour/compare_maps.py"),
+    script:
+        "../workflow_scripts/jobs/tumour/compare_maps.py"

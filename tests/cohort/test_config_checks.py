@@ -1,6 +1,7 @@
 """Every mistake in a config is a line that says where it is and what to do."""
 
 import copy
+from functools import reduce
 from pathlib import Path
 
 import pytest
@@ -345,8 +346,8 @@ def test_folds_of_a_cross_validation():
     assert len([*check_folds(folds(1, None, 4), n_folds=3)]) == 4
 
 
-def recipe(name: str) -> dict:
-    """Lay a recipe over config.yaml, as Snakemake does."""
+def recipe(*names: str) -> dict:
+    """Lay recipes over config.yaml, one over the other, as Snakemake does."""
 
     def merge(base: dict, over: dict) -> dict:
         return base | {
@@ -356,7 +357,9 @@ def recipe(name: str) -> dict:
             for key, value in over.items()
         }
 
-    return merge(CONFIG, read_yaml(REPOSITORY / "recipes" / f"{name}.yaml"))
+    return reduce(
+        merge, (read_yaml(REPOSITORY / "recipes" / f"{name}.yaml") for name in names), CONFIG
+    )
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in (REPOSITORY / "recipes").glob("*.yaml")))
@@ -416,7 +419,7 @@ HISTOCAES = [f"histocae{n}" for n in range(1, 8)]
     ("name", "models", "stated"),
     [
         ("histocae", HISTOCAES, {**HISTOCAE, "head": "paper"}),
-        ("mr_histocae", ["mr_histocae", "mr_histocae_mse", "histocae1"], HISTOCAE),
+        ("histocae", ["mr_histocae", "mr_histocae_mse", "histocae1_5x", "histocae1_20x"], HISTOCAE),
         ("generalized_paip", FCNS, {**FCN, "spacing_um": 0.5}),
         ("camelyon16", FCNS, {**FCN, "spacing_um": 0.25}),
         ("camelyon17", FCNS, {**FCN, "spacing_um": 0.25}),
@@ -439,9 +442,38 @@ def test_recipe_of_the_parts_of_a_loss():
 
 def test_recipe_of_mr_histocae_has_the_loss_of_its_figures():
     """All three parts, and MSE alone, of which the paper reports; both are run."""
-    config = recipe("mr_histocae")
+    config = recipe("histocae", "mr_histocae")
     losses = [config["models"][name]["reconstruction_loss"] for name in config["run"][:2]]
     assert losses == [{"mse": 0.5, "ssim": 0.5, "mae": 0.5}, {"mse": 0.5, "ssim": 0, "mae": 0}]
+
+
+@pytest.mark.parametrize(
+    ("name", "spacings_um", "downsampling"),
+    [
+        ("histocae_table1", {1.0}, {"stride"}),
+        ("histocae_magnification", {0.5, 1.0, 2.0}, {"stride"}),
+        ("mr_histocae", {0.5, 1.0}, {"stride"}),
+        ("histocae_pooling", {1.0}, {"stride", "max-pool"}),
+    ],
+)
+def test_recipes_over_that_of_histocae(name, spacings_um, downsampling):
+    """One for each table: other models, and the paper's settings for all of them."""
+    config = recipe("histocae", name)
+    models = [config["models"][model] for model in config["run"]]
+    assert {model["spacing_um"] for model in models} == spacings_um
+    assert {m["downsampling"] for m in models if "downsampling" in m} == downsampling
+    assert {(m["patch_px"], m["training"]["epochs"]) for m in models} == {(256, 200)}
+    kept = {key: value for key, value in config.items() if key not in ("run", "models")}
+    of_histocae = recipe("histocae")
+    assert kept == {key: of_histocae[key] for key in kept}
+
+
+def test_recipe_of_table_1_has_all_its_models():
+    """Seven losses, four classifiers, six segmenters."""
+    config = recipe("histocae", "histocae_table1")
+    kinds = [config["models"][model]["kind"] for model in config["run"]]
+    assert kinds == ["histocae"] * 7 + ["classifier"] * 4 + ["segmenter"] * 6
+    assert len(set(config["run"])) == 17
 
 
 def test_comparators_of_histocae_start_alike():

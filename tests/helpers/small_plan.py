@@ -4,7 +4,9 @@ from microtome.planning.cohort import Cohort
 from microtome.planning.models import Models
 
 SEGMENTER = {"kind": "segmenter", "spacing_um": 0.5, "patch_px": 64, "inference_patch_px": 256}
-CAE = {"kind": "histocae", "spacing_um": 1.0, "patch_px": 256}
+LOSS = {"mse": 0.5, "ssim": 0.5, "mae": 0.5}
+AUTOENCODER = {"downsampling": "stride", "reconstruction_loss": LOSS}
+CAE = {"kind": "histocae", "spacing_um": 1.0, "patch_px": 256, **AUTOENCODER}
 MODELS = {
     "a": SEGMENTER,
     "b": SEGMENTER | {"validation_fold": 2, "augmentation": {"shift_px": 8}, "threshold": 0.4},

@@ -98,6 +98,7 @@ def test_grids():
     assert ALL.scoring_grid("both") == ALL.scoring_grid("a") == "0.5um_256px_every128px"
     assert ALL.scoring_grid("colour") == "2um_224px_every112px"
     assert ALL.compression_grid("cae") == "1um_256px_every256px"
+    assert ALL.compression_grid("mr", "2") == "2um_256px_every256px"
     small = Models(changed(inference={"overlap": 0.999}, run=["colour"]))
     assert small.scoring_grid("colour") == "2um_224px_every1px"
 

@@ -142,7 +142,8 @@ def test_compression():
     patches = inspected_extent(INFO).mpx_at(1) * 1e6 / 256**2
     given = {"weights_mb": [0], "batch": 16, "views": 1, "on_gpu": False}
     expected = of_networks(["histocae"], patches, 1, **given)
-    for rule in ("compress_slide", "reconstruct_slide", "compression_quality"):
+    of_slides = ("compress_slide", "reconstruct_slide", "compression_quality")
+    for rule in (*of_slides, "reconstruct_patches"):
         assert asked(rule, {"model": "cae", "slide": "tested"}, threads=2) == expected
 
 

@@ -88,6 +88,37 @@ def test_a_fold_without_slides_is_not_evaluated():
     assert (compared["model"], compared["fold"]) == ("colour", 1)
 
 
+def test_what_sets_models_side_by_side():
+    """A figure for each slide that judges any; of each slide the models that it judges."""
+    assert RESULTS.compared_maps() == ["results/comparison/maps/tested.png"]
+    assert RESULTS.judged_by("tested") == ["both", "colour"]
+    assert RESULTS.of_judged("tested", "{model}/{slide}") == ["both/tested", "colour/tested"]
+    assert RESULTS.autoencoders() == RESULTS.if_reconstructed("x") == []
+
+
+def test_a_fold_is_judged_by_its_own_slides():
+    """With cross-validation a slide judges the runs that it tests, and their autoencoders."""
+    sheet = {f"s{fold}": {"path": "s", "fold": fold, "label": "tumour"} for fold in (1, 2, 3)}
+    folded = Results(plan(sheet, run=["colour", "cae"], cross_validation={"folds": 3}))
+    assert folded.judged_by("s2") == ["colour-fold2", "cae-fold2"]
+    found = [(one["model"], one["fold"], one["slides"]) for one in folded.autoencoders()]
+    assert found == [(f"cae-fold{fold}", fold, [f"s{fold}"]) for fold in (1, 2, 3)]
+
+
+def test_autoencoders():
+    """Each of those trained here, of MR-HistoCAE one a spacing; none of given weights."""
+    found = Results(plan(run=["mr", "given", "cae", "colour"]))
+    about = [(one["model"], one["spacing_um"], one["slides"]) for one in found.autoencoders()]
+    spacings = {"mr": (1.0, 2.0, 4.0), "cae": (1.0,)}
+    slides = ["tested", "asked"]
+    assert about == [(model, um, slides) for model, each in spacings.items() for um in each]
+    assert {one["downsampling"] for one in found.autoencoders()} == {"stride"}
+    assert found.if_reconstructed("x") == ["x"]
+    assert found.reconstructed_patches()[1::2] == [
+        f"results/autoencoders/{path}um/asked.npz" for path in ("mr/1", "mr/2", "mr/4", "cae/1")
+    ]
+
+
 def test_compression():
     """Pictures and table of the chosen model, which has to be among those that are run."""
     assert Results(plan(run=["cae", "colour"])).compression("cae", ["cae", "colour"]) == [

@@ -35,9 +35,11 @@ def drawn(make_workflow):
     return make
 
 
-def scaled_down(recipe: str) -> dict:
-    """Make a recipe small enough for two cores: tiny slides, an epoch, batches of four."""
-    config = yaml.safe_load((REPOSITORY / "recipes" / f"{recipe}.yaml").read_text())
+def scaled_down(*recipes: str) -> dict:
+    """Make recipes, one over the other, fit for two cores: tiny slides, an epoch, few patches."""
+    config: dict = {}
+    for recipe in recipes:
+        update_config(config, yaml.safe_load((REPOSITORY / f"recipes/{recipe}.yaml").read_text()))
     for model in config["models"].values():
         for run in {"pretraining", "training"} & model.keys():
             model[run] = {**model[run], **FITTING}
@@ -48,7 +50,7 @@ def scaled_down(recipe: str) -> dict:
 def test_a_recipe_runs(drawn, recipe):
     """From the sheet to Table 1 and the curves."""
     workflow = drawn()
-    config = scaled_down(recipe)
+    config = scaled_down("histocae", recipe)
     for name in (*config["models"], "colour"):
         config["models"].setdefault(name, {})["patch_px"] = 128
     if recipe == "mr_histocae":
@@ -71,6 +73,25 @@ def test_a_recipe_runs(drawn, recipe):
         assert float(history[0]["train_reconstruction"]) > 0
         stores = {path.name for path in (results / "patches").iterdir()}
         assert "0.5um_128px_every256px_with_1um_2um" in stores
+
+
+@pytest.mark.parametrize(
+    ("recipe", "autoencoders"),
+    [
+        ("histocae_table1", 7),
+        ("histocae_magnification", 3),
+        ("mr_histocae", 2 * 3 + 2),
+        ("histocae_pooling", 2),
+    ],
+)
+def test_a_table_of_histocae_is_planned(recipe, autoencoders):
+    """The test slide judges every model, and each autoencoder that is trained for it."""
+    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    update_config(config, scaled_down("histocae", recipe))
+    results = Results(Cohort(SMALL_COHORT, config, Models(config), lambda: SMALL_COHORT))
+    assert results.judged_by("demo-10") == config["run"]
+    assert results.compared_maps() == ["results/comparison/maps/demo-10.png"]
+    assert len(results.reconstructed_patches()) == autoencoders
 
 
 # What the dense recipes are cut down to: patches of 64 px at 4 µm, without ImageNet's weights.

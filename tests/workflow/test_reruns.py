@@ -12,7 +12,8 @@ SCRIPTS = REPOSITORY / "workflow_scripts"
 RULES = {path.stem: path for path in (SCRIPTS / "jobs").glob("*/*.py")}
 TRAINING = {"pretrain_cae", "train_model", "pretrain_crosswise", "train_nucleus_network"}
 TRAINED = TRAINING | {"fit_colour_baseline"}
-COMPRESSION = {"compress_slide", "reconstruct_slide", "compression_quality"}
+RECONSTRUCTION = {"compress_slide", "reconstruct_patches"}
+COMPRESSION = RECONSTRUCTION | {"reconstruct_slide", "compression_quality"}
 NUCLEUS_SCORES = {"choose_nucleus_threshold", "score_nucleus_images"}  # they read labelled images
 OF_NUCLEI = {"outline_nuclei", "classify_nuclei"}  # they look at the slide again
 ON_SLIDES = {"score_slide", "find_nuclei"} | OF_NUCLEI
@@ -23,7 +24,7 @@ RERUN = {
     | ON_SLIDES
     | {"inspect_slide", "tissue_mask", "extract_patches", "score_submission"}
     | NUCLEUS_SCORES
-    | {"nucleus_figure", "predict_nucleus_images"},
+    | {"compare_maps", "nucleus_figure", "predict_nucleus_images"},
     "cohort/splits.py": set(),
     "cohort/encoder_checks.py": set(),
     "cohort/exclusion.py": {
@@ -38,7 +39,7 @@ RERUN = {
     "patches/grid_step.py": {"patch_grid"},
     "patches/store.py": TRAINED | {"extract_patches"},
     "networks/refinenet.py": TRAINED | COMPRESSION | ON_SLIDES | {"predict_nucleus_images"},
-    "patches/white_filter.py": TRAINED | {"extract_patches", "score_slide"},
+    "patches/white_filter.py": TRAINED | {"extract_patches", "reconstruct_patches", "score_slide"},
     "training/loop.py": TRAINING,
     "training/curves_figure.py": {"training_curves", "training_losses"},
     "training/random_rotation.py": TRAINING,
@@ -63,12 +64,20 @@ RERUN = {
     "staging/forest_trees.py": {"classify_nodes", "train_forests"},
     "challenges/froc.py": {"score_submission"},
     "submission/provenance.py": {"write_submission"},
-    "compression/encoding.py": {"compress_slide"},
-    "figures/panels.py": {"nucleus_figure", "patient_figure", "slide_figure", "uncertainty_figure"},
+    "compression/encoding.py": RECONSTRUCTION,
+    "compression/comparison.py": {"compare_autoencoders"},
+    "figures/panels.py": {
+        "compare_autoencoders",
+        "compare_maps",
+        "nucleus_figure",
+        "patient_figure",
+        "slide_figure",
+        "uncertainty_figure",
+    },
     "planning/needs.py": set(),
     "parallel/worker_team.py": COMPRESSION | ON_SLIDES | {"extract_patches"},
     "rasters/components.py": {"tissue_mask", "tumour_burden"},
-    "io/sharded_zarr.py": TRAINED | {"compress_slide", "extract_patches"},
+    "io/sharded_zarr.py": TRAINED | RECONSTRUCTION | {"extract_patches"},
     "demo/paint.py": {"make_demo_cohort", "make_demo_node"},
     "nucleus_images/monuseg.py": set(),
     "weak_labels/level_sets.py": set(),

@@ -369,9 +369,9 @@ def test_cross_validation(finished, make_workflow):
     assert float(row["dice_sd"]) > 0
 
 
-def test_compression(finished):
-    """The scored slide becomes latents, a picture, and a row of figures beside JPEG's."""
-    done = finished.run("compression")
+def test_what_is_made_on_request(finished):
+    """The scored slide as latents and back, beside JPEG; models and autoencoders side by side."""
+    done = finished.run("compression", "comparison")
     assert done.returncode == 0, done.stdout
     results = finished.folder / "results"
     (row,) = read_table(results / "compression" / "histocae1.tsv")
@@ -380,4 +380,11 @@ def test_compression(finished):
     assert float(row["ratio"]) > 6  # 128 x 128 x 3 bytes against 8 x 8 x 64 of two
     with tifffile.TiffFile(results / "reconstructions" / "histocae1" / "demo-10.tif") as tiff:
         assert tiff.pages[0].shape == (1400, 1600, 3)
-    assert finished.planned("compression") == set()
+    (row,) = read_table(results / "autoencoders" / "reconstruction.csv")
+    assert (row["model"], row["spacing_um"], row["slides"]) == ("histocae1", "1", "1")
+    assert 0 < float(row["ssim"]) < 1
+    for picture in ("autoencoders/reconstructions", "autoencoders/latents"):
+        assert (results / f"{picture}.png").stat().st_size > 0
+    for kind in ("maps", "borders"):
+        assert (results / "comparison" / kind / "demo-10.png").stat().st_size > 0
+    assert finished.planned("compression", "comparison") == set()

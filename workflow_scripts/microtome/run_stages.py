@@ -27,6 +27,7 @@ STAGES = {
         "slide_figure",
         "slide_features",
         "find_lesions",
+        "compare_maps",
     ),
     "uncertainty": ("stitch_uncertainty", "summarize_uncertainty", "uncertainty_figure"),
     "evaluate": (
@@ -39,7 +40,12 @@ STAGES = {
         "score_demo_nuclei",
         "score_nucleus_images",
     ),
-    "compress": ("compress_slide", "reconstruct_slide", "compression_quality"),
+    "compress": (
+        "compress_slide",
+        "reconstruct_slide",
+        "compression_quality",
+        "reconstruct_patches",
+    ),
     "submission": ("submission_mask", "submission_image", "write_submission", "score_submission"),
     "staging": (
         "train_forests",
@@ -52,6 +58,7 @@ STAGES = {
         "cohort",
         "burden_table",
         "calibration_tables",
+        "compare_autoencoders",
         "compare_models",
         "compare_nuclei",
         "compare_spacings",

@@ -1,5 +1,6 @@
-"""Slides stored as the latents of an autoencoder, and decoded from them.
+"""Slides stored as the latents of an autoencoder, and decoded from them; autoencoders compared.
 
 In: a slide and HistoCAE's autoencoder. Out: ``results/latents``, ``results/reconstructions``,
-``results/compression``. HistoCAE 2021: reconstruction from the latent space.
+``results/compression``, ``results/autoencoders``. HistoCAE 2021: reconstruction from the latent
+space.
 """

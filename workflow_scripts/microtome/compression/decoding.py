@@ -14,6 +14,7 @@ from simplejpeg import decode_jpeg
 from torch import nn
 
 from microtome.compression.latents import Latents
+from microtome.compression.psnr import psnr_db
 from microtome.errors import InputError
 from microtome.io.jpeg import encode_jpeg
 from microtome.io.jpeg_tables import split_jpeg
@@ -137,11 +138,25 @@ class Fidelity:
         return self._similarity / self._n_patches
 
     @property
+    def mean_squared_error(self) -> float:
+        """Mean over all values, of which 1 is the largest."""
+        return self._squared / self._n_values / 255**2
+
+    @property
     def psnr_db(self) -> float | None:
         """Peak signal-to-noise ratio over all pixels in dB; None where nothing differs."""
-        if not self._squared:
-            return None
-        return 10 * math.log10(255**2 * self._n_values / self._squared)
+        return psnr_db(self.mean_squared_error)
+
+
+def spread_evenly(n: int, *, most: int) -> np.ndarray:
+    """Choose at most so many of `n` things, evenly spaced: their numbers, int64.
+
+    Examples
+    --------
+    >>> spread_evenly(9, most=3), spread_evenly(2, most=3)
+    (array([0, 4, 8]), array([0, 1]))
+    """
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
 def nearest_quality(size_at: Callable[[int], int], target: int) -> int:
@@ -200,7 +215,7 @@ def compare(
         If there is no patch to compare.
     """
     n = len(latents.grid)
-    chosen = np.unique(np.linspace(0, n - 1, min(n, most_patches)).round().astype(np.int64))
+    chosen = spread_evenly(n, most=most_patches)
     decoded, originals, compared = Fidelity(), [], []
     grid = latents.grid.subset(chosen)
     for index, patches in regroup(read_patches(slide, grid, threads=threads), batch):

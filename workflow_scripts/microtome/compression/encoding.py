@@ -50,13 +50,30 @@ def latent_shape(patch_px: int) -> tuple[int, int, int]:
     return patch_px // LATENT_PX, patch_px // LATENT_PX, LATENT_DEPTH
 
 
+def encode(cae: nn.Module, patches: np.ndarray) -> np.ndarray:
+    """Encode patches, RGB (B, H, W, 3), uint8, to latents (B, h, w, depth), float32.
+
+    The autoencoder's ``encoder`` maps (B, 3, H, W) in [0, 1] to (B, depth, h, w).
+
+    Examples
+    --------
+    >>> from microtome.networks.histocae import HistoCAE
+    >>> encode(HistoCAE(downsampling="stride"), np.zeros((5, 32, 48, 3), np.uint8)).shape
+    (5, 2, 3, 64)
+    """
+    device = default_device()
+    encoder = cae.encoder.to(device, memory_format=torch.channels_last).eval()
+    images = to_images(patches).to(device, memory_format=torch.channels_last)
+    with torch.inference_mode(), autocast(device):
+        return encoder(images).float().permute(0, 2, 3, 1).cpu().numpy()
+
+
 def encode_slide(
     cae: nn.Module, slide: Slide, grid: Grid, *, batch: int, threads: int = 1
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Encode every patch of a grid, the last, partial batch too.
 
-    The autoencoder's ``encoder`` maps (B, 3, H, W) to (B, depth, h, w); `batch` patches go through
-    it at a time, and so many `threads` read ahead meanwhile.
+    `batch` patches go through `encode` at a time, and so many `threads` read ahead meanwhile.
 
     Yields
     ------
@@ -70,13 +87,9 @@ def encode_slide(
     InputError
         If a latent is no number, or too large for half precision.
     """
-    device = default_device()
-    encoder = cae.encoder.to(device, memory_format=torch.channels_last).eval()
     parts = regroup(read_patches(slide, grid, threads=threads), batch)
     for index, pixels in log_progress(parts, len(grid), "encoded"):
-        images = to_images(pixels).to(device, memory_format=torch.channels_last)
-        with torch.inference_mode(), autocast(device):
-            latents = encoder(images).float().permute(0, 2, 3, 1).cpu().numpy()
+        latents = encode(cae, pixels)
         bad = ~(np.abs(latents) <= _MOST).all(axis=(1, 2, 3))  # NaN too
         if bad.any():
             i = index[bad][0]

@@ -10,13 +10,20 @@ from matplotlib.ticker import MaxNLocator
 from microtome.evaluation.significance import Values
 from microtome.figures.style import INK, save_figure
 
+# In two rows, read from the left.
 _PANELS = {
     "dice": "Dice",
-    "share_correct": "correct patches",
+    "share_correct": "accuracy (correct patches)",
+    "precision_tumour": "precision tumour",
+    "recall_tumour": "recall tumour",
     "f1_tumour": "F1 tumour",
     "boundary_f": "boundary F",
     "burden_error": "burden error (absolute)",
+    "precision_other": "precision non-tumour",
+    "recall_other": "recall non-tumour",
+    "f1_other": "F1 non-tumour",
 }
+_ROWS = 2
 _LOWER_IS_BETTER = ("burden_error",)
 _BOX, _DOT, _STRIPE = "#cfd8dc", "#c2185b", "#f5f7f8"
 # Heights within a box at which dots lie in turn, so that equal ones do not hide each other.
@@ -25,17 +32,19 @@ _LEAST_SPAN = 0.1  # an axis shows at least this much: differences of nothing lo
 
 
 def draw_comparison(path: str | Path, values: dict[str, Values]) -> None:
-    """Draw one panel a metric, one box a model, one dot a slide.
+    """Draw one panel a metric of HistoCAE's Table 1 and two more, one box a model, one dot a slide.
 
     Boxes are quartiles with the median; whiskers reach to the last slide within 1.5 times the
     quartiles' distance. `values` are those of `microtome.evaluation.comparison.slide_values`.
     """
     models = list(values["dice"])
-    size = (2.3 * len(_PANELS) + 0.09 * max(map(len, models)), 0.36 * len(models) + 1.05)
+    columns = len(_PANELS) // _ROWS
+    width = 2.3 * columns + 0.09 * max(map(len, models))
+    size = (width, _ROWS * (0.36 * len(models) + 0.75) + 0.3)
     figure = Figure(figsize=size, layout="constrained", dpi=110)
     figure.suptitle("Models over the slides", color=INK, fontsize=12, x=0.01, ha="left")
-    panels = figure.subplots(1, len(_PANELS), sharey=True)
-    for axis, (metric, title) in zip(panels, _PANELS.items(), strict=True):
+    panels = figure.subplots(_ROWS, columns, sharey=True)
+    for axis, (metric, title) in zip(panels.flat, _PANELS.items(), strict=True):
         samples = [np.fromiter(values[metric][model].values(), float) for model in models]
         _draw_panel(axis, samples)
         every = np.concatenate(samples)
@@ -46,8 +55,8 @@ def draw_comparison(path: str | Path, values: dict[str, Values]) -> None:
         axis.set_xlim(*(np.array(ends) + 0.05 * (ends[1] - ends[0]) * np.array([-1, 1])))
         axis.set_title(title, fontsize=10, color=INK, loc="left")
         axis.set_xlabel(f"{better} is better", fontsize=8, color="#607d8b")
-    panels[0].set_yticks(range(len(models)), models)
-    panels[0].set_ylim(len(models) - 0.5, -0.5)
+    panels[0, 0].set_yticks(range(len(models)), models)
+    panels[0, 0].set_ylim(len(models) - 0.5, -0.5)
     save_figure(figure, path)
 
 

@@ -35,13 +35,18 @@ def draw_panel(axes: Axes, pixels: np.ndarray, title: str) -> Axes:
 def draw_outlines(axes: Axes, labels: np.ndarray, *, fill: bool = False) -> None:
     """Draw around whole and viable tumour of a tumour map, (h, w)."""
     for mask, colour in ((labels != NONE, WHOLE_COLOUR), (labels == VIABLE, VIABLE_COLOUR)):
-        if mask.any():
-            padded = np.pad(mask, 1)  # contours that touch the border are closed
-            at = [np.arange(-1, n + 1) for n in mask.shape]
-            if fill:
-                axes.contourf(at[1], at[0], padded, levels=[0.5, 1.5], colors=[colour], alpha=0.25)
-            axes.contour(at[1], at[0], padded, levels=[0.5], colors=[colour], linewidths=1.2)
-    axes.set(xlim=(-0.5, labels.shape[1] - 0.5), ylim=(labels.shape[0] - 0.5, -0.5))
+        draw_outline(axes, mask, colour=colour, fill=fill)
+
+
+def draw_outline(axes: Axes, mask: np.ndarray, *, colour: str, fill: bool = False) -> None:
+    """Draw around a mask, (h, w), bool, and tint what is inside if it is to be filled."""
+    if mask.any():
+        padded = np.pad(mask, 1)  # contours that touch the border are closed
+        at = [np.arange(-1, n + 1) for n in mask.shape]
+        if fill:
+            axes.contourf(at[1], at[0], padded, levels=[0.5, 1.5], colors=[colour], alpha=0.25)
+        axes.contour(at[1], at[0], padded, levels=[0.5], colors=[colour], linewidths=1.2)
+    axes.set(xlim=(-0.5, mask.shape[1] - 0.5), ylim=(mask.shape[0] - 0.5, -0.5))
 
 
 def draw_scale_bar(axes: Axes, shape: tuple[int, int], spacing_um: float) -> None:

@@ -8,16 +8,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from PIL import Image
 from scipy import ndimage
 
-from microtome.figures.panels import MAX_SIDE_PX, draw_panel, draw_scale_bar, lighten
+from microtome.figures.panels import draw_panel, draw_scale_bar, lighten
 from microtome.figures.style import INK, save_figure
+from microtome.heatmaps.figure_maps import read_overview
 from microtome.nuclei.density import measure_tissue
 from microtome.rasters.label_tiff import open_raster, read_raster
 from microtome.rasters.resampling import resample
 from microtome.slides.slide import Slide
-from microtome.tissue.picture_size import picture_step
 
 _DENSITY = mpl.colormaps["viridis"]
 _FOUND = "#00e676"
@@ -57,10 +56,8 @@ def draw_nucleus_figure(
         What `microtome.nuclei.counts.count_nuclei` gives; the first is of all tissue.
     """
     mask = open_raster(tissue)
-    picture = np.asarray(Image.open(overview))
-    step = -(-max(picture.shape[:2]) // MAX_SIDE_PX)
-    pixels = picture[::step, ::step]
-    shape, shown_um = pixels.shape[:2], mask.spacing_um * picture_step(mask.shape) * step
+    pixels, shown_um = read_overview(overview, tissue)
+    shape = pixels.shape[:2]
     per_mm2, density_um = read_raster(density)
     mm2 = measure_tissue(mask, shape=per_mm2.shape, spacing_um=density_um)
     # The middle of a place, x and y in µm, becomes its upper left corner.

@@ -194,9 +194,9 @@ class Cohort:
         """Name the grid of a slide that a model scores."""
         return f"results/grids/{self.models.scoring_grid(model)}/{slide}.npz"
 
-    def compression_grid(self, model: str, slide: str) -> str:
-        """Name the grid of a slide that its latents lie on."""
-        return f"results/grids/{self.models.compression_grid(model)}/{slide}.npz"
+    def compression_grid(self, model: str, slide: str, spacing: str | None = None) -> str:
+        """Name the grid of a slide that its latents lie on, by the autoencoder of a spacing."""
+        return f"results/grids/{self.models.compression_grid(model, spacing)}/{slide}.npz"
 
     # Slides of a model
 

@@ -98,7 +98,7 @@ class Models:
     def autoencoders(self, model: str) -> list[str]:
         """Name the autoencoders that a model starts from, one a spacing; none for other kinds."""
         path = "results/models/{}/cae_{:g}um.safetensors"
-        return [path.format(model, um) for um in self._pretrained_um(model)]
+        return [path.format(model, um) for um in self.pretrained_um(model)]
 
     def first_autoencoder(self, model: str) -> str:
         """Name the autoencoder that compresses slides."""
@@ -111,7 +111,7 @@ class Models:
         """
         figures = []
         for model in self._learning:
-            steps = ["training", *(f"pretraining_{um:g}um" for um in self._pretrained_um(model))]
+            steps = ["training", *(f"pretraining_{um:g}um" for um in self.pretrained_um(model))]
             figures += [f"results/models/{model}/{step}_curves.png" for step in steps]
         return figures + ["results/models/training_losses.png"] * (len(self._learning) > 1)
 
@@ -133,8 +133,8 @@ class Models:
             if run.entry["kind"] not in _WITHOUT_CURVES and "weights" not in run.entry
         ]
 
-    def _pretrained_um(self, model: str) -> list[float]:
-        """Spacings of the autoencoders of a model, in µm/px."""
+    def pretrained_um(self, model: str) -> list[float]:
+        """Give the spacings of the autoencoders of a model, in µm/px."""
         if self.kind(model) not in _WITH_AUTOENCODERS:
             return []
         return [self.entry(model)["spacing_um"], *self.further_um(model)]
@@ -163,9 +163,14 @@ class Models:
         stride_px = max(1, round(entry[key] * (1 - self._config["inference"]["overlap"])))
         return self._grid(model, key, stride_px)
 
-    def compression_grid(self, model: str) -> str:
-        """Name the grid that a slide's latents lie on: patch beside patch."""
-        return self._grid(model, "patch_px", self.entry(model)["patch_px"])
+    def compression_grid(self, model: str, spacing: str | None = None) -> str:
+        """Name the grid that a slide's latents lie on: patch beside patch.
+
+        Of the model's own spacing, or of another of its autoencoders, µm/px as in their names.
+        """
+        entry = self.entry(model)
+        spacing_um = float(spacing) if spacing else entry["spacing_um"]
+        return GridSpec(spacing_um, entry["patch_px"], entry["patch_px"]).name
 
     def _grid(self, model: str, side: str, stride_px: int) -> str:
         entry = self.entry(model)

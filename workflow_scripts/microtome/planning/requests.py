@@ -39,7 +39,7 @@ _SMALL_SLIDE_MB = 3
 _NUCLEUS_TRAINING = ("pretrain_crosswise", "train_nucleus_network")
 _TRAINING = ("pretrain_cae", "train_classifier", "train_segmenter", "fit_colour_baseline")
 _DEMO = ("make_demo_cohort", "make_demo_node")
-_COMPRESSION = ("compress_slide", "reconstruct_slide", "compression_quality")
+_COMPRESSION = ("compress_slide", "reconstruct_slide", "compression_quality", "reconstruct_patches")
 _ON_TISSUE = ("tissue_mask", "patch_grid")
 # By rule: what it takes, and which model of the section ``nuclei`` does it, if not the job's own.
 _ON_NUCLEI = {

@@ -9,6 +9,8 @@ from microtome.planning.cohort import Cohort
 
 # What one network has at each spacing for itself.
 _OF_SPACING = ("spacing_um", "stride_px", "weights")
+# What tells one autoencoder from another.
+_OF_AUTOENCODERS = ("patch_px", "reconstruction_loss", "downsampling")
 
 
 class Results:
@@ -57,6 +59,36 @@ class Results:
                 results += self.of_models("results/compression/{model}.tsv", [model])
         return results
 
+    def autoencoders(self) -> list[dict]:
+        """Describe each autoencoder that is trained here, and which slides it is judged by.
+
+        Those of models with given weights are not there.
+        """
+        found = []
+        for model in self._models.mapped:
+            run = self._models.runs[model]
+            slides = self._cohort.scored(model)
+            if "weights" in run.entry or not slides:
+                continue
+            about = {"model": model, "fold": run.fold, "slides": slides}
+            found += [
+                {**about, "spacing_um": um, **{key: run.entry[key] for key in _OF_AUTOENCODERS}}
+                for um in self._models.pretrained_um(model)
+            ]
+        return found
+
+    def if_reconstructed(self, path: str) -> list[str]:
+        """Name a file that is made where there is any autoencoder."""
+        return [path] * bool(self.autoencoders())
+
+    def reconstructed_patches(self) -> list[str]:
+        """Name what is reconstructed, of each autoencoder and slide."""
+        return [
+            f"results/autoencoders/{one['model']}/{one['spacing_um']:g}um/{slide}.npz"
+            for one in self.autoencoders()
+            for slide in one["slides"]
+        ]
+
     def evaluated_models(self) -> list[str]:
         """List the models with slides to be judged by; with cross-validation not every fold has."""
         return [model for model in self._models.mapped if self._cohort.evaluated(model)]
@@ -68,6 +100,20 @@ class Results:
     def of_evaluated_models(self, pattern: str) -> list[str]:
         """Name a file for each model that is evaluated."""
         return [pattern.format(model=model) for model in self.evaluated_models()]
+
+    def judged_by(self, slide: str) -> list[str]:
+        """List the models that an annotated slide judges; with cross-validation those it tests."""
+        return [m for m in self._models.mapped if self._cohort.is_scored(slide, m)]
+
+    def of_judged(self, slide: str, pattern: str) -> list[str]:
+        """Name a file of a slide for each model that it judges."""
+        return [pattern.format(model=model, slide=slide) for model in self.judged_by(slide)]
+
+    def compared_maps(self) -> list[str]:
+        """Name the figures that show all models of a slide, for each slide that judges any."""
+        models = self.evaluated_models()
+        slides = dict.fromkeys(slide for m in models for slide in self._cohort.evaluated(m))
+        return [f"results/comparison/maps/{slide}.png" for slide in slides]
 
     def cards(self) -> list[str]:
         """Name what is known of the weights of every evaluated model."""

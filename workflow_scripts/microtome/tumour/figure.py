@@ -6,13 +6,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from microtome.figures.panels import (
-    MAX_SIDE_PX,
-    draw_outlines,
-    draw_panel,
-    draw_scale_bar,
-    lighten,
-)
+from microtome.figures.panels import draw_outlines, draw_panel, draw_scale_bar, lighten
 from microtome.figures.style import INK, save_figure
 from microtome.heatmaps.figure_maps import read_figure_maps
 from microtome.io.atomic import read_json
@@ -38,9 +32,8 @@ def draw_slide_figure(
     Writes a PNG to `path` from the files of the slide's results.
     """
     spacing_um, found = read_figure_maps(overview, tissue, heatmap, tumour, truth)
-    step = -(-max(found["overview"].shape[:2]) // MAX_SIDE_PX)
-    pixels = found["overview"][::step, ::step]
-    shape, shown_um = pixels.shape[:2], found["overview_spacing_um"] * step
+    pixels, shown_um = found["overview"], found["overview_spacing_um"]
+    shape = pixels.shape[:2]
     probability, labels, true_labels = (
         None if raster is None else resample(raster, shape, ratio=shown_um / spacing_um)
         for raster in (found["probability"], found["labels"], found["truth"])

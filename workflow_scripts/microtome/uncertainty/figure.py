@@ -7,7 +7,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from microtome.figures.panels import MAX_SIDE_PX, draw_outlines, draw_panel, draw_scale_bar, lighten
+from microtome.figures.panels import draw_outlines, draw_panel, draw_scale_bar, lighten
 from microtome.figures.style import INK, save_figure
 from microtome.heatmaps.figure_maps import read_figure_maps, read_thinned
 from microtome.io.atomic import read_json
@@ -44,9 +44,8 @@ def draw_uncertainty(
     if "burden" in found:
         low, high = found["burden_low"], found["burden_high"]
         title += f"  ·  tumour burden {found['burden']:.0%} ({low:.0%} to {high:.0%})"
-    step = -(-max(maps["overview"].shape[:2]) // MAX_SIDE_PX)
-    slide = maps["overview"][::step, ::step]
-    shape, shown_um = slide.shape[:2], maps["overview_spacing_um"] * step
+    slide, shown_um = maps["overview"], maps["overview_spacing_um"]
+    shape = slide.shape[:2]
 
     def shown(raster: np.ndarray) -> np.ndarray:
         return resample(raster, shape, ratio=shown_um / spacing_um)
