@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from microtome.compression.decoding import Fidelity, decode, spread_evenly
-from microtome.compression.encoding import encode
+from microtome.compression.encoding import encode, latent_shape
 from microtome.io.atomic import atomic
 from microtome.logs import log
 from microtome.patches.grid import Grid
@@ -71,7 +71,10 @@ def reconstruct_patches(
     original = np.zeros((len(example), grid.patch_px, grid.patch_px, 3), np.uint8)
     for index, pixels in read_patches(slide, shown, threads=threads):
         original[index] = pixels
-    latents = encode(cae, original)
+    latents, copies = np.zeros((0, *latent_shape(grid.patch_px)), np.float32), original
+    if len(example):
+        latents = encode(cae, original)
+        copies = decode(cae, latents)
     with atomic(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file,
@@ -81,7 +84,7 @@ def reconstruct_patches(
             squared_error=near[:, 1],
             example=example,
             original=original,
-            reconstruction=decode(cae, latents),
+            reconstruction=copies,
             latents=latents,
         )
     log.info("%d patches reconstructed, of %d with tissue", len(numbers), len(tissue))
