@@ -69,8 +69,7 @@ def draw_borders(
     for axes, (model, tumour) in zip(panels[2:], tumours.items(), strict=False):
         draw_panel(axes, close, model)
         draw_outline(axes, true_border, colour=_TRUTH_COLOUR)
-        found = read_viable(open_raster(tumour), **place)
-        draw_outline(axes, found, colour=VIABLE_COLOUR, fill=True)
+        draw_outline(axes, read_viable(open_raster(tumour), **place), colour=VIABLE_COLOUR)
     for axes in panels[n_panels:]:
         axes.set_axis_off()
     save_figure(figure, path)
@@ -80,14 +79,14 @@ def choose_place(is_viable: np.ndarray, *, side_px: int) -> tuple[int, int]:
     """Choose the square that holds most of a mask's border: its upper row and left column.
 
     The mask, (h, w), bool, is that of the truth, so that no model has a say. Of equally good
-    squares it is the first; one that is larger than the mask begins at its corner.
+    squares it is that in their middle; one that is larger than the mask begins at its corner.
 
     Examples
     --------
     >>> mask = np.zeros((12, 20), bool)
     >>> mask[4:8, 10:16] = True
     >>> choose_place(mask, side_px=8)
-    (0, 8)
+    (2, 9)
     """
     border = mask_border(is_viable)
     sums = np.pad(border.cumsum(0, dtype=np.int64).cumsum(1), ((1, 0), (1, 0)))
@@ -95,7 +94,8 @@ def choose_place(is_viable: np.ndarray, *, side_px: int) -> tuple[int, int]:
     inside = (sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width]) + sums[
         :-height, :-width
     ]
-    return tuple(int(i) for i in np.unravel_index(inside.argmax(), inside.shape))
+    best = np.argwhere(inside == inside.max())
+    return tuple(best[np.square(best - best.mean(0)).sum(1).argmin()].tolist())
 
 
 def mask_border(mask: np.ndarray) -> np.ndarray:
