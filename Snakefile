@@ -41,6 +41,7 @@ wildcard_constraints:
     patches="[0-9.]+um_[0-9]+px_every[0-9]+px(_with(_[0-9.]+um)+)?",
     spacing="[0-9.]+",
     patient="[A-Za-z0-9_-][A-Za-z0-9._-]*",
+    submission="[^/]+",
     challenge="paip2019|camelyon16|camelyon17|digestpath",
 
 
@@ -73,6 +74,7 @@ rule all:
         planned(MODELS.curves),
         planned(RESULTS.of_models, pattern="results/burden/{model}.tsv"),
         planned(RESULTS.of_slides, pattern="results/figures/{model}/{slide}.png"),
+        planned(RESULTS.tissue_figures),
         planned(RESULTS.if_evaluated, path="results/evaluation/models.tsv"),
         planned(RESULTS.if_at_spacings, path="results/evaluation/spacings.csv"),
         planned(RESULTS.uncertainty),

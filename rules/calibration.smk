@@ -88,6 +88,12 @@ rule calibration_tables:
             category="4 Evaluation",
             labels={"model": "all", "table": "reliability"},
         ),
+        curves=report(
+            "results/evaluation/curves.png",
+            caption="captions/ranking.rst",
+            category="4 Evaluation",
+            labels={"model": "all", "table": "ROC, precision and recall"},
+        ),
     log:
         "logs/calibration_tables.log",
     benchmark:

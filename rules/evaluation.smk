@@ -108,7 +108,18 @@ rule compare_models:
             category="4 Evaluation",
             labels={"model": "all", "table": "box plots"},
         ),
-        costs="results/evaluation/costs.csv",
+        confusion=report(
+            "results/evaluation/confusion.png",
+            caption="captions/confusion.rst",
+            category="4 Evaluation",
+            labels={"model": "all", "table": "confusion matrices"},
+        ),
+        costs=report(
+            "results/evaluation/costs.csv",
+            caption="captions/costs.rst",
+            category="4 Evaluation",
+            labels={"model": "all", "table": "costs"},
+        ),
         text="results/evaluation/summary.md",
     log:
         "logs/compare_models.log",

@@ -40,7 +40,7 @@ rule train_nucleus_network:
     input:
         train=planned(NUCLEI.learnt_files, "model", part="train"),
         validation=planned(NUCLEI.learnt_files, "model", part="validation"),
-        start=planned(NUCLEI.start, "model"),
+        start=planned(MODELS.start, "model"),
     output:
         weights="results/models/{model}/weights.safetensors",
         card="results/models/{model}/weights.json",

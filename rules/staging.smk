@@ -124,6 +124,18 @@ rule patient_stage:
             category="5 Patients",
             labels={"result": "pN stages"},
         ),
+        table=report(
+            "results/staging/agreement.tsv",
+            caption="captions/agreement.rst",
+            category="5 Patients",
+            labels={"result": "kappa of each forest and of the vote"},
+        ),
+        labels=report(
+            "results/staging/labels.tsv",
+            caption="captions/labels.rst",
+            category="5 Patients",
+            labels={"result": "labels of the nodes"},
+        ),
         agreement="results/staging/agreement.json",
         text="results/staging/summary.md",
     log:

@@ -24,3 +24,32 @@ rule tissue_mask:
         code=code("tissue/tissue_mask.py"),
     script:
         "../workflow_scripts/jobs/tissue/tissue_mask.py"
+
+
+rule tissue_figure:
+    """Draw the stages of a slide's tissue mask, and a grid of patches over it."""
+    input:
+        overview="results/overviews/{slide}.jpg",
+        tissue="results/tissue/{slide}.tif",
+        grid="results/grids/{grid}/{slide}.npz",
+    output:
+        figure=report(
+            "results/figures/tissue/{grid}/{slide}.png",
+            caption="captions/tissue.rst",
+            category="2 Slides",
+            labels={"model": "{grid}", "slide": "{slide}", "result": "tissue"},
+        ),
+    log:
+        "logs/tissue_figure/{grid}/{slide}.log",
+    benchmark:
+        "benchmarks/tissue_figure/{grid}/{slide}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    resources:
+        mem_mb=more_each_retry(1500),
+        runtime=more_each_retry(15),
+    params:
+        tissue=config["tissue"],
+        code=code("tissue/tissue_figure.py"),
+    script:
+        "../workflow_scripts/jobs/tissue/tissue_figure.py"

@@ -48,6 +48,7 @@ rule train_classifier:
             COHORT.inspected_to_learn, "model", split="validation"
         ),
         autoencoders=planned(MODELS.autoencoders, "model"),
+        start=planned(MODELS.start, "model"),
     output:
         weights="results/models/{model}/weights.safetensors",
         card="results/models/{model}/weights.json",
@@ -88,6 +89,7 @@ rule train_segmenter:
             COHORT.inspected_to_learn, "model", split="validation"
         ),
         validation_truths=planned(COHORT.learnt_truths, "model", split="validation"),
+        start=planned(MODELS.start, "model"),
     output:
         weights="results/models/{model}/weights.safetensors",
         card="results/models/{model}/weights.json",

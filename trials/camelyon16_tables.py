@@ -24,9 +24,9 @@ from microtome.io.atomic import atomic  # noqa: E402
 from microtome.io.tables import read_table, write_table  # noqa: E402
 from microtome.io.text_tables import markdown_table  # noqa: E402
 from microtome.staging.cross_validation import Validation, cross_validate  # noqa: E402
-from microtome.staging.forests import FORESTS, Slides  # noqa: E402
+from microtome.staging.forests import Slides  # noqa: E402
 from microtome.staging.kappa import quadratic_kappa  # noqa: E402
-from microtome.staging.pn_stages import CLASSES  # noqa: E402
+from microtome.staging.pn_stages import CLASSES, FORESTS  # noqa: E402
 
 SEED = 2026
 THRESHOLDS = {"_50": "0.5", "_90": "0.9"}

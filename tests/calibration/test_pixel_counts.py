@@ -10,6 +10,7 @@ from microtome.calibration.pixel_counts import (
     error_detection_rows,
     save_counts,
 )
+from microtome.calibration.ranking import rank_pixels
 from microtome.calibration.tables import intervals_of, read_counts
 from microtome.heatmaps.codes import encode
 from microtome.io.tables import write_table
@@ -78,7 +79,8 @@ def test_slides_of_a_model_are_added(tmp_path):
         save_counts(tmp_path / f"{name}.npz", {"codes": codes})
     which = [{"model": m, "slide": s} for m, s in (("m", "a"), ("m", "b"), ("n", "a"))]
     found = read_counts(which, [tmp_path / f"{w['slide']}.npz" for w in which])
-    rows = calibration_rows(codes_by_model((m, c) for m, _, c in found))
+    codes = codes_by_model((m, c) for m, _, c in found)
+    rows = calibration_rows(codes, {model: rank_pixels(counts) for model, counts in codes.items()})
     assert [row["model"] for row in rows] == ["m", "n"]
     assert rows[0]["px"] == 80
     assert rows[0]["tumour_share"] == pytest.approx(30 / 80)

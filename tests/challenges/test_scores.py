@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 
+from microtome.challenges.curve_figure import draw_camelyon16
 from microtome.challenges.froc import SlideHits
 from microtome.challenges.mask_overlap import Overlap
 from microtome.challenges.scores import score_camelyon16, score_digestpath, score_paip2019
@@ -87,6 +89,31 @@ def test_camelyon16_has_intervals_over_slides():
     summary, _ = score_camelyon16(is_tumour, probabilities=None, hits=hits)
     assert summary["froc"] == summary["froc_low"] == summary["froc_high"]
     assert summary["auc_low"] is None
+
+
+def test_the_curves_of_camelyon16_are_drawn(tmp_path):
+    """Both or one of them, as it was scored, with a dot for each rate of the FROC."""
+    one = np.zeros(1, bool)
+    hits = {
+        "a": SlideHits(np.array([0.9]), one, np.array([0.4])),
+        "b": SlideHits(np.array([0.3]), one, np.array([0.8, 0.2])),
+        "c": SlideHits(np.zeros(0), np.zeros(0, bool), np.zeros(0)),
+    }
+    said = {"a": 0.9, "b": 0.3, "c": 0.5}
+    is_tumour = {"a": True, "b": True, "c": False}
+    pink = []
+    for probabilities, found in ((said, hits), (said, None), (None, hits)):
+        scores, cases = score_camelyon16(is_tumour, probabilities=probabilities, hits=found)
+        draw_camelyon16(tmp_path / "a.png", scores, cases, name="a.zip")
+        picture = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).astype(int)
+        pink.append(int((abs(picture - (194, 24, 91)).max(axis=2) < 20).sum()))
+    assert pink[0] == pink[2] > 100
+    assert pink[1] == 0
+    # All confidences but the lowest are thresholds, and none at all.
+    assert scores["froc_curve"] == {
+        "false_positives": [pytest.approx(n / 3) for n in (2, 2, 1, 0, 0)],
+        "sensitivity": [1, 0.5, 0.5, 0.5, 0],
+    }
 
 
 def test_camelyon16_of_one_class():

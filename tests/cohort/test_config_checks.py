@@ -90,8 +90,8 @@ def test_unknown_key(section, schema):
 
 
 MODELS = CONFIG["models"]
-KINDS = ["histocae", "mr_histocae", "classifier", "segmenter", "ensemble", "vote", "colour"]
-KINDS += ["crosswise", "nucleus_detector", "nucleus_classifier", "nucleus_segmenter"]
+KINDS = ["histocae", "mr_histocae", "classifier", "segmenter", "ensemble", "vote", "rescored"]
+KINDS += ["colour", "crosswise", "nucleus_detector", "nucleus_classifier", "nucleus_segmenter"]
 CHARACTERS = "has characters that are not allowed ("
 TABLE_NAME = "is the name of a table or folder of results; give the model another"
 MR = "models.mr_histocae"
@@ -363,7 +363,13 @@ def recipe(*names: str) -> dict:
 
 
 # Recipes whose models are those of another, below.
-LAID_OVER = {"demo_joint": ("joint_liver",)}
+LAID_OVER = {
+    "demo_joint": ("joint_liver",),
+    "demo_patches": ("demo_ensemble",),
+    "demo_transfer": ("demo_ensemble",),
+    "generalized_patches": ("generalized_paip",),
+    "generalized_transfer": ("generalized_paip",),
+}
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in (REPOSITORY / "recipes").glob("*.yaml")))

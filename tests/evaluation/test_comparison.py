@@ -11,12 +11,14 @@ from microtome.evaluation.comparison import (
     cost_rows,
     describe_models,
     model_rows,
+    patch_counts,
     rows_of_tests,
     slide_values,
     summarize,
     table1_rows,
 )
 from microtome.evaluation.comparison_figure import draw_comparison
+from microtome.evaluation.confusion_figure import draw_confusion
 from microtome.evaluation.intervals import bound_over_slides
 from microtome.io.tables import read_table, write_table
 
@@ -43,6 +45,10 @@ FIGURES = (
 )
 
 
+GRID = "1um_256px_every64px"
+COUNTED = {"patches": 10, "scored_patches": 12, "patch_counts": [[4, 3], [2, 1]]}
+
+
 def figures(value: float, **others: float | None) -> dict:
     """All figures the same but some."""
     return dict.fromkeys(FIGURES, value) | others
@@ -57,8 +63,8 @@ def run(entries: list[tuple[str, str, int | None, dict, list[dict]]], **card: in
     """Describe models of (name, model, fold, cohort, slides)."""
     keys = ("name", "model", "fold", "networks")
     return describe_models(
-        [dict(zip(keys, (*entry[:3], 1), strict=True)) for entry in entries],
-        cohorts=[{"patches": 10, "scored_patches": 12, **cohort} for *_, cohort, _ in entries],
+        [dict(zip(keys, (*entry[:3], 1), strict=True), grid=GRID) for entry in entries],
+        cohorts=[{**COUNTED, **cohort} for *_, cohort, _ in entries],
         slides=[as_text(rows) for *_, rows in entries],
         cards=[card for _ in entries],
     )
@@ -171,9 +177,33 @@ def test_costs_are_means_over_slides_and_folds(tmp_path):
     write_benchmark(tmp_path, "cae-fold2", "s3", 20)
     write_benchmark(tmp_path, "cae-fold2", "not-evaluated", 900)
     assert cost_rows(two_folds(), tmp_path) == [
-        {"model": "cae", "parameters": 8, "seconds_per_slide": 15},
-        {"model": "colour", "parameters": 8, "seconds_per_slide": None},
+        {
+            "model": model,
+            "parameters": 8,
+            "patch_px": 256,
+            "overlap": 0.75,
+            "scored_patches": patches,
+            "dice": pytest.approx(value),
+            "boundary_f": pytest.approx(value),
+            "seconds_per_slide": seconds,
+        }
+        for model, patches, value, seconds in (("cae", 24, 0.75, 15), ("colour", 12, 0.5, None))
     ]
+
+
+def test_confusion_matrices_are_pooled_over_folds_and_drawn(tmp_path):
+    """The counts of both folds of a model together; a panel a model, five in a row."""
+    counts = patch_counts(two_folds())
+    assert {m: c.tolist() for m, c in counts.items()} == {
+        "cae": [[8, 6], [4, 2]],
+        "colour": [[4, 3], [2, 1]],
+    }
+    sizes = []
+    for n in (1, 5, 6):
+        draw_confusion(tmp_path / "a.png", {f"m{i}": counts["cae"] for i in range(n)})
+        sizes.append(Image.open(tmp_path / "a.png").size)
+    assert sizes[0][0] < sizes[1][0] == sizes[2][0]
+    assert sizes[0][1] == sizes[1][1] < sizes[2][1]
 
 
 def many_slides(n: int = 8) -> list[dict]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers.small_plan import NODES, SHEET, plan
+from helpers.small_plan import NODES, SEGMENTER, SHEET, plan
 from microtome.errors import InputError
 
 FOLDED = {
@@ -161,3 +161,15 @@ def test_grids_of_a_slide():
     assert cohort.further_spacings(patches) == [2.0, 4.0]
     assert cohort.scoring_grid("mr", "s") == "results/grids/1um_256px_every128px/s.npz"
     assert cohort.compression_grid("mr", "s") == "results/grids/1um_256px_every256px/s.npz"
+
+
+def test_a_start_scores_nothing():
+    """A network that only gives its weights is trained on its grid, and lays none to score."""
+    moved = SEGMENTER | {"start": "first", "spacing_um": 1.0}
+    cohort = plan(run=["moved"], models={"moved": moved, "first": SEGMENTER})
+    grids = {path for paths in cohort.statuses().values() for path in paths if "/grids/" in path}
+    assert {path.split("/")[2] for path in grids} == {
+        "1um_64px_every128px",
+        "0.5um_64px_every128px",
+        "1um_256px_every128px",
+    }

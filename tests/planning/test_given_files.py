@@ -64,6 +64,8 @@ def test_weights_that_networks_are_given_or_start_from():
     files = given(models=models, run=["both", "c"])
     found = {name: list(files.of_model(name)) for name in ("both", "a", "c")}
     assert found == {"both": ["weights", "start"], "a": ["weights"], "c": []}
+    moved = {**models, "moved": SEGMENTER | {"pretrained": "none", "start": "a"}}
+    assert list(given(models=moved, run=["moved"]).of_model("moved")) == ["weights"]
     before = files.of_model("a")
     Path("weights").write_text("weighty")  # of the same size
     assert given(models=models).of_model("a") != before
@@ -74,8 +76,10 @@ def test_forests_and_what_is_scored():
     scoring = {"camelyon17": {"submission": "made/archive", "truth": "truth"}}
     files = given(staging={"forests": "forests"}, scoring=scoring)
     assert list(files.forests()) == ["forests"]
-    assert list(files.of_scoring("camelyon17")) == ["truth"]
-    assert files.of_scoring("paip2019") == {}
+    assert list(files.of_scoring("camelyon17", "archive")) == ["truth"]
+    assert files.of_scoring("camelyon17", "other") == files.of_scoring("paip2019", "a") == {}
+    scoring = {"camelyon17": {"submission": ["archive", "forests"], "truth": "truth"}}
+    assert list(given(scoring=scoring).of_scoring("camelyon17", "forests")) == ["forests", "truth"]
     assert given().forests() == {}
 
 

@@ -152,3 +152,24 @@ def test_threshold_and_temperature():
     chosen = Models(changed(segmentation={"threshold": "validation"}, models={"cae": CAE}))
     assert chosen.threshold_source("a") == "results/calibration/a.json"
     assert chosen.threshold_source("b") == []
+
+
+def test_a_rescored_model_scores_other_patches_with_the_same_weights():
+    """It scores by itself, and no member for it; it has maps, and no interval of its members."""
+    again = {"kind": "rescored", "model": "both", "overlap": 0.75, "inference_patch_px": 512}
+    more = {"again": again, "less": {"kind": "rescored", "model": "a", "overlap": 0}}
+    models = Models(changed(run=["again", "less", "both", "a"], models=more))
+    assert models.scoring_grid("again") == "0.5um_512px_every128px"
+    assert models.scoring_grid("less") == "0.5um_256px_every256px"
+    assert models.scoring_grid("both") == "0.5um_256px_every128px"
+    assert [models.scorer(m) for m in ("again", "less", "a")] == ["again", "less", "both"]
+    assert models.weights_of_members("again") == models.weights_of_members("both")
+    assert models.weights_of_members("less") == ["results/models/a/weights.safetensors"]
+    assert list(models.entries_of_members("less")) == ["a"]
+    assert models.trained_here("segmenter") == "a|b"
+    assert [c for c in models.curves() if "curves" in c] == [
+        f"results/models/{m}/training_curves.png" for m in ("a", "b")
+    ]
+    assert models.uncertainties("again") == ["aleatoric", "epistemic"]
+    assert models.burdens_of_members("again", "s") == []
+    assert models.threshold_source("again") == "results/calibration/again.json"

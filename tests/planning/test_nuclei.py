@@ -104,9 +104,10 @@ def test_folds_are_of_what_learns_from_images():
 
 def test_weights_to_start_from():
     """Those of the start, trained here; none for a network of random weights."""
-    nuclei = nuclei_of(run=["detector", "bare"])
-    assert nuclei.start("detector") == "results/models/csp/weights.safetensors"
-    assert nuclei.start("bare") == []
+    section = {"run": ["detector", "bare"]}
+    models, nuclei = Models(config_of(**section)), nuclei_of(**section)
+    assert models.start("detector") == "results/models/csp/weights.safetensors"
+    assert models.start("bare") == []
     assert nuclei.curves() == [
         f"results/models/{model}/training_curves.png" for model in ("detector", "csp", "bare")
     ]

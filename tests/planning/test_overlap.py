@@ -90,11 +90,15 @@ def test_slides_that_give_the_temperature_are_known():
     assert find_overlap(plan(sheet, run=["b"], calibration={"temperature": True})) == ["q"]
 
 
-def test_given_weights_say_what_they_have_learned_from(tmp_path):
-    """The card beside them names the slides."""
-    write_json(tmp_path / "w.json", {"training": {"slides": ["p1", "gone"]}})
+@pytest.mark.parametrize("key", ["slides", "slides_of_start"])
+def test_given_weights_say_what_they_have_learned_from(tmp_path, key):
+    """The card beside them names the slides; a network that starts from them knows these too."""
+    write_json(tmp_path / "w.json", {"training": {"slides": [], key: ["p1", "gone"]}})
     given = {**MODELS["given"], "weights": str(tmp_path / "w.safetensors")}
-    assert find_overlap(plan(SHEET | NODES, run=["given"], models={"given": given})) == ["p"]
+    models = {"given": given, "moved": {**MODELS["a"], "start": "given"}}
+    for name in models:
+        sheet = SHEET | nodes(label="micro")  # of which no segmenter learns itself
+        assert find_overlap(plan(sheet, run=[name], models=models)) == ["p"]
 
 
 @settings(max_examples=50)

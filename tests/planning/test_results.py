@@ -24,6 +24,14 @@ def test_nothing_of_models_without_slides():
     assert nothing.if_evaluated("models.tsv") == nothing.uncertainty() == nothing.counted() == []
 
 
+def test_a_figure_of_the_tissue_for_each_grid():
+    """Models that score the same patches share it."""
+    colours = {"kind": "colour", "spacing_um": 2.0, "patch_px": 224}
+    results = Results(plan(run=["colour", "other"], models={"other": colours}))
+    at = "results/figures/tissue/2um_224px_every112px"
+    assert results.tissue_figures() == [f"{at}/tested.png", f"{at}/asked.png"]
+
+
 def test_uncertainty():
     """Table and figures of the ensemble alone; colour is scored once, by itself."""
     assert RESULTS.uncertainty() == [
@@ -40,8 +48,11 @@ def test_evaluation():
     assert RESULTS.of_evaluated_models("{model}.csv") == ["both.csv", "colour.csv"]
     assert RESULTS.cards() == [f"results/models/{m}/weights.json" for m in ("a", "b", "colour")]
     assert RESULTS.compared() == [
-        {"name": "both", "model": "both", "fold": None, "networks": 2},
-        {"name": "colour", "model": "colour", "fold": None, "networks": 1},
+        {"name": name, "model": name, "fold": None, "networks": n, "grid": grid}
+        for name, n, grid in (
+            ("both", 2, "0.5um_256px_every128px"),
+            ("colour", 1, "2um_224px_every112px"),
+        )
     ]
     assert RESULTS.counted() == [
         {"model": "both", "slide": "tested", "kinds": ["aleatoric", "epistemic"]},

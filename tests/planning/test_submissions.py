@@ -78,10 +78,18 @@ def test_the_config_behind_a_submission():
 def test_scores():
     """Of the challenges that the config names."""
     scored = submissions(scoring={"camelyon17": {"submission": "a.zip", "truth": "folder"}})
-    assert scored.scores() == ["results/scoring/camelyon17.json"]
-    assert scored.scoring("camelyon17", "truth") == "folder"
+    assert scored.scores() == ["results/scoring/camelyon17.tsv"]
+    assert scored.truth("camelyon17") == "folder"
+    assert scored.submission("camelyon17", "a") == "a.zip"
+    with pytest.raises(InputError, match="config: scoring: camelyon17 has no submission b"):
+        scored.submission("camelyon17", "b")
+    several = {"submission": ["x/a.zip", "x/b"], "truth": "folder"}
+    curves = submissions(scoring={"camelyon16": several})
+    at = "results/scoring/camelyon16"
+    assert curves.scores() == [f"{at}.tsv", f"{at}/a.png", f"{at}/b.png"]
+    assert curves.scores_of("camelyon16") == [f"{at}/a.json", f"{at}/b.json"]
     with pytest.raises(InputError, match="config: scoring: has no paip2019"):
-        scored.scoring("paip2019", "truth")
+        scored.truth("paip2019")
     with pytest.raises(InputError, match="config: scoring: is empty; give for instance"):
         submissions().scores()
 

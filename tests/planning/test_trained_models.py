@@ -28,3 +28,45 @@ def test_folds():
     assert len(found) == 9
     assert found["both-fold2"].members == ("a-fold2", "b-fold2")
     assert (found["b-fold3"].model, found["b-fold3"].fold) == ("b", 3)
+
+
+def test_a_rescored_model_brings_those_whose_weights_it_has():
+    """All else is theirs but the patches; of an ensemble the weights are its members'."""
+    again = {"kind": "rescored", "model": "both", "overlap": 0.75}
+    of_one = {"kind": "rescored", "model": "given", "inference_patch_px": 512}
+    models = {**MODELS, "again": again, "larger": of_one}
+    found = runs_of(models, ["again", "larger"], n_folds=0)
+    assert list(found) == ["again", "larger", "a", "b", "given"]
+    assert found["again"].members == ("a", "b")
+    assert found["again"].entry == runs_of(MODELS, ["both"])["both"].entry | {"overlap": 0.75}
+    assert found["larger"].members == ("given",)
+    assert found["larger"].entry["inference_patch_px"] == 512
+    trained = [name for name, run in found.items() if run.is_trained]
+    assert trained == ["a", "b"]
+    folded = runs_of(models, ["again"], n_folds=3)
+    assert folded["again-fold2"].members == ("a-fold2", "b-fold2")
+
+
+def test_a_start_comes_last_and_once():
+    """It is trained in the same fold, unless its weights are given; these start from nothing."""
+    models = {
+        **MODELS,
+        "moved": {**MODELS["a"], "start": "b"},
+        "further": {**MODELS["a"], "start": "moved"},
+        "given": {**MODELS["given"], "start": "cae"},
+        "elsewhere": {**MODELS["a"], "start": "given"},
+    }
+    found = runs_of(models, ["further", "b", "elsewhere"], n_folds=0)
+    assert {name: run.start for name, run in found.items()} == {
+        "further": "moved",
+        "b": None,
+        "elsewhere": "given",
+        "moved": "b",
+        "given": None,
+    }
+    assert [name for name, run in found.items() if run.is_start] == ["moved", "given"]
+    folded = runs_of(models, ["further", "elsewhere"], n_folds=3)
+    assert folded["further-fold2"].start == "moved-fold2"
+    assert folded["moved-fold2"].start == "b-fold2"
+    assert folded["elsewhere-fold2"].start == "given"
+    assert folded["given"].fold is None

@@ -11,7 +11,8 @@ from sklearn.metrics import cohen_kappa_score, confusion_matrix
 from microtome.errors import InputError
 from microtome.staging import cross_validation as library
 from microtome.staging.cross_validation import GRID, choose, cross_validate, deal_patients
-from microtome.staging.forests import FORESTS, Forests, Slides, train_forests, vote
+from microtome.staging.forests import Forests, Slides, train_forests, vote
+from microtome.staging.pn_stages import FORESTS
 
 NAMES = ("size", "noise", "row")
 # Forests of inner folds are told from others by their number of trees.

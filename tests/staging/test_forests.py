@@ -9,8 +9,8 @@ from sklearn.ensemble import RandomForestClassifier
 
 from microtome.errors import InputError
 from microtome.staging.forest_trees import Trees, extract_trees, find_fault
-from microtome.staging.forests import FORESTS, Prediction, Slides, train_forests, vote
-from microtome.staging.pn_stages import CLASSES
+from microtome.staging.forests import Prediction, Slides, train_forests, vote
+from microtome.staging.pn_stages import CLASSES, FORESTS
 
 NAMES = ("area_um2", "length_um", "share")
 

@@ -18,11 +18,18 @@ from microtome.staging.cross_validation import Validation, cross_validate
 from microtome.staging.feature_table import COLUMNS as FEATURE_COLUMNS
 from microtome.staging.feature_table import FEATURES, feature_matrix
 from microtome.staging.forest_step import classify, train
-from microtome.staging.forests import FORESTS, Prediction
+from microtome.staging.forests import Prediction
 from microtome.staging.node_classes import COLUMNS, classify_nodes, prediction_rows
 from microtome.staging.patient_figure import draw_patient
-from microtome.staging.patients import measure_agreement, patient_rows, summarize
-from microtome.staging.pn_stages import CLASSES, SEEN
+from microtome.staging.patients import (
+    AGREEMENT,
+    agreement_rows,
+    label_rows,
+    measure_agreement,
+    patient_rows,
+    summarize,
+)
+from microtome.staging.pn_stages import CLASSES, FORESTS, SEEN
 
 SETTINGS = {"trees": 20, "folds": 3, "seed": 1, "spacing_um": 8.0}
 
@@ -84,6 +91,35 @@ def test_agreement_is_that_of_scikit_learn():
     of_patients = found["patients"]["forests"]
     assert of_patients["kappa_low"] <= of_patients["kappa"] <= of_patients["kappa_high"]
     assert of_patients["n"] == 8
+
+
+def test_each_forest_stages_and_is_judged():
+    """One that calls every node right has a kappa of 1; the table has a row for each of them."""
+    labels = {"a-1": "negative", "b-1": "micro", "c-1": "macro"}
+    rows = sheet_rows(labels)
+    others = dict.fromkeys(FORESTS[1:], "negative")
+    nodes = [node(s, "micro", truth=c, rf_pi=c, **others) for s, c in labels.items()]
+    patients, found = judge(nodes, rows)
+    assert [p["rf_pi_stage"] for p in patients] == [p["true_stage"] for p in patients]
+    assert [p["rf_cb_stage"] for p in patients] == ["pN0"] * 3
+    table = agreement_rows(found)
+    judges = ["forests", *FORESTS, "size rule"]
+    assert [(row["of"], row["by"]) for row in table] == [
+        (kind, name) for kind in ("patients", "nodes") for name in judges
+    ]
+    kappas = {row["by"]: row["kappa"] for row in table if row["of"] == "patients"}
+    assert kappas == {name: float(name == "rf_pi") for name in judges}
+    assert set(table[0]) == set(AGREEMENT)
+
+
+def test_labels_are_counted_by_split():
+    """Nodes without a label or a split are counted too."""
+    rows = sheet_rows({"a-1": "itc", "a-2": "macro", "b-1": "", "c-1": "itc"})
+    for slide, split in (("b-1", "test"), ("c-1", "test")):
+        rows[slide]["split"] = split
+    none = {"split": "none", "negative": 0, "itc": 1, "micro": 0, "macro": 1, "unlabelled": 0}
+    test = {"split": "test", "negative": 0, "itc": 1, "micro": 0, "macro": 0, "unlabelled": 1}
+    assert label_rows(rows) == [none, test]
 
 
 def test_what_forests_have_seen_is_not_counted():

@@ -98,6 +98,18 @@ def test_a_network_starts_from_its_autoencoders_and_sees_all_spacings(tmp_path, 
     assert [s["weight"].tolist() for s in settings["autoencoders"]] == [[0.0, 0.0], [1.0, 1.0]]
 
 
+def test_a_network_that_starts_from_another_tells_what_that_has_learned_from(tmp_path, trained):
+    """Its card names the slides of the start, and of the start's start."""
+    _, part = write_three_spacings(tmp_path / "a.zarr")
+    learnt = {"slides": ["colon-1"], "slides_of_start": ["node-1"]}
+    write_json(tmp_path / "start.json", {"training": learnt})
+    start = str(tmp_path / "start.safetensors")
+    run(step.train_step, tmp_path, part, entry={}, autoencoders=[], start=start)
+    (*_, settings), (about,) = trained
+    assert settings["start"] == start
+    assert about["slides_of_start"] == ["colon-1", "node-1"]
+
+
 def test_holes_of_the_truth_are_closed_as_the_entry_says(tmp_path, slide, trained):
     """A hole of one px is tumour for a segmenter whose `max_blob_px` is 1, and for no other."""
     truth = np.full((64, 96), VIABLE, np.uint8)

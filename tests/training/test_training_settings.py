@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from conftest import REPOSITORY
@@ -137,6 +137,23 @@ def test_a_frozen_classifier_learns_its_layer_of_classes(tmp_path, data, archite
     for name, value in model.state_dict().items():
         assert torch.equal(value, start[name]) != name.startswith(last), name
     assert history[-1]["train_loss"] < history[0]["train_loss"]
+
+
+def test_training_begins_with_the_weights_of_the_start(tmp_path, data):
+    """All of them but what learns are the other's in the end; another network's are refused."""
+    entry = {"kind": "classifier", "architecture": "tu-test_resnet", "frozen": True, "seed": 3}
+    entry |= {"input_px": 64, "pretrained": "none", "training": {**FITTING, "epochs": 1}}
+    other = build_model(entry, seed=9)
+    save_file(other.state_dict(), tmp_path / "start.safetensors")
+    settings = {"autoencoders": [], "checkpoint": tmp_path / "a", "code": "c"}
+    settings["start"] = str(tmp_path / "start.safetensors")
+    model, _ = train_model("m", entry, *data, **settings)
+    last = f"network.{model.network.pretrained_cfg['classifier']}."
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]) != name.startswith(last), name
+    vit = {**entry, "architecture": "tu-test_vit"}
+    with pytest.raises(InputError, match=r"are not those of models.m, which starts from them: "):
+        train_model("m", vit, *data, **settings)
 
 
 def test_a_kind_without_an_encoder_freezes_nothing(tmp_path, data):

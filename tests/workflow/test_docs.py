@@ -104,7 +104,7 @@ def checkout(make_workflow):
         root / "camelyon17.tsv", folded | {s: {**row, "fold": 5} for s, row in NODE.items()}
     )
     held_back = {"demo-04": {"split": "validation", "annotation": "demo/cohort/demo-04_paip.xml"}}
-    for name in ("camelyon16", "digestpath"):
+    for name in ("paip", "camelyon16", "digestpath"):
         write_sheet(root / f"{name}.tsv", folded | held_back)
     write_sheet(root / "luad.tsv", SMALL_COHORT)
     for fold in (1, 2):
@@ -112,6 +112,9 @@ def checkout(make_workflow):
     images = "".join(f"i{fold}\t{fold}.png\t0.5\t{fold}\n" for fold in (1, 2))
     (root / "crc.tsv").write_text(f"image\tpath\tspacing_um\tfold\n{images}")
     (root / "data" / "CAMELYON17").mkdir(parents=True)
+    (root / "results" / "models" / "other_organ").mkdir(parents=True)
+    for name in ("weights.safetensors", "weights.json"):
+        (root / "results" / "models" / "other_organ" / name).touch()
     (root / "mine.zip").touch()
     return root
 

@@ -102,9 +102,9 @@ FOLDED_COHORT = {
 }
 
 
-def dense_and_small(recipe: str) -> dict:
-    """Make a recipe of dense networks small: the same settings, a small encoder, on less."""
-    config = scaled_down(recipe)
+def dense_and_small(*recipes: str) -> dict:
+    """Make recipes of dense networks small: the same settings, a small encoder, on less."""
+    config = scaled_down(*recipes)
     for model in config["models"].values():
         if "encoder" in model:
             model["encoder"] = "resnet18"  # the paper's are tested by themselves
@@ -135,6 +135,23 @@ def test_the_same_framework_elsewhere(make_workflow, recipe, more):
     assert {"train_segmenter", "cohort", "tissue_mask"} <= planned[0]
 
 
+def count_jobs(done) -> dict[str, str]:
+    """Read from what a dry run prints how many jobs each rule has."""
+    assert done.returncode == 0, done.stdout
+    return dict(line.split() for line in done.stdout.splitlines() if len(line.split()) == 2)
+
+
+def test_patches_are_compared_on_the_same_weights(make_workflow):
+    """Twelve sizes and overlaps of an ensemble, and each member alone, train three networks."""
+    workflow = make_workflow()
+    config = dense_and_small("generalized_paip", "generalized_patches")
+    workflow.configure(config, FOLDED_COHORT)
+    counts = count_jobs(workflow.run("--dry-run"))
+    assert counts["train_segmenter"] == "3"
+    # The test slide; and by the ensemble the validation slide, of which its thresholds come.
+    assert counts["score_slide"] == str(12 * 2 + 3)
+
+
 def test_forests_of_camelyon17_learn_out_of_fold(make_workflow):
     """Each network is trained once a fold; if it were trained once alone, the run is refused."""
     workflow = make_workflow()
@@ -158,9 +175,7 @@ def test_forests_of_camelyon17_learn_out_of_fold(make_workflow):
         for node, label in enumerate(("negative", "macro"))
     }
     workflow.configure(dense_and_small("camelyon17"), taught | nodes)
-    done = workflow.run("--dry-run")
-    assert done.returncode == 0, done.stdout
-    counts = dict(line.split() for line in done.stdout.splitlines() if len(line.split()) == 2)
+    counts = count_jobs(workflow.run("--dry-run"))
     assert (counts["train_segmenter"], counts["write_submission"]) == ("15", "1")
     once = {**dense_and_small("camelyon17"), "cross_validation": {"folds": 0}}
     once["staging"] = {"model": "generalized"}

@@ -22,7 +22,7 @@ RERUN = {
     "slides/tile_decoding.py": TRAINED
     | COMPRESSION
     | ON_SLIDES
-    | {"inspect_slide", "tissue_mask", "extract_patches", "score_submission"}
+    | {"inspect_slide", "tissue_mask", "tissue_figure", "extract_patches", "score_submission"}
     | NUCLEUS_SCORES
     | {"compare_maps", "nucleus_figure", "predict_nucleus_images"},
     "cohort/splits.py": set(),
@@ -35,6 +35,7 @@ RERUN = {
         "tissue_mask",
     },
     "tissue/mask.py": {"tissue_mask"},
+    "tissue/figure.py": {"tissue_figure"},
     "truth/maps.py": {"rasterize_annotation", "score_submission"},
     "patches/grid_step.py": {"patch_grid"},
     "patches/store.py": TRAINED | {"extract_patches"},
@@ -62,7 +63,7 @@ RERUN = {
     "evaluation/intervals.py": {"compare_models", "score_submission"},
     "staging/features.py": {"slide_features"},
     "staging/forest_trees.py": {"classify_nodes", "train_forests"},
-    "challenges/froc.py": {"score_submission"},
+    "challenges/froc.py": {"score_figure", "score_submission"},
     "submission/provenance.py": {"write_submission"},
     "compression/encoding.py": RECONSTRUCTION,
     "compression/comparison.py": {"compare_autoencoders"},
@@ -72,11 +73,12 @@ RERUN = {
         "nucleus_figure",
         "patient_figure",
         "slide_figure",
+        "tissue_figure",
         "uncertainty_figure",
     },
     "planning/needs.py": set(),
     "parallel/worker_team.py": COMPRESSION | ON_SLIDES | {"extract_patches"},
-    "rasters/components.py": {"tissue_mask", "tumour_burden"},
+    "rasters/components.py": {"tissue_figure", "tissue_mask", "tumour_burden"},
     "io/sharded_zarr.py": TRAINED | RECONSTRUCTION | {"extract_patches"},
     "demo/paint.py": {"make_demo_cohort", "make_demo_node"},
     "nucleus_images/monuseg.py": set(),

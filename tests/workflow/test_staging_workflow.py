@@ -88,9 +88,13 @@ def test_submissions_are_made_checked_and_scored(staged, kind):
     assert list(made["cases"]) == (["patient_3"] if kind == "camelyon17" else ["demo-10"])
     assert str(staged.folder) not in json.dumps(made)
     assert "weights.safetensors" in json.dumps(made["files"])
-    scores = json.loads((staged.folder / "results" / "scoring" / f"{kind}.json").read_text())
-    assert scores
-    assert read_table(staged.folder / "results" / "scoring" / f"{kind}.csv")
+    scoring = staged.folder / "results" / "scoring"
+    scores = json.loads((scoring / kind / "histocae1.json").read_text())
+    (row,) = read_table(scoring / f"{kind}.tsv")
+    assert row["submission"] == "histocae1"
+    assert row.keys() - {"submission"} < scores.keys()
+    assert read_table(scoring / kind / "histocae1.csv")
+    assert (scoring / kind / "histocae1.png").exists() == (kind == "camelyon16")
 
 
 def test_a_submission_made_again_has_the_same_bytes(staged):

@@ -6,6 +6,8 @@ from microtome.calibration.pixel_counts import (
     codes_by_model,
     error_detection_rows,
 )
+from microtome.calibration.ranking import rank_pixels
+from microtome.calibration.ranking_figure import draw_rankings
 from microtome.calibration.tables import intervals_of, read_counts
 from microtome.io.tables import write_table
 from microtome.logs import start_log
@@ -18,6 +20,8 @@ intervals = intervals_of(
     evaluations=snakemake.input.slides,
 )
 codes = codes_by_model((model, counts) for model, _, counts in found)
-write_table(snakemake.output.calibration, calibration_rows(codes))
+rankings = {model: rank_pixels(counts) for model, counts in codes.items()}
+write_table(snakemake.output.calibration, calibration_rows(codes, rankings))
 write_table(snakemake.output.uncertainty, error_detection_rows(found, intervals))
 reliability_figure(snakemake.output.figure, codes)
+draw_rankings(snakemake.output.curves, rankings)

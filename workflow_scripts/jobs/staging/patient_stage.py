@@ -3,7 +3,16 @@
 from microtome.io.atomic import atomic, write_json
 from microtome.io.tables import read_table, write_table
 from microtome.logs import start_log
-from microtome.staging.patients import COLUMNS, measure_agreement, patient_rows, summarize
+from microtome.staging.patients import (
+    AGREEMENT,
+    COLUMNS,
+    LABELS,
+    agreement_rows,
+    label_rows,
+    measure_agreement,
+    patient_rows,
+    summarize,
+)
 
 start_log(snakemake.log[0])
 nodes = read_table(snakemake.input.nodes)
@@ -18,6 +27,8 @@ found = measure_agreement(
     validation=snakemake.input.get("validation"),
 )
 write_table(snakemake.output.patients, patients, columns=COLUMNS)
+write_table(snakemake.output.table, agreement_rows(found), columns=AGREEMENT)
+write_table(snakemake.output.labels, label_rows(snakemake.params.rows), columns=LABELS)
 write_json(snakemake.output.agreement, found)
 with atomic(snakemake.output.text) as path:
     path.write_text(summarize(patients, found), encoding="utf-8")

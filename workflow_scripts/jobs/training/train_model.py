@@ -9,6 +9,7 @@ launch_step(
     snakemake.input,
     name=snakemake.wildcards.model,
     autoencoders=list(snakemake.input.get("autoencoders", [])),
+    start=snakemake.input.get("start"),
     weights=snakemake.output.weights,
     curves=snakemake.output.curves,
     log_path=snakemake.log[0],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from microtome.calibration.ranking import Ranking
 from microtome.calibration.temperature import (
     brier,
     count_codes,
@@ -95,8 +96,13 @@ def codes_by_model(found: Iterable[tuple[str, dict]]) -> dict[str, np.ndarray]:
     return sums
 
 
-def calibration_rows(codes: Mapping[str, np.ndarray]) -> list[dict]:
-    """One row a model: how well its probabilities are calibrated, over all px of all slides."""
+def calibration_rows(
+    codes: Mapping[str, np.ndarray], rankings: Mapping[str, Ranking | None]
+) -> list[dict]:
+    """One row a model: how well its probabilities are calibrated, over all px of all slides.
+
+    And how well they rank these: the areas under the curves of its ranking, where it has one.
+    """
     return [
         {
             "model": model,
@@ -105,6 +111,8 @@ def calibration_rows(codes: Mapping[str, np.ndarray]) -> list[dict]:
             "expected_calibration_error": expected_calibration_error(counts),
             "brier": brier(counts),
             "negative_log_likelihood": negative_log_likelihood(counts),
+            "auroc": rankings[model].auroc if rankings[model] else None,
+            "average_precision": rankings[model].average_precision if rankings[model] else None,
         }
         for model, counts in codes.items()
     ]

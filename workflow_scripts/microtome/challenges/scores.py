@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
-from microtome.challenges.froc import RATES, SlideHits, compute_froc
+from microtome.challenges.froc import RATES, Froc, SlideHits, compute_froc
 from microtome.challenges.mask_overlap import Overlap
 from microtome.errors import InputError
 from microtome.evaluation.intervals import Interval, bound_over_slides
@@ -112,7 +112,8 @@ def score_camelyon16(
 
     `is_tumour` is of every slide of the truth; probabilities (of a slide to hold tumour) and hits
     are None where that task was not entered. The AUC is None with one class of slides only, and
-    ``froc``, the mean sensitivity at 1/4 to 8 false positives per slide, without any lesion.
+    ``froc``, the mean sensitivity at 1/4 to 8 false positives per slide, without any lesion, and so
+    is ``froc_curve``: lists of ``false_positives`` per slide, falling, and ``sensitivity``.
     InputError is raised if a slide has no probability.
     """
     slides = sorted(is_tumour)
@@ -138,6 +139,7 @@ def score_camelyon16(
         "froc": curve.score if curve else None,
         **_name_bounds("froc", of_froc),
         **{f"sensitivity_at_{rate:g}": value for rate, value in zip(RATES, at_rates, strict=True)},
+        "froc_curve": _points(curve) if curve else None,
     }
     rows = [
         {
@@ -234,6 +236,13 @@ def _bound_froc(hits: Sequence[SlideHits]) -> Interval:
         return np.array(scores, float).reshape(np.delete(drawn.shape, axis))
 
     return bound_over_slides(np.arange(len(hits)), froc)
+
+
+def _points(curve: Froc) -> dict[str, list[float]] | None:
+    if curve.sensitivity is None:
+        return None
+    points = {"false_positives": curve.false_positives, "sensitivity": curve.sensitivity}
+    return {name: values.tolist() for name, values in points.items()}
 
 
 def _hit_counts(found: SlideHits) -> dict[str, int]:

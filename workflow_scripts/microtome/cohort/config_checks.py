@@ -12,9 +12,12 @@ from microtome.cohort.encoder_checks import find_encoder_mistake
 from microtome.cohort.ensemble_checks import check_members
 from microtome.cohort.mistakes import refuse
 from microtome.cohort.nucleus_checks import NUCLEUS_KINDS, check_nuclei, check_nucleus_model
+from microtome.cohort.rescored import RESCORED, check_rescored, list_parts
 from microtome.cohort.schema_messages import describe_error, name_key
+from microtome.cohort.scoring_checks import check_scoring
 from microtome.cohort.sheet_mistakes import find_mistakes
 from microtome.cohort.sheet_rows import parse_rows, read_rows
+from microtome.cohort.starts import check_start
 
 
 def check_config_files(paths: Iterable[str | Path]) -> None:
@@ -84,27 +87,36 @@ def _find_contradictions(config: dict) -> Iterator[str]:
     low, high = config["tissue"]["saturation_bounds"]
     if low > high:
         yield f"tissue.saturation_bounds: {low:g} is larger than {high:g}"
-    for name, model in models.items():
-        if model["kind"] in ("ensemble", "vote"):
-            yield from check_members(f"models.{name}", model, models)
-        else:
-            yield from _check_model(f"models.{name}", model)
-        if model["kind"] in NUCLEUS_KINDS:
-            yield from check_nucleus_model(f"models.{name}", model, models)
+    yield from _check_models(models)
     yield from check_nuclei(config)
+    yield from check_scoring(config["scoring"])
     yield from _check_thresholds(config)
     yield from _check_classes(config["annotation"]["classes"])
     name = config["compression"]["model"]
     if models.get(name, {}).get("kind") != "histocae":
         yield f"compression.model: {name!r} is no model of kind histocae"
     if config["cross_validation"]["folds"] and not unknown:
-        needed = [m for n in config["run"] for m in [n, *models[n].get("members", [])]]
+        needed = [m for n in config["run"] for m in [n, *list_parts(models, n)]]
         for name in needed:
             if "weights" in models.get(name, {}):
                 yield (
                     f"cross_validation.folds: models.{name} has weights, so it is not trained; take"
                     " weights out, or set folds to 0"
                 )
+
+
+def _check_models(models: dict[str, dict]) -> Iterator[str]:
+    for name, model in models.items():
+        if model["kind"] in ("ensemble", "vote"):
+            yield from check_members(f"models.{name}", model, models)
+        elif model["kind"] == RESCORED:
+            yield from check_rescored(f"models.{name}", model, models)
+        else:
+            yield from _check_model(f"models.{name}", model)
+        if model["kind"] in NUCLEUS_KINDS:
+            yield from check_nucleus_model(f"models.{name}", model, models)
+        elif "start" in model:
+            yield from check_start(f"models.{name}", model, models)
 
 
 def _check_model(key: str, model: dict) -> Iterator[str]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from microtome.cohort.nucleus_checks import NUCLEUS_KINDS
+from microtome.cohort.rescored import RESCORED, list_parts
+from microtome.cohort.starts import add_starts
 
 # What members must have in common, and why.
 _SHARED = {
@@ -10,7 +12,7 @@ _SHARED = {
     "further_spacings_um": "all members see a patch at once",
     "inference_patch_px": "all members score the same patches",
 }
-_NO_MEMBERS = ("ensemble", "vote", *NUCLEUS_KINDS)
+_NO_MEMBERS = ("ensemble", "vote", RESCORED, *NUCLEUS_KINDS)
 
 
 def check_members(key: str, entry: dict, models: Mapping[str, dict]) -> Iterator[str]:
@@ -25,6 +27,8 @@ def check_members(key: str, entry: dict, models: Mapping[str, dict]) -> Iterator
     for name in parts:
         kind = models[name]["kind"]
         instead = "name models with tumour maps" if kind in NUCLEUS_KINDS else "name its members"
+        if kind == RESCORED:
+            instead = f"name {models[name]['model']}"
         yield f"{key}.members: {name} is of kind {kind}; {instead} instead"
     if entry["kind"] == "vote" or unknown or parts:
         return
@@ -42,7 +46,8 @@ def check_members(key: str, entry: dict, models: Mapping[str, dict]) -> Iterator
 def check_ensemble_folds(config: Mapping, sheet: Mapping[str, dict]) -> Iterator[str]:
     """Find models with a `validation_fold` that lack slides to train or validate them."""
     models, n_folds = config["models"], config["cross_validation"]["folds"]
-    needed = [m for name in config["run"] for m in [name, *models[name].get("members", [])]]
+    needed = [m for name in config["run"] for m in [name, *list_parts(models, name)]]
+    needed = add_starts(models, needed)
     folds = {
         name: models[name]["validation_fold"]
         for name in needed
@@ -81,6 +86,7 @@ def _find_seen(config: Mapping) -> Iterator[str]:
     models = config["models"]
     for name in config["run"]:
         entry = models[name]
+        entry = models[entry["model"]] if entry["kind"] == RESCORED else entry
         threshold = entry.get("threshold", config["segmentation"]["threshold"])
         is_tuned = threshold == "validation" or config["calibration"]["temperature"]
         folds = {models[member].get("validation_fold", 1) for member in entry.get("members", [])}

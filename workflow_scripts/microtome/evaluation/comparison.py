@@ -10,6 +10,7 @@ from microtome.evaluation.intervals import CONFIDENCE, N_RESAMPLES, bound_over_s
 from microtome.evaluation.significance import SIGNIFICANT, Values, model_tests, slides_needed
 from microtome.io.tables import read_table
 from microtome.io.text_tables import markdown_table
+from microtome.patches.grid_spec import GridSpec
 
 # HistoCAE's Table 1: its columns, in its order.
 _TABLE1 = {
@@ -56,7 +57,8 @@ def describe_models(
     """Put together what is known of each trained model.
 
     Each has the ``name`` of the trained model, the ``model`` it is a fold of, ``fold``, None where
-    it was trained once, and of how many ``networks`` it is made. In the same order come its figures
+    it was trained once, of how many ``networks`` it is made, and the ``grid`` of patches that these
+    score. In the same order come its figures
     over the cohort; the same per slide, as text; what is written beside the weights of each of its
     networks. To the entries are added ``cohort``, ``slides`` (numbers, None where not defined) and
     ``parameters`` of all networks together (None where unknown).
@@ -120,20 +122,40 @@ def table1_rows(rows: list[dict]) -> list[dict]:
 
 
 def cost_rows(trained: list[dict], benchmarks: str | Path) -> list[dict]:
-    """Tell what the models cost: ``model``, ``parameters``, ``seconds_per_slide``.
+    """Tell what the models cost, and what that brings.
 
+    A row has ``model``, ``parameters``, ``patch_px`` and ``overlap`` of the patches that it scores
+    (a share of their side), ``scored_patches``, ``dice``, ``boundary_f`` and ``seconds_per_slide``.
     The seconds to score are a mean over slides and folds, from Snakemake's benchmarks in the
-    folder, ``{name}/{slide}.tsv``. Any may be missing; where none is left it is None.
+    folder, ``{name}/{slide}.tsv``. Any may be missing, as of a member that its ensemble scores;
+    where none is left it is None.
     """
+    figures = {row["model"]: row for row in model_rows(trained)}
     rows = []
     for model, folds in _group_by_model(trained).items():
         scored = [(fold["name"], slide["slide"]) for fold in folds for slide in fold["slides"]]
         paths = [Path(benchmarks) / name / f"{slide}.tsv" for name, slide in scored]
         seconds = [float(row["s"]) for p in paths if p.exists() for row in read_table(p)]
-        mean = float(np.mean(seconds)) if seconds else None
-        parameters = folds[0]["parameters"]
-        rows.append({"model": model, "parameters": parameters, "seconds_per_slide": mean})
+        grid = GridSpec.from_name(folds[0]["grid"])
+        rows.append(
+            {
+                "model": model,
+                "parameters": folds[0]["parameters"],
+                "patch_px": grid.patch_px,
+                "overlap": round(1 - grid.stride_px / grid.patch_px, 3),
+                **{key: figures[model][key] for key in ("scored_patches", "dice", "boundary_f")},
+                "seconds_per_slide": float(np.mean(seconds)) if seconds else None,
+            }
+        )
     return rows
+
+
+def patch_counts(trained: list[dict]) -> dict[str, np.ndarray]:
+    """Pool the confusion matrices of the patches of each model over its folds: (2, 2), int64."""
+    return {
+        model: np.sum([fold["cohort"]["patch_counts"] for fold in folds], axis=0)
+        for model, folds in _group_by_model(trained).items()
+    }
 
 
 def slide_values(trained: list[dict]) -> dict[str, Values]:

@@ -9,7 +9,7 @@ from microtome.rasters.bands import band_rows, bands
 from microtome.rasters.label_tiff import Raster
 from microtome.rasters.labels import VIABLE
 
-_CLASSES = ("other", "tumour")
+CLASSES = ("other", "tumour")
 # Figures of the cohort that are means over slides; those of patches are pooled.
 _AVERAGED = (
     "share_correct",
@@ -47,7 +47,7 @@ def classification_metrics(counts: np.ndarray) -> dict[str, float | None]:
     result = {"accuracy": _ratio(np.trace(counts), counts.sum())}
     recalls = [_ratio(counts[c, c], counts[c].sum()) for c in (0, 1)]
     result["balanced_accuracy"] = None if None in recalls else sum(recalls) / 2
-    for c, name in enumerate(_CLASSES):
+    for c, name in enumerate(CLASSES):
         result[f"precision_{name}"] = _ratio(counts[c, c], counts[:, c].sum())
         result[f"recall_{name}"] = recalls[c]
         result[f"f1_{name}"] = _ratio(2 * counts[c, c], counts[c].sum() + counts[:, c].sum())
@@ -155,7 +155,8 @@ def cohort_metrics(slides: list[dict]) -> dict:
 
     ``share_correct`` is the paper's proportion of correct patches, a mean over slides, while
     ``accuracy`` is of all patches in one heap; likewise ``dice`` is a mean, and ``pooled_dice`` of
-    all px in one heap (the paper's "overall dice similarity" may be either). ``burden_error`` is
+    all px in one heap (the paper's "overall dice similarity" may be either). ``patch_counts``
+    are those of `confusion`. ``burden_error`` is
     the mean absolute error. Slides where a figure is not defined are left out of its mean.
     """
     pooled, pixels = (
@@ -171,6 +172,7 @@ def cohort_metrics(slides: list[dict]) -> dict:
         "slides": len(slides),
         "patches": int(pooled.sum()),
         "scored_patches": sum(slide["metrics"]["scored_patches"] for slide in slides),
+        "patch_counts": pooled.tolist(),
         **classification_metrics(pooled),
         "pooled_dice": overlap_metrics(pixels)["dice"],
         **{key: mean(key) for key in _AVERAGED},

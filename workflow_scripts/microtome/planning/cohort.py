@@ -167,11 +167,12 @@ class Cohort:
             entry = self.models.entry(model)
             if entry["kind"] == "vote" or self.models.finds_nuclei(model):
                 continue
+            run = self.models.runs[model]
             is_staged = self.is_node(slide) and model == self.staging_run(slide)
-            if is_staged or self.is_scored(slide, model) or self.is_for_tuning(slide, model):
+            is_mapped = self.is_scored(slide, model) or self.is_for_tuning(slide, model)
+            if is_staged or (is_mapped and not run.is_start):
                 grids.add(self.models.scoring_grid(model))
-            is_trained = entry["kind"] != "ensemble" and "weights" not in entry
-            if is_trained and self.split(slide, model) in _LEARNT:
+            if run.is_trained and self.split(slide, model) in _LEARNT:
                 grids.add(self.models.training_grid(model))
         reports = [f"results/grids/{grid}/{slide}.json" for grid in sorted(grids)]
         return self.early_statuses(slide) + reports

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from microtome.cohort.scoring_checks import name_submissions
 from microtome.io.given_files import identify, identify_unnoted
 from microtome.planning.cohort import Cohort
 
@@ -36,7 +37,10 @@ class GivenFiles:
 
     def of_model(self, model: str) -> dict[str, str]:
         """Identify the weights that the networks behind a model are given, or start from."""
-        entries = self._cohort.models.entries_of_members(model).values()
+        runs = self._cohort.models.runs
+        members = self._cohort.models.members(model)
+        starts = [runs[member].start for member in members if runs[member].start]
+        entries = [runs[name].entry for name in (*members, *starts)]
         named = [entry.get(key, "none") for entry in entries for key in ("weights", "pretrained")]
         return self._identified([path for path in named if path not in ("none", "hub")], self._once)
 
@@ -44,9 +48,11 @@ class GivenFiles:
         """Identify the forests that are given."""
         return self._identified(filter(None, [self._config["staging"]["forests"]]), self._once)
 
-    def of_scoring(self, challenge: str) -> dict[str, str]:
-        """Identify what is scored, and the truth."""
-        return self._identified(self._config["scoring"].get(challenge, {}).values(), self._once)
+    def of_scoring(self, challenge: str, submission: str) -> dict[str, str]:
+        """Identify the submission of this name that is scored, and the truth."""
+        section = self._config["scoring"].get(challenge, {"submission": [], "truth": ""})
+        path = name_submissions(section["submission"]).get(submission)
+        return self._identified([path, section["truth"]] if path else [], self._once)
 
     def _identified(self, paths: Iterable[str], state: Callable[[str], str]) -> dict[str, str]:
         return {

@@ -9,8 +9,8 @@ from microtome.patches.grid_spec import GridSpec, name_patch_set
 from microtome.planning.trained_models import nucleus_runs_of, runs_of
 
 _WITH_AUTOENCODERS = ("histocae", "mr_histocae")
-# What is made of other models, what is fitted at once, and what belongs to the target nuclei.
-_WITHOUT_CURVES = ("colour", "ensemble", "vote", *NUCLEUS_KINDS)
+# What is fitted at once, and what belongs to the target nuclei.
+_WITHOUT_CURVES = ("colour", *NUCLEUS_KINDS)
 
 
 class Models:
@@ -56,6 +56,10 @@ class Models:
         """Return the kind of a model, such as ``segmenter`` or ``ensemble``."""
         return self.entry(model)["kind"]
 
+    def is_ensemble(self, model: str) -> bool:
+        """Say whether a model has members with maps of the same patches; rescored it has none."""
+        return self._config["models"][self.runs[model].model]["kind"] == "ensemble"
+
     def finds_nuclei(self, model: str) -> bool:
         """Say whether a model is one for nuclei, so that it has no tumour maps."""
         return self.kind(model) in NUCLEUS_KINDS
@@ -63,16 +67,14 @@ class Models:
     def trained_here(self, *kinds: str) -> str:
         """Write a pattern of the models of some kinds whose weights are not given."""
         names = [
-            name
-            for name, run in self.runs.items()
-            if run.entry["kind"] in kinds and "weights" not in run.entry
+            name for name, run in self.runs.items() if run.entry["kind"] in kinds and run.is_trained
         ]
         return "|".join(names) or "none"
 
     # Networks and their weights
 
     def members(self, model: str) -> list[str]:
-        """Name the networks that score a slide for a model: itself, or those it is made of."""
+        """Name the networks that score a slide for a model: itself, or those behind it."""
         return list(self.runs[model].members) or [model]
 
     def entries_of_members(self, model: str) -> dict[str, dict]:
@@ -94,6 +96,11 @@ class Models:
     def cards_of_members(self, model: str) -> list[str]:
         """Name the JSON files that lie beside these weights and say where they come from."""
         return [str(Path(path).with_suffix(".json")) for path in self.weights_of_members(model)]
+
+    def start(self, model: str) -> str | list:
+        """Name the weights that the training of a model begins with, where another gives them."""
+        start = self.runs[model].start
+        return self.weights(start) if start else []
 
     def autoencoders(self, model: str) -> list[str]:
         """Name the autoencoders that a model starts from, one a spacing; none for other kinds."""
@@ -130,7 +137,7 @@ class Models:
         return [
             model
             for model, run in self.runs.items()
-            if run.entry["kind"] not in _WITHOUT_CURVES and "weights" not in run.entry
+            if run.entry["kind"] not in _WITHOUT_CURVES and run.is_trained
         ]
 
     def pretrained_um(self, model: str) -> list[float]:
@@ -160,7 +167,8 @@ class Models:
         """Name the grid that a model scores."""
         entry = self.entry(model)
         key = "inference_patch_px" if "inference_patch_px" in entry else "patch_px"
-        stride_px = max(1, round(entry[key] * (1 - self._config["inference"]["overlap"])))
+        overlap = entry.get("overlap", self._config["inference"]["overlap"])
+        stride_px = max(1, round(entry[key] * (1 - overlap)))
         return self._grid(model, key, stride_px)
 
     def compression_grid(self, model: str, spacing: str | None = None) -> str:
@@ -209,7 +217,7 @@ class Models:
         """The ensemble that each member is scored with; of several the first."""
         found: dict[str, str] = {}
         for run in self.runs.values():
-            if run.entry["kind"] == "ensemble":
+            if self.is_ensemble(run.name):
                 for member in run.members:
                     found.setdefault(member, run.name)
         return found
@@ -264,7 +272,7 @@ class Models:
 
     def burdens_of_members(self, model: str, slide: str) -> list[str]:
         """Name the tumour burden of a slide by each member of an ensemble."""
-        members = self.voters(model) if self.kind(model) == "ensemble" else []
+        members = self.voters(model) if self.is_ensemble(model) else []
         return [f"results/burden/{member}/{slide}.json" for member in members]
 
     def segmentation(self, model: str) -> dict:

@@ -61,11 +61,6 @@ class Nuclei(NucleusImages):
             if run.image_fold is None and run.entry["kind"] in FIND_NUCLEI
         ]
 
-    def start(self, model: str) -> str | list:
-        """Name the weights that a network begins with; none for one of random weights."""
-        start = self._models.runs[model].start
-        return self._models.weights(start) if start else []
-
     def model_of_outlines(self) -> str | None:
         """Name the segmenter that outlines the nuclei of slides, where there is one."""
         return self._section["outlines"]

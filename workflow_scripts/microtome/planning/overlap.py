@@ -18,7 +18,8 @@ def find_overlap(cohort: Cohort) -> list[str]:
 
     Forests learn from nodes with a label, or are compared with them. A network knows the patients
     of the slides that train it, validate its training, or give it threshold or temperature; if its
-    weights are given, of those that trained it by the card beside them. In the sheet's order.
+    weights are given, of those that trained it by the card beside them; and what the network that
+    it started from knows. In the sheet's order.
     """
     known: dict[str, set[str]] = {}
     found: dict[str, None] = {}
@@ -72,6 +73,8 @@ def _find_patients(cohort: Cohort, run: str) -> set[str]:
 def _find_slides(cohort: Cohort, network: str) -> set[str]:
     if "weights" in cohort.models.entry(network):
         (path,) = cohort.models.cards_of_members(network)
-        card = read_known(read_json, path) or {}
-        return {*card.get("training", {}).get("slides", [])}
-    return {slide for slide in cohort.sheet if cohort.is_learnt(slide, network)}
+        training = (read_known(read_json, path) or {}).get("training", {})
+        return {*training.get("slides", []), *training.get("slides_of_start", [])}
+    start = cohort.models.runs[network].start
+    learnt = {slide for slide in cohort.sheet if cohort.is_learnt(slide, network)}
+    return learnt | (_find_slides(cohort, start) if start else set())

@@ -250,8 +250,9 @@ class Requests:
         return None, []
 
     def _scored_patches(self, model: str) -> tuple[str, list[float]]:
-        member = self._models.members(model)[0]  # a vote has no grid of its own
-        return self._models.scoring_grid(member), self._models.further_um(member)
+        if self._models.kind(model) == "vote":  # has no grid of its own
+            model = self._models.members(model)[0]
+        return self._models.scoring_grid(model), self._models.further_um(model)
 
     def _measured(
         self,

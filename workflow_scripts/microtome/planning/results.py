@@ -33,6 +33,15 @@ class Results:
         models = self._models.mapped
         return [path for model in models for path in self._cohort.of_scored(model, pattern)]
 
+    def tissue_figures(self) -> list[str]:
+        """Name the figure of the tissue of each scored slide, under each grid of patches."""
+        found = [
+            f"results/figures/tissue/{self._models.scoring_grid(model)}/{slide}.png"
+            for model in self._models.mapped
+            for slide in self._cohort.scored(model)
+        ]
+        return list(dict.fromkeys(found))
+
     def uncertainty(self) -> list[str]:
         """Name table and figures of every model that has uncertainty maps."""
         figure, results = "results/figures/{model}/uncertainty/{slide}.png", []
@@ -68,7 +77,7 @@ class Results:
         for model in self._models.mapped:
             run = self._models.runs[model]
             slides = self._cohort.scored(model)
-            if "weights" in run.entry or not slides:
+            if not run.is_trained or not slides:
                 continue
             about = {"model": model, "fold": run.fold, "slides": slides}
             found += [
@@ -121,7 +130,7 @@ class Results:
         return [card for model in models for card in self._models.cards_of_members(model)]
 
     def compared(self) -> list[dict]:
-        """Describe what is compared: each run, its model of the registry, fold and networks."""
+        """Describe what is compared: each run, its model of the registry, fold, networks, grid."""
         runs = [self._models.runs[name] for name in self.evaluated_models()]
         return [
             {
@@ -129,6 +138,7 @@ class Results:
                 "model": run.model,
                 "fold": run.fold,
                 "networks": len(self._models.members(run.name)),
+                "grid": self._models.scoring_grid(run.name),
             }
             for run in runs
         ]
@@ -172,7 +182,7 @@ class Results:
 
     def with_intervals(self) -> list[str]:
         """List the evaluated ensembles: they know between what bounds the burden lies."""
-        return [m for m in self.evaluated_models() if self._models.kind(m) == "ensemble"]
+        return [m for m in self.evaluated_models() if self._models.is_ensemble(m)]
 
     def intervals(self) -> list[str]:
         """Name the tables of uncertainty of the evaluated ensembles."""

@@ -1,14 +1,15 @@
 """What submissions to challenges are made of, and what their scores come from."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from microtome.cohort.node_checks import choose_staging_model
+from microtome.cohort.scoring_checks import name_submissions
 from microtome.errors import InputError
 from microtome.planning.cohort import Cohort
 from microtome.planning.staging import Staging
 
 _STAGES = "camelyon17"
+_CURVES = "camelyon16"  # whose scores are read off curves
 # The files of a scored slide.
 _PATTERNS = {
     "paip2019": (
@@ -106,7 +107,7 @@ class Submissions:
         return {key: part for key, part in self._config.items() if key not in left_out}
 
     def scores(self) -> list[str]:
-        """Name the scores that the config asks for.
+        """Name the tables of scores that the config asks for, and the figures of curves.
 
         Raises
         ------
@@ -118,13 +119,36 @@ class Submissions:
                 "config: scoring: is empty; give for instance --config"
                 " 'scoring={camelyon17: {submission: mine.zip, truth: folder}}'"
             )
-        return [f"results/scoring/{challenge}.json" for challenge in self._config["scoring"]]
+        tables = [f"results/scoring/{challenge}.tsv" for challenge in self._config["scoring"]]
+        with_curves = self.scored(_CURVES) if _CURVES in self._config["scoring"] else []
+        return tables + [f"results/scoring/{_CURVES}/{name}.png" for name in with_curves]
 
-    def scoring(self, challenge: str, key: str) -> Any:
-        """Return what the config says of the scoring of a challenge; an error if it is nothing."""
+    def scored(self, challenge: str) -> list[str]:
+        """Name the submissions to a challenge that are scored."""
+        return list(self._paths(challenge))
+
+    def scores_of(self, challenge: str) -> list[str]:
+        """Name the scores of the submissions to a challenge."""
+        return [f"results/scoring/{challenge}/{name}.json" for name in self.scored(challenge)]
+
+    def submission(self, challenge: str, name: str) -> str:
+        """Name the file or folder of a submission that is scored; an error if there is none."""
+        paths = self._paths(challenge)
+        if name not in paths:
+            raise InputError(f"config: scoring: {challenge} has no submission {name}")
+        return paths[name]
+
+    def truth(self, challenge: str) -> str:
+        """Name the folder of what a challenge is scored by."""
+        return self._scoring(challenge)["truth"]
+
+    def _paths(self, challenge: str) -> dict[str, str]:
+        return name_submissions(self._scoring(challenge)["submission"])
+
+    def _scoring(self, challenge: str) -> Mapping:
         if challenge not in self._config["scoring"]:
             raise InputError(f"config: scoring: has no {challenge}")
-        return self._config["scoring"][challenge][key]
+        return self._config["scoring"][challenge]
 
 
 class DemoTruth:

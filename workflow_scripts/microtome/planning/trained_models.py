@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from microtome.cohort.nucleus_checks import OF_THE_START, SUPERVISED, list_nucleus_models
+from microtome.cohort.rescored import OWN, RESCORED, list_parts
+from microtome.cohort.starts import add_starts, start_of
 
 # What an ensemble has in common with each of its members, and takes from them.
 _COMMON = ("spacing_um", "further_spacings_um", "patch_px", "inference_patch_px")
@@ -16,34 +18,48 @@ class Run:
     name: str  # in paths: the model's, with cross-validation ``NAME-fold1``
     model: str  # its name in the registry
     fold: int | None  # which fold tests it, from 1 on; None: the sheet's splits
-    entry: dict  # its settings; of an ensemble with what it takes from its members
-    members: tuple[str, ...] = ()  # names of the runs it is made of
+    entry: dict  # its settings, with what it takes from those it is made of
+    members: tuple[str, ...] = ()  # names of the runs it is made of, or has its weights from
     is_listed: bool = True  # results of its own were asked for
     image_fold: int | None = None  # of a network for nuclei: which fold of the images tests it
     start: str | None = None  # the run whose weights it begins with
+    is_start: bool = False  # it gives its weights to others, and scores nothing
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether it is a network whose weights are made here."""
+        return not self.members and "weights" not in self.entry
 
 
 def runs_of(
     models: Mapping[str, dict], listed: Sequence[str], *, n_folds: int = 0
 ) -> dict[str, Run]:
-    """Name all runs: those listed, in their order, and behind them the members that they need.
+    """Name all runs: those listed, in their order, then their members, then what these start from.
 
-    `models` is the registry; `n_folds` of a cross-validation, 0: none.
+    `models` is the registry; `n_folds` of a cross-validation, 0: none. What has its weights given
+    is not there once a fold.
     """
     needed = list(listed)
     for name in listed:
-        needed += [m for m in models[name].get("members", []) if m not in needed]
+        needed += [m for m in list_parts(models, name) if m not in needed]
+
+    def run_name(name: str, fold: int | None) -> str:
+        return _run_name(name, None if "weights" in models[name] else fold)
+
     found = {}
-    for name in needed:
-        for fold in range(1, n_folds + 1) if n_folds else [None]:
-            members = tuple(_run_name(m, fold) for m in models[name].get("members", []))
+    for name in add_starts(models, needed):
+        has_folds = n_folds and "weights" not in models[name]
+        for fold in range(1, n_folds + 1) if has_folds else [None]:
+            start = start_of(models[name])
             run = Run(
-                name=_run_name(name, fold),
+                name=run_name(name, fold),
                 model=name,
                 fold=fold,
                 entry=_completed(models, name),
-                members=members,
+                members=tuple(run_name(m, fold) for m in list_parts(models, name)),
                 is_listed=name in listed,
+                start=run_name(start, fold) if start else None,
+                is_start=name not in needed,
             )
             found[run.name] = run
     return found
@@ -58,7 +74,7 @@ def nucleus_runs_of(models: Mapping[str, dict], section: Mapping) -> dict[str, R
     for name in list_nucleus_models(section):
         entry = models[name]
         trained = "weights" not in entry
-        start = entry.get("start") if trained else None
+        start = start_of(entry)
         has_folds = trained and entry["kind"] in SUPERVISED
         for fold in range(1, section["folds"] + 1) if has_folds and section["folds"] else [None]:
             run = Run(
@@ -87,6 +103,9 @@ def _run_name(name: str, fold: int | None) -> str:
 
 def _completed(models: Mapping[str, dict], name: str) -> dict:
     entry = models[name]
+    if entry["kind"] == RESCORED:
+        own = {key: entry[key] for key in OWN if key in entry}
+        return {**_completed(models, entry["model"]), **own}
     if entry["kind"] != "ensemble":
         return entry
     first = models[entry["members"][0]]

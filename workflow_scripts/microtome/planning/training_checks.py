@@ -6,7 +6,6 @@ from microtome.cohort.mistakes import refuse
 from microtome.planning.cohort import Cohort
 
 _MOST_NAMED = 5
-_OF_OTHERS = ("ensemble", "vote")
 _FILL_SPLIT = "fill the column split (python workflow_scripts/assign_splits.py does)"
 
 
@@ -23,8 +22,7 @@ def require_slides(cohort: Cohort, *, path: str) -> list:
 def trained_models(cohort: Cohort) -> Iterator[str]:
     """Name the runs with tumour maps whose weights are made here."""
     for model, run in cohort.models.runs.items():
-        is_other = run.entry["kind"] in _OF_OTHERS or cohort.models.finds_nuclei(model)
-        if not is_other and "weights" not in run.entry:
+        if run.is_trained and not cohort.models.finds_nuclei(model):
             yield model
 
 

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from microtome.figures.matrices import draw_matrix
 from microtome.figures.style import INK, save_figure
 from microtome.staging.patients import select_judged
 from microtome.staging.pn_stages import BEYOND, CLASSES, STAGES
 
 _PALE, _BAR = "#607d8b", "#c2185b"
-_CELLS = LinearSegmentedColormap.from_list("cells", ["#ffffff", "#f48fb1", "#880e4f"])
 _SHOWN_FEATURES = 12
 
 
@@ -42,8 +41,11 @@ def draw_agreement(
         (axes[2], "patients", ("true_stage", "stage"), "patients", "forests"),
     ):
         rows, labels = (known, CLASSES) if kind == "nodes" else (staged, stages)
-        said = _describe(agreement[kind], name)
-        _draw_matrix(axis, rows, columns, labels, title=title, said=said)
+        counts = np.zeros((len(labels), len(labels)), int)
+        for row in rows:
+            counts[tuple(labels.index(row[column]) for column in columns)] += 1
+        said = f"found  ·  {_describe(agreement[kind], name)}"
+        draw_matrix(axis, counts, labels, title=title, found=said, truth="by the labels")
     _draw_bars(axes[3], importances)
     save_figure(figure, path)
 
@@ -55,32 +57,6 @@ def _describe(found: Mapping, name: str) -> str:
     if "kappa_low" in found[name]:
         text += f" ({found[name]['kappa_low']:.2f} to {found[name]['kappa_high']:.2f})"
     return text
-
-
-def _draw_matrix(
-    axis: Axes,
-    rows: Sequence[Mapping[str, str]],
-    columns: tuple[str, str],
-    labels: Sequence[str],
-    *,
-    title: str,
-    said: str,
-) -> None:
-    counts = np.zeros((len(labels), len(labels)), int)
-    for row in rows:
-        counts[tuple(labels.index(row[column]) for column in columns)] += 1
-    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    axis.imshow(shares, cmap=_CELLS, vmin=0, vmax=1)
-    for (i, j), n in np.ndenumerate(counts):
-        colour = "white" if shares[i, j] > 0.6 else INK
-        axis.text(j, i, n or "·", ha="center", va="center", color=colour, fontsize=10)
-    axis.set_title(title, fontsize=10, color=INK, loc="left")
-    axis.set_xticks(range(len(labels)), labels, fontsize=8, rotation=30, ha="right")
-    axis.set_yticks(range(len(labels)), labels, fontsize=8)
-    axis.set_xlabel(f"found  ·  {said}", fontsize=8.5, color=_PALE)
-    axis.set_ylabel("by the labels", fontsize=8.5, color=_PALE)
-    axis.tick_params(length=0, colors=INK)
-    axis.spines[:].set_color("#cfd8dc")
 
 
 def _draw_bars(axis: Axes, importances: Sequence[Mapping[str, str]]) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 
 from microtome.errors import InputError
 from microtome.staging.forests import (
-    FORESTS,
     Forests,
     Prediction,
     Slides,
@@ -16,7 +15,7 @@ from microtome.staging.forests import (
     train_forests,
 )
 from microtome.staging.kappa import quadratic_kappa
-from microtome.staging.pn_stages import CLASSES
+from microtome.staging.pn_stages import CLASSES, FORESTS
 
 # What is tried; of settings as good as each other the first is taken.
 GRID = tuple(

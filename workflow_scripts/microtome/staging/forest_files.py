@@ -16,8 +16,8 @@ from microtome import __version__
 from microtome.errors import InputError, one_line
 from microtome.io.atomic import atomic, write_json
 from microtome.staging.forest_trees import Trees, find_fault
-from microtome.staging.forests import FORESTS, Forests
-from microtome.staging.pn_stages import CLASSES
+from microtome.staging.forests import Forests
+from microtome.staging.pn_stages import CLASSES, FORESTS
 
 _KIND = "random forests of Microtome"
 # Type and number of dimensions of every array.

@@ -12,9 +12,7 @@ import numpy as np
 from microtome.errors import InputError, one_line
 from microtome.staging.balancing import balance
 from microtome.staging.forest_trees import Trees, extract_trees
-from microtome.staging.pn_stages import CLASSES
-
-FORESTS = ("rf_pi", "rf_pb", "rf_ci", "rf_cb")
+from microtome.staging.pn_stages import CLASSES, FORESTS
 
 # Probabilities that differ by less are equal: sums of floats are not.
 _DIGITS = 12

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from microtome.staging.feature_table import FEATURES, LARGEST, feature_matrix
-from microtome.staging.forests import FORESTS, Forests, Prediction
-from microtome.staging.pn_stages import CLASSES, SEEN
+from microtome.staging.forests import Forests, Prediction
+from microtome.staging.pn_stages import CLASSES, FORESTS, SEEN
 from microtome.staging.size_rule import size_class
 
 PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)

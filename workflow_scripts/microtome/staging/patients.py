@@ -1,17 +1,33 @@
 """From the classes of lymph nodes to patients' pN stages, and their agreement with the labels."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from microtome.io.atomic import read_json
 from microtome.io.text_tables import markdown_table
 from microtome.staging.kappa import bootstrap_interval, quadratic_kappa
-from microtome.staging.pn_stages import BEYOND, CLASSES, SEEN, STAGES, pn_stage, stage_patients
+from microtome.staging.pn_stages import (
+    BEYOND,
+    CLASSES,
+    FORESTS,
+    SEEN,
+    STAGES,
+    pn_stage,
+    stage_patients,
+)
 
+# By what judges a node: the column of the table of nodes that holds its class, and that of the
+# table of patients that holds the stage.
+_CLASS_COLUMNS = {"forests": "class", **{name: name for name in FORESTS}, "size rule": "size_rule"}
+_STAGE_COLUMNS = {
+    "forests": "stage",
+    **{name: f"{name}_stage" for name in FORESTS},
+    "size rule": "size_rule_stage",
+}
 COLUMNS = (
     "patient",
-    "stage",
-    "size_rule_stage",
+    *_STAGE_COLUMNS.values(),
     "true_stage",
     "nodes",
     "missing",
@@ -19,13 +35,8 @@ COLUMNS = (
     "complete",
     "note",
 )
-# Columns of the table of nodes that hold a class, by what they come from.
-_CLASS_COLUMNS = {
-    "forests": "class",
-    **{name: name for name in ("rf_pi", "rf_pb", "rf_ci", "rf_cb")},
-    "size rule": "size_rule",
-}
-_STAGE_COLUMNS = {"forests": "stage", "size rule": "size_rule_stage"}
+AGREEMENT = ("of", "by", "n", "kappa", "kappa_low", "kappa_high", "accuracy")
+LABELS = ("split", *CLASSES, "unlabelled")
 _ALL_STAGES = (*STAGES, BEYOND)
 
 
@@ -39,7 +50,8 @@ def patient_rows(
 
     `nodes` is the table of nodes, `rows` has ``patient``, ``node`` and ``label`` of every slide of
     the sheet: one that has no class was excluded. If `nodes_per_patient` is unset, none is missing.
-    ``true_stage`` is that of the labels where every node of the sheet has one.
+    ``true_stage`` is that of the labels where every node of the sheet has one. A forest's stage is
+    empty where there are no forests.
     """
     by_slide = {row["slide"]: row for row in nodes}
 
@@ -49,11 +61,13 @@ def patient_rows(
         ]
         return stage_patients(classes, nodes_per_patient=nodes_per_patient)
 
+    stages = [[row["stage"] for row in staged(column)] for column in _CLASS_COLUMNS.values()]
     found = []
-    for row, by_size in zip(staged("class"), staged("size_rule"), strict=True):
+    for row, *of_row in zip(staged("class"), *stages, strict=True):
         labels = [r["label"] for r in rows.values() if r["patient"] == row["patient"]]
         truth = pn_stage(labels) if all(labels) else ""
-        found.append({**row, "size_rule_stage": by_size["stage"], "true_stage": truth})
+        by_each = dict(zip(_STAGE_COLUMNS.values(), of_row, strict=True))
+        found.append({**row, **by_each, "true_stage": truth})
     return found
 
 
@@ -78,11 +92,11 @@ def measure_agreement(
     """Measure how well classes and stages agree with the labels.
 
     Of the tables of nodes and patients those of `select_judged` count. The dict has ``nodes`` and
-    ``patients``, each with what is judged (``forests``, ``size rule``, of nodes also each forest)
-    -> ``n``, ``kappa`` (quadratic weights), ``accuracy``; of patients also ``kappa_low`` and
-    ``kappa_high``, 95 % bootstrap interval; and as ``cross_validation`` what the JSON `validation`
-    says, if there is one. Under ``known_to_networks`` are those of the patients that networks have
-    learned from, where there are any: they make all this too good.
+    ``patients``, each with what judges (``forests``, which is their vote, each forest, ``size
+    rule``) -> ``n``, ``kappa`` (quadratic weights), ``accuracy``; of patients also ``kappa_low``
+    and ``kappa_high``, 95 % bootstrap interval; and as ``cross_validation`` what the JSON
+    `validation` says, if there is one. Under ``known_to_networks`` are those of the patients that
+    networks have learned from, where there are any: they make all this too good.
     """
     known, staged = select_judged(nodes, patients)
     of_nodes = {
@@ -91,7 +105,9 @@ def measure_agreement(
         if known and known[0].get(column)
     }
     of_patients = {}
-    for name, column in _STAGE_COLUMNS.items() if staged else ():
+    for name, column in _STAGE_COLUMNS.items():
+        if not (staged and staged[0][column]):
+            continue
         truth, stages = [p["true_stage"] for p in staged], [p[column] for p in staged]
         low, high = bootstrap_interval(truth, stages, _ALL_STAGES, seed=seed)
         interval = {"kappa_low": low, "kappa_high": high}
@@ -102,6 +118,37 @@ def measure_agreement(
     if validation:
         found["cross_validation"] = read_json(validation)
     return found
+
+
+def agreement_rows(found: Mapping) -> list[dict]:
+    """Make a table of what `measure_agreement` found: a row of `AGREEMENT` for each that judges.
+
+    With Table 6 of the generalized framework in it: patients by each forest and by their vote.
+    """
+    return [
+        {"of": kind, "by": name, **figures}
+        for kind in ("patients", "nodes")
+        for name, figures in found[kind].items()
+    ]
+
+
+def label_rows(rows: Mapping[str, Mapping[str, str]]) -> list[dict]:
+    """Count the labels of the nodes of a sheet by split, as the framework's Table 4 does.
+
+    A row of `LABELS` a split, in the sheet's order; that of nodes without one is ``none``.
+
+    Examples
+    --------
+    >>> rows = {"a": {"split": "", "label": "itc"}, "b": {"split": "", "label": ""}}
+    >>> label_rows(rows)
+    [{'split': 'none', 'negative': 0, 'itc': 1, 'micro': 0, 'macro': 0, 'unlabelled': 1}]
+    """
+    counts = Counter((row["split"], row["label"]) for row in rows.values())
+    names = dict(zip((*CLASSES, ""), LABELS[1:], strict=True))
+    return [
+        {"split": split or "none"} | {names[label]: counts[split, label] for label in names}
+        for split in dict.fromkeys(row["split"] for row in rows.values())
+    ]
 
 
 def summarize(patients: Sequence[Mapping], found: Mapping) -> str:

@@ -12,6 +12,8 @@ from microtome.errors import InputError
 CLASSES = ("negative", "itc", "micro", "macro")
 STAGES = ("pN0", "pN0(i+)", "pN1mi", "pN1", "pN2")
 BEYOND = "pN3"
+# What gives nodes a class: partial or complete training data, imbalanced or balanced.
+FORESTS = ("rf_pi", "rf_pb", "rf_ci", "rf_cb")
 # Where a class is from that says nothing of how good forests are.
 SEEN = "forests trained on it"
 

@@ -63,6 +63,16 @@ def measure_absorbance(
     return round(_UNITS * float(np.clip(least, _LEAST_COLOUR, _MOST_COLOUR)))
 
 
+def decode_colour(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Read how coloured px are from codes of `measure_absorbance`, of any shape.
+
+    Gives the units that are compared with what it gives, uint16, and the same as a difference of
+    optical densities, float32.
+    """
+    units = codes & (EVEN - 1)
+    return units, units.astype(np.float32) / _UNITS
+
+
 def find_glass(rows: ReadRows, shape: tuple[int, int], n_rows: int) -> np.ndarray | None:
     """Find R, G and B of a slide's glass, (3,), float64; None if there is too little to tell.
 

@@ -75,6 +75,11 @@ def _encode_colours(
     return codes, np.bincount(codes[~black], minlength=_N_CODES)
 
 
+def decode_saturation(codes: np.ndarray) -> np.ndarray:
+    """Read the HSV saturation of px, float32 in [0, 1], from codes of `find_saturated`."""
+    return _make_saturations()[codes]
+
+
 @cache
 def _make_saturations() -> np.ndarray:
     """HSV saturation by 256 * strongest channel + weakest, shape (65536,), float32."""

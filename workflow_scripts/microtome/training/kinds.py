@@ -8,6 +8,7 @@ from torch import nn
 
 from microtome.errors import InputError
 from microtome.networks.histocae import HistoCAE
+from microtome.networks.pretrained import load_weights
 from microtome.networks.reconstruction_loss import ReconstructionLoss
 from microtome.networks.registry import build_model
 from microtome.training.batches import Patches
@@ -59,11 +60,13 @@ def train_model(
     autoencoders: list[dict[str, torch.Tensor]],
     checkpoint: str | Path,
     code: str,
+    start: str | None = None,
 ) -> tuple[nn.Module, History]:
     """Train the network of a registry entry that tells tumour from the rest.
 
     It starts from the weights of the trained `autoencoders`, one a spacing, if there are any: its
-    encoder starts as theirs and is not frozen. All patches are labelled; all else is as in
+    encoder starts as theirs and is not frozen. Or all of it starts from the weights in the file
+    `start`; InputError if these are another network's. All patches are labelled; all else is as in
     `pretrain`. Returns loss and accuracy per epoch, too.
     """
     train.require_both_classes(f"models.{name}: training")
@@ -75,6 +78,8 @@ def train_model(
     elif autoencoders:
         for module, state in zip(model.autoencoders, autoencoders, strict=True):
             module.load_state_dict(state)
+    if start:
+        load_weights(model, start, name=f"models.{name}, which starts from them")
     objective = classification
     if entry["kind"] == "mr_histocae":
         loss = ReconstructionLoss(**entry["reconstruction_loss"])

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 from torch import nn
 
+from microtome.io.atomic import read_json
 from microtome.io.tables import write_table
 from microtome.networks.devices import require_gpus, use_threads
 from microtome.networks.pretrained import read_safetensors
@@ -54,10 +56,13 @@ def pretrain_step(*, entry: dict, spacing_um: float, **run: object) -> None:
     _run(pretrain, entry=entry, reading=reading, about={"spacing_um": spacing_um}, **run)
 
 
-def train_step(*, entry: dict, autoencoders: Sequence[str], **run: object) -> None:
+def train_step(
+    *, entry: dict, autoencoders: Sequence[str], start: str | None = None, **run: object
+) -> None:
     """Train the network that tells tumour from the rest and write weights and curves.
 
-    It starts from the weights in the files `autoencoders`, one a spacing, where its kind does.
+    It starts from the weights in the files `autoencoders`, one a spacing, where its kind does, or
+    from those of another network of its kind in the file `start`, of which the card then tells.
     """
     reading = {
         "labelled": True,
@@ -66,7 +71,15 @@ def train_step(*, entry: dict, autoencoders: Sequence[str], **run: object) -> No
         "moves": Moves.of(entry.get("augmentation", {})),
     }
     states = [read_safetensors(path) for path in autoencoders]
-    _run(partial(train_model, autoencoders=states), entry=entry, reading=reading, about={}, **run)
+    about = {"slides_of_start": _list_learnt(start)} if start else {}
+    train = partial(train_model, autoencoders=states, start=start)
+    _run(train, entry=entry, reading=reading, about=about, **run)
+
+
+def _list_learnt(weights: str) -> list[str]:
+    """List the slides that weights have learned from, by their card; of their start's too."""
+    training = read_json(Path(weights).with_suffix(".json"))["training"]
+    return [*training["slides"], *training.get("slides_of_start", [])]
 
 
 def _run(
