@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import product
 
 import numpy as np
 import pytest
@@ -142,14 +143,14 @@ def count_jobs(done) -> dict[str, str]:
 
 
 def test_patches_are_compared_on_the_same_weights(make_workflow):
-    """Twelve sizes and overlaps of an ensemble, and each member alone, train three networks."""
+    """Three sizes with four overlaps of an ensemble, and each member alone: three trainings."""
+    recipe = yaml.safe_load((REPOSITORY / "recipes" / "generalized_patches.yaml").read_text())
+    patches = [(m["inference_patch_px"], m["overlap"]) for m in recipe["models"].values()]
+    assert patches == [*product((256, 512, 1024), (0, 0.25, 0.5, 0.75))]
     workflow = make_workflow()
     config = dense_and_small("generalized_paip", "generalized_patches")
     workflow.configure(config, FOLDED_COHORT)
-    counts = count_jobs(workflow.run("--dry-run"))
-    assert counts["train_segmenter"] == "3"
-    # The test slide; and by the ensemble the validation slide, of which its thresholds come.
-    assert counts["score_slide"] == str(12 * 2 + 3)
+    assert count_jobs(workflow.run("--dry-run"))["train_segmenter"] == "3"
 
 
 def test_forests_of_camelyon17_learn_out_of_fold(make_workflow):
