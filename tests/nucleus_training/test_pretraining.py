@@ -125,6 +125,18 @@ def test_it_learns_to_rebuild_windows_from_fewer_places(windows, tmp_path):
     assert not model.training
 
 
+def test_in_the_end_the_threshold_is_of_what_is_used(windows, tmp_path):
+    """It is the mean percentile of D' in evaluation, and there is an offset."""
+    model, _ = pretrain("m", ENTRY, *windows, checkpoint=tmp_path / "c", code="x")
+    raws = []
+    for images, _ in windows[0].in_order(8):
+        with torch.no_grad():
+            raws.append(model.encode(images / 255).raw)
+    ranks = torch.cat(raws).flatten(1).sort().values[:, 22:24].mean(dim=0)  # 8 % of 24 is rank 1.92
+    assert ranks[0] < model.part5.threshold < ranks[1]
+    assert model.offset_px.abs().max() > 0
+
+
 def test_a_killed_run_goes_on_to_the_same_bytes(windows, tmp_path, monkeypatch):
     """Stopped within the second epoch and started again, it ends as one that was not."""
     whole, history = pretrain("m", ENTRY, *windows, checkpoint=tmp_path / "whole", code="x")
