@@ -55,8 +55,6 @@ SHIFTS = {
     "haematoxylin_less": Shift(haematoxylin=0.9),
     "eosin_more": Shift(eosin=1.1),
     "eosin_less": Shift(eosin=0.9),
-    "both_much_more": Shift(haematoxylin=1.3, eosin=1.3),
-    "both_much_less": Shift(haematoxylin=0.7, eosin=0.7),
     "darker": Shift(light=0.85),
 }
 
@@ -74,8 +72,8 @@ def shift_pixels(pixels: np.ndarray, shift: Shift) -> np.ndarray:
     """
     factors = np.diag([shift.haematoxylin, shift.eosin, 1.0])
     matrix = (hed_from_rgb @ factors @ rgb_from_hed).astype(np.float32)
-    density = -np.log10(np.arange(256, dtype=np.float32).clip(0.5) / 255)
-    light = 255 * shift.light * 10 ** -(density[pixels] @ matrix)
+    density = -np.log(np.arange(256, dtype=np.float32).clip(0.5) / 255)
+    light = 255 * shift.light * np.exp(-(density[pixels] @ matrix))
     return np.rint(light).clip(0, 255).astype(np.uint8)
 
 
