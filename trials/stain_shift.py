@@ -15,6 +15,7 @@ augmentation `stain` (which adds, too): the kindest case for it.
 """
 
 import argparse
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
 from microtome.cohort.sheet_cells import write_cells  # noqa: E402
-from microtome.cohort.sheet_rows import load_sheet  # noqa: E402
+from microtome.cohort.sheet_rows import SLIDES, load_sheet  # noqa: E402
 from microtome.demo.files import write_svs  # noqa: E402
 from microtome.errors import InputError  # noqa: E402
 from microtome.io.tables import read_table  # noqa: E402
@@ -101,10 +102,20 @@ def write_shifted(sheet: Path, folder: Path) -> int:
                 shifted[band] = shift_pixels(pixels[band], shift)
             path = folder / f"{copy}.svs"
             write_svs(path, shifted, spacing_um=spacing_um, quality=_QUALITY)
-            found.append({**row, "slide": copy, "path": str(path)})
+            found.append({**row, "slide": copy, "path": str(path)} | _copy_truth(row, folder, copy))
     columns = list(dict.fromkeys(column for row in found for column in row))
     write_cells(folder / "slides.tsv", columns, found)
     return len(tested) * len(SHIFTS)
+
+
+def _copy_truth(row: Mapping, folder: Path, copy: str) -> dict[str, str]:
+    """Copy the files of a slide's truth, for each slide of a sheet must have its own."""
+    found = {}
+    for column in (column for column in SLIDES.files if column in row and column != "path"):
+        path = folder / f"{copy}_{column}{Path(row[column]).suffix}"
+        shutil.copyfile(row[column], path)
+        found[column] = str(path)
+    return found
 
 
 def shift_rows(evaluated: Mapping[str, list[dict[str, str]]], metric: str) -> list[dict]:
@@ -118,6 +129,11 @@ def shift_rows(evaluated: Mapping[str, list[dict[str, str]]], metric: str) -> li
         row: dict[str, str | float] = {"model": model}
         for name in SHIFTS:
             copies = [one for one in slides if one["slide"].partition(_BETWEEN)[2] == name]
+            if not copies:
+                raise InputError(
+                    f"{model}: no evaluated slide is called NAME{_BETWEEN}{name}; run"
+                    " snakemake on the sheet of copies"
+                )
             weights = [float(one["patches"]) if metric == "accuracy" else 1 for one in copies]
             values = [float(one[metric]) for one in copies]
             row[name.replace("_", " ")] = float(np.average(values, weights=weights))

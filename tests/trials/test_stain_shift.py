@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import openslide
@@ -9,8 +10,9 @@ import pytest
 from skimage.color import hed2rgb, rgb2hed
 
 import stain_shift
-from conftest import write_sheet
+from conftest import REPOSITORY, write_sheet
 from helpers.pictures import stained
+from microtome.cohort.config_checks import read_sheet
 from microtome.cohort.sheet_rows import load_sheet
 from microtome.demo.files import write_svs
 from microtome.errors import InputError
@@ -50,12 +52,18 @@ def test_more_stain_is_darker_and_less_is_lighter():
 def test_copies_are_slides_with_the_truth_of_theirs(tmp_path):
     """Test slides once a shift; others as they were; no lymph nodes, none without a split."""
     pixels = np.tile(np.uint8([200, 120, 180]), (300, 400, 1))
-    write_svs(tmp_path / "t.svs", pixels)
+    for name in ("l", "t"):
+        write_svs(tmp_path / f"{name}.svs", pixels)
+        (tmp_path / f"{name}.xml").write_text(f"of {name}")
     write_sheet(
         tmp_path / "slides.tsv",
         {
-            "learnt": {"split": "train", "annotation": "a.xml"},
-            "t": {"split": "test", "path": tmp_path / "t.svs", "annotation": "t.xml"},
+            "learnt": {
+                "split": "train",
+                "path": tmp_path / "l.svs",
+                "annotation": tmp_path / "l.xml",
+            },
+            "t": {"split": "test", "path": tmp_path / "t.svs", "annotation": tmp_path / "t.xml"},
             "asked": {},
             "n": {"split": "test", "node": 1, "patient": "p"},
         },
@@ -63,7 +71,15 @@ def test_copies_are_slides_with_the_truth_of_theirs(tmp_path):
     assert write_shifted(tmp_path / "slides.tsv", tmp_path / "shifted") == len(SHIFTS)
     sheet = load_sheet(tmp_path / "shifted" / "slides.tsv")
     assert list(sheet) == ["learnt", *(f"t.{name}" for name in SHIFTS)]
-    assert {row["annotation"] for row in sheet.values()} == {"a.xml", "t.xml"}
+    assert (
+        read_sheet(
+            tmp_path / "shifted" / "slides.tsv",
+            schema=REPOSITORY / "rules/schemas/slides.schema.yaml",
+        )
+        == sheet
+    )
+    truths = [Path(row["annotation"]).read_text() for row in sheet.values()]
+    assert truths == ["of l", *["of t"] * len(SHIFTS)]
     for name, light in (("unchanged", 1.0), ("darker", 0.85)):
         with openslide.OpenSlide(sheet[f"t.{name}"]["path"]) as slide:
             assert slide.dimensions == (400, 300)
@@ -100,6 +116,9 @@ def test_tables_are_means_over_the_copies_of_a_shift(tmp_path, monkeypatch, caps
     stain_shift.main()
     told = capsys.readouterr().out
     assert [part in told for part in ("Dice", "Accuracy", "| 0.600", "| 0.700")] == [True] * 4
+    (folder / "cae.csv").write_text(",".join(slides[0]) + "\n")
+    with pytest.raises(InputError, match=r"cae: no evaluated slide is called NAME.unchanged"):
+        stain_shift.main()
     shutil.rmtree(folder)
     with pytest.raises(InputError, match=r"models.tsv: is missing"):
         stain_shift.main()

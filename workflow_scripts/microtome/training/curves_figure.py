@@ -57,7 +57,7 @@ def losses_figure(
     colours = dict(zip(models, palette, strict=True))
     figure = Figure(figsize=(9.6, 0.5 + 3.3 * len(losses)), layout="constrained", dpi=110)
     figure.suptitle("Training losses", color=INK, fontsize=12, x=0.01, ha="left")
-    panels = figure.subplots(len(losses), len(_COLOURS), sharey="row", squeeze=False)
+    panels = figure.subplots(len(losses), len(_COLOURS), squeeze=False)
     for row, loss in zip(panels, losses, strict=True):
         of_loss = [(one["model"], history) for one, history in curves if one["loss"] == loss]
         for axis, part in zip(row, _COLOURS, strict=True):
