@@ -1,7 +1,9 @@
 # `make demo`, `make test`, `make test-slurm`, `make check`, `make status`, `make slurm-profile`, `make bench`, `make trial-oral`, `make trial-tiles`, `make trial-nodes`, `make trial-nuclei`: each sets up .venv first if it is missing or the lock file changed.
 PYTHON ?= python3.11
 VENV := .venv
-INSTALLED := $(VENV)/.installed
+LOCKED := $(VENV)/.installed
+INSTALLED := $(VENV)/.plugins
+PLUGINS := $(wildcard plugins/*)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: demo test test-slurm check status slurm-profile bench trial-oral trial-tiles trial-nodes trial-nuclei lock
@@ -35,7 +37,7 @@ test-slurm: $(INSTALLED)
 # Where a run stands: this folder's, or `make status RUN=folder`.
 status: RUN ?= .
 status:
-	@python workflow_scripts/status.py --directory $(RUN)
+	@python -m snakemake_logger_plugin_progress status --directory $(RUN)
 
 # `snakemake --profile slurm` from anywhere.
 slurm-profile: SNAKEMAKE_PROFILES ?= $(or $(XDG_CONFIG_HOME),$(HOME)/.config)/snakemake
@@ -82,9 +84,12 @@ lock:
 	uv pip compile envs/requirements.in --python-version 3.11 --no-header --no-annotate -o envs/requirements.lock
 
 # --no-deps: the lock file names every package, so nothing else may be chosen.
-$(INSTALLED): envs/requirements.lock
+$(LOCKED): envs/requirements.lock
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --disable-pip-version-check --no-deps --quiet --progress-bar on -r $<
-	# Snakemake's plugins of this repository, and the library they use.
-	echo "$(CURDIR)/workflow_scripts" > $(VENV)/lib/python3.11/site-packages/microtome.pth
+	touch $@
+
+# Snakemake's plugins as they are in this checkout: what is changed there is changed in .venv.
+$(INSTALLED): $(LOCKED) $(PLUGINS:=/pyproject.toml)
+	$(VENV)/bin/pip install --disable-pip-version-check --no-deps --quiet $(PLUGINS:%=--editable ./%)
 	touch $@

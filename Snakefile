@@ -2,7 +2,8 @@
 
 from snakemake.utils import min_version
 
-min_version("9.0")
+# The oldest that the profiles and plugins were tried with.
+min_version("9.27")
 
 
 configfile: workflow.source_path("config.yaml")
@@ -58,12 +59,10 @@ resource_scopes:
 
 onsuccess:
     report_cohort()
-    report_run()
 
 
 onerror:
     report_cohort()
-    report_run()
 
 
 rule all:

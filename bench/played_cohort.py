@@ -5,6 +5,8 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+import library  # noqa: F401 - makes the library importable
+
 from microtome.patches.grid_spec import GridSpec
 
 # Half of the slides are large sections, a quarter small ones, a quarter biopsies: px at 0.25 µm/px.

@@ -122,12 +122,11 @@ def run_driver(folder: Path, n: int, *, minute_s: float, arguments: list[str]) -
         *("--directory", str(folder), "--profile", str(ROOT / "profiles" / "slurm")),
         *(*arguments, "--config", "slides=slides.tsv"),
     ]
-    scripts = str(ROOT / "workflow_scripts")
     path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
     with cluster, (folder / "driver.txt").open("w") as said:
         driver = subprocess.Popen(  # noqa: S603
             command,
-            env={**os.environ, "PATH": path, "PYTHONPATH": scripts},
+            env={**os.environ, "PATH": path},
             stdout=said,
             stderr=subprocess.STDOUT,
         )

@@ -2,7 +2,7 @@
 
 The commands sbatch, sinfo, squeue, scancel and scontrol are small scripts that ask one process over
 a socket. It reads each pack's list of jobs and lets them end one by one, each with its outputs and
-its line of events, as `microtome.pack_runner` would on a node.
+its line of events, as the executor's `pack_runner` would on a node.
 """
 
 import heapq
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from microtome.pack_events import EVENTS
+from snakemake_executor_plugin_packed_slurm.pack_events import EVENTS
 
 COMMANDS = ("sbatch", "sinfo", "squeue", "scancel", "scontrol")
 # A time limit is three times what was measured.

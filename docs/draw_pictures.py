@@ -15,13 +15,14 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from microtome.run_report import make_run_report
-from microtome.slides.slide import Slide
+from snakemake_logger_plugin_progress.run_report import make_run_report
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+PLUGIN = ROOT / "plugins" / "snakemake-logger-plugin-progress"
+sys.path[:0] = [str(ROOT / "workflow_scripts"), str(PLUGIN / "tests")]
 
-from helpers.simulated_runs import simulate  # noqa: E402
+from microtome.slides.slide import Slide  # noqa: E402
+from simulated_runs import simulate  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 SIDE_PX = 440  # of each of the two pictures of latents

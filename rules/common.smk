@@ -111,11 +111,3 @@ def code(script, *names, kinds=None):
 
     # In a job a function that gives it: only the hashes of the job's own rules are needed there.
     return hashed() if IS_DRIVER and not names else planned(hashed, *names)
-
-
-def report_run():
-    """What a run on a cluster took and came through: results/run_report."""
-    from microtome.run_report import write_run_report
-
-    if not workflow.local_exec:
-        write_run_report(".")

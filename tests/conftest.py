@@ -19,7 +19,15 @@ from helpers.preloaded_python import Preloaded
 
 REPOSITORY = Path(__file__).parent.parent
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
-PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profiles")
+PARTS = (
+    *("Snakefile", "config.yaml", "progress.yaml"),
+    *("rules", "workflow_scripts", "envs", "profiles"),
+)
+# Processes that tests start find the library and the plugins of this checkout, installed or not.
+LIBRARIES = [REPOSITORY / "workflow_scripts", *sorted((REPOSITORY / "plugins").iterdir())]
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [*map(str, LIBRARIES), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
 
 PYTHON = pytest.StashKey[Path]()
 ON_THE_FINISHED_RUN = (
@@ -36,6 +44,7 @@ LONGEST = (
     "test_commands.py",
     "test_hostile_slides.py",
     "test_pack_runner.py",
+    "test_packed_executor.py",
 )
 
 # Processes that run tests have a core each: more threads would wait for each other. PyTorch looks

@@ -84,7 +84,7 @@ def test_scores_have_the_same_bytes(cohort, monkeypatch):
     found = {}
     for use in (False, True):
         with tempfile.TemporaryDirectory() as name:
-            monkeypatch.setenv("MICROTOME_WORKER", name if use else "")
+            monkeypatch.setenv("PACKED_SLURM_WORKER", name if use else "")
             stores = {run: score(cohort, *of, **changes) for run, (*of, changes) in runs.items()}
             assert (Path(name) / "pid").exists() is use
             end_worker(Path(name))
@@ -99,7 +99,7 @@ def test_scores_have_the_same_bytes(cohort, monkeypatch):
 
 def test_networks_are_loaded_once(cohort, monkeypatch):
     """The next slide of a model uses its networks; another model, or new weights, are loaded."""
-    monkeypatch.delenv("MICROTOME_WORKER", raising=False)
+    monkeypatch.delenv("PACKED_SLURM_WORKER", raising=False)
     monkeypatch.setattr(scoring_step, "_LOADED", {})
     loaded = []
     real = registry.load_members
@@ -124,7 +124,7 @@ def test_networks_are_loaded_once(cohort, monkeypatch):
 
 def test_scoring_reads_the_copy_with_its_threads(cohort, monkeypatch):
     """The slide is read from scratch, and PyTorch has as many threads as the job."""
-    monkeypatch.delenv("MICROTOME_WORKER", raising=False)
+    monkeypatch.delenv("PACKED_SLURM_WORKER", raising=False)
     seen = []
     real = inspection.open_inspected
 
@@ -142,7 +142,7 @@ def test_scoring_reads_the_copy_with_its_threads(cohort, monkeypatch):
 
 def test_views_and_further_spacings_are_those_of_the_entry(cohort, monkeypatch):
     """The model's own entry says them, not its members'."""
-    monkeypatch.delenv("MICROTOME_WORKER", raising=False)
+    monkeypatch.delenv("PACKED_SLURM_WORKER", raising=False)
     given = {}
 
     def note(*_, **settings):
@@ -160,7 +160,7 @@ def test_views_and_further_spacings_are_those_of_the_entry(cohort, monkeypatch):
 
 def test_no_gpu_is_an_error(cohort, monkeypatch):
     """Where a GPU was asked for and must be had, scoring ends with that line."""
-    monkeypatch.delenv("MICROTOME_WORKER", raising=False)
+    monkeypatch.delenv("PACKED_SLURM_WORKER", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError, match=r"^no GPU on \S+, though one was asked for; "):
         score(cohort, "a", "colour", allow_cpu=False)

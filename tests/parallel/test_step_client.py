@@ -107,7 +107,7 @@ def folder(monkeypatch):
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         (place / "runner_pid").write_text(str(os.getpid()))
-        monkeypatch.setenv("MICROTOME_WORKER", name)
+        monkeypatch.setenv("PACKED_SLURM_WORKER", name)
         yield place
         end_worker(place)
 
@@ -166,9 +166,9 @@ def note(trial, folder: Path, name: str = "note", **settings: object) -> dict:
 
 def test_without_a_folder_the_step_runs_here(trial, tmp_path, monkeypatch):
     """Where no runner has named a folder, and with an empty name, nothing is started."""
-    monkeypatch.delenv("MICROTOME_WORKER", raising=False)
+    monkeypatch.delenv("PACKED_SLURM_WORKER", raising=False)
     assert note(trial, tmp_path)["pid"] == os.getpid()
-    monkeypatch.setenv("MICROTOME_WORKER", "")
+    monkeypatch.setenv("PACKED_SLURM_WORKER", "")
     assert note(trial, tmp_path)["pid"] == os.getpid()
 
 
@@ -306,7 +306,7 @@ def test_a_folder_with_a_long_name(trial, tmp_path, monkeypatch):
     """A socket's path may have 107 bytes; the folder of a pack may have more."""
     place = tmp_path / ("x" * 120)
     place.mkdir(mode=0o700)
-    monkeypatch.setenv("MICROTOME_WORKER", str(place))
+    monkeypatch.setenv("PACKED_SLURM_WORKER", str(place))
     assert note(trial, tmp_path)["pid"] == int((place / "pid").read_text())
     end_worker(place)
 
@@ -325,7 +325,7 @@ def test_a_folder_that_is_not_ours_alone(trial, tmp_path, monkeypatch, caplog, m
     """A folder that others could write to is not used: the step runs here, and the log says so."""
     place = tmp_path / "place"
     make(place)
-    monkeypatch.setenv("MICROTOME_WORKER", str(place))
+    monkeypatch.setenv("PACKED_SLURM_WORKER", str(place))
     assert note(trial, tmp_path)["pid"] == os.getpid()
     assert f"{place} is no folder of ours alone" in caplog.text
 

@@ -58,11 +58,10 @@ class Run:
             *("--directory", str(self.folder), *QUICK, *arguments, *self.arguments),
             *("--workflow-profile", str(REPOSITORY / "profiles" / "slurm")),
         ]
-        scripts = str(REPOSITORY / "workflow_scripts")
         with (self.folder / "driver.txt").open("a") as output:
             self.driver = subprocess.Popen(
                 command,
-                env={**self.cluster.env, "PYTHONPATH": scripts},
+                env={**self.cluster.env, "PYTHONPATH": os.environ["PYTHONPATH"]},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

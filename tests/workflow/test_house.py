@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import REPOSITORY
+from snakemake_logger_plugin_progress.stages import read_stages
 
 SCRIPTS = REPOSITORY / "workflow_scripts"
 LIBRARY = SCRIPTS / "microtome"
@@ -69,6 +70,16 @@ def defined_names(path: Path) -> set[str]:
     return found
 
 
+def test_the_plugins_know_nothing_of_the_library():
+    """They are installed elsewhere too: neither imports it, nor does one import the other."""
+    plugins = {path.name.replace("-", "_") for path in (REPOSITORY / "plugins").iterdir()}
+    for path in (REPOSITORY / "plugins").glob("*/snakemake_*/*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert "microtome" not in text.lower(), path
+        others = plugins - {path.parent.name}
+        assert not [name for name in others if f"import {name}" in text or f"from {name}" in text]
+
+
 @pytest.mark.parametrize("folder", ["workflow_scripts", "trials", "bench", "docs"])
 def test_what_is_imported_from_the_library_is_there(folder):
     """A name that moved is found even where no test runs the file."""
@@ -118,9 +129,8 @@ def test_rules_scripts_and_tests_lie_in_rooms_of_the_same_names():
 
 def test_no_room_is_crowded():
     """No package, no folder of scripts or tests has more than 20 Python files."""
-    folders = {path.parent for top in (SCRIPTS, REPOSITORY / "tests") for path in top.rglob("*.py")}
-    # Beside the packages lie executor, progress and report, until they leave as plugins.
-    for folder in folders - {LIBRARY}:
+    tops = (SCRIPTS, REPOSITORY / "tests", REPOSITORY / "plugins")
+    for folder in {path.parent for top in tops for path in top.rglob("*.py")}:
         assert len(list(folder.glob("*.py"))) <= 20, folder
 
 
@@ -134,6 +144,15 @@ def test_the_snakefile_needs_no_pytorch():
         [sys.executable, "-c", program], env={"PYTHONPATH": str(SCRIPTS)}, check=False
     )
     assert done.returncode == 0
+
+
+def test_each_rule_of_the_workflow_has_a_stage():
+    """No rule is forgotten but targets, which run nothing; no stage names a rule that is gone."""
+    text = "".join(path.read_text() for path in (REPOSITORY / "rules").glob("*.smk"))
+    rules = set(re.findall(r"^(?:rule|checkpoint) (\w+):", text, re.MULTILINE))
+    staged = {rule for of in read_stages(REPOSITORY).stages.values() for rule in of}
+    assert rules - staged <= {"score", "comparison", "compression", "nuclei"}
+    assert staged <= rules
 
 
 def test_the_params_of_every_rule_are_compared_by_name():

@@ -1,7 +1,7 @@
 """One process that runs the same step for one slide after another, what it loaded still loaded.
 
 The runner of a pack makes a folder on the node for the pack alone (0700) and names it in
-``MICROTOME_WORKER``. In it are: ``runner_pid``, written by the runner; ``pid`` and ``socket`` of
+``PACKED_SLURM_WORKER``. In it are: ``runner_pid``, written by the runner; ``pid`` and ``socket`` of
 the worker; ``lock``, by which of several clients one starts it; ``worker.log``, what libraries
 print.
 A client sends one line of JSON. It is answered by ``begun`` when its turn has come, and then by a
@@ -50,8 +50,8 @@ def run_step(step: Callable[..., None], *, log: str, **settings: object) -> None
     >>> run_step(lambda name: print("scored", name), log="a.log", name="a")  # without a worker
     scored a
     """
-    folder = Path(os.environ.get("MICROTOME_WORKER", ""))
-    if os.environ.get("MICROTOME_WORKER") and _is_ours_alone(folder):
+    folder = Path(os.environ.get("PACKED_SLURM_WORKER", ""))
+    if os.environ.get("PACKED_SLURM_WORKER") and _is_ours_alone(folder):
         request = {
             "module": step.__module__,
             "step": step.__name__,
@@ -74,7 +74,7 @@ def _is_ours_alone(folder: Path) -> bool:
         mode = found.st_mode
         is_ours = stat.S_ISDIR(mode) and found.st_uid == os.getuid() and not mode & 0o077
     if not is_ours:
-        messages.warning("MICROTOME_WORKER: %s is no folder of ours alone: not used", folder)
+        messages.warning("PACKED_SLURM_WORKER: %s is no folder of ours alone: not used", folder)
     return is_ours
 
 
