@@ -154,7 +154,7 @@ def become(words: list[str], folder: str, env: dict[str, str], python: str) -> N
     sys.path[:0] = [folder if module else os.path.dirname(os.path.abspath(words[0])), *paths]  # noqa: PTH100, PTH120
     sys.executable = python  # what it starts is forked as well
     if not module or words[1] != "snakemake":
-        # Snakemake's plugins brought the library; a program has its own.
+        # What was parsed of the library is for Snakemake alone.
         for name in [name for name in sys.modules if name.split(".")[0] == "microtome"]:
             del sys.modules[name]
     if module:

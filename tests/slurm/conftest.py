@@ -54,7 +54,8 @@ def make_run(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., Run]]:
 
     def make(command: str, *more: str, on: Cluster = cluster, n: int = 4, **asked: object) -> Run:
         snakefile = write_workflow(tmp_path, command, n=n, **asked)
-        runs.append(Run(on, tmp_path, snakefile, ("--packed-slurm-pack-cores=2", *more)))
+        given = ("--packed-slurm-pack-cores=2", "--logger-progress-report=")
+        runs.append(Run(on, tmp_path, snakefile, (*given, *more)))
         return runs[-1]
 
     yield make
