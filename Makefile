@@ -36,7 +36,7 @@ test-slurm: $(INSTALLED)
 
 # Where a run stands: this folder's, or `make status RUN=folder`.
 status: RUN ?= .
-status:
+status: $(INSTALLED)
 	@python -m snakemake_logger_plugin_progress status --directory $(RUN)
 
 # `snakemake --profile slurm` from anywhere.

@@ -58,10 +58,8 @@ class Pack:
     kind: str = ""
     jobs: list[int] = field(default_factory=list)
     mem_mb: int = 0
-    runtime_min: int = 0
     gpus: int = 0
     peak_mb: int = 0
-    elapsed_s: int = 0
     submitted_s: float = 0.0
     started_s: float | None = None
     ended_s: float | None = None
@@ -270,7 +268,7 @@ class RunState:
 
     def _on_pack_submitted(self, t: float, event: dict) -> None:
         texts = {name: str(event.get(name, "")) for name in ("slurm_id", "kind")}
-        asked = _numbers(event, "mem_mb", "runtime_min", "gpus")
+        asked = _numbers(event, "mem_mb", "gpus")
         jobs, pack = event.get("jobs") or [], str(event.get("pack", ""))
         self.packs[pack] = Pack(pack, jobs=jobs, submitted_s=t, **texts, **asked)
 
@@ -285,7 +283,7 @@ class RunState:
             pack.ended_s, pack.state = t, str(event.get("state", ""))
             pack.reason = str(event.get("reason", "") or "")
             pack.node = event.get("node") or pack.node
-            pack.peak_mb, pack.elapsed_s = _numbers(event, "peak_mb", "elapsed_s").values()
+            pack.peak_mb = event.get("peak_mb") or 0
 
     def _on_slurm_silent(self, t: float, event: dict) -> None:
         if not self.is_slurm_silent:

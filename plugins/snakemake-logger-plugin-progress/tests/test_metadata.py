@@ -23,8 +23,9 @@ def test_examples(module):
 
 
 def test_what_is_installed_is_what_snakemake_looks_for():
-    """It finds a plugin by the name of its package: all that are here are installed."""
+    """It finds a plugin by the name of its package, in folders of the path."""
     here = sorted(path.parent.name for path in ROOT.glob("snakemake_*/__init__.py"))
     assert sorted(GIVEN["tool"]["setuptools"]["packages"]) == here
+    assert GIVEN["tool"]["setuptools"]["package-dir"] == {"": "."}
     assert GIVEN["project"]["name"].replace("-", "_") in here
     importlib.import_module(here[0])
