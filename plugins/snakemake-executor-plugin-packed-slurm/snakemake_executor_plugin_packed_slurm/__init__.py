@@ -95,8 +95,9 @@ class Executor(RemoteExecutor):
             raise WorkflowError(f"packed-slurm-extra: {error}: {self._settings.extra}") from None
         self._locks: list[DriverLock | SnakemakeLock] = []
         try:
-            self._locks.append(DriverLock(here / ".snakemake" / "packed-slurm.json"))
-            self._locks.append(SnakemakeLock(self.workflow.persistence))
+            driver = DriverLock(here / ".snakemake" / "packed-slurm.json")
+            self._locks.append(driver)
+            self._locks.append(SnakemakeLock(self.workflow.persistence, driver))
             self._cancel_leftovers(f"pack_{cohort}_")
             self._limits_min = time_limits()
         except (InputError, SilentError) as error:

@@ -68,6 +68,10 @@ class DriverLock:
                 " folder over, as this one had been quiet for too long; leave it to that one"
             )
 
+    def is_held(self) -> bool:
+        """Whether no other driver has taken the folder over."""
+        return _holder(_content(self._path)) in (None, self._me)
+
     def release(self) -> None:
         """Give the lock back."""
         self._is_over.set()
