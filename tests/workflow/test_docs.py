@@ -16,6 +16,7 @@ DOCS = [
     *(REPOSITORY / "docs").glob("*.md"),
     *(REPOSITORY / "bench").glob("*.md"),
     *(REPOSITORY / "profiles").rglob("*.md"),
+    *(REPOSITORY / "plugins").glob("*/*.md"),
 ]
 FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PROGRAMS = ("make", "python", "snakemake")

@@ -34,22 +34,8 @@ _BAR_CHARACTERS = 24
 # The header, the line of finished stages, a blank one before and the cursor's.
 _OTHER_LINES = 4
 _REDRAWN_S, _CHECKED_S, _ALIVE_S = 0.5, 1.0, 60.0
-# These have a place in the display, or are of no use to who looks at it.
-_OWN_EVENTS = {
-    "run_info",
-    "workflow_started",
-    "shellcmd",
-    "job_info",
-    "job_error",
-    "job_started",
-    "job_finished",
-    "group_info",
-    "group_error",
-    "resources_info",
-    "debug_dag",
-    "progress",
-    "rulegraph",
-}
+# Records of other events have a place in the display, or are of no use to who looks at it.
+_TEXTS = ("", "error")
 
 
 class Progress:
@@ -97,8 +83,7 @@ class Progress:
         if getattr(record, "is_last", False):
             self._last.append(record.getMessage())
             return
-        is_own = event in _OWN_EVENTS or hasattr(record, "told")
-        is_text = not is_own and not _is_of_job(record)
+        is_text = event in _TEXTS and not _is_of_job(record)
         if is_text and (not self._is_running or record.levelno >= WARNING):
             text = self._as_text(record)
             if text:
