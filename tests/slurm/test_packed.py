@@ -57,5 +57,5 @@ def test_a_partition_that_is_not_there_ends_the_run_with_one_line(make_run):
     run = make_run("true", "--packed-slurm-partition=nowhere", n=2)
     assert run.run() == 1
     assert "SLURM refuses a job: sbatch: error: invalid partition specified: nowhere" in run.said()
-    assert "profiles/slurm/config.yaml" in run.said()
+    assert "(see the profile's packed-slurm-" in run.said()
     assert "Traceback" not in run.said()
