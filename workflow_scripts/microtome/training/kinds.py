@@ -73,8 +73,8 @@ def train_model(
     model = build_model(entry, seed=entry["seed"])
     if autoencoders and entry["kind"] == "histocae":
         (cae,) = autoencoders
-        start = {key: value for key, value in cae.items() if key.startswith("encoder.")}
-        model.encoder.load_state_dict({k.removeprefix("encoder."): v for k, v in start.items()})
+        own = {key: value for key, value in cae.items() if key.startswith("encoder.")}
+        model.encoder.load_state_dict({k.removeprefix("encoder."): v for k, v in own.items()})
     elif autoencoders:
         for module, state in zip(model.autoencoders, autoencoders, strict=True):
             module.load_state_dict(state)
