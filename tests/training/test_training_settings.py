@@ -215,6 +215,7 @@ ACCEPTED = [
     ("histocae1", {"training": {**SGD, "rotation_degrees": 45}}),
     ("unet", {"augmentation": PAPER}),
     ("resnet101", {"augmentation": PAPER}),
+    ("histocae1", {"augmentation": PAPER}),
     ("unet", {"augmentation": {}}),
 ]
 OF_TRAINING = [
@@ -233,7 +234,7 @@ OF_AUGMENTATION = [
     ("unet", {"shift_px": 1.5}, "unet.augmentation.shift_px: 1.5 is not of type 'integer'"),
     ("unet", {"hue": 0.6}, "unet.augmentation.hue: 0.6 is greater than the maximum of 0.5"),
     ("unet", {"rotation": 1}, "unet.augmentation: unknown key 'rotation'; known keys are sh"),
-    ("histocae1", PAPER, "histocae1: unknown key 'augmentation'"),
+    ("colour", PAPER, "colour: unknown key 'augmentation'"),
 ]
 
 
