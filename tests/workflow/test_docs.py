@@ -40,7 +40,9 @@ PICTURES = {
     "docs/images/demo-uncertainty.png": "snakemake --configfile recipes/demo_ensemble.yaml",
     "docs/images/demo-reliability.png": "snakemake --configfile recipes/demo_ensemble.yaml",
     "docs/images/trial-oral.png": "make trial-oral IMAGES=oral_oscc_100x",
-    "docs/images/trial-nuclei.png": "make trial-nuclei IMAGES=nuclei_dsb2018 UNLABELLED=lymphocyte_cae_patches",
+    "docs/images/trial-nuclei.png": (
+        "make trial-nuclei IMAGES=nuclei_dsb2018 UNLABELLED=lymphocyte_cae_patches"
+    ),
     "docs/images/tissue.jpg": "python docs/compare_tissue.py ../shared/data/thumbnails",
     "bench/memory.png": "make bench",
 }
