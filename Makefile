@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Folders OSCC and Normal of Mendeley Data ftmp4cvtmb, and images and masks of 9bsc36jyrt.
 trial-oral: IMAGES ?= oral_oscc_100x
 trial-tiles: IMAGES ?= oral_ocdc_masks
-# Tables of heatmap features and classes of CAMELYON16's training slides.
+# Tables of heatmap features and classes of CAMELYON16's training slides, and of its test slides if they are there.
 trial-nodes: TABLES ?= camelyon16_features
 # Images and labels of BBBC038 in the folders images and labels, and images without labels at 0.5 µm/px.
 trial-nuclei: IMAGES ?= nuclei_dsb2018
@@ -69,7 +69,7 @@ trial-tiles: $(INSTALLED)
 	python trials/tiles.py $(IMAGES) results/trials/tiles
 	@cat results/trials/tiles/summary.md
 
-# Random forests on heatmap features of CAMELYON16, five folds; three minutes.
+# Random forests on heatmap features of CAMELYON16, beside other settings and learners, in folds and on test slides; fifteen minutes on one core.
 trial-nodes: $(INSTALLED)
 	python trials/camelyon16_tables.py $(TABLES) results/trials/nodes
 	@cat results/trials/nodes/summary.md

@@ -70,6 +70,9 @@ rule train_forests:
         runtime=more_each_retry(240),
     params:
         trees=config["staging"]["trees"],
+        draws=config["staging"]["draws"],
+        min_leaf=config["staging"]["min_leaf"],
+        max_features=config["staging"]["max_features"],
         folds=config["staging"]["folds"],
         seed=config["staging"]["seed"],
         spacing_um=config["heatmap"]["spacing_um"],

@@ -1,40 +1,47 @@
-"""A trial on real features: the four forests and their vote on CAMELYON16, in five folds.
+"""A trial on real features: the four forests and what they are compared with, on CAMELYON16.
 
     python trials/camelyon16_tables.py FOLDER OUT
 
-The features are another group's, of their heatmaps of the training slides; forests, balancing, vote
-and nested cross-validation are the library's own.
+The features are another group's, of their heatmaps of the training slides and, where the folder has
+them, of the test slides; forests, balancing, vote and cross-validation are the library's own.
 """
 
 import argparse
 import csv
 import sys
 import time
-from itertools import combinations_with_replacement
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
 from microtome.errors import InputError, one_line  # noqa: E402
-from microtome.io.atomic import atomic  # noqa: E402
-from microtome.io.tables import read_table, write_table  # noqa: E402
-from microtome.io.text_tables import markdown_table  # noqa: E402
-from microtome.staging.cross_validation import Validation, cross_validate  # noqa: E402
+from microtome.io.tables import read_table  # noqa: E402
+from microtome.staging.cross_validation import cross_validate  # noqa: E402
 from microtome.staging.forests import Slides  # noqa: E402
-from microtome.staging.kappa import quadratic_kappa  # noqa: E402
-from microtome.staging.pn_stages import CLASSES, FORESTS  # noqa: E402
+from microtome.staging.pn_stages import CLASSES  # noqa: E402
+from node_figures import cross_validated, held_out  # noqa: E402
+from node_methods import (  # noqa: E402
+    BEST,
+    METHODS,
+    SINGLE,
+    call_by_length,
+    vote_of_chosen_forests,
+    vote_of_forests,
+)
+from node_report import write_report  # noqa: E402
 
 SEED = 2026
+SEEDS = range(1, 6)
+N_FOLDS = 5
+N_SAMPLES = 1000
 THRESHOLDS = {"_50": "0.5", "_90": "0.9"}
-SINGLE = "major_axis_length_largest_50"
 _TRUTH = "derived_train_max_lesion_diameter.csv"
+_TEST_TRUTH = "test_classes.csv"
 _NO_FEATURES = ("", "name", "tumor")  # a number of the row, the slide, the truth
-_N_QUANTILES = 20
-_LABELS = range(len(CLASSES))
 
 
 def main() -> None:
@@ -45,12 +52,50 @@ def main() -> None:
     arguments = parser.parse_args()
     started = time.perf_counter()
     slides, notes = load_slides(arguments.folder)
-    validation = cross_validate(slides, seed=SEED)
-    write_report(arguments.results, slides, validation, notes)
+    tested, calls = None, {}
+    if (arguments.folder / _TEST_TRUTH).exists():
+        tested, more = load_slides(arguments.folder, _TEST_TRUTH, kinds=("test",))
+        notes += more
+        methods = {
+            "settings chosen, 500 trees, one draw": vote_of_chosen_forests,
+            "forests as they are": vote_as_set,
+            "longest axis alone": call_by_length,
+        }
+        calls = held_out(methods, slides, tested, seeds=SEEDS)
+    else:
+        notes.append(f"{_TEST_TRUTH} is not there: nothing is said of slides nobody trained on")
+    write_report(
+        arguments.results,
+        slides,
+        cross_validate(slides, seed=SEED, n_folds=N_FOLDS, n_shuffles=2, **settings()),
+        compared=cross_validated({**METHODS, **BEST}, slides, seeds=SEEDS, n_folds=N_FOLDS),
+        tested=tested,
+        calls=calls,
+        notes=notes,
+        n_samples=N_SAMPLES,
+    )
     print(f"{time.perf_counter() - started:.0f} s", flush=True)
 
 
-def load_slides(folder: Path) -> tuple[Slides, list[str]]:
+def settings() -> dict:
+    """Read what config.yaml has for forests, as `train_forests` takes it."""
+    staging = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["staging"]
+    return {
+        "n_trees": staging["trees"],
+        "n_draws": staging["draws"],
+        "min_leaf": staging["min_leaf"],
+        "max_features": staging["max_features"],
+    }
+
+
+def vote_as_set(slides: Slides, tested: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ask forests with the settings of config.yaml."""
+    return vote_of_forests(slides, tested, seed, **settings())
+
+
+def load_slides(
+    folder: Path, truth_name: str = _TRUTH, *, kinds: tuple[str, ...] = ("normal", "tumor")
+) -> tuple[Slides, list[str]]:
     """Join features at both thresholds with the classes, by the slides' names in lower case.
 
     Returns
@@ -65,11 +110,11 @@ def load_slides(folder: Path) -> tuple[Slides, list[str]]:
     InputError
         A table is missing or spoiled, or no slide is in all.
     """
-    truth = _read_by_slide(folder / _TRUTH, "slide")
+    truth = _read_by_slide(folder / truth_name, "slide")
     found: dict[str, dict[str, dict[str, str]]] = {}
     for suffix, threshold in THRESHOLDS.items():
         found[suffix] = {}
-        for kind in ("normal", "tumor"):
+        for kind in kinds:
             found[suffix] |= _read_by_slide(folder / f"{kind}_threshold_{threshold}.csv", "name")
     tables = {"the classes": truth} | {
         f"the features at {threshold}": found[suffix] for suffix, threshold in THRESHOLDS.items()
@@ -102,108 +147,6 @@ def load_slides(folder: Path) -> tuple[Slides, list[str]]:
     return slides, notes
 
 
-def fit_cut_offs(values: np.ndarray, classes: np.ndarray) -> tuple[float, ...]:
-    """Choose the rising cut-offs between classes that give the best quadratic kappa.
-
-    They are looked for among the 5 % quantiles of the values.
-    """
-    shares = np.arange(1, _N_QUANTILES) / _N_QUANTILES
-    candidates = np.unique(np.quantile(values, shares)).tolist()
-    return max(
-        combinations_with_replacement(candidates, len(CLASSES) - 1),
-        key=lambda cut_offs: quadratic_kappa(classes, call_by_cut_offs(values, cut_offs), _LABELS),
-    )
-
-
-def call_by_cut_offs(values: np.ndarray, cut_offs: tuple[float, ...]) -> np.ndarray:
-    """Class of each value: how many cut-offs it exceeds."""
-    return np.searchsorted(cut_offs, values)
-
-
-def fold_rows(slides: Slides, validation: Validation) -> list[dict]:
-    """Figures of every method on every outer fold: ``method``, ``fold``, ``kappa``, ``auc``."""
-    prediction = validation.prediction
-    scores = {
-        **{f: 1 - p[:, 0] for f, p in zip(FORESTS, prediction.probabilities, strict=True)},
-        "vote": prediction.tumour_probability,
-    }
-    calls = dict(zip(FORESTS, prediction.classes, strict=True)) | {"vote": prediction.vote}
-    single = slides.features[:, slides.feature_names.index(SINGLE)]
-    rows = []
-    for k in range(1, validation.fold.max() + 1):
-        tested, learnt = validation.fold == k, validation.fold != k
-        truth = slides.classes[tested]
-        majority = np.bincount(slides.classes[learnt]).argmax()
-        cut_offs = fit_cut_offs(single[learnt], slides.classes[learnt])
-        methods = {name: (called[tested], scores[name][tested]) for name, called in calls.items()}
-        methods |= {
-            "one feature": (call_by_cut_offs(single[tested], cut_offs), single[tested]),
-            "majority class": (np.full(len(truth), majority), np.zeros(len(truth))),
-        }
-        rows += [
-            {
-                "method": name,
-                "fold": k,
-                "kappa": quadratic_kappa(truth, called, _LABELS),
-                "auc": _auc(truth > 0, score),
-            }
-            for name, (called, score) in methods.items()
-        ]
-    return rows
-
-
-def write_report(results: Path, slides: Slides, validation: Validation, notes: list[str]) -> None:
-    """Write ``folds.csv``, ``slides.csv``, ``importances.csv`` and ``summary.md``."""
-    rows = fold_rows(slides, validation)
-    write_table(results / "folds.csv", rows)
-    write_table(results / "slides.csv", _slide_rows(slides, validation))
-    write_table(results / "importances.csv", validation.importances)
-    shown = [
-        {
-            "method": name,
-            "quadratic kappa": _spread([r["kappa"] for r in rows if r["method"] == name]),
-            "AUC": _spread([r["auc"] for r in rows if r["method"] == name]),
-        }
-        for name in dict.fromkeys(row["method"] for row in rows)
-    ]
-    confusion = [
-        {"truth": name} | dict(zip(CLASSES, counts.tolist(), strict=True))
-        for name, counts in zip(CLASSES, validation.confusion["vote"], strict=True)
-    ]
-    best = sorted(validation.importances, key=lambda row: -row["permutation"])[:8]
-    n_of = np.bincount(slides.classes, minlength=len(CLASSES))
-    counted = ", ".join(f"{n} {name}" for name, n in zip(CLASSES, n_of, strict=True))
-    text = (
-        f"{len(slides.classes)} slides of CAMELYON16 ({counted}), {len(slides.feature_names)}"
-        f" features, {validation.fold.max()} outer folds, each slide as a patient. Mean ± standard"
-        " deviation over the folds. One feature: the longest axis at 0.5, with cut-offs chosen on"
-        " the training folds. The other group's network may have been trained on these very slides:"
-        f" then all is too good but differences.\n\n{markdown_table(shown)}\nThe vote, all folds"
-        f" (columns: called)\n\n{markdown_table(confusion)}\n{n_of[1]} slides are ITC. A training"
-        " fold has no more, often fewer, so SMOTE puts its made-up slides on the lines between"
-        " these few; what the forests make of ITC is not known from so few.\n\nSettings\n\n"
-        f"{markdown_table(validation.settings)}\nFeatures by permutation\n\n"
-        f"{markdown_table(best)}\n"
-    )
-    text += "".join(f"- {note}\n" for note in (*notes, *validation.notes))
-    with atomic(results / "summary.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def _slide_rows(slides: Slides, validation: Validation) -> list[dict]:
-    prediction = validation.prediction
-    return [
-        {
-            "slide": name,
-            "fold": validation.fold[i],
-            "truth": CLASSES[slides.classes[i]],
-            "vote": CLASSES[prediction.vote[i]],
-            "tumour_probability": float(prediction.tumour_probability[i]),
-        }
-        for i, name in enumerate(slides.names)
-    ]
-
-
 def _read_by_slide(path: Path, column: str) -> dict[str, dict[str, str]]:
     """Rows of a table by slide: lower case, without ``.tif``."""
     try:
@@ -234,14 +177,6 @@ def _class(slide: str, name: str | None) -> int:
     if name not in CLASSES:
         raise InputError(f"slide {slide}: class is {one_line(name)}, not {', '.join(CLASSES)}")
     return CLASSES.index(name)
-
-
-def _auc(truth: np.ndarray, score: np.ndarray) -> float:
-    return float(roc_auc_score(truth, score)) if 0 < truth.sum() < len(truth) else float("nan")
-
-
-def _spread(values: list[float]) -> str:
-    return f"{np.nanmean(values):.3f} ± {np.nanstd(values, ddof=1):.3f}"
 
 
 if __name__ == "__main__":

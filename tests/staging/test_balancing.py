@@ -93,6 +93,19 @@ def test_slides_of_a_tomek_link_both_go_but_no_class_is_lost():
     assert notes[-1] == "Tomek links are left in: class 0 would have lost its last slide"
 
 
+def test_what_looks_like_more_of_another_class_is_left_out():
+    """Of 3 a and 2 b at 0 the b go, the b at 9 stay; of 2 and 2 all stay."""
+    features = np.array([0.0] * 5 + [9.0, 9.1, 9.2])[:, None]
+    x, y, notes = balance(features, np.array(list("aaabbbbb")), seed=1)
+    assert (x[:, 0].tolist(), "".join(y)) == ([0, 0, 0, 9, 9.1, 9.2], "aaabbb")
+    assert notes == ["2 slides of class b left out: more of another class look the very same"]
+    _, y, notes = balance(np.repeat([0.0, 9.0], [4, 2])[:, None], np.array(list("aabbab")), seed=1)
+    assert ("".join(sorted(y)), notes) == ("aaabbb", [])
+    x, y, notes = balance(np.zeros((5, 2)), np.array(list("aaabb")), seed=1)
+    assert (x.tolist(), "".join(y)) == ([[0, 0]] * 3, "aaa")
+    assert notes[1:] == ["not balanced, for all slides are of class a"]
+
+
 def test_the_seed_decides():
     """The same gives the same slides, another gives others."""
     first, again, other = (balance(*draw(a=20, b=6), seed=seed)[0] for seed in (1, 1, 2))

@@ -1,4 +1,4 @@
-"""Nested cross-validation: nothing that is tested was seen before, and what is counted."""
+"""Cross-validation: nothing that is tested was seen before, and what is counted."""
 
 import warnings
 
@@ -10,14 +10,13 @@ from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from microtome.errors import InputError
 from microtome.staging import cross_validation as library
-from microtome.staging.cross_validation import GRID, choose, cross_validate, deal_patients
+from microtome.staging.cross_validation import cross_validate, deal_patients
 from microtome.staging.forests import Forests, Slides, train_forests, vote
 from microtome.staging.pn_stages import FORESTS
 
 NAMES = ("size", "noise", "row")
-# Forests of inner folds are told from others by their number of trees.
-SMALL = {"n_trees": 6, "n_inner_trees": 3, "n_shuffles": 2}
-GOOD, BAD = {"min_leaf": 1, "max_features": 1.0}, {"min_leaf": 100, "max_features": 1.0}
+FEW = {"n_trees": 6, "max_features": 1.0}
+SMALL = {**FEW, "n_shuffles": 2}
 
 
 def slides_of(classes, patients, *, seed=0) -> Slides:
@@ -50,18 +49,18 @@ def slides() -> Slides:
 @pytest.fixture(scope="module")
 def found(slides):
     """What cross-validation finds, in 4 folds."""
-    return cross_validate(slides, seed=3, n_folds=4, grid=(GOOD, BAD), **SMALL)
+    return cross_validate(slides, seed=3, n_folds=4, **SMALL)
 
 
 def test_no_slide_of_a_patient_is_tested_by_what_its_patient_taught(slides, monkeypatch):
-    """In inner and outer folds; and all that is learnt from are slides as they are."""
+    """And all that is learnt from are slides as they are."""
     trained, tested = {}, []
     predict = Forests.predict
 
     def spied_train(learnt, **options):
         forests = train_forests(learnt, **options)
         rows = learnt.features[:, 2].astype(int)
-        trained[id(forests)] = (forests, rows, options["n_trees"])
+        trained[id(forests)] = (forests, rows)
         assert np.array_equal(learnt.features, slides.features[rows])
         return forests
 
@@ -71,18 +70,13 @@ def test_no_slide_of_a_patient_is_tested_by_what_its_patient_taught(slides, monk
 
     monkeypatch.setattr(library, "train_forests", spied_train)
     monkeypatch.setattr(Forests, "predict", spied_predict)
-    fold = cross_validate(slides, seed=3, n_folds=4, grid=(GOOD, BAD), **SMALL).fold
+    fold = cross_validate(slides, seed=3, n_folds=4, **SMALL).fold
     for forests, rows in tested:
         learnt = slides.patients[trained[forests][1]]
         assert not set(learnt) & set(slides.patients[rows])
-    order = [(n_trees, set(rows)) for _, rows, n_trees in trained.values()]
-    n_inner = 3 * 2
-    assert [n for n, _ in order] == [3] * n_inner + ([3] * n_inner + [6]) * 4
-    for k in range(4):
-        of_fold = order[n_inner + k * (n_inner + 1) :][: n_inner + 1]
-        allowed = set(np.flatnonzero(fold != k + 1))
-        assert of_fold[-1][1] == allowed
-        assert all(rows < allowed for _, rows in of_fold[:-1])
+    assert [set(rows) for _, rows in trained.values()] == [
+        set(np.flatnonzero(fold != k)) for k in (1, 2, 3, 4)
+    ]
 
 
 def test_every_slide_is_tested_by_forests_of_its_fold(slides, found):
@@ -90,7 +84,7 @@ def test_every_slide_is_tested_by_forests_of_its_fold(slides, found):
     importances, falls = [], []
     for k in range(1, 5):
         learnt, tested = slides.subset(found.fold != k), slides.subset(found.fold == k)
-        forests = train_forests(learnt, seed=3, n_trees=6, **GOOD)
+        forests = train_forests(learnt, seed=3, **FEW)
         expected = forests.predict(tested.features).probabilities
         assert np.array_equal(found.prediction.probabilities[:, found.fold == k], expected)
         importances.append(forests.importances.mean(axis=0))
@@ -107,7 +101,7 @@ def test_kappas_and_confusion_are_those_of_scikit_learn():
     classes = np.random.default_rng(2).choice(4, 48, p=[0.5, 0.3, 0.2, 0])
     noise = slides_of(classes, np.arange(48) // 2)
     noise.features[:, 0] = 0
-    found = cross_validate(noise, seed=1, n_folds=3, grid=(GOOD,), **SMALL)
+    found = cross_validate(noise, seed=1, n_folds=3, **SMALL)
     calls = [*found.prediction.classes, vote(found.prediction.classes)]
     assert [row["fold"] for row in found.kappas] == [1, 2, 3, "all"]
     for name, called in zip((*FORESTS, "vote"), calls, strict=True):
@@ -120,43 +114,17 @@ def test_kappas_and_confusion_are_those_of_scikit_learn():
         assert not np.array_equal(expected, expected.T)
 
 
-def test_settings_are_chosen_by_kappa_in_every_fold(found):
+def test_settings_reach_the_forests(slides):
     """A leaf of 100 slides calls all alike: kappa 0."""
-    assert found.chosen == GOOD
-    assert [row["fold"] for row in found.settings] == [1, 2, 3, 4, "all"]
-    assert all(row["min_leaf"] == 1 and row["inner_kappa"] > 0.5 for row in found.settings)
-
-
-@pytest.mark.parametrize(
-    ("grid", "min_leaf"), [((BAD, GOOD), 1), ((BAD, {**BAD, "min_leaf": 99}), 100)]
-)
-def test_the_best_settings_are_chosen_and_the_first_of_equals(slides, grid, min_leaf):
-    """Wherever in the grid the best stand."""
-    found = choose(slides, grid=grid, n_folds=3, n_trees=3, seed=1)
-    assert found["min_leaf"] == min_leaf
-    assert (found["inner_kappa"] == 0) == (BAD["min_leaf"] == min_leaf)
-
-
-def test_the_inner_kappa_is_of_all_folds_together(slides):
-    """By hand: trained without a fold, asked of it."""
-    noisy = slides_of(np.roll(slides.classes, 5), np.arange(48) // 4)
-    noisy.features[::3, 0] = 0
-    fold = deal_patients(noisy.classes, noisy.patients, n_folds=3, seed=2)
-    called = np.zeros(48, int)
-    for k in (1, 2, 3):
-        forests = train_forests(noisy.subset(fold != k), seed=2, n_trees=3, **GOOD)
-        called[fold == k] = forests.predict(noisy.features[fold == k]).vote
-    expected = kappa(noisy.classes, called)
-    found = choose(noisy, grid=(GOOD,), n_folds=3, n_trees=3, seed=2)
-    assert found["inner_kappa"] == pytest.approx(expected)
-    assert 0 < expected < 1
+    found = cross_validate(slides, seed=3, n_folds=4, min_leaf=100, **SMALL)
+    assert found.kappas[-1]["vote"] == 0
 
 
 def test_a_feature_that_decides_matters_and_one_that_is_constant_does_not(slides):
     """Shuffled sizes cost kappa; a constant cannot be shuffled."""
     plain = slides.subset(np.arange(48))
     plain.features[:, 1:] = 1
-    rows = cross_validate(plain, seed=1, n_folds=4, grid=(GOOD,), **SMALL).importances
+    rows = cross_validate(plain, seed=1, n_folds=4, **SMALL).importances
     assert [row["feature"] for row in rows] == list(NAMES)
     assert rows[0]["impurity"] == pytest.approx(1)
     assert rows[0]["permutation"] > 0.5
@@ -184,29 +152,26 @@ def test_importance_is_the_mean_fall_of_kappa_over_shuffles(slides):
 
 
 def test_one_patient_cannot_be_validated():
-    """The first settings are chosen; a note says why there is no figure."""
+    """A note says why there is no figure."""
     found = cross_validate(slides_of([0, 1, 3, 0], [7, 7, 7, 7]), seed=1, **SMALL)
-    assert found.chosen == GRID[0]
     assert found.fold.tolist() == [0, 0, 0, 0]
     assert found.prediction is None
-    assert found.settings == [{"fold": "all", **GRID[0], "inner_kappa": None}]
     assert (found.kappas, found.confusion, found.importances) == ([], {}, [])
     assert found.notes == ["no cross-validation: all slides are of one patient"]
 
 
 def test_two_patients_test_each_other():
-    """With one to learn from, there is nothing to choose by."""
+    """Each is a fold."""
     slides = slides_of([0, 3, 0, 3, 0, 3], [1, 1, 1, 2, 2, 2])
-    found = cross_validate(slides, seed=1, grid=(GOOD, BAD), **SMALL)
+    found = cross_validate(slides, seed=1, **SMALL)
     assert found.fold.tolist() == [1, 1, 1, 2, 2, 2]
-    assert [row["inner_kappa"] is None for row in found.settings] == [True, True, False]
     assert found.prediction.vote.shape == (6,)
 
 
 def test_a_class_that_only_the_tested_patient_has_is_noted():
     """It cannot be called."""
     slides = slides_of([0, 3, 0, 3, 0, 2], [1, 1, 2, 2, 3, 3])
-    found = cross_validate(slides, seed=1, grid=(GOOD,), **SMALL)
+    found = cross_validate(slides, seed=1, **SMALL)
     assert "fold 3: slides of class micro are tested, none was trained with" in found.notes
     assert sum("tested" in note for note in found.notes) == 1
     assert (found.prediction.probabilities[:, 5, 2] == 0).all()
@@ -215,7 +180,7 @@ def test_a_class_that_only_the_tested_patient_has_is_noted():
 def test_notes_of_training_name_their_fold():
     """What training with two ITCs says, once a fold."""
     slides = slides_of([0, 0, 1, 0, 0, 1, 0, 0, 1], [1, 1, 1, 2, 2, 2, 3, 3, 3])
-    notes = cross_validate(slides, seed=1, grid=(GOOD,), **SMALL).notes
+    notes = cross_validate(slides, seed=1, **SMALL).notes
     said = "rf_cb: neighbours that SMOTE looked at: 1, not 5, for class itc has 2 slides"
     assert [notes.count(f"fold {k}: {said}") for k in (1, 2, 3)] == [1, 1, 1]
     assert all(note.startswith("fold ") for note in notes)

@@ -104,7 +104,7 @@ def test_probabilities_are_those_of_scikit_learn(data, n_features, min_leaf, see
         )
         for i in range(2)
     ]
-    trees = extract_trees(fitted, n_classes=4)
+    trees = extract_trees([[forest] for forest in fitted], n_classes=4)
     on_thresholds = np.repeat(trees.threshold[:, None], n_features, axis=1)
     tested = np.concatenate([features, features + 0.25, on_thresholds])
     found = trees.probabilities(tested)
@@ -226,11 +226,83 @@ def test_settings_reach_the_trees(monkeypatch):
         return original(self, *arguments)
 
     monkeypatch.setattr(RandomForestClassifier, "fit", fit)
-    settings = {"n_trees": 3, "max_features": 0.5, "min_leaf": 4}
+    settings = {"n_trees": 3, "n_draws": 1, "max_features": 0.5, "min_leaf": 4}
     found = trained(*slides_of(), **settings)
     assert seen == [(3, 0.5, 4, 1)] * 4
     assert found.trees.roots.shape == (4, 3)
     assert found.settings == {**settings, "seed": 1, "slides": found.settings["slides"]}
+
+
+def test_a_share_of_one_is_all_features(monkeypatch):
+    """Also where it is written without a point."""
+    seen = []
+    original = RandomForestClassifier.fit
+
+    def fit(self, *arguments):
+        seen.append(self.max_features)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(RandomForestClassifier, "fit", fit)
+    trained(*slides_of(), max_features=1, n_trees=1)
+    assert [(type(value), value) for value in seen] == [(float, 1.0)] * 4
+
+
+def test_every_draw_has_its_own_half_and_balance_and_its_share_of_the_trees(shown):
+    """Five trees in two draws are two and three; complete data, as they are, are the same twice."""
+    features, classes = slides_of((20, 8))
+    found = trained(features, classes, np.ones(28, bool), n_trees=5, n_draws=2)
+    assert found.trees.roots.shape == (4, 5)
+    assert len(shown) == 8
+    for first, of_forest in zip((0, 2, 4, 6), FORESTS, strict=True):
+        (x, y, _), (other_x, other_y, _) = shown[first : first + 2]
+        same = np.array_equal(x, other_x) and np.array_equal(y, other_y)
+        assert same == (of_forest == "rf_ci")
+    assert [note for note in found.notes if "half" in note] == found.notes[:1]
+    (roots, *_) = found.trees.roots
+    thresholds = found.trees.threshold[roots].tolist()
+    assert len(set(thresholds)) > 2
+
+
+def test_a_class_that_balancing_leaves_out_of_some_draws_is_known_to_the_others():
+    """ITCs as blank as more negative slides, and one that is not, which not every half has."""
+    features, classes = np.zeros((29, 2)), np.repeat([0, 1, 3], (16, 3, 10))
+    features[18:] = np.random.default_rng(1).normal(9, 1, (11, 2)) * np.sign(classes[18:, None] - 2)
+    found = trained(features, classes, np.ones(29, bool), n_trees=30, n_draws=30)
+    assert any("2 slides of class itc left out" in note for note in found.notes)
+    of_itc = found.predict(features[18:19]).probabilities[1, 0]
+    assert 0 < of_itc[1] < 1
+    assert found.predict(features[:16]).vote.tolist() == [0] * 16
+    assert found.importances.sum(axis=1) == pytest.approx(1)
+
+
+def test_no_more_is_drawn_than_there_are_trees(shown):
+    """Two trees of nine draws are two draws."""
+    trained(*slides_of((20, 8)), n_trees=2, n_draws=9)
+    assert len(shown) == 4 * 2
+
+
+def test_with_more_draws_the_seed_matters_less():
+    """The mean tumour probability of 40 trees moves less if they lean on 20 halves than on one."""
+    features, classes = slides_of((30, 10), n_features=2)
+
+    def spread(n_draws: int) -> float:
+        found = [
+            trained(features, classes, np.ones(40, bool), seed=seed, n_trees=40, n_draws=n_draws)
+            .predict(features)
+            .probabilities[0, :, 0]
+            for seed in (1, 2, 3, 4)
+        ]
+        return float(np.std(found, axis=0).mean())
+
+    assert spread(20) < 0.7 * spread(1)
+
+
+def test_slides_without_a_finding_are_no_itc_because_those_of_itc_show_none():
+    """Four ITCs with the features of 30 negative slides do not make these ITCs."""
+    features, classes = np.zeros((44, 3)), np.repeat([0, 1, 3], (30, 4, 10))
+    features[34:] = np.random.default_rng(1).normal(9, 1, (10, 3))
+    found = trained(features, classes, np.ones(44, bool))
+    assert found.predict(features).vote.tolist() == [0] * 34 + [3] * 10
 
 
 def test_notes_of_balancing_name_their_forest():

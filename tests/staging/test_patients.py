@@ -1,7 +1,5 @@
 """Classes and stages of patients, and what agrees with the labels."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,9 +10,7 @@ from microtome.errors import InputError
 from microtome.io.atomic import read_json, write_json
 from microtome.io.tables import read_table, write_table
 from microtome.rasters.label_tiff import write_array
-from microtome.staging import forest_step
 from microtome.staging.agreement_figure import draw_agreement
-from microtome.staging.cross_validation import Validation, cross_validate
 from microtome.staging.feature_table import COLUMNS as FEATURE_COLUMNS
 from microtome.staging.feature_table import FEATURES, feature_matrix
 from microtome.staging.forest_step import classify, train
@@ -31,7 +27,15 @@ from microtome.staging.patients import (
 )
 from microtome.staging.pn_stages import CLASSES, FORESTS, SEEN
 
-SETTINGS = {"trees": 20, "folds": 3, "seed": 1, "spacing_um": 8.0}
+SETTINGS = {
+    "trees": 20,
+    "draws": 4,
+    "min_leaf": 1,
+    "max_features": "sqrt",
+    "folds": 3,
+    "seed": 1,
+    "spacing_um": 8.0,
+}
 
 
 def sheet_rows(labels: dict[str, str]) -> dict[str, dict]:
@@ -155,14 +159,6 @@ def test_notes_of_the_cross_validation_are_handed_on(tmp_path):
     assert "- rf_pi: something" in summarize(patients, found)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def few_inner_trees():
-    """Choose settings by small forests: which ones they choose is not the subject here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forest_step, "cross_validate", partial(cross_validate, n_inner_trees=5))
-        yield
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """Forests of a simulated cohort, and its table of features: 12 patients, 3 of them of test."""
@@ -227,18 +223,21 @@ def test_training_again_gives_the_same_bytes(trained, tmp_path):
         assert path.read_bytes() == (trained / path.name).read_bytes(), path.name
 
 
-def test_forests_have_the_settings_that_were_chosen(trained, tmp_path, monkeypatch):
-    """What the inner folds found best; partial data are the outlined slides, one a class here."""
-    best = {"min_leaf": 5, "max_features": 0.5}
-    chosen = Validation(best, np.zeros(45), None, [], [], {}, [], [])
-    monkeypatch.setattr(forest_step, "cross_validate", lambda *args, **kwargs: chosen)
+def test_forests_have_the_settings_of_the_config(trained, tmp_path):
+    """And partial data are the outlined slides, one a class here."""
     rows = [row for row in read_table(trained / "features.tsv") if row["split"] != "test"]
     outlined = [next(r["slide"] for r in rows if r["label"] == name) for name in CLASSES]
-    train(trained / "features.tsv", annotated=outlined, **SETTINGS, **outputs(tmp_path))
+    given = {**SETTINGS, "min_leaf": 5, "max_features": 0.5}
+    train(trained / "features.tsv", annotated=outlined, **given, **outputs(tmp_path))
     settings = read_json(tmp_path / "forests.json")["settings"]
-    assert set(settings["slides"]["rf_pi"].values()) == {1}
-    assert {key: settings[key] for key in best} == best
-    assert settings["n_trees"] == 20
+    assert set(settings.pop("slides")["rf_pi"].values()) == {1}
+    assert settings == {
+        "n_trees": 20,
+        "n_draws": 4,
+        "min_leaf": 5,
+        "max_features": 0.5,
+        "seed": 1,
+    }
 
 
 def test_forests_without_cross_validation_say_what_they_have_seen(trained):

@@ -1,15 +1,17 @@
-"""The trial on tables of CAMELYON16: what is joined, and the baselines it is measured against."""
+"""The trial on tables of CAMELYON16: what is joined, and what is said of it."""
 
 import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 import camelyon16_tables as trial
-from helpers.trial_data import SMALL_FORESTS, TRUTH_TABLE, write_tables
+import node_report as report
+from helpers.trial_data import SMALL_FORESTS, TRUTH_TABLE, write_tables, write_test_tables
 from microtome.errors import InputError
 from microtome.io.tables import read_table
 from microtome.staging.cross_validation import cross_validate
 from microtome.staging.pn_stages import CLASSES
+from node_methods import call_by_cut_offs, fit_cut_offs
 
 
 @pytest.fixture
@@ -100,15 +102,15 @@ def test_missing_empty_and_binary_tables_are_refused(folder, content, why):
     assert refused(folder).startswith(f"{path}: {why}")
 
 
-def test_cut_offs_part_classes_that_can_be_parted():
-    """Classes in order of size are all called right; a value on a cut-off is below it."""
-    values = np.concatenate([np.arange(10) + 100.0 * c for c in range(4)])
-    classes = np.repeat(np.arange(4), 10)
-    cut_offs = trial.fit_cut_offs(values, classes)
-    assert list(cut_offs) == sorted(cut_offs)
-    assert trial.call_by_cut_offs(values, cut_offs).tolist() == classes.tolist()
-    found = trial.call_by_cut_offs(np.array([0.0, 1.0, 1.5, 2.0, 2.5, 9.0]), (1.0, 2.0, 2.0))
-    assert found.tolist() == [0, 0, 1, 1, 3, 3]
+def test_tables_of_test_slides_are_joined_alike(folder):
+    """By the names of their own tables."""
+    write_test_tables(folder)
+    slides, notes = trial.load_slides(folder, "test_classes.csv", kinds=("test",))
+    learnt, _ = trial.load_slides(folder)
+    assert notes == []
+    assert slides.names.tolist() == [f"test_{i:03d}" for i in range(9)]
+    assert slides.classes.tolist() == [0, 2, 3] * 3
+    assert slides.feature_names == learnt.feature_names
 
 
 def test_every_fold_is_measured_with_what_other_folds_taught(folder):
@@ -116,18 +118,18 @@ def test_every_fold_is_measured_with_what_other_folds_taught(folder):
     slides, _ = trial.load_slides(folder)
     slides.features[::4, 1] = 0  # so that one feature errs
     found = cross_validate(slides, **SMALL_FORESTS)
-    rows = {(row["method"], row["fold"]): row for row in trial.fold_rows(slides, found)}
+    rows = {(row["method"], row["fold"]): row for row in report.fold_rows(slides, found)}
     assert len(rows) == 7 * 3
     for k in (1, 2, 3):
         tested = found.fold == k
         truth = slides.classes[tested]
         values = slides.features[:, 1]
-        cut_offs = trial.fit_cut_offs(values[~tested], slides.classes[~tested])
+        cut_offs = fit_cut_offs(values[~tested], slides.classes[~tested])
         of_pb = 1 - found.prediction.probabilities[1, tested, 0]
         for name, called, score in (
             ("vote", found.prediction.vote[tested], found.prediction.tumour_probability[tested]),
             ("rf_pb", found.prediction.classes[1, tested], of_pb),
-            ("one feature", trial.call_by_cut_offs(values[tested], cut_offs), values[tested]),
+            ("one feature", call_by_cut_offs(values[tested], cut_offs), values[tested]),
         ):
             kappa = cohen_kappa_score(truth, called, labels=range(4), weights="quadratic")
             assert rows[name, k]["kappa"] == pytest.approx(kappa)
@@ -139,9 +141,20 @@ def test_the_report_holds_what_was_found(folder, tmp_path):
     """Tables a row a method and fold, a slide, a feature; the same bytes again."""
     slides, _ = trial.load_slides(folder)
     found = cross_validate(slides, **SMALL_FORESTS)
+    figures = {"auc": 0.5, "micro_missed": 0.25, "false_alarms": 0.0}
+    compared = [{"method": "a", "seed": i, "kappa": i / 10, **figures} for i in (1, 2, 3)]
     for place in ("a", "b"):
-        trial.write_report(tmp_path / place, slides, found, ["2 slides left out: x, y"])
-    for name in ("folds.csv", "slides.csv", "importances.csv", "summary.md"):
+        report.write_report(
+            tmp_path / place,
+            slides,
+            found,
+            compared=compared,
+            tested=None,
+            calls={},
+            notes=["2 slides left out: x, y"],
+            n_samples=20,
+        )
+    for name in ("folds.csv", "slides.csv", "importances.csv", "methods.csv", "summary.md"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     of_slides = read_table(tmp_path / "a" / "slides.csv")
     assert [row["slide"] for row in of_slides] == slides.names.tolist()
@@ -154,6 +167,23 @@ def test_the_report_holds_what_was_found(folder, tmp_path):
         "- 2 slides left out: x, y\n",
         f"{np.mean(kappas):.3f} ± {np.std(kappas, ddof=1):.3f}",
         "| negative | ",
-        "5 slides are ITC",
+        "0.200 ± 0.100",
+        "0.250 ± 0.000",
     ):
         assert part in text
+
+
+def test_slides_that_nobody_trained_on_are_counted_seed_by_seed(folder, tmp_path):
+    """One seed is right, the other calls the last two of six negative; the first method is both."""
+    classes = np.array([0, 0, 2, 3, 2, 3])
+    right, wrong = classes, np.array([0, 0, 2, 3, 0, 0])
+    calls = {"a": [(right, right), (wrong, wrong)], "b": [(right, right), (right, right)]}
+    first, second = report.held_out_rows(classes, calls, n_samples=200)
+    kappa = cohen_kappa_score(classes, wrong, labels=range(4), weights="quadratic")
+    assert first["kappa"] == pytest.approx((1 + kappa) / 2)
+    assert first["kappa_range"] == pytest.approx(1 - kappa)
+    assert (first["micro_missed"], first["false_alarms"], first["moved"]) == (0.25, 0, 2)
+    assert first["kappa_low"] < first["kappa"] < first["kappa_high"] <= 1
+    assert (first["gain_low"], first["gain_high"]) == (0, 0)
+    assert [second[key] for key in ("kappa", "kappa_sd", "kappa_low", "moved")] == [1, 0, 1, 0]
+    assert 0 <= second["gain_low"] < 1 - first["kappa"] < second["gain_high"]

@@ -15,10 +15,10 @@ import oral
 import tiles
 from conftest import REPOSITORY
 from helpers.pictures import noise
-from helpers.trial_data import SMALL_FORESTS, write_tables, write_tiles
+from helpers.trial_data import SMALL_FORESTS, write_tables, write_test_tables, write_tiles
 from microtome.io.tables import read_table
 from microtome.patches.grid_spec import GridSpec
-from microtome.staging.cross_validation import cross_validate
+from node_methods import call_by_length, vote_of_forests
 
 
 def shorten(entry: dict) -> dict:
@@ -116,15 +116,31 @@ def test_tiles_trains_both_networks_for_each_tile(run, tmp_path):
     assert (results / "trial.png").stat().st_size > 10_000
 
 
-def test_nodes_cross_validates_the_forests(run, tmp_path):
-    """Figures of four forests, their vote and two baselines on every fold, and a summary."""
+def test_nodes_compares_methods_in_folds_and_on_test_slides(run, tmp_path):
+    """Figures of forests on every fold, of methods for every seed, and of the test slides."""
+    write_test_tables(write_tables(tmp_path))
+    few = {key: SMALL_FORESTS[key] for key in ("n_trees", "n_draws")}
     results = run(
         "trial-nodes",
-        write_tables(tmp_path),
-        cross_validate=partial(cross_validate, **SMALL_FORESTS),
+        tmp_path,
+        settings=lambda: few,
+        vote_of_chosen_forests=partial(vote_of_forests, **few),
+        METHODS={"longest axis alone": call_by_length},
+        BEST={},
+        SEEDS=(1, 2),
+        N_FOLDS=3,
+        N_SAMPLES=20,
     )
     assert len(read_table(results / "folds.csv")) == 7 * 3
-    assert "24 slides of CAMELYON16" in (results / "summary.md").read_text()
+    assert [row["seed"] for row in read_table(results / "methods.csv")] == ["1", "2"]
+    rows = read_table(results / "held_out.csv")
+    assert [row["method"] for row in rows][1:] == ["forests as they are", "longest axis alone"]
+    assert all(float(row["kappa"]) > 0.5 for row in rows)
+    assert len(read_table(results / "test_slides.csv")) == 3 * 2 * 9
+    assert len(read_table(results / "shifts.csv")) == 3 * 4
+    text = (results / "summary.md").read_text()
+    assert "24 slides of CAMELYON16" in text
+    assert "9 test slides (3 negative, 0 itc, 3 micro, 3 macro)" in text
 
 
 @pytest.mark.parametrize(

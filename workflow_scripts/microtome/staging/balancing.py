@@ -16,6 +16,10 @@ def balance(
     are each other's nearest; both go. Neighbours are those of standardized features (choice: areas
     in µm² would drown all others); slides that were there come back as they were.
 
+    Choice: slides whose features are the same to the last bit, as those of heatmaps without tumour,
+    stay if no other class has more of them. Tomek links do not see them, and SMOTE would make up
+    ITCs, of which none was found, until every slide without a finding looks like one.
+
     What is too small for this is noted: SMOTE looks at fewer than five neighbours where the
     smallest class has no more; a class of one slide is repeated instead; one class alone stays as
     it is; no class loses its last slide to Tomek links.
@@ -29,10 +33,10 @@ def balance(
     from imblearn.under_sampling import TomekLinks  # noqa: PLC0415
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
+    features, classes, notes = _leave_out_outnumbered(features, classes)
     names, sizes = np.unique(classes, return_counts=True)
     if len(names) == 1:
-        return features, classes, [f"not balanced, for all slides are of class {names[0]}"]
-    notes = []
+        return features, classes, [*notes, f"not balanced, for all slides are of class {names[0]}"]
     for name in names[sizes == 1]:
         # SMOTE needs a neighbour.
         repeated = np.repeat(np.flatnonzero(classes == name), sizes.max() - 1)
@@ -64,3 +68,19 @@ def balance(
         notes.append(f"Tomek links are left in: class {lost[0]} would have lost its last slide")
         kept = np.arange(len(labels))
     return features[kept], labels[kept], notes
+
+
+def _leave_out_outnumbered(
+    features: np.ndarray, classes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Leave out slides with the very features of more slides of another class, and note them."""
+    names, of_class = np.unique(classes, return_inverse=True)
+    place = np.unique(features, axis=0, return_inverse=True)[1].ravel()
+    n_there = np.zeros((place.max() + 1, len(names)), np.int64)
+    np.add.at(n_there, (place, of_class), 1)
+    kept = n_there[place, of_class] == n_there[place].max(axis=1)
+    notes = [
+        f"{n} slides of class {name} left out: more of another class look the very same"
+        for name, n in zip(*np.unique(classes[~kept], return_counts=True), strict=True)
+    ]
+    return features[kept], classes[kept], notes

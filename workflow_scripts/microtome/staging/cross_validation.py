@@ -1,4 +1,4 @@
-"""How good random forests are on patients they have not seen: nested cross-validation."""
+"""How good random forests are on patients they have not seen: cross-validation."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -17,73 +17,50 @@ from microtome.staging.forests import (
 from microtome.staging.kappa import quadratic_kappa
 from microtome.staging.pn_stages import CLASSES, FORESTS
 
-# What is tried; of settings as good as each other the first is taken.
-GRID = tuple(
-    {"min_leaf": min_leaf, "max_features": max_features}
-    for min_leaf in (1, 5)
-    for max_features in ("sqrt", 0.5)
-)
 ALL = "all"  # the fold of what is counted over all folds
 _LABELS = range(len(CLASSES))
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What nested cross-validation found.
+    """What cross-validation found.
 
     Attributes
     ----------
-    chosen : dict
-        Settings for forests trained with all slides, ``min_leaf`` and ``max_features``.
     fold : ndarray of shape (n,), int64
-        The outer fold that tested a slide, from 1 on; 0 without cross-validation.
+        The fold that tested a slide, from 1 on; 0 without cross-validation.
     prediction : Prediction or None
         Of every slide, by forests that have seen no slide of its patient.
     kappas : list of dict
         ``fold``, ``slides``, and the quadratic kappa of each forest (`FORESTS`) and of the
         ``vote``; a row a fold, then one over all slides, whose fold is 'all'.
-    settings : list of dict
-        ``fold``, settings and ``inner_kappa``, by which they were chosen; last those of `chosen`,
-        whose fold is 'all'.
     confusion : dict of str to ndarray of shape (n_classes, n_classes), int64
         Of each forest and of the vote: rows the truth, columns the call, over all folds.
     importances : list of dict
         A row a feature: ``feature``; ``impurity``, its share of the fall of Gini impurity, mean of
         the forests; ``permutation``, by how much the vote's quadratic kappa falls on the slides
-        of the test folds when the feature's values are shuffled among them; means over the outer
-        folds, and ``_sd``, standard deviations. Features that say the same share their worth.
+        of the test folds when the feature's values are shuffled among them; means over the folds,
+        and ``_sd``, standard deviations. Features that say the same share their worth.
     notes : list of str
         What was out of the ordinary.
     """
 
-    chosen: dict
     fold: np.ndarray
     prediction: Prediction | None
     kappas: list[dict]
-    settings: list[dict]
     confusion: dict[str, np.ndarray]
     importances: list[dict]
     notes: list[str]
 
 
 def cross_validate(
-    slides: Slides,
-    *,
-    seed: int,
-    n_trees: int = 500,
-    n_folds: int = 5,
-    n_inner_folds: int = 3,
-    n_inner_trees: int = 50,
-    grid: Sequence[Mapping[str, object]] = GRID,
-    n_shuffles: int = 5,
+    slides: Slides, *, seed: int, n_folds: int = 5, n_shuffles: int = 5, **settings: object
 ) -> Validation:
-    """Choose settings in inner folds and test them in outer folds, all by patient.
+    """Train on all folds but one and test on that, all by patient.
 
-    Outer folds are stratified by class; with no more patients than folds each patient is one.
-    For each of them settings are chosen without it: by the vote's quadratic kappa over all slides
-    of the inner folds together. Balancing is part of training, so no made-up slide leans on a slide
-    that is tested. Of one patient alone, nothing can be validated: the first settings of the grid
-    are chosen, and a note says so.
+    Folds are stratified by class; with no more patients than folds each patient is one. Balancing
+    is part of training, so no made-up slide leans on a slide that is tested. Of one patient alone,
+    nothing can be validated: a note says so.
 
     Parameters
     ----------
@@ -91,35 +68,27 @@ def cross_validate(
         At least one; features that are no finite numbers are refused.
     seed : int
         Of folds, forests and shuffles, 0 or more.
-    n_trees, n_inner_trees : int
-        Of each forest in outer folds, and in inner ones: fewer, for time.
-    n_folds, n_inner_folds : int
+    n_folds : int
         At most, 2 or more.
-    grid : sequence of mapping
-        Keyword arguments of `microtome.staging.forests.train_forests` to choose from.
     n_shuffles : int
         Of each feature and fold.
+    **settings
+        Keyword arguments of `microtome.staging.forests.train_forests`. They are given, not chosen
+        by what is tested, so that the figures are honest.
     """
     if not len(slides.classes):
         raise InputError("there is no slide to validate random forests with; label some")
     check_features(slides.features, slides.feature_names, slides=slides.names)
-    inner = {"grid": grid, "n_folds": n_inner_folds, "n_trees": n_inner_trees, "seed": seed}
-    final = choose(slides, **inner)
-    chosen = {key: final[key] for key in grid[0]}
     n = len(slides.classes)
     fold = deal_patients(slides.classes, slides.patients, n_folds=n_folds, seed=seed)
     if fold.max() == 1:
         notes = ["no cross-validation: all slides are of one patient"]
-        nothing = np.zeros(n, np.int64)
-        return Validation(chosen, nothing, None, [], [{"fold": ALL, **final}], {}, [], notes)
+        return Validation(np.zeros(n, np.int64), None, [], {}, [], notes)
     probabilities = np.zeros((len(FORESTS), n, len(CLASSES)))
-    settings, impurity, permutation, notes = [], [], [], []
+    impurity, permutation, notes = [], [], []
     for k in range(1, fold.max() + 1):
         learnt, tested = slides.subset(fold != k), slides.subset(fold == k)
-        found = choose(learnt, **inner)
-        settings.append({"fold": k, **found})
-        best = {key: found[key] for key in grid[0]}
-        forests = train_forests(learnt, seed=seed, n_trees=n_trees, **best)
+        forests = train_forests(learnt, seed=seed, **settings)
         prediction = forests.predict(tested.features)
         probabilities[:, fold == k] = prediction.probabilities
         impurity.append(forests.importances.mean(axis=0))
@@ -133,38 +102,13 @@ def cross_validate(
     prediction = Prediction.of(probabilities)
     calls = dict(zip(FORESTS, prediction.classes, strict=True)) | {"vote": prediction.vote}
     return Validation(
-        chosen=chosen,
         fold=fold,
         prediction=prediction,
         kappas=_kappa_rows(slides.classes, calls, fold),
-        settings=[*settings, {"fold": ALL, **final}],
         confusion={name: _count_calls(slides.classes, called) for name, called in calls.items()},
         importances=_importance_rows(slides.feature_names, impurity, permutation),
         notes=notes,
     )
-
-
-def choose(
-    slides: Slides, *, grid: Sequence[Mapping[str, object]], n_folds: int, n_trees: int, seed: int
-) -> dict:
-    """Choose the settings of `grid` whose vote is best on patients not trained with.
-
-    The dict holds the settings and ``inner_kappa``, by which they were chosen: None where one
-    patient leaves no choice, and the settings are the first.
-    """
-    fold = deal_patients(slides.classes, slides.patients, n_folds=n_folds, seed=seed)
-    if fold.max() == 1:
-        return {**grid[0], "inner_kappa": None}
-    kappas = []
-    for settings in grid:
-        called = np.zeros(len(fold), np.int64)
-        for k in range(1, fold.max() + 1):
-            learnt = slides.subset(fold != k)
-            forests = train_forests(learnt, seed=seed, n_trees=n_trees, **settings)
-            called[fold == k] = forests.predict(slides.features[fold == k]).vote
-        kappas.append(quadratic_kappa(slides.classes, called, _LABELS))
-    best = int(np.argmax(kappas))
-    return {**grid[best], "inner_kappa": kappas[best]}
 
 
 def _measure_falls(

@@ -26,6 +26,9 @@ def train(
     annotated: Sequence[str],
     spacing_um: float,
     trees: int,
+    draws: int,
+    min_leaf: int,
+    max_features: str | float,
     folds: int,
     seed: int,
     forests: str | Path,
@@ -36,10 +39,11 @@ def train(
     """Train forests on the nodes that have a label and are not of split test, and validate them.
 
     `table` holds the features of all nodes, `annotated` are the slides with outlines, `spacing_um`
-    is that of the heatmaps. Written are `forests` (``.safetensors`` and a JSON beside it); the
-    tables `cross_validation`, what forests say of the nodes of patients they have not seen, and
-    `importances`, a row a feature; and the JSON `validation`: kappas, confusion matrices, settings
-    and notes.
+    is that of the heatmaps; `trees`, `draws`, `min_leaf` and `max_features` are those of
+    `microtome.staging.forests.train_forests`. Written are `forests` (``.safetensors`` and a JSON
+    beside it); the tables `cross_validation`, what forests say of the nodes of patients they have
+    not seen, and `importances`, a row a feature; and the JSON `validation`: kappas, confusion
+    matrices and notes.
     """
     rows = [r for r in read_table(table) if r["label"] and r["split"] != "test"]
     slides = Slides(
@@ -50,8 +54,15 @@ def train(
         names=np.array([row["slide"] for row in rows]),
         feature_names=FEATURES,
     )
-    found = cross_validate(slides, seed=seed, n_trees=trees, n_folds=folds)
-    trained = train_forests(slides, seed=seed, n_trees=trees, **found.chosen)
+    settings = {
+        "seed": seed,
+        "n_trees": trees,
+        "n_draws": draws,
+        "min_leaf": min_leaf,
+        "max_features": max_features,
+    }
+    found = cross_validate(slides, n_folds=folds, **settings)
+    trained = train_forests(slides, **settings)
     card = {"spacing_um": spacing_um, "slides": slides.names.tolist()}
     write_forests(forests, trained, card=card)
     crossed = []
@@ -61,9 +72,7 @@ def train(
     write_table(cross_validation, crossed, columns=CROSS_VALIDATION)
     summary = {
         "classes": list(CLASSES),
-        "chosen": found.chosen,
         "kappas": found.kappas,
-        "settings": found.settings,
         "confusion": {name: matrix.tolist() for name, matrix in found.confusion.items()},
         "trained_on": trained.settings["slides"],
         "notes": [*trained.notes, *found.notes],

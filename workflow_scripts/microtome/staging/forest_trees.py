@@ -1,5 +1,6 @@
 """Decision trees as plain arrays: what is stored of a random forest, and how it is asked."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -73,20 +74,22 @@ class Trees:
         return node.reshape(*self.roots.shape, n)
 
 
-def extract_trees(forests: Sequence["RandomForestClassifier"], *, n_classes: int) -> Trees:
-    """Take the trees out of fitted forests, all of the same number of trees.
+def extract_trees(
+    forests: Sequence[Sequence["RandomForestClassifier"]], *, n_classes: int
+) -> Trees:
+    """Take the trees out of forests, all of the same number of trees, each given in fitted parts.
 
-    They are trained on classes 0 to ``n_classes - 1``; one that a forest has never seen gets the
+    They are trained on classes 0 to ``n_classes - 1``; one that a part has never seen gets the
     value 0.
     """
     names = ("children_left", "children_right", "feature", "threshold", "value")
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
     roots, n_nodes = [], 0
-    for forest in forests:
-        for tree in (estimator.tree_ for estimator in forest.estimators_):
+    for part in itertools.chain.from_iterable(forests):
+        for tree in (estimator.tree_ for estimator in part.estimators_):
             is_leaf = tree.children_left == _LEAF
             value = np.zeros((tree.node_count, n_classes))
-            value[:, forest.classes_] = tree.value[:, 0]
+            value[:, part.classes_] = tree.value[:, 0]
             parts["value"].append(value)
             for name in ("children_left", "children_right"):
                 children = np.where(is_leaf, _LEAF, getattr(tree, name) + n_nodes)

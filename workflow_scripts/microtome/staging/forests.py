@@ -6,6 +6,7 @@ staging: forests of {partial, complete} training data, {imbalanced, balanced}.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from microtome.errors import InputError, one_line
 from microtome.staging.balancing import balance
 from microtome.staging.forest_trees import Trees, extract_trees
 from microtome.staging.pn_stages import CLASSES, FORESTS
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
 
 # Probabilities that differ by less are equal: sums of floats are not.
 _DIGITS = 12
@@ -97,8 +101,8 @@ class Forests:
     importances : ndarray of shape (n_forests, n_features), float64
         Share of the fall of Gini impurity that a feature brings; 1 in all where anything does.
     settings : dict
-        ``n_trees``, ``max_features``, ``min_leaf``, ``seed``, and ``slides``: forest -> class ->
-        how many it was trained on, made-up ones too.
+        The keyword arguments of `train_forests`, and ``slides``: forest -> class ->
+        how many its first draw was trained on, made-up ones too.
     notes : list of str
         What was out of the ordinary in training.
     """
@@ -149,6 +153,7 @@ def train_forests(
     *,
     seed: int,
     n_trees: int = 500,
+    n_draws: int = 1,
     max_features: str | float = "sqrt",
     min_leaf: int = 1,
 ) -> Forests:
@@ -156,7 +161,9 @@ def train_forests(
 
     Choice: the paper says only that each was "trained on different subsets". Partial data are here
     the slides with pixel annotation, if those are not all and hold every class that all hold;
-    else half of the slides of each class, rounded up.
+    else half of the slides of each class, rounded up. What chance decides about the data, the half
+    and the slides that balancing makes up, is drawn `n_draws` times, each time for an equal share
+    of a forest's trees: so a forest leans on no single draw.
 
     Parameters
     ----------
@@ -166,6 +173,8 @@ def train_forests(
         Of the trees, the balancing and the half, 0 or more.
     n_trees : int
         Of each forest.
+    n_draws : int
+        Of halves and of balancing, 1 or more; no more than there are trees are made.
     max_features : str or float
         Features tried at a node: ``"sqrt"`` or a share of them.
     min_leaf : int
@@ -181,38 +190,47 @@ def train_forests(
     features = check_features(slides.features, slides.feature_names, slides=slides.names)
     if not len(features):
         raise InputError("there is no slide to train random forests with; label some")
-    *seeds, seed_of_half = np.random.SeedSequence(seed).generate_state(len(FORESTS) + 1).tolist()
-    partial, notes = _choose_partial(slides.classes, slides.annotated, seed=seed_of_half)
+    n_draws = min(n_draws, n_trees)
+    seeds = np.random.SeedSequence(seed).generate_state(n_draws * (len(FORESTS) + 1))
+    *seeds_of_forests, seeds_of_halves = seeds.reshape(n_draws, -1).T.tolist()
+    halves = [_choose_partial(slides.classes, slides.annotated, seed=s) for s in seeds_of_halves]
+    notes = list(halves[0][1])
     fitted, counts = [], {}
-    for name, seed_of_forest in zip(FORESTS, seeds, strict=True):
-        rows = partial if name.startswith("rf_p") else np.arange(len(features))
-        x, y = features[rows], slides.classes[rows]
-        if name.endswith("b"):
-            x, labels, found = balance(x, np.array(CLASSES)[y], seed=seed_of_forest)
-            y = np.array([CLASSES.index(label) for label in labels])
-            notes += [f"{name}: {note}" for note in found]
-        forest = RandomForestClassifier(
-            n_trees,
-            max_features=max_features,
-            min_samples_leaf=min_leaf,
-            random_state=seed_of_forest,
-            n_jobs=1,
-        )
-        fitted.append(forest.fit(x, y))
-        shown = np.bincount(y, minlength=len(CLASSES)).tolist()
-        counts[name] = dict(zip(CLASSES, shown, strict=True))
+    for name, seeds_of_forest in zip(FORESTS, seeds_of_forests, strict=True):
+        parts = []
+        for draw, (partial, _) in enumerate(halves):
+            rows = partial if name.startswith("rf_p") else np.arange(len(features))
+            x, y = features[rows], slides.classes[rows]
+            if name.endswith("b"):
+                x, labels, found = balance(x, np.array(CLASSES)[y], seed=seeds_of_forest[draw])
+                y = np.array([CLASSES.index(label) for label in labels])
+                notes += [f"{name}: {note}" for note in found]
+            part = RandomForestClassifier(
+                n_trees * (draw + 1) // n_draws - n_trees * draw // n_draws,
+                # Of scikit-learn's, 1 would be one feature.
+                max_features=max_features if max_features == "sqrt" else float(max_features),
+                min_samples_leaf=min_leaf,
+                random_state=seeds_of_forest[draw],
+                n_jobs=1,
+            )
+            parts.append(part.fit(x, y))
+            if draw == 0:
+                shown = np.bincount(y, minlength=len(CLASSES)).tolist()
+                counts[name] = dict(zip(CLASSES, shown, strict=True))
+        fitted.append(parts)
     return Forests(
         feature_names=slides.feature_names,
         trees=extract_trees(fitted, n_classes=len(CLASSES)),
-        importances=np.array([forest.feature_importances_ for forest in fitted]),
+        importances=np.array([_average_importances(parts) for parts in fitted]),
         settings={
             "n_trees": n_trees,
+            "n_draws": n_draws,
             "max_features": max_features,
             "min_leaf": min_leaf,
             "seed": seed,
             "slides": counts,
         },
-        notes=notes,
+        notes=list(dict.fromkeys(notes)),
     )
 
 
@@ -235,6 +253,13 @@ def check_features(
             " finite number"
         )
     return features
+
+
+def _average_importances(parts: Sequence["RandomForestClassifier"]) -> np.ndarray:
+    """Average the shares of the parts of a forest, each as its trees are many: (n_features,)."""
+    n_trees = [part.n_estimators for part in parts]
+    shares = np.average([part.feature_importances_ for part in parts], axis=0, weights=n_trees)
+    return shares / shares.sum() if shares.any() else shares
 
 
 def _choose_partial(
