@@ -365,8 +365,7 @@ def recipe(*names: str) -> dict:
 # Recipes whose models are those of another, below.
 LAID_OVER = {
     "demo_joint": ("joint_liver",),
-    "demo_patches": ("demo_ensemble",),
-    "demo_transfer": ("demo_ensemble",),
+    "demo_transfer": ("demo_patches",),
     "generalized_patches": ("generalized_paip",),
     "generalized_transfer": ("generalized_paip",),
 }
