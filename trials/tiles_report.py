@@ -13,6 +13,7 @@ from microtome.calibration.pixel_counts import (
     codes_by_model,
     error_detection_rows,
 )
+from microtome.calibration.ranking import rank_pixels
 from microtome.evaluation.metrics import confusion, overlap_metrics
 from microtome.figures.panels import draw_panel
 from microtome.figures.style import INK, save_figure
@@ -53,9 +54,10 @@ def write_report(
         for methods in found.values()
         for method, maps in methods.items()
     )
+    rankings = {method: rank_pixels(counts) for method, counts in codes.items()}
     calibration = [
         {"method": row["model"], "calibration error": row["expected_calibration_error"]}
-        for row in calibration_rows(codes)
+        for row in calibration_rows(codes, rankings)
     ]
     errors = [
         {"tile": row["slide"], "AUROC of the variance": _number(row["auroc_epistemic"])}

@@ -20,10 +20,12 @@ SLIDE = {"spacing_tolerance": 0.02, "upsample": False}
 
 # Heatmap px of 16 px of level 0, 32 a patch; and of 30 px, which 948.1 are no multiple of.
 @pytest.mark.parametrize("slide_um", [0.5, 0.27])
-@pytest.mark.parametrize("recipe", ["histocae", "mr_histocae", "joint_liver"])
+@pytest.mark.parametrize("recipe", ["histocae", "histocae mr_histocae", "joint_liver"])
 def test_the_mask_is_the_patches_put_back(tmp_path, recipe, slide_um):
     """Without overlap each px of tissue is tumour if its patch is, alone, in a hole or barely."""
-    config = yaml.safe_load((REPOSITORY / "recipes" / f"{recipe}.yaml").read_text())
+    config = {}
+    for name in recipe.split():
+        config |= yaml.safe_load((REPOSITORY / "recipes" / f"{name}.yaml").read_text())
     assert config["inference"]["overlap"] == 0
     scales = [scale_for(um, slide_spacing_um=slide_um, name="a", **SLIDE) for um in (1.0, 8.0)]
     places = [*np.ndindex(N_ROWS, N_COLUMNS)]

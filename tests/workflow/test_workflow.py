@@ -255,9 +255,9 @@ RECIPES = {path.name for path in (REPOSITORY / "recipes").iterdir()} - ELSEWHERE
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES))
 def test_recipes_are_valid_configs(finished, recipe):
-    """Every recipe passes the schema and gives a plan, laid over those that its head names."""
+    """Every recipe passes the schema and gives a plan, over those that its head names first."""
     text = (REPOSITORY / "recipes" / recipe).read_text()
-    (files,) = re.findall(rf"--configfile ((?:recipes/\S+ )*recipes/{recipe})", text)
+    files, *_ = re.findall(rf"--configfile ((?:recipes/\S+ )*recipes/{recipe})", text)
     config = {}
     for file in files.split():
         update_config(config, yaml.safe_load((REPOSITORY / file).read_text()))
