@@ -109,12 +109,11 @@ def _draw_region(
     axes.plot(*centres.T, "o", ms=5, color=_CENTRE, mec="white", mew=0.6, ls="none")
     corner = middle - side_px / 2
     axes.add_patch(Rectangle(corner, side_px, side_px, fill=False, ec=INK, lw=1.6))
-    reach = _SHOWN_PATCHES / 2 * side_px
-    ratio = picture.shape[0] / picture.shape[1]
-    axes.set(
-        xlim=(middle[0] - reach, middle[0] + reach),
-        ylim=(middle[1] + reach * ratio, middle[1] - reach * ratio),
-    )
+    whole = np.array([picture.shape[1], picture.shape[0]])
+    shown = whole * min(1, _SHOWN_PATCHES * side_px / whole[0])
+    first = np.clip(middle - shown / 2, -0.5, whole - shown - 0.5)
+    (left, top), (right, bottom) = first, first + shown
+    axes.set(xlim=(left, right), ylim=(bottom, top))
 
 
 def _keep_view(axes: Axes) -> None:
