@@ -21,7 +21,7 @@ from microtome.rasters.morphology import apply_opening
 _COLUMNS = 6
 _PANEL_INCH, _MOST_PX = 2.9, 640
 FALSE_COLOUR = "#00c853"
-# Half a patch at 10x: a border that lies off by less is no false positive region of its own.
+# A patch at 20x, half of one at 10x: a border that lies off by less is no region of its own.
 _LEAST_WIDTH_UM = 128
 
 
@@ -90,7 +90,7 @@ def find_false_regions(
     [(slice(10, 30, None), slice(5, 25, None))]
     """
     is_false = (labels == VIABLE) & (true_labels != VIABLE)
-    radius_px = round(_LEAST_WIDTH_UM / 2 / spacing_um)
+    radius_px = max(0, int((_LEAST_WIDTH_UM / spacing_um - 1) / 2))  # of a disc with a middle px
     opened = apply_opening(rows_of(is_false), is_false.shape, radius_px)(0, len(is_false))
     # Regions that meet at a corner are one.
     return ndimage.find_objects(ndimage.label(opened, structure=np.ones((3, 3)))[0])
