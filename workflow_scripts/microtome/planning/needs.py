@@ -116,7 +116,7 @@ _COSTS = {
     "tumour_burden": _Cost(108, 1.6, {"map": 0.8}, {"map": 0.15, "opening": 0.008}),
     "tumour_polygons": _Cost(102, 1.5, {"map": 0.8}, {"map": 0.1}),
     "slide_figure": _Cost(175, 2.7, {"shown": 310}, {"shown": 1.6, "map": 0.07}),
-    "compare_maps": _Cost(500, 15, {}, {"map": 0.5}),
+    "compare_maps": _Cost(600, 15, {}, {"map": 0.5}),
     "uncertainty_figure": _Cost(165, 2.7, {"shown": 240}, {"shown": 1.6, "map": 0.07}),
     "evaluate_slide": _Cost(
         102, 1.3, {"truth": 0.3, "map": 1}, {"truth": 0.015, "map": 0.11, "kpatches": 0.02}
