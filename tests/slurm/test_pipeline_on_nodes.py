@@ -53,7 +53,7 @@ def scored(done, cluster, tmp_path_factory) -> Scored:
     seen.scratch.mkdir()
 
     def is_over() -> bool:
-        for note in folder.glob("microtome-worker-*/pid"):
+        for note in folder.glob("packed-slurm-worker-*/pid"):
             with suppress(FileNotFoundError):  # it ends just now
                 seen.processes.add(note.read_text())
         return seen.run.driver.poll() is not None
